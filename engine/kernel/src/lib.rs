@@ -1,0 +1,1 @@
+//! The contract between the engine and a domain: images, messages, sessions, bounded state.

@@ -1,0 +1,1 @@
+//! The pipeline: journal, replicate, execute over two rings.

@@ -1,0 +1,1 @@
+//! A client of the native protocol: blocking or poll-driven, pipelined, reconnecting.

@@ -1,0 +1,1 @@
+//! The gateway: one mio loop between sockets and the rings.

@@ -1,0 +1,1 @@
+//! The journal: preallocated segments, batches, recovery, snapshots.

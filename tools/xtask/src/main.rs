@@ -1,0 +1,2 @@
+//! Habits of the repository: tidy, schema, prove, ci.
+fn main() {}
