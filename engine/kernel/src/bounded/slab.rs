@@ -1,0 +1,129 @@
+use super::Full;
+use crate::state::{Corrupt, Sink, Source};
+use alloc::vec::Vec;
+use bytemuck::Pod;
+use core::ops::{Index, IndexMut};
+
+/// Values by an index that stays theirs until they are removed. Freed indices are given again, last freed first.
+#[derive(Clone, Debug)]
+pub struct Slab<T> {
+    /// Values up to the highest index ever used; freed ones are zero.
+    entries: Vec<T>,
+    /// Freed indices, the next to be given last.
+    free: Vec<u32>,
+    capacity: usize,
+}
+
+impl<T: Pod> Slab<T> {
+    /// Room for `capacity` values.
+    ///
+    /// # Panics
+    /// When `capacity` is not below 2³²−1: the highest index is left to mean none.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity < u32::MAX as usize, "a slab index has 32 bits");
+        Self { entries: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity), capacity }
+    }
+
+    /// Values held.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values that still fit.
+    #[must_use]
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.capacity - self.len()
+    }
+
+    /// Values that fit in all.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Adds a value and gives its index.
+    ///
+    /// # Errors
+    /// [`Full`] at capacity.
+    #[inline]
+    pub fn insert(&mut self, value: T) -> Result<u32, Full> {
+        if let Some(index) = self.free.pop() {
+            self.entries[index as usize] = value;
+            return Ok(index);
+        }
+        if self.entries.len() == self.capacity {
+            return Err(Full);
+        }
+        self.entries.push(value);
+        Ok((self.entries.len() - 1) as u32)
+    }
+
+    /// Takes out the value at `index`, which must hold one.
+    #[inline]
+    pub fn remove(&mut self, index: u32) -> T {
+        let value = core::mem::replace(&mut self.entries[index as usize], T::zeroed());
+        debug_assert!(self.free.len() < self.capacity, "an index is freed once");
+        self.free.push(index);
+        value
+    }
+
+    /// All entries up to the highest index ever used, freed ones zero, by index.
+    #[must_use]
+    pub fn entries(&self) -> &[T] {
+        &self.entries
+    }
+
+    /// Writes values and free indices: which index comes next is state.
+    pub fn save(&self, sink: &mut impl Sink) {
+        sink.value(&(self.entries.len() as u64));
+        sink.values(&self.entries);
+        sink.value(&(self.free.len() as u64));
+        sink.values(&self.free);
+    }
+
+    /// What [`Slab::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when it is over `capacity` or frees an index that does not exist or twice.
+    pub fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut slab = Self::new(capacity);
+        for _ in 0..source.count(capacity, "slab entries")? {
+            slab.entries.push(source.value()?);
+        }
+        let mut freed = alloc::vec![false; slab.entries.len()];
+        for _ in 0..source.count(slab.entries.len(), "slab free list")? {
+            let index: u32 = source.value()?;
+            match freed.get_mut(index as usize) {
+                Some(seen) if !*seen => *seen = true,
+                _ => return Err(Corrupt("slab free index")),
+            }
+            slab.free.push(index);
+        }
+        Ok(slab)
+    }
+}
+
+impl<T> Index<u32> for Slab<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.entries[index as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.entries[index as usize]
+    }
+}
