@@ -71,14 +71,7 @@ pub use crate::storage::{Disk, File, FileHandle, Lock, Storage, StorageHandle};
 pub use crate::writer::{Batch, Writer};
 
 /// Counts commands from 0; as a mark it is the number of commands below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sequence(pub u64);
-
-impl fmt::Display for Sequence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+pub use ringfence_kernel::Sequence;
 
 /// Names a journal: drawn when it is created, repeated in each of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,8 +15,8 @@ use crate::options::{Level, Options};
 use crate::preparer::{Prepared, create_segment, map_segment};
 use crate::reader::{Reader, header_fault, numbers, read_header, segment_numbers};
 use crate::segment::{
-    BATCH_HEADER_BYTES, BATCH_MAGIC, BATCHES_AT, BatchHeader, CRC_FROM, SegmentHeader, Tail, batch_bytes, batch_crc,
-    seed, segment_path,
+    BATCH_HEADER_BYTES, BATCH_MAGIC, BATCHES_AT, BatchHeader, CRC_FROM, SEGMENT_BYTES_MIN, SegmentHeader, Tail,
+    batch_bytes, batch_crc, seed, segment_path,
 };
 use crate::storage::{FileHandle, StorageHandle};
 use crate::writer::{Resume, Writer, header_after};
@@ -323,6 +323,7 @@ pub(crate) fn find_witness(storage: &StorageHandle, dir: &Path, end: &End) -> Re
             continue;
         }
         let header: Result<SegmentHeader, Fault> = read_header(storage, dir, number)?;
+        refuse_short(storage, dir, number, header.ok().map(|h| h.bytes), end)?;
         if let Ok(header) = header
             && header.journal() == end.journal
         {
@@ -334,6 +335,21 @@ pub(crate) fn find_witness(storage: &StorageHandle, dir: &Path, end: &End) -> Re
         }
     }
     Ok((furthest > end.sequence.0).then_some(Sequence(furthest)))
+}
+
+/// A segment gets its name once its length is durable: a short one has lost what it held, maybe all that it witnessed.
+fn refuse_short(storage: &StorageHandle, dir: &Path, number: u64, stated: Option<u64>, end: &End) -> Result<(), Error> {
+    let path = segment_path(dir, number);
+    let file = storage.open(&path).map_err(Error::io("open", &path))?;
+    let length = file.bytes().map_err(Error::io("measure", &path))?;
+    if length >= stated.unwrap_or(SEGMENT_BYTES_MIN) {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        place: Place { file: path, offset: length, sequence: end.sequence },
+        what: Fault::Truncated,
+        witnessed: None,
+    })
 }
 
 /// The highest durable mark of any sound batch in a part of a file, at whatever place a batch can stand.

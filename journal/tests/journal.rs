@@ -1,8 +1,6 @@
 //! The journal used as its engine uses it, on a real directory.
 
-use ringfence_journal::{
-    Disk, Error, Level, Options, PrepareMode, Reader, Sequence, SyncMode, open,
-};
+use ringfence_journal::{Disk, Error, Level, Options, PrepareMode, Reader, Sequence, SyncMode, open};
 
 /// An image of `bytes` bytes that says which command it is.
 fn image(sequence: u64, bytes: usize) -> Vec<u8> {
@@ -20,11 +18,7 @@ fn every_mode() -> Vec<Options> {
     for level in [Level::Cached, Level::Fsync] {
         for sync in [SyncMode::Inline, SyncMode::Thread] {
             for prepare in [PrepareMode::Inline, PrepareMode::Thread] {
-                all.push(Options {
-                    sync,
-                    prepare,
-                    ..Options::small(level)
-                });
+                all.push(Options { sync, prepare, ..Options::small(level) });
             }
         }
     }
