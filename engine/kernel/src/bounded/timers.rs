@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 const NOWHERE: u32 = u32::MAX;
 
 /// Deadlines of slab indices: a binary heap that knows where each index stands, so that a deadline can be moved or
-/// dropped. Equal deadlines are due by index.
+/// dropped. Equal deadlines are due by rank: a number of the caller's, such as when the thing began.
 ///
 /// It is not saved: each value keeps its own deadline, and loading sets them again. What is due next depends on
-/// deadlines and indices alone.
+/// deadlines and ranks alone.
 #[derive(Clone, Debug)]
 pub struct Timers {
-    heap: Vec<(Timestamp, u32)>,
+    heap: Vec<(Timestamp, u64, u32)>,
     /// Where each index stands in the heap.
     places: Box<[u32]>,
 }
@@ -39,17 +39,17 @@ impl Timers {
     #[must_use]
     #[inline]
     pub fn first(&self) -> Option<(Timestamp, u32)> {
-        self.heap.first().copied()
+        self.heap.first().map(|(deadline, _, index)| (*deadline, *index))
     }
 
-    /// Sets or moves the deadline of `index`.
-    pub fn set(&mut self, index: u32, deadline: Timestamp) {
+    /// Sets or moves the deadline of `index`. No two indices have the same rank.
+    pub fn set(&mut self, index: u32, deadline: Timestamp, rank: u64) {
         let at = self.places[index as usize];
         let at = if at == NOWHERE {
-            self.heap.push((deadline, index));
+            self.heap.push((deadline, rank, index));
             self.heap.len() - 1
         } else {
-            self.heap[at as usize].0 = deadline;
+            self.heap[at as usize] = (deadline, rank, index);
             at as usize
         };
         self.settle(at);
@@ -87,13 +87,13 @@ impl Timers {
             self.swap(at, least);
             at = least;
         }
-        self.places[self.heap[at].1 as usize] = at as u32;
+        self.places[self.heap[at].2 as usize] = at as u32;
     }
 
     fn swap(&mut self, a: usize, b: usize) {
         self.heap.swap(a, b);
-        self.places[self.heap[a].1 as usize] = a as u32;
-        self.places[self.heap[b].1 as usize] = b as u32;
+        self.places[self.heap[a].2 as usize] = a as u32;
+        self.places[self.heap[b].2 as usize] = b as u32;
     }
 }
 
@@ -112,13 +112,13 @@ mod tests {
             let index = random.below(50) as u32;
             if random.below(2) == 0 {
                 let deadline = Timestamp(random.below(30));
-                timers.set(index, deadline);
+                timers.set(index, deadline, u64::from(!index));
                 plain.insert(index, deadline);
             } else {
                 timers.clear(index);
                 plain.remove(&index);
             }
-            assert_eq!(timers.first(), plain.iter().map(|(i, t)| (*t, *i)).min());
+            assert_eq!(timers.first(), plain.iter().map(|(i, t)| (*t, *i)).min_by_key(|(t, i)| (*t, !*i)));
             assert_eq!(timers.len(), plain.len());
         }
     }

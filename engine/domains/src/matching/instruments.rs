@@ -1,0 +1,253 @@
+//! Instruments: their terms, and the two sides of their books.
+
+use super::levels::{Half, Level, Levels, NONE};
+use super::messages::OrderId;
+use super::messages::{
+    DefineInstrument, InstrumentId, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade, TradeId,
+};
+use alloc::boxed::Box;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+/// What is fixed when an instrument is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Terms {
+    /// The lowest price.
+    price_min: i64,
+    /// The highest price.
+    price_max: i64,
+    /// Prices are multiples of this; zero only where no instrument is defined.
+    tick: i64,
+    /// Quantities are multiples of this.
+    lot: u64,
+    /// Decimal digits of a price.
+    price_decimals: u64,
+}
+
+impl Terms {
+    /// The terms that `define` asks for, when they make sense.
+    pub(super) fn of(define: &DefineInstrument) -> Result<Self, Reject> {
+        let (min, max, tick, lot) = (define.price_min.0, define.price_max.0, define.tick.0, define.lot.0);
+        let sound = tick > 0
+            && (1..=QUANTITY_MAX).contains(&lot)
+            && min <= max
+            && min % tick == 0
+            && max % tick == 0
+            && define.price_decimals <= 18;
+        let terms = Self { price_min: min, price_max: max, tick, lot, price_decimals: define.price_decimals.into() };
+        if sound { Ok(terms) } else { Err(Reject::BadTerms) }
+    }
+
+    /// `price` in ticks above the lowest, when an order may have it.
+    #[inline]
+    pub(super) fn ticks(&self, price: Price) -> Result<u64, Reject> {
+        let Price(price) = price;
+        if price < self.price_min || price > self.price_max {
+            return Err(Reject::BadPrice);
+        }
+        let above = price.wrapping_sub(self.price_min) as u64;
+        let ticks = above / self.tick as u64;
+        if ticks * self.tick as u64 == above { Ok(ticks) } else { Err(Reject::BadPrice) }
+    }
+
+    /// Whether an order may have this quantity, or change by it.
+    #[inline]
+    pub(super) fn check_quantity(&self, quantity: Quantity) -> Result<(), Reject> {
+        let Quantity(quantity) = quantity;
+        let sound = quantity > 0 && quantity <= QUANTITY_MAX && (self.lot == 1 || quantity.is_multiple_of(self.lot));
+        if sound { Ok(()) } else { Err(Reject::BadQuantity) }
+    }
+}
+
+/// The last trade, as its stream's snapshot says it; its number is zero before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct LastTrade {
+    trade: TradeId,
+    maker_order: OrderId,
+    taker_order: OrderId,
+    price: Price,
+    quantity: Quantity,
+    /// 1 or 2; zero before the first trade.
+    taker_side: SideCode,
+    reserved: [u8; 7],
+}
+
+/// One instrument and its book.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instrument {
+    pub(super) terms: Terms,
+    /// Bids and asks; their levels are among all levels.
+    bids: Half,
+    asks: Half,
+    /// What was last said of the best prices. It is what the levels say, between commands.
+    top: TopOfBook,
+    last: LastTrade,
+}
+
+impl Instrument {
+    const EMPTY_TOP: TopOfBook =
+        TopOfBook { bid_price: Price(0), bid_quantity: Quantity(0), ask_price: Price(0), ask_quantity: Quantity(0) };
+
+    fn undefined() -> Self {
+        let (terms, last) = (Terms::zeroed(), LastTrade::zeroed());
+        Self { terms, bids: Half::EMPTY, asks: Half::EMPTY, top: Self::EMPTY_TOP, last }
+    }
+
+    #[inline]
+    pub(super) fn half(&self, side: Side) -> Half {
+        match side {
+            Side::Buy => self.bids,
+            Side::Sell => self.asks,
+        }
+    }
+
+    #[inline]
+    pub(super) fn half_mut(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+
+    /// The best prices as the levels have them.
+    #[inline]
+    pub(super) fn top(&self, levels: &Levels) -> TopOfBook {
+        let mut top = Self::EMPTY_TOP;
+        if self.bids.best != NONE {
+            let best = &levels[self.bids.best];
+            (top.bid_price, top.bid_quantity) = (best.price, Quantity(best.quantity));
+        }
+        if self.asks.best != NONE {
+            let best = &levels[self.asks.best];
+            (top.ask_price, top.ask_quantity) = (best.price, Quantity(best.quantity));
+        }
+        top
+    }
+
+    /// The best prices, when they are other than what was last said of them.
+    #[inline]
+    pub(super) fn top_to_say(&mut self, levels: &Levels) -> Option<&TopOfBook> {
+        let top = self.top(levels);
+        if top == self.top {
+            return None;
+        }
+        self.top = top;
+        Some(&self.top)
+    }
+
+    #[inline]
+    pub(super) fn remember(&mut self, trade: &Trade) {
+        let Trade { trade, maker_order, taker_order, price, quantity, taker_side, .. } = *trade;
+        self.last = LastTrade { trade, maker_order, taker_order, price, quantity, taker_side, reserved: [0; 7] };
+    }
+
+    /// The last trade, when there was one.
+    pub(super) fn last_trade(&self) -> Option<Trade> {
+        let LastTrade { trade, maker_order, taker_order, price, quantity, taker_side, .. } = self.last;
+        let reserved = Reserved::default();
+        (trade.0 != 0).then_some(Trade { trade, maker_order, taker_order, price, quantity, taker_side, reserved })
+    }
+}
+
+/// All instruments, by their numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Instruments(Box<[Instrument]>);
+
+impl core::ops::Index<u32> for Instruments {
+    type Output = Instrument;
+    #[inline]
+    fn index(&self, place: u32) -> &Instrument {
+        &self.0[place as usize]
+    }
+}
+
+impl core::ops::IndexMut<u32> for Instruments {
+    #[inline]
+    fn index_mut(&mut self, place: u32) -> &mut Instrument {
+        &mut self.0[place as usize]
+    }
+}
+
+impl Instruments {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self(alloc::vec![Instrument::undefined(); capacity].into())
+    }
+
+    /// The place of an instrument that is defined.
+    #[inline]
+    pub(super) fn place(&self, id: InstrumentId) -> Option<u32> {
+        let place = id.0.wrapping_sub(1);
+        (self.0.get(place as usize)?.terms.tick != 0).then_some(place)
+    }
+
+    /// Gives `id` its terms.
+    pub(super) fn define(&mut self, id: InstrumentId, terms: Terms) -> Result<(), Reject> {
+        let known = self.0.get_mut(id.0.wrapping_sub(1) as usize).ok_or(Reject::InstrumentsFull)?;
+        if known.terms.tick == 0 {
+            known.terms = terms;
+        }
+        if known.terms == terms { Ok(()) } else { Err(Reject::InstrumentExists) }
+    }
+
+    /// Writes which instruments are defined, with their terms and last trades.
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        let defined = || self.0.iter().enumerate().filter(|(_, instrument)| instrument.terms.tick != 0);
+        sink.value(&(defined().count() as u64));
+        for (place, instrument) in defined() {
+            sink.value(&(place as u64));
+            sink.value(&instrument.terms);
+            sink.value(&instrument.last);
+        }
+    }
+
+    /// What [`Instruments::save`] wrote. Books are still empty.
+    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut instruments = Self::new(capacity);
+        let mut before = None;
+        for _ in 0..source.count(capacity, "instruments")? {
+            let place = source.count(capacity.saturating_sub(1), "the number of an instrument")?;
+            if before.replace(place).is_some_and(|before| before >= place) {
+                return Err(Corrupt("the order of instruments"));
+            }
+            let known = &mut instruments.0[place];
+            (known.terms, known.last) = (source.value()?, source.value()?);
+            if known.terms.tick <= 0 || known.terms.lot == 0 || known.terms.price_min > known.terms.price_max {
+                return Err(Corrupt("the terms of an instrument"));
+            }
+            let said = known.last.trade.0 == 0 || known.last.taker_side.try_get().is_some();
+            if !said || known.last.reserved != [0; 7] {
+                return Err(Corrupt("the last trade of an instrument"));
+            }
+        }
+        Ok(instruments)
+    }
+
+    /// After the levels were loaded: what was last said of the best prices is what they are.
+    pub(super) fn settle(&mut self, levels: &Levels) {
+        for instrument in &mut self.0 {
+            instrument.top = instrument.top(levels);
+        }
+    }
+
+    /// The side of the book that a level which is loaded says it belongs to.
+    pub(super) fn half_of(&mut self, level: &Level) -> Option<&mut Half> {
+        let (place, side) = (self.place(InstrumentId(level.instrument.checked_add(1)?))?, level.side.try_get()?);
+        let instrument = &mut self[place];
+        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 7];
+        sound.then_some(instrument.half_mut(side))
+    }
+
+    /// All places, defined or not.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Instrument> {
+        self.0.iter()
+    }
+}
+
+/// The number of the instrument at `place`.
+#[inline]
+pub(super) const fn id(place: u32) -> InstrumentId {
+    InstrumentId(place + 1)
+}

@@ -1,0 +1,154 @@
+//! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
+//!
+//! [`Matching::apply`] is the table of contents: each command is one function of [`entry`] or [`removal`]. What rests
+//! stands in [`orders`], grouped into [`levels`], found from [`instruments`].
+#![doc = include_str!("README.md")]
+
+pub mod messages;
+
+mod entry;
+mod removal;
+mod views;
+
+mod instruments;
+mod levels;
+mod orders;
+
+mod state;
+
+#[cfg(any(test, feature = "models"))]
+pub mod model;
+pub mod workload;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+use entry::Taker;
+use instruments::Instruments;
+use levels::Levels;
+use messages::{CANCEL_MANY_MAX, ClientOrderId, Command, Event, MatchingLimits, ORDERS_MAX, Reject, Reply};
+use orders::Orders;
+use removal::CancellingMany;
+use ringfence_kernel::{
+    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+};
+
+/// Kinds of topics of this domain; their id is the instrument.
+pub mod topics {
+    /// [`super::messages::Trade`]. Its snapshot is the last trade.
+    pub const TRADES: u16 = 1;
+    /// [`super::messages::LevelChanged`]. Its snapshot is every level, bids then asks, best first.
+    pub const LEVELS: u16 = 2;
+    /// [`super::messages::TopOfBook`]. Its snapshot is the best prices.
+    pub const TOP: u16 = 3;
+}
+
+/// The matching engine: all books, and what is known of accounts.
+#[derive(Debug)]
+pub struct Matching {
+    limits: MatchingLimits,
+    instruments: Instruments,
+    levels: Levels,
+    orders: Orders,
+    /// The numbers given last.
+    last_order: u64,
+    last_trade: u64,
+    /// The decision that goes on in [`Domain::resume`]. Nothing is saved while there is one.
+    pending: Pending,
+    /// What a [`messages::CancelMany`] that goes on has still to cancel.
+    list: Vec<ClientOrderId>,
+}
+
+/// A decision that said [`Progress::More`].
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Nothing,
+    /// An order trades.
+    Taking(Taker),
+    /// A list is cancelled.
+    Cancelling(CancellingMany),
+}
+
+impl Domain for Matching {
+    const ID: DomainId = DomainId(1);
+    const NAME: &'static str = "matching";
+    const VERSION: u16 = 1;
+    const REJECTS: &'static [ringfence_kernel::reject::Row] = Reject::TABLE;
+
+    type Command<'a> = Command<'a>;
+    type Reply<'a> = Reply<'a>;
+    type Event<'a> = Event<'a>;
+    type Reject = Reject;
+    type Limits = MatchingLimits;
+
+    fn new(limits: &MatchingLimits) -> Self {
+        assert!(limits.orders <= ORDERS_MAX, "at most 16,000,000 orders");
+        Self {
+            limits: *limits,
+            instruments: Instruments::new(limits.instruments as usize),
+            levels: Levels::new(limits.levels as usize),
+            orders: Orders::new(limits.orders as usize, limits.accounts as usize),
+            last_order: 0,
+            last_trade: 0,
+            pending: Pending::Nothing,
+            list: Vec::with_capacity(CANCEL_MANY_MAX),
+        }
+    }
+
+    fn roles_needed(command: &Command<'_>) -> Roles {
+        match command {
+            Command::DefineInstrument(_) => Roles::ADMINISTER,
+            _ => Roles::TRADE,
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
+        match command {
+            Command::NewOrder(command) => self.new_order(context, command, out),
+            Command::Cancel(command) => Ok(self.cancel(context, command, out)),
+            Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
+            Command::Replace(command) => self.replace(context, command, out),
+            Command::Reduce(command) => self.reduce(context, command, out),
+            Command::DefineInstrument(command) => self.define_instrument(command, out),
+        }
+    }
+
+    fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
+        match core::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Nothing => Progress::Done,
+            Pending::Taking(taker) => self.take(taker, out),
+            Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
+        }
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
+        self.expire(context.now, out)
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
+        // Orders outlive the session that entered them.
+        Progress::Done
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.orders.next_to_expire().map(|(deadline, _)| deadline)
+    }
+
+    fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        self.snapshot(topic, cursor, out)
+    }
+
+    fn save(&self, sink: &mut impl Sink) {
+        self.write(sink);
+    }
+
+    fn load(limits: &MatchingLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Self::read(limits, source)
+    }
+}

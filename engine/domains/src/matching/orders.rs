@@ -1,0 +1,318 @@
+//! Orders that rest: one slab, their queues at each level, and the ways to find them.
+
+use super::levels::{Level, Levels, NONE};
+use super::messages::{ClientOrderId, OrderId};
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::{HashIndex, KeyIndex, Slab, Timers};
+use ringfence_kernel::state::fold;
+use ringfence_kernel::{Account, Corrupt, Sink, Source, Timestamp};
+
+/// One order in a book: a cache line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Order {
+    /// The engine's number.
+    pub(super) order: OrderId,
+    /// The client's number.
+    pub(super) client_order: ClientOrderId,
+    /// What is open; zero only in a freed place.
+    pub(super) remaining: u64,
+    /// What has traded.
+    pub(super) filled: u64,
+    /// When it ends; zero when it does not by itself.
+    pub(super) expires: Timestamp,
+    /// Its account's place.
+    pub(super) account: u32,
+    /// Its level.
+    pub(super) level: u32,
+    /// The next older and the next newer order at its level.
+    pub(super) older: u32,
+    pub(super) newer: u32,
+    /// The order that its account entered before it and after it, of those that rest.
+    pub(super) before: u32,
+    pub(super) after: u32,
+}
+
+impl Order {
+    /// Nothing, in no list.
+    pub(super) const EMPTY: Self = Self {
+        order: OrderId(0),
+        client_order: ClientOrderId(0),
+        remaining: 0,
+        filled: 0,
+        expires: Timestamp(0),
+        account: NONE,
+        level: NONE,
+        older: NONE,
+        newer: NONE,
+        before: NONE,
+        after: NONE,
+    };
+}
+
+/// Someone who has orders, or had.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Holder {
+    account: Account,
+    /// The first and the last of its orders, as they were entered.
+    first: u32,
+    last: u32,
+}
+
+/// All orders that rest, in whichever book.
+#[derive(Clone, Debug)]
+pub(super) struct Orders {
+    orders: Slab<Order>,
+    holders: Slab<Holder>,
+    /// Finds an order by its account and the client's number.
+    by_client: KeyIndex,
+    /// Finds a holder by its account.
+    by_account: HashIndex,
+    /// When orders end.
+    timers: Timers,
+}
+
+impl core::ops::Index<u32> for Orders {
+    type Output = Order;
+    #[inline]
+    fn index(&self, index: u32) -> &Order {
+        &self.orders[index]
+    }
+}
+
+impl core::ops::IndexMut<u32> for Orders {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut Order {
+        &mut self.orders[index]
+    }
+}
+
+#[inline]
+fn hash(account: Account, client_order: ClientOrderId) -> u64 {
+    fold(client_order.0 ^ 0x9e37_79b9_7f4a_7c15, u64::from(account.0) ^ 0xd6e8_feb8_6659_fd93)
+}
+
+impl Orders {
+    pub(super) fn new(orders: usize, accounts: usize) -> Self {
+        Self {
+            orders: Slab::new(orders),
+            holders: Slab::new(accounts),
+            by_client: KeyIndex::new(orders),
+            by_account: HashIndex::new(accounts),
+            timers: Timers::new(orders),
+        }
+    }
+
+    /// Orders that still fit.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.orders.room()
+    }
+
+    /// The live order that `account` calls `client_order`.
+    #[inline]
+    pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
+        self.by_client.get(hash(account, client_order), |index| {
+            let order = &self.orders[index];
+            order.client_order == client_order && self.holders[order.account].account == account
+        })
+    }
+
+    /// Whose order it is.
+    #[inline]
+    pub(super) fn account(&self, index: u32) -> Account {
+        self.holders[self.orders[index].account].account
+    }
+
+    /// Whether `account` is known or can become so.
+    #[inline]
+    pub(super) fn has_room_for(&self, account: Account) -> bool {
+        self.holders.room() > 0 || self.by_account.get(account.0.into()).is_some()
+    }
+
+    fn holder(&mut self, account: Account) -> u32 {
+        if let Some(holder) = self.by_account.get(account.0.into()) {
+            return holder;
+        }
+        let holder = Holder { account, first: NONE, last: NONE };
+        let index = self.holders.insert(holder).expect("room was looked for");
+        self.by_account.insert(account.0.into(), index).expect("as many keys as holders");
+        index
+    }
+
+    /// Adds a new order of `account`, last at `level`. There is room for it and for its account.
+    #[inline]
+    pub(super) fn add(&mut self, account: Account, mut order: Order, levels: &mut Levels, level: u32) -> u32 {
+        debug_assert!(order.remaining > 0, "what rests is open");
+        let holder = self.holder(account);
+        let (expires, rank) = (order.expires, order.order.0);
+        order.account = holder;
+        order.before = self.holders[holder].last;
+        order.after = NONE;
+        let (before, key) = (order.before, hash(account, order.client_order));
+        let index = self.orders.insert(order).expect("room was looked for");
+        self.by_client.insert(key, index).expect("as many keys as orders");
+        match before {
+            NONE => self.holders[holder].first = index,
+            before => self.orders[before].after = index,
+        }
+        self.holders[holder].last = index;
+        if expires != Timestamp(0) {
+            self.timers.set(index, expires, rank);
+        }
+        self.queue(&mut levels[level], index, level);
+        index
+    }
+
+    /// Forgets the order at `index`, which stands in no queue any more.
+    #[inline]
+    pub(super) fn remove(&mut self, index: u32) -> Order {
+        let order = self.orders.remove(index);
+        let holder = &mut self.holders[order.account];
+        let key = hash(holder.account, order.client_order);
+        match order.before {
+            NONE => holder.first = order.after,
+            before => self.orders[before].after = order.after,
+        }
+        match order.after {
+            NONE => holder.last = order.before,
+            after => self.orders[after].before = order.before,
+        }
+        self.by_client.remove(key, index);
+        if order.expires != Timestamp(0) {
+            self.timers.clear(index);
+        }
+        order
+    }
+
+    /// Puts the order at `index` last into the queue of `level`, which stands at `at`.
+    #[inline]
+    pub(super) fn queue(&mut self, level: &mut Level, index: u32, at: u32) {
+        let order = &mut self.orders[index];
+        (order.level, order.older, order.newer) = (at, level.tail, NONE);
+        level.quantity += order.remaining;
+        level.orders += 1;
+        match core::mem::replace(&mut level.tail, index) {
+            NONE => level.head = index,
+            older => self.orders[older].newer = index,
+        }
+    }
+
+    /// Takes the order at `index` out of the queue of its level, with what it has open.
+    #[inline]
+    pub(super) fn leave(&mut self, level: &mut Level, index: u32) {
+        let Order { remaining, older, newer, .. } = self.orders[index];
+        debug_assert!(level.orders > 0 && level.quantity >= remaining, "a level is the sum of its orders");
+        level.quantity -= remaining;
+        level.orders -= 1;
+        match older {
+            NONE => level.head = newer,
+            older => self.orders[older].newer = newer,
+        }
+        match newer {
+            NONE => level.tail = older,
+            newer => self.orders[newer].older = older,
+        }
+    }
+
+    /// The order that ends next, and when.
+    #[inline]
+    pub(super) fn next_to_expire(&self) -> Option<(Timestamp, u32)> {
+        self.timers.first()
+    }
+
+    /// The first order of `account`, as they were entered.
+    pub(super) fn first_of(&self, account: Account) -> Option<u32> {
+        let holder = self.by_account.get(account.0.into())?;
+        Some(self.holders[holder].first).filter(|index| *index != NONE)
+    }
+
+    /// The order that the same account entered next.
+    pub(super) fn next_of(&self, index: u32) -> Option<u32> {
+        Some(self.orders[index].after).filter(|index| *index != NONE)
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        self.holders.save(sink);
+        self.orders.save(sink);
+    }
+
+    /// What [`Orders::save`] wrote, every link of every list followed once.
+    pub(super) fn load(
+        capacity: usize,
+        accounts: usize,
+        levels: &Levels,
+        source: &mut impl Source,
+    ) -> Result<Self, Corrupt> {
+        let mut orders = Self {
+            holders: Slab::load(accounts, source)?,
+            orders: Slab::load(capacity, source)?,
+            ..Self::new(capacity, accounts)
+        };
+        let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
+        for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
+            let mut sum = 0_u64;
+            let (mut at, mut older) = (level.head, NONE);
+            for _ in 0..level.orders {
+                let order = walk.see(&orders.orders, at, 1)?;
+                if order.level != index || order.older != older || order.remaining == 0 {
+                    return Err(Corrupt("the queue of a level"));
+                }
+                sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
+                (older, at) = (at, order.newer);
+            }
+            if (at, older, sum) != (NONE, level.tail, level.quantity) {
+                return Err(Corrupt("the sum of a level"));
+            }
+        }
+        if walk.left != 0 || orders.holders.len() != orders.holders.entries().len() {
+            return Err(Corrupt("orders outside all levels"));
+        }
+        walk.left = orders.orders.len();
+        for holder in 0..orders.holders.entries().len() as u32 {
+            let Holder { account, first, last } = orders.holders[holder];
+            if orders.by_account.insert(account.0.into(), holder) != Ok(None) {
+                return Err(Corrupt("an account twice"));
+            }
+            let (mut at, mut before) = (first, NONE);
+            while at != NONE {
+                let order = walk.see(&orders.orders, at, 2)?;
+                if order.account != holder || order.before != before {
+                    return Err(Corrupt("the orders of an account"));
+                }
+                if orders.find(account, order.client_order).is_some() {
+                    return Err(Corrupt("a client's order number twice"));
+                }
+                let key = hash(account, order.client_order);
+                orders.by_client.insert(key, at).expect("as many keys as orders");
+                if order.expires != Timestamp(0) {
+                    orders.timers.set(at, order.expires, order.order.0);
+                }
+                (before, at) = (at, order.after);
+            }
+            if before != last {
+                return Err(Corrupt("the last order of an account"));
+            }
+        }
+        if walk.left == 0 { Ok(orders) } else { Err(Corrupt("orders without an account")) }
+    }
+}
+
+/// Follows lists that may be corrupt: every order is met once in each round.
+struct Walk {
+    left: usize,
+    seen: alloc::vec::Vec<u8>,
+}
+
+impl Walk {
+    fn see(&mut self, orders: &Slab<Order>, at: u32, round: u8) -> Result<Order, Corrupt> {
+        let seen = self.seen.get_mut(at as usize).ok_or(Corrupt("an order outside the slab"))?;
+        if *seen + 1 != round || self.left == 0 {
+            return Err(Corrupt("an order in two lists"));
+        }
+        *seen = round;
+        self.left -= 1;
+        Ok(orders[at])
+    }
+}

@@ -1,0 +1,163 @@
+//! What takes quantity out of a book without trading: cancels, reductions, expiry.
+
+use super::entry::decline;
+use super::messages::{
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, OrderCancelled,
+    OrderClosed, OrderReduced, OrdersCancelled, Quantity, Reduce, Reject, Reply,
+};
+use super::orders::Order;
+use super::{Matching, Pending};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Out, Progress, Timestamp};
+
+/// How far a list is cancelled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CancellingMany {
+    /// How much was taken out.
+    quantity: u64,
+    /// Orders taken out.
+    orders: u32,
+    /// Numbers that named none.
+    unknown: u32,
+    /// Where in the kept list it goes on.
+    at: usize,
+}
+
+/// Outputs that one order taken out leads to at most: its end, its level, the best prices.
+const OUTPUTS_EACH: usize = 3;
+
+impl Matching {
+    #[inline]
+    pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: &mut Out<'_, Self>) -> Progress {
+        let Some(index) = self.orders.find(context.account(), command.client_order) else {
+            decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return Progress::Done;
+        };
+        let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
+        let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
+        out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
+        Progress::Done
+    }
+
+    pub(super) fn reduce(
+        &mut self,
+        context: Context,
+        command: &Reduce,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let Some(index) = self.orders.find(context.account(), command.client_order) else {
+            decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return Ok(Progress::Done);
+        };
+        let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
+        let instrument = self.levels[at].instrument;
+        self.instruments[instrument].terms.check_quantity(command.quantity)?;
+        let remaining = remaining.saturating_sub(command.quantity.0);
+        if remaining == 0 {
+            self.take_out(index, out);
+        } else {
+            self.orders[index].remaining = remaining;
+            self.levels[at].quantity -= command.quantity.0;
+            self.say_level(at, out);
+            self.say_top(instrument, out);
+        }
+        let (filled, remaining) = (Quantity(filled), Quantity(remaining));
+        out.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn cancel_many(
+        &mut self,
+        context: Context,
+        orders: &[CancelManyOrder],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        if orders.is_empty() || orders.len() > CANCEL_MANY_MAX {
+            return Err(Reject::BadList);
+        }
+        self.list.clear();
+        self.list.extend(orders.iter().map(|order| order.client_order));
+        Ok(self.go_on_cancelling(context, CancellingMany::default(), out))
+    }
+
+    pub(super) fn go_on_cancelling(
+        &mut self,
+        context: Context,
+        mut so_far: CancellingMany,
+        out: &mut Out<'_, Self>,
+    ) -> Progress {
+        while let Some(client_order) = self.list.get(so_far.at).copied() {
+            if out.room() < OUTPUTS_EACH {
+                self.pending = Pending::Cancelling(so_far);
+                return Progress::More;
+            }
+            so_far.at += 1;
+            self.cancel_one(context, client_order, &mut so_far, out);
+        }
+        let CancellingMany { quantity, orders, unknown, .. } = so_far;
+        out.reply(Reply::OrdersCancelled(&OrdersCancelled { cancelled: Quantity(quantity), orders, unknown }));
+        Progress::Done
+    }
+
+    fn cancel_one(
+        &mut self,
+        context: Context,
+        client_order: ClientOrderId,
+        so_far: &mut CancellingMany,
+        out: &mut Out<'_, Self>,
+    ) {
+        let account = context.account();
+        match self.orders.find(account, client_order) {
+            None => so_far.unknown += 1,
+            Some(index) => {
+                so_far.orders += 1;
+                so_far.quantity += self.orders[index].remaining;
+                self.close(index, CloseReason::Cancelled, out);
+            }
+        }
+    }
+
+    /// Ends the orders whose time is over, earliest first, and of those that end together the oldest first.
+    pub(super) fn expire(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
+        while let Some((deadline, index)) = self.orders.next_to_expire() {
+            if deadline > now {
+                break;
+            }
+            if out.room() < OUTPUTS_EACH {
+                return Progress::More;
+            }
+            self.close(index, CloseReason::Expired, out);
+        }
+        Progress::Done
+    }
+
+    /// Takes an order out and tells its account, which did not ask for it by itself.
+    fn close(&mut self, index: u32, reason: CloseReason, out: &mut Out<'_, Self>) {
+        let account = self.orders.account(index);
+        let Order { order, client_order, filled, remaining, .. } = self.orders[index];
+        let closed = OrderClosed {
+            order,
+            client_order,
+            filled: Quantity(filled),
+            cancelled: Quantity(remaining),
+            reason: reason.into(),
+            reserved: Reserved::default(),
+        };
+        out.notify(account, Event::OrderClosed(&closed));
+        self.take_out(index, out);
+    }
+
+    /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
+    #[inline]
+    fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
+        let at = self.orders[index].level;
+        let level = &mut self.levels[at];
+        let instrument = level.instrument;
+        self.orders.leave(level, index);
+        let order = self.orders.remove(index);
+        self.say_level(at, out);
+        self.close_if_empty(at);
+        self.say_top(instrument, out);
+        order
+    }
+}

@@ -1,0 +1,40 @@
+//! Saving and loading: one canonical walk. Ladders, indexes and timers are built again from what is saved.
+
+use super::instruments::Instruments;
+use super::levels::{Levels, NONE, better};
+use super::messages::{MatchingLimits, ORDERS_MAX, Side};
+use super::orders::Orders;
+use super::{Matching, Pending};
+use ringfence_kernel::{Corrupt, Domain, Sink, Source};
+
+impl Matching {
+    pub(super) fn write(&self, sink: &mut impl Sink) {
+        assert!(matches!(self.pending, Pending::Nothing), "nothing is saved in the middle of a decision");
+        sink.value(&self.last_order);
+        sink.value(&self.last_trade);
+        self.instruments.save(sink);
+        self.levels.save(sink);
+        self.orders.save(sink);
+    }
+
+    pub(super) fn read(limits: &MatchingLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        if limits.orders > ORDERS_MAX {
+            return Err(Corrupt("the limit of orders"));
+        }
+        let (last_order, last_trade) = (source.value()?, source.value()?);
+        let mut instruments = Instruments::load(limits.instruments as usize, source)?;
+        let levels = Levels::load(limits.levels as usize, source, &mut instruments)?;
+        let orders = Orders::load(limits.orders as usize, limits.accounts as usize, &levels, source)?;
+        instruments.settle(&levels);
+        if instruments.iter().any(|instrument| {
+            let (bid, ask) = (instrument.half(Side::Buy).best, instrument.half(Side::Sell).best);
+            bid != NONE && ask != NONE && !better(Side::Sell, levels[bid].ticks, levels[ask].ticks)
+        }) {
+            return Err(Corrupt("a crossed book"));
+        }
+        let mut matching = Self::new(&MatchingLimits { orders: 0, levels: 0, instruments: 0, accounts: 0 });
+        (matching.limits, matching.last_order, matching.last_trade) = (*limits, last_order, last_trade);
+        (matching.instruments, matching.levels, matching.orders) = (instruments, levels, orders);
+        Ok(matching)
+    }
+}

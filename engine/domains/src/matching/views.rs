@@ -1,0 +1,112 @@
+//! What the book looks like from outside: levels, best prices, snapshots of topics.
+
+use super::instruments;
+use super::levels::{Level, NONE};
+use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, Quantity, Side};
+use super::orders::Order;
+use super::{Matching, topics};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, Cursor, Out, Progress, Topic};
+
+impl Matching {
+    /// Says what stands at a level now.
+    #[inline]
+    pub(super) fn say_level(&self, at: u32, out: &mut Out<'_, Self>) {
+        let level = &self.levels[at];
+        out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
+    }
+
+    /// Takes a level without orders out of its book.
+    #[inline]
+    pub(super) fn close_if_empty(&mut self, at: u32) {
+        let Level { orders, instrument, side, .. } = self.levels[at];
+        if orders == 0 {
+            self.levels.close(self.instruments[instrument].half_mut(side.get()), at);
+        }
+    }
+
+    /// Says the best prices when they have changed.
+    #[inline]
+    pub(super) fn say_top(&mut self, instrument: u32, out: &mut Out<'_, Self>) {
+        if let Some(top) = self.instruments[instrument].top_to_say(&self.levels) {
+            out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(top));
+        }
+    }
+
+    pub(super) fn snapshot(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        if topic.kind() == Topic::ACCOUNT {
+            return Some(self.open_orders(Account(topic.id()), cursor, out));
+        }
+        let place = self.instruments.place(InstrumentId(topic.id()))?;
+        let instrument = &self.instruments[place];
+        match topic.kind() {
+            topics::LEVELS => return Some(self.all_levels(place, cursor, out)),
+            topics::TOP => out.part(Event::TopOfBook(&instrument.top(&self.levels))),
+            topics::TRADES => {
+                if let Some(trade) = instrument.last_trade() {
+                    out.part(Event::Trade(&trade));
+                }
+            }
+            _ => return None,
+        }
+        Some(Progress::Done)
+    }
+
+    /// Bids and then asks, best first. The cursor is the next level and one; zero at the start.
+    fn all_levels(&self, place: u32, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Progress {
+        let instrument = &self.instruments[place];
+        let best = |side| Some(instrument.half(side).best).filter(|at| *at != NONE);
+        let mut next = match cursor.0 {
+            0 => best(Side::Buy).or_else(|| best(Side::Sell)),
+            at => Some((at - 1) as u32),
+        };
+        while let Some(at) = next {
+            if out.room() == 0 {
+                *cursor = Cursor(u64::from(at) + 1);
+                return Progress::More;
+            }
+            let level = &self.levels[at];
+            out.part(Event::LevelChanged(&level_changed(level)));
+            let side = level.side.get();
+            next = self.levels.worse(instrument.half(side), at);
+            if next.is_none() && side == Side::Buy {
+                next = best(Side::Sell);
+            }
+        }
+        Progress::Done
+    }
+
+    /// What the account has in all books, as it was entered. The cursor is the next order and one; zero at the start.
+    fn open_orders(&self, account: Account, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Progress {
+        let mut next = match cursor.0 {
+            0 => self.orders.first_of(account),
+            index => Some((index - 1) as u32),
+        };
+        while let Some(index) = next {
+            if out.room() == 0 {
+                *cursor = Cursor(u64::from(index) + 1);
+                return Progress::More;
+            }
+            let Order { order, client_order, remaining, filled, expires, level, .. } = self.orders[index];
+            let Level { price, instrument, side, .. } = self.levels[level];
+            out.part(Event::OpenOrder(&OpenOrder {
+                order,
+                client_order,
+                price,
+                filled: Quantity(filled),
+                remaining: Quantity(remaining),
+                expires,
+                instrument: instruments::id(instrument),
+                side,
+                reserved: Reserved::default(),
+            }));
+            next = self.orders.next_of(index);
+        }
+        Progress::Done
+    }
+}
+
+fn level_changed(level: &Level) -> LevelChanged {
+    let Level { price, quantity, orders, side, .. } = *level;
+    LevelChanged { price, quantity: Quantity(quantity), orders, side, reserved: Reserved::default() }
+}

@@ -1,0 +1,146 @@
+use super::Full;
+use alloc::boxed::Box;
+use bytemuck::{Pod, Zeroable};
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Place {
+    /// The low half of the key's hash: where it belongs, and a first glance at whether it is the one.
+    hash: u32,
+    /// The index and one; 0 when the place is empty.
+    index: u32,
+}
+
+/// Finds a slab index by a key of any width that the slab's value itself carries: the caller hashes the key and says
+/// whether a candidate is it. Open addressing, linear probes, no tombstones, 8 bytes a place.
+///
+/// It is looked up and never iterated; where its entries stand is not state. Loading rebuilds it from what it indexes.
+#[derive(Clone, Debug)]
+pub struct KeyIndex {
+    /// A power of two of places, at most half of them used.
+    places: Box<[Place]>,
+    len: usize,
+    capacity: usize,
+}
+
+impl KeyIndex {
+    /// Room for `capacity` keys.
+    ///
+    /// # Panics
+    /// When `capacity` is not below 2³¹.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity < 1 << 31, "half a hash tells the place");
+        let places = (capacity.max(4) * 2).next_power_of_two();
+        Self { places: bytemuck::allocation::zeroed_slice_box(places), len: 0, capacity }
+    }
+
+    /// Keys held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The index whose key hashes to `hash` and which `is_it`.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let (hash, mask) = (hash as u32, self.places.len() - 1);
+        let mut at = hash as usize & mask;
+        loop {
+            let place = self.places[at];
+            if place.index == 0 {
+                return None;
+            }
+            if place.hash == hash && is_it(place.index - 1) {
+                return Some(place.index - 1);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds `index` under `hash`. Its key is not held yet: the caller has looked.
+    ///
+    /// # Errors
+    /// [`Full`] at capacity.
+    #[inline]
+    pub fn insert(&mut self, hash: u64, index: u32) -> Result<(), Full> {
+        if self.len == self.capacity {
+            return Err(Full);
+        }
+        let (hash, mask) = (hash as u32, self.places.len() - 1);
+        let mut at = hash as usize & mask;
+        while self.places[at].index != 0 {
+            at = (at + 1) & mask;
+        }
+        self.places[at] = Place { hash, index: index + 1 };
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes out `index`, which stands under `hash`.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[inline]
+    pub fn remove(&mut self, hash: u64, index: u32) {
+        let mask = self.places.len() - 1;
+        let mut hole = hash as u32 as usize & mask;
+        while self.places[hole].index != index + 1 {
+            assert!(self.places[hole].index != 0, "what is taken out was put in");
+            hole = (hole + 1) & mask;
+        }
+        self.len -= 1;
+        // Whoever was pushed past the hole moves back into it, so that no probe ends too early.
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let place = self.places[at];
+            if place.index == 0 {
+                break;
+            }
+            let distance_from_home = at.wrapping_sub(place.hash as usize) & mask;
+            let distance_from_hole = at.wrapping_sub(hole) & mask;
+            if distance_from_home >= distance_from_hole {
+                self.places[hole] = place;
+                hole = at;
+            }
+        }
+        self.places[hole] = Place::zeroed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use std::collections::BTreeMap;
+
+    /// Guards against keys that are confused because they share a hash, and against a removal that hides one.
+    #[test]
+    fn agrees_with_a_plain_map() {
+        let (mut index, mut plain) = (KeyIndex::new(64), BTreeMap::new());
+        let mut random = Random::new(11);
+        // The key of index `i` is `i`; hashes are so poor that all keys crowd into 16 homes.
+        let hash = |key: u32| u64::from(key % 16);
+        for _ in 0..100_000 {
+            let key = random.below(100) as u32;
+            assert_eq!(index.get(hash(key), |candidate| candidate == key), plain.get(&key).copied());
+            if plain.remove(&key).is_some() {
+                index.remove(hash(key), key);
+            } else if plain.len() == 64 {
+                assert_eq!(index.insert(hash(key), key), Err(Full));
+            } else {
+                index.insert(hash(key), key).expect("there is room");
+                plain.insert(key, key);
+            }
+            assert_eq!(index.len(), plain.len());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Journal: appends every command, a ring batch as one journal batch, and releases it at once.
+
+use crate::ring::FirstReader;
+use ringfence_journal::Writer;
+use ringfence_kernel::image::{COMMAND_BYTES_MAX, SLOT_BYTES};
+
+/// Slots that one batch takes at most.
+const BATCH_SLOTS: usize = 1024;
+
+/// The first stage of the ingress ring.
+#[derive(Debug)]
+pub struct JournalStage {
+    commands: FirstReader,
+    writer: Writer,
+    /// Slots that one batch takes at most: fewer than usual when segments are small.
+    batch_slots: usize,
+    /// Slots released so far.
+    position: u64,
+}
+
+impl JournalStage {
+    /// Appends `commands` through `writer`.
+    ///
+    /// # Panics
+    /// When a batch of the journal cannot hold the longest command.
+    #[must_use]
+    pub fn new(commands: FirstReader, writer: Writer) -> Self {
+        assert!(writer.images_bytes_max() >= COMMAND_BYTES_MAX, "a batch holds the longest command");
+        let batch_slots = BATCH_SLOTS.min(writer.images_bytes_max() / SLOT_BYTES);
+        Self { commands, writer, batch_slots, position: 0 }
+    }
+
+    /// Appends all that was published, then makes it durable if this thread is the one to do so: one sync covers all
+    /// that was appended.
+    ///
+    /// # Panics
+    /// When an append or a sync fails: nothing retries over it, the process stops.
+    #[inline]
+    pub fn step(&mut self) -> usize {
+        let mut commands = 0;
+        loop {
+            let appended = self.append();
+            commands += appended;
+            if appended == 0 {
+                break;
+            }
+        }
+        self.writer.sync().unwrap_or_else(|error| panic!("the journal could not be made durable: {error}"));
+        commands
+    }
+
+    #[inline]
+    fn append(&mut self) -> usize {
+        let Self { commands, writer, batch_slots, .. } = self;
+        let batch = writer.begin(*batch_slots * SLOT_BYTES);
+        let batch = batch.unwrap_or_else(|error| panic!("the journal cannot go on: {error}"));
+        // No room yet: the commands wait in the ring, and the gateway stops reading when that is full.
+        let Some(mut batch) = batch else { return 0 };
+        let read = commands.read(*batch_slots, |command| {
+            command.pieces().for_each(|piece| batch.push(piece));
+            true
+        });
+        if read.commands == 0 {
+            return 0;
+        }
+        batch.commit(read.commands as u32);
+        self.commands.release(read.slots);
+        self.position += read.slots as u64;
+        read.commands
+    }
+
+    /// Slots released so far.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The writer, when the work is over.
+    #[must_use]
+    pub fn into_writer(self) -> Writer {
+        self.writer
+    }
+}

@@ -1,0 +1,602 @@
+//! The deterministic machine: all state that the log leads to, and the one way in which a frame changes it.
+//!
+//! A frame is executed in phases, each of which may fill the outbox and go on after a flush; nothing else comes
+//! between. Live execution, recovery and replay all call [`Machine::execute`] and nothing else.
+//!
+//! ```text
+//! Start ─► Timers (due domains, by id) ─► Frame ─┬─► Decision (a domain says More)   ─┐
+//!                                                ├─► Sessions (every domain is told)  ─┼─► Start of the next
+//!                                                └─► Snapshot (parts of a topic)      ─┘
+//! ```
+
+use crate::sessions::{ClientsFull, DOMAIN_IDS, Earlier, Sessions};
+use crate::topics::Topics;
+use ringfence_kernel::image::{COMMAND_HEADER_BYTES, Slot, flag, kind};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::{Stamp, image as output_image};
+use ringfence_kernel::registry::UnknownDomain;
+use ringfence_kernel::reject::Refusal;
+use ringfence_kernel::state::{chain, fold};
+use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain, SessionOpened, SnapshotTopic, Started};
+use ringfence_kernel::wire::{Closing, LoggedOn, Notice, Rejected, SnapshotEnd};
+use ringfence_kernel::{
+    ClientId, Code, CommandHeader, Context, Corrupt, Cursor, DomainId, Malformed, Outbox, OutputHeader, Progress,
+    Registry, RequestId, Roles, Sequence, SessionChange, SessionId, Sink, Source, StateHasher, Timestamp, Topic,
+};
+
+/// The newest version of the rules that this build can play. Older ones stay playable.
+pub const LOGIC_LATEST: u32 = 1;
+
+/// A frame that this build cannot play. It stops replay and recovery; nothing after it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unplayable {
+    /// A system frame is not what this build writes.
+    #[error("frame {at}: {malformed}")]
+    Malformed {
+        /// Where in the log.
+        at: Sequence,
+        /// What is wrong with it.
+        malformed: Malformed,
+    },
+    /// Frame 0 is not Genesis, or a later one is.
+    #[error("frame {at}: Genesis is frame 0 and no other")]
+    Genesis {
+        /// Where in the log.
+        at: Sequence,
+    },
+    /// The journal has a domain, or a version of one, that this build has not.
+    #[error("frame 0: {0}")]
+    Domain(UnknownDomain),
+    /// The rules changed to a version that this build has not.
+    #[error("frame {at}: logic version {logic}, but this build knows 1 to {LOGIC_LATEST}")]
+    Logic {
+        /// Where in the log.
+        at: Sequence,
+        /// The version.
+        logic: u32,
+    },
+    /// More clients are named than Genesis allows.
+    #[error("frame {at}: {full}")]
+    Clients {
+        /// Where in the log.
+        at: Sequence,
+        /// Why.
+        full: ClientsFull,
+    },
+}
+
+/// How far the frame at hand has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The next frame has not begun.
+    Start,
+    /// Due timers of the domains from this index on are run.
+    Timers(usize),
+    /// Time has passed; the frame itself is next.
+    Frame,
+    /// This domain has more to say of its decision.
+    Decision(usize),
+    /// The domains from `domain` on are told of a session's change; `resume` when that one has more to say.
+    Sessions { session: SessionId, place: u32, change: SessionChange, domain: usize, resume: bool },
+    /// A topic's snapshot goes on from here.
+    Snapshot(usize, Cursor),
+}
+
+/// All state that a log leads to.
+#[derive(Debug)]
+pub struct Machine<R> {
+    domains: R,
+    sessions: Sessions,
+    topics: Topics,
+    genesis: (Genesis, Vec<GenesisDomain>),
+    logic: u32,
+    /// The log's time.
+    now: Timestamp,
+    /// The next frame.
+    sequence: Sequence,
+    /// How often the engine has started.
+    incarnation: u64,
+    /// The highest session id ever opened.
+    session_last: SessionId,
+    /// The folded outputs of all frames so far.
+    chain: u64,
+
+    /// Between frames it is [`Phase::Start`]: only then is the state saved.
+    phase: Phase,
+    /// The client whose answer is to be kept, while its command is decided.
+    asker: Option<u32>,
+}
+
+impl<R: Registry> Machine<R> {
+    /// The state after frame 0.
+    ///
+    /// # Errors
+    /// [`Unplayable`] when `image` is not the Genesis frame of a journal that this build can play.
+    pub fn genesis(image: &[u8]) -> Result<Self, Unplayable> {
+        let at = Sequence(0);
+        let header = CommandHeader::read(image).ok_or(Unplayable::Genesis { at })?;
+        if header.message.schema != system::SCHEMA {
+            return Err(Unplayable::Genesis { at });
+        }
+        let frame = Frame::decode(header.message, &image[COMMAND_HEADER_BYTES..])
+            .map_err(|malformed| Unplayable::Malformed { at, malformed })?;
+        let Frame::Genesis(genesis, domains) = frame else { return Err(Unplayable::Genesis { at }) };
+        Self::from_genesis(*genesis, domains.to_vec(), header.timestamp)
+    }
+
+    fn from_genesis(genesis: Genesis, entries: Vec<GenesisDomain>, now: Timestamp) -> Result<Self, Unplayable> {
+        const {
+            assert!(R::DOMAINS[R::DOMAINS.len() - 1].id.0 < DOMAIN_IDS as u16, "a domain's id is below 64");
+        }
+        if genesis.logic == 0 || genesis.logic > LOGIC_LATEST {
+            return Err(Unplayable::Logic { at: Sequence(0), logic: genesis.logic });
+        }
+        Ok(Self {
+            domains: R::new(&entries).map_err(Unplayable::Domain)?,
+            sessions: Sessions::new(
+                genesis.clients_max as usize,
+                genesis.sessions_max as usize,
+                genesis.reply_window as usize,
+            ),
+            topics: Topics::new(genesis.topics_max as usize),
+            logic: genesis.logic,
+            now,
+            sequence: Sequence(1),
+            incarnation: 0,
+            session_last: SessionId(0),
+            chain: fold(genesis.journal | 1, 0x9e37_79b9_7f4a_7c15),
+            phase: Phase::Start,
+            asker: None,
+            genesis: (genesis, entries),
+        })
+    }
+
+    /// The next frame's place in the log: how many frames have been executed.
+    #[must_use]
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The log's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The folded outputs of all frames so far.
+    #[must_use]
+    #[inline]
+    pub fn chain(&self) -> u64 {
+        self.chain
+    }
+
+    /// How often the engine has started on this journal.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The version of the rules in force.
+    #[must_use]
+    pub fn logic(&self) -> u32 {
+        self.logic
+    }
+
+    /// The highest session id ever opened.
+    #[must_use]
+    pub fn session_last(&self) -> SessionId {
+        self.session_last
+    }
+
+    /// What was fixed when the journal was made.
+    #[must_use]
+    pub fn origin(&self) -> (&Genesis, &[GenesisDomain]) {
+        (&self.genesis.0, &self.genesis.1)
+    }
+
+    /// Clients and their sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// When a domain next has something due.
+    #[must_use]
+    #[inline]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        (0..R::DOMAINS.len()).filter_map(|domain| self.domains.next_deadline(domain)).min()
+    }
+
+    /// Executes the frame `image`, which stands on an 8-byte boundary, or goes on with it. Called with the same image
+    /// until it says [`Progress::Done`]; the outbox is flushed after every call.
+    ///
+    /// # Errors
+    /// [`Unplayable`] when a system frame is not of this build.
+    #[inline]
+    pub fn execute(&mut self, image: &[u8], outbox: &mut Outbox) -> Result<Progress, Unplayable> {
+        let header = CommandHeader::read(image).expect("a frame has a header");
+        if self.phase == Phase::Start {
+            self.now = self.now.max(header.timestamp);
+            let CommandHeader { session, request, .. } = header;
+            outbox.begin(Stamp { sequence: self.sequence, now: self.now, session, request });
+            self.phase = Phase::Timers(0);
+        } else {
+            outbox.flushed();
+        }
+        let progress = self.advance(&header, &image[COMMAND_HEADER_BYTES..], outbox)?;
+        self.number(outbox.outputs_mut());
+        if progress == Progress::Done {
+            self.chain = fold(self.chain ^ self.sequence.0, 0x9fb2_1c65_1e98_df25).wrapping_add(self.chain);
+            self.sequence = self.sequence.next();
+            self.phase = Phase::Start;
+            self.asker = None;
+        }
+        Ok(progress)
+    }
+
+    /// One switch over the phases.
+    #[inline]
+    fn advance(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Result<Progress, Unplayable> {
+        loop {
+            match self.phase {
+                Phase::Start => unreachable!("execute begins the frame"),
+                Phase::Timers(domain) => {
+                    if self.run_timers(domain, header.session, out) == Progress::More {
+                        return Ok(Progress::More);
+                    }
+                    self.phase = Phase::Frame;
+                }
+                Phase::Frame if header.message.schema == system::SCHEMA => {
+                    let at = self.sequence;
+                    let frame = Frame::decode(header.message, body)
+                        .map_err(|malformed| Unplayable::Malformed { at, malformed })?;
+                    if self.system(header.session, frame, out)? == Progress::Done {
+                        return Ok(Progress::Done);
+                    }
+                }
+                Phase::Frame => return Ok(self.command(header, body, out)),
+                Phase::Decision(domain) => {
+                    let progress = self.domains.resume(domain, self.context(header.session, domain), out);
+                    return Ok(self.decided(domain, progress, out));
+                }
+                Phase::Sessions { .. } => return Ok(self.tell_domains(header, body, out)),
+                Phase::Snapshot(domain, cursor) => {
+                    return Ok(self.snapshot_topic(domain, cursor, body, out));
+                }
+            }
+        }
+    }
+
+    /// Lets everything that is due happen, domain by domain.
+    #[inline]
+    fn run_timers(&mut self, from: usize, session: SessionId, out: &mut Outbox) -> Progress {
+        for domain in from..R::DOMAINS.len() {
+            while self.domains.next_deadline(domain).is_some_and(|deadline| deadline <= self.now) {
+                let context = self.context(session, domain);
+                if self.domains.on_time(domain, context, out) == Progress::More {
+                    self.phase = Phase::Timers(domain);
+                    return Progress::More;
+                }
+            }
+        }
+        debug_assert_eq!(out.answers(), 0, "a timer answers nothing");
+        Progress::Done
+    }
+
+    /// A client's command: the session rules, then the domain.
+    #[inline]
+    fn command(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Progress {
+        let refuse = |refusal: Refusal| rejected(refusal.into(), header.message.template);
+        let Some(place) = self.sessions.place(header.session) else {
+            out.answer(kind::REJECT, Notice::Rejected(&refuse(Refusal::NotLoggedOn)));
+            return Progress::Done;
+        };
+        if let Err(earlier) = self.sessions.check(place, header.request) {
+            match earlier {
+                Earlier::Answered(image) => out.repeat(image, flag::DUPLICATE),
+                Earlier::NotSequenced => out.answer(kind::REJECT, Notice::Rejected(&refuse(Refusal::NotSequenced))),
+                Earlier::TooOld => out.answer(kind::REJECT, Notice::Rejected(&refuse(Refusal::TooOld))),
+            }
+            return Progress::Done;
+        }
+        self.asker = Some(place);
+        let Some(domain) = self.domains.index(DomainId(header.message.schema)) else {
+            out.answer(kind::REJECT, Notice::Rejected(&refuse(Refusal::UnknownSchema)));
+            return Progress::Done;
+        };
+        let context = self.context(header.session, domain);
+        match self.domains.apply(domain, context, header.message, body, out) {
+            Ok(progress) => self.decided(domain, progress, out),
+            Err(reject) => {
+                assert_eq!(out.answers(), 0, "a reject says nothing of its own");
+                out.answer(kind::REJECT, Notice::Rejected(&reject));
+                Progress::Done
+            }
+        }
+    }
+
+    #[inline]
+    fn decided(&mut self, domain: usize, progress: Progress, out: &Outbox) -> Progress {
+        match progress {
+            Progress::More => self.phase = Phase::Decision(domain),
+            Progress::Done => assert_eq!(out.answers(), 1, "an accepted command is answered once"),
+        }
+        progress
+    }
+
+    /// A system frame. [`Progress::More`] means that another phase goes on with it.
+    fn system(&mut self, session: SessionId, frame: Frame<'_>, out: &mut Outbox) -> Result<Progress, Unplayable> {
+        let at = self.sequence;
+        match frame {
+            Frame::Genesis(..) => return Err(Unplayable::Genesis { at }),
+            Frame::Started(started) => return Ok(self.started(started)),
+            Frame::SessionOpened(opened) => return self.session_opened(session, opened, out),
+            Frame::SessionClosed(_) => return Ok(self.session_closed(session)),
+            Frame::Tick(_) => {}
+            Frame::SetLimits(limits) => self.sessions.set_sessions_max(limits.sessions_max as usize),
+            Frame::SetRoles(set) => {
+                let place = self.admit(set.client)?;
+                if usize::from(set.domain.0) < DOMAIN_IDS {
+                    self.sessions.set_roles(place, set.domain, set.roles, set.key_version);
+                }
+            }
+            Frame::ActivateLogicVersion(activate) => {
+                if activate.logic == 0 || activate.logic > LOGIC_LATEST {
+                    return Err(Unplayable::Logic { at, logic: activate.logic });
+                }
+                self.logic = activate.logic;
+            }
+            Frame::SnapshotTopic(snapshot) => return Ok(self.snapshot_begins(session, snapshot, out)),
+        }
+        Ok(Progress::Done)
+    }
+
+    fn admit(&mut self, client: ClientId) -> Result<u32, Unplayable> {
+        self.sessions.admit(client).map_err(|full| Unplayable::Clients { at: self.sequence, full })
+    }
+
+    fn started(&mut self, started: &Started) -> Progress {
+        assert_eq!(started.incarnation, self.incarnation + 1, "every start is in the log");
+        self.incarnation = started.incarnation;
+        self.close_next(SessionId(0))
+    }
+
+    /// Closes the open session after `after`, as a start does with all of them.
+    fn close_next(&mut self, after: SessionId) -> Progress {
+        match self.sessions.next_open(after) {
+            None => Progress::Done,
+            Some((session, place)) => {
+                self.phase =
+                    Phase::Sessions { session, place, change: SessionChange::Closed, domain: 0, resume: false };
+                Progress::More
+            }
+        }
+    }
+
+    fn session_opened(
+        &mut self,
+        session: SessionId,
+        opened: &SessionOpened,
+        out: &mut Outbox,
+    ) -> Result<Progress, Unplayable> {
+        assert!(session > self.session_last, "session ids increase");
+        self.session_last = session;
+        let full = self.sessions.open() >= self.sessions.sessions_max();
+        let place = match self.sessions.admit(opened.client) {
+            Ok(place) if !full => place,
+            _ => {
+                let code = Refusal::SessionsFull.into();
+                out.notice(session, Notice::Closing(&Closing { code, reserved: Reserved::default() }));
+                return Ok(Progress::Done);
+            }
+        };
+        self.sessions.open_session(place, session, opened.protocol);
+        self.phase = Phase::Sessions { session, place, change: SessionChange::Opened, domain: 0, resume: false };
+        Ok(Progress::More)
+    }
+
+    fn session_closed(&mut self, session: SessionId) -> Progress {
+        let Some(place) = self.sessions.place(session) else { return Progress::Done };
+        self.phase = Phase::Sessions { session, place, change: SessionChange::Closed, domain: 0, resume: false };
+        Progress::More
+    }
+
+    /// Tells every domain of a session's change, then opens or closes it; after a start, the next one follows.
+    fn tell_domains(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Progress {
+        while let Phase::Sessions { session, place, change, domain, resume } = self.phase {
+            if domain == R::DOMAINS.len() {
+                let frame = Frame::decode(header.message, body).expect("it was decoded before");
+                self.session_told(session, place, change, out);
+                match frame {
+                    Frame::Started(_) if self.close_next(session) == Progress::More => continue,
+                    _ => return Progress::Done,
+                }
+            }
+            let mut progress = Progress::Done;
+            if self.domains.is_present(domain) {
+                let context = self.context(session, domain);
+                progress = if resume {
+                    self.domains.resume(domain, context, out)
+                } else {
+                    self.domains.on_session(domain, context, change, out)
+                };
+            }
+            let more = progress == Progress::More;
+            let domain = if more { domain } else { domain + 1 };
+            self.phase = Phase::Sessions { session, place, change, domain, resume: more };
+            if more || out.room() == 0 {
+                return Progress::More;
+            }
+        }
+        unreachable!("the phase is left by returning")
+    }
+
+    fn session_told(&mut self, session: SessionId, place: u32, change: SessionChange, out: &mut Outbox) {
+        match change {
+            SessionChange::Closed => self.sessions.close_session(session),
+            SessionChange::Opened => {
+                let client = self.sessions.client(place);
+                let logged_on = LoggedOn {
+                    client: client.client,
+                    session,
+                    highest: client.highest,
+                    reply_window: self.sessions.window() as u32,
+                    reserved: Reserved::default(),
+                };
+                out.notice(session, Notice::LoggedOn(&logged_on));
+            }
+        }
+    }
+
+    fn snapshot_begins(&mut self, session: SessionId, snapshot: &SnapshotTopic, out: &mut Outbox) -> Progress {
+        let refuse = |out: &mut Outbox, refusal: Refusal| {
+            out.answer(kind::REJECT, Notice::Rejected(&rejected(refusal.into(), SNAPSHOT_TOPIC)));
+            Progress::Done
+        };
+        let topic = snapshot.topic;
+        let Some(place) = self.sessions.place(session) else { return refuse(out, Refusal::NotLoggedOn) };
+        let Some(domain) = self.domains.index(topic.domain()) else { return refuse(out, Refusal::UnknownTopic) };
+        let own = topic.kind() == Topic::ACCOUNT && topic.id() == self.sessions.client(place).client.0;
+        let needed = if own { Roles::TRADE } else { Roles::OBSERVE };
+        let private = topic.kind() == Topic::ACCOUNT && !own;
+        if private || !self.sessions.roles(place, topic.domain()).allow(needed) {
+            return refuse(out, Refusal::NotPermitted);
+        }
+        self.phase = Phase::Snapshot(domain, Cursor::default());
+        Progress::More
+    }
+
+    /// Says the next parts of a topic's snapshot, and at last the number up to which it reaches.
+    fn snapshot_topic(&mut self, domain: usize, mut cursor: Cursor, body: &[u8], out: &mut Outbox) -> Progress {
+        let topic = Topic(u64::from_le_bytes(body[..8].try_into().expect("the body is a topic")));
+        let start = cursor == Cursor::default();
+        match self.domains.snapshot_topic(domain, topic, &mut cursor, out) {
+            None => {
+                assert!(start && out.is_empty(), "a topic that has begun exists");
+                let refusal = rejected(Refusal::UnknownTopic.into(), SNAPSHOT_TOPIC);
+                out.answer(kind::REJECT, Notice::Rejected(&refusal));
+                Progress::Done
+            }
+            Some(Progress::Done) if out.room() > 0 => {
+                let number = self.topics.number(topic);
+                out.part(flag::LAST, topic, Notice::SnapshotEnd(&SnapshotEnd { topic, number }));
+                Progress::Done
+            }
+            Some(_) => {
+                self.phase = Phase::Snapshot(domain, cursor);
+                Progress::More
+            }
+        }
+    }
+
+    /// Numbers the events on topics, keeps the answer, folds everything into the chain.
+    #[inline]
+    fn number(&mut self, outputs: &mut [Slot]) {
+        for slot in outputs {
+            let header: &mut OutputHeader = bytemuck::from_bytes_mut(&mut slot.bytes_mut()[..48]);
+            if header.kind == kind::EVENT && header.topic != Topic::NONE {
+                header.request = RequestId(self.topics.next(header.topic));
+            }
+            let answer = header.kind == kind::REPLY || header.kind == kind::REJECT;
+            let image = output_image(slot);
+            if answer && let Some(place) = self.asker {
+                self.sessions.keep(place, image);
+            }
+            self.chain = chain(self.chain, image);
+        }
+    }
+
+    #[inline]
+    fn context(&self, session: SessionId, domain: usize) -> Context {
+        let (client, roles) = match self.sessions.place(session) {
+            Some(place) => (self.sessions.client(place).client, self.sessions.roles(place, R::DOMAINS[domain].id)),
+            None => (ClientId(0), Roles::NONE),
+        };
+        Context { sequence: self.sequence, now: self.now, session, client, roles, logic: self.logic }
+    }
+
+    /// Writes all state in canonical order: the engine's part, then each domain's.
+    ///
+    /// # Panics
+    /// When a frame is half executed.
+    pub fn save(&self, sink: &mut impl Sink) {
+        self.save_engine(sink);
+        for domain in self.present() {
+            self.domains.save(domain, sink);
+        }
+    }
+
+    fn save_engine(&self, sink: &mut impl Sink) {
+        assert_eq!(self.phase, Phase::Start, "state is saved between frames");
+        sink.value(&self.genesis.0);
+        sink.value(&(self.genesis.1.len() as u64));
+        sink.values(&self.genesis.1);
+        sink.value(&u64::from(self.logic));
+        sink.value(&self.now);
+        sink.value(&self.sequence);
+        sink.value(&self.incarnation);
+        sink.value(&u64::from(self.session_last.0));
+        sink.value(&self.chain);
+        self.sessions.save(sink);
+        self.topics.save(sink);
+    }
+
+    fn present(&self) -> impl Iterator<Item = usize> {
+        (0..R::DOMAINS.len()).filter(|domain| self.domains.is_present(*domain))
+    }
+
+    /// The hash of all state, as [`Machine::save`] writes it.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        let mut hasher = StateHasher::new();
+        self.save(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The hash of each domain's state, by name.
+    pub fn domain_hashes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.present().map(|domain| {
+            let mut hasher = StateHasher::new();
+            self.domains.save(domain, &mut hasher);
+            (R::DOMAINS[domain].name, hasher.finish())
+        })
+    }
+
+    /// The state that [`Machine::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the bytes cannot be such a state, or are of domains that this build has not.
+    pub fn load(source: &mut impl Source) -> Result<Self, Corrupt> {
+        let genesis: Genesis = source.value()?;
+        let mut entries = Vec::new();
+        for _ in 0..source.count(DOMAIN_IDS, "domains")? {
+            entries.push(source.value::<GenesisDomain>()?);
+        }
+        let mut machine =
+            Self::from_genesis(genesis, entries, Timestamp(0)).map_err(|_| Corrupt("domains of another build"))?;
+        let logic: u64 = source.value()?;
+        machine.logic = u32::try_from(logic)
+            .ok()
+            .filter(|logic| (1..=LOGIC_LATEST).contains(logic))
+            .ok_or(Corrupt("logic version of another build"))?;
+        machine.now = source.value()?;
+        machine.sequence = source.value()?;
+        machine.incarnation = source.value()?;
+        machine.session_last = SessionId(u32::try_from(source.value::<u64>()?).map_err(|_| Corrupt("session id"))?);
+        machine.chain = source.value()?;
+        machine.sessions = Sessions::load(genesis.clients_max as usize, genesis.reply_window as usize, source)?;
+        machine.topics = Topics::load(genesis.topics_max as usize, source)?;
+        for entry in machine.genesis.1.clone() {
+            let domain = machine.domains.index(entry.domain).expect("Genesis named it");
+            machine.domains.load(domain, &entry, source)?;
+        }
+        Ok(machine)
+    }
+}
+
+const SNAPSHOT_TOPIC: u16 = 9;
+
+fn rejected(code: Code, template: u16) -> Rejected {
+    Rejected { code, template, offset: 0, reserved: Reserved::default() }
+}

@@ -1,0 +1,72 @@
+//! Where the pipeline meets what stands before it: the gateway, or a bench that publishes by itself.
+
+use crate::execute_stage::Deadline;
+use crate::ring::{FirstReader, Producer};
+use ringfence_gateway::Port;
+use ringfence_journal::Admission;
+use ringfence_kernel::Timestamp;
+use ringfence_kernel::image::{SLOTS_MAX, Slot};
+use std::time::Duration;
+
+/// The producer of the ingress ring and the reader of the egress ring.
+#[derive(Debug)]
+pub struct EnginePort {
+    ingress: Producer,
+    egress: FirstReader,
+    admission: Admission,
+    deadline: Deadline,
+    /// Slots published so far.
+    claimed: u64,
+}
+
+impl EnginePort {
+    pub(crate) fn new(ingress: Producer, egress: FirstReader, admission: Admission, deadline: Deadline) -> Self {
+        Self { ingress, egress, admission, deadline, claimed: 0 }
+    }
+
+    /// Slots published so far.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.claimed
+    }
+}
+
+impl Port for EnginePort {
+    #[inline]
+    fn try_claim(&mut self, slots: usize, fill: impl FnMut(usize, &mut Slot)) -> bool {
+        let claimed = self.ingress.try_claim(slots, fill);
+        self.claimed += if claimed { slots as u64 } else { 0 };
+        claimed
+    }
+
+    #[inline]
+    fn drain(&mut self, limit: usize, mut each: impl FnMut(&Slot)) -> usize {
+        let read = self.egress.read_slots(limit.max(SLOTS_MAX), |slot| each(slot));
+        self.egress.release(read);
+        read
+    }
+
+    #[inline]
+    fn accepts(&self) -> bool {
+        self.admission.accepts()
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadline.get()
+    }
+}
+
+/// What publishes commands and takes outputs: the first stage and the last.
+pub trait FrontEnd: Send {
+    /// Does what there is to do, without waiting; gives how much that was.
+    fn step(&mut self) -> usize;
+    /// Waits for something to do, `longest` at most.
+    fn park(&mut self, longest: Duration);
+    /// Takes nothing new in. Called again and again while a stop drains.
+    fn begin_stop(&mut self);
+    /// Whether everything that was taken in is answered and nothing more will be published.
+    fn is_stopped(&self) -> bool;
+    /// Slots published so far.
+    fn claimed(&self) -> u64;
+}
