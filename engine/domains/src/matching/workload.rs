@@ -1,4 +1,379 @@
-//! Seeded commands.
-use ringfence_kernel::workload::WorkloadKind;
-/// The kinds of commands.
-pub const KINDS: &[WorkloadKind] = &[];
+//! Seeded commands for benches, laws, fuzzing and simulation.
+//!
+//! All kinds but one are a [`Flow`]: clients who quote around a price that wanders, and change and cancel what they
+//! quoted. It believes that what it sent is live, as a client does before the answer comes, so that some cancels come
+//! too late.
+
+use super::messages::{
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, Price,
+    Quantity, Reduce, Replace, Side, TimeInForce,
+};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use ringfence_kernel::image::COMMAND_HEADER_BYTES;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use ringfence_kernel::workload::{CommandImage, Workload, WorkloadKind};
+use ringfence_kernel::{ClientId, Timestamp};
+
+/// The kinds of commands. Client 1 defines the instruments first.
+pub const KINDS: &[WorkloadKind] = &[
+    WorkloadKind {
+        name: "normal",
+        doc: "eight instruments whose prices wander; half orders, a third cancels, some replaces; 4,000 live orders",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, NORMAL)),
+    },
+    WorkloadKind {
+        name: "static",
+        doc: "one instrument whose price stays; ten deep levels a side, 20,000 live orders",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, STATIC)),
+    },
+    WorkloadKind {
+        name: "crowded",
+        doc: "three instruments, few prices, large takers: many trades, long sweeps, lists of cancels",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, CROWDED)),
+    },
+    WorkloadKind {
+        name: "timed",
+        doc: "as crowded, with orders that expire; times assume one command each microsecond from second 1 on",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 30, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "hostile",
+        doc: "random values in all fields, edges of every range, malformed and cut bodies",
+        new: |seed, clients| Box::new(Hostile::new(seed, clients)),
+    },
+];
+
+/// The terms that workloads give their instruments.
+const PRICE_MAX: i64 = 2_000_000;
+const MID: i64 = 1_000_000;
+
+/// What a [`Flow`] is like. Shares are in a hundred.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// How many instruments.
+    pub instruments: u32,
+    /// Share of steps at which a price wanders by a tick.
+    pub drift: u64,
+    /// How far from the middle orders are placed, in ticks: mostly near, sometimes as far as eight times this.
+    pub spread: u64,
+    /// Orders that are believed live, at about which cancels outweigh new ones.
+    pub live: usize,
+    /// Share of new orders that cross.
+    pub crossing: u64,
+    /// Share of those that are immediate-or-cancel.
+    pub immediate: u64,
+    /// Share of resting orders that expire.
+    pub dated: u64,
+    /// Share of commands that change an order.
+    pub changes: u64,
+    /// The largest quantity; takers send up to four times as much.
+    pub quantity: u64,
+    /// Share of cancels that name many orders.
+    pub many: u64,
+}
+
+/// Prices wander; realistic shares.
+pub const NORMAL: Mix = Mix {
+    instruments: 8,
+    drift: 5,
+    spread: 12,
+    live: 4_000,
+    crossing: 12,
+    immediate: 50,
+    dated: 0,
+    changes: 12,
+    quantity: 100,
+    many: 0,
+};
+/// A price that stays, and deep queues.
+pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
+/// Few prices and many trades.
+pub const CROWDED: Mix = Mix {
+    instruments: 3,
+    drift: 20,
+    spread: 3,
+    live: 120,
+    crossing: 35,
+    immediate: 40,
+    dated: 0,
+    changes: 25,
+    quantity: 20,
+    many: 5,
+};
+
+#[derive(Clone, Copy)]
+struct Live {
+    client: ClientId,
+    client_order: ClientOrderId,
+    instrument: usize,
+    side: Side,
+    price: i64,
+    quantity: u64,
+}
+
+/// Clients who quote around prices that wander.
+pub struct Flow {
+    mix: Mix,
+    random: Random,
+    clients: u32,
+    defined: u32,
+    mids: Vec<i64>,
+    live: Vec<Live>,
+    last_client_order: u64,
+    steps: u64,
+    /// Numbers of one list of cancels.
+    list: Vec<CancelManyOrder>,
+}
+
+impl Flow {
+    /// The commands of `seed` with that `mix`.
+    #[must_use]
+    pub fn new(seed: u64, clients: u32, mix: Mix) -> Self {
+        Self {
+            mix,
+            random: Random::new(seed),
+            clients: clients.max(1),
+            defined: 0,
+            mids: alloc::vec![MID; mix.instruments as usize],
+            live: Vec::new(),
+            last_client_order: 0,
+            steps: 0,
+            list: Vec::new(),
+        }
+    }
+
+    fn new_order(&mut self, image: &mut CommandImage) {
+        let Mix { spread, crossing, immediate, dated, quantity, .. } = self.mix;
+        let random = &mut self.random;
+        let instrument = random.below(self.mids.len() as u64) as usize;
+        let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
+        let crosses = random.percent(crossing);
+        let reach = if random.percent(10) { spread * 8 } else { spread };
+        // Near the middle more often than far from it.
+        let away = random.below(reach).min(random.below(reach)) as i64 + 1;
+        let away = if crosses { -away } else { away };
+        let price = match side {
+            Side::Buy => self.mids[instrument] - away,
+            Side::Sell => self.mids[instrument] + away,
+        };
+        let quantity = 1 + random.below(if crosses { quantity * 4 } else { quantity });
+        let time_in_force = match () {
+            () if crosses && random.percent(immediate) => TimeInForce::ImmediateOrCancel,
+            () if random.percent(dated) => TimeInForce::GoodTillDate,
+            () => TimeInForce::GoodTillCancelled,
+        };
+        let expires = match time_in_force {
+            TimeInForce::GoodTillDate => Timestamp(1_000_000_000 + (self.steps + 1 + random.below(300)) * 1_000),
+            _ => Timestamp(0),
+        };
+        let client = ClientId(1 + random.below(self.clients.into()) as u32);
+        self.last_client_order += 1;
+        let client_order = ClientOrderId(self.last_client_order);
+        if time_in_force != TimeInForce::ImmediateOrCancel {
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+        }
+        let order = NewOrder {
+            client_order,
+            price: Price(price),
+            quantity: Quantity(quantity),
+            expires,
+            instrument: InstrumentId(instrument as u32 + 1),
+            side: side.into(),
+            time_in_force: time_in_force.into(),
+            reserved: Reserved::default(),
+        };
+        image.set(client, Command::NewOrder(&order));
+    }
+
+    fn cancel(&mut self, image: &mut CommandImage) {
+        let at = self.random.below(self.live.len() as u64) as usize;
+        let Live { client, client_order, .. } = self.live.swap_remove(at);
+        if !self.random.percent(self.mix.many) {
+            return image.set(client, Command::Cancel(&Cancel { client_order }));
+        }
+        self.list.clear();
+        self.list.push(CancelManyOrder { client_order });
+        let most = 1 + self.random.below(60) as usize;
+        let mut index = 0;
+        while index < self.live.len() && self.list.len() < most {
+            if self.live[index].client == client {
+                self.list.push(CancelManyOrder { client_order: self.live.swap_remove(index).client_order });
+            } else {
+                index += 1;
+            }
+        }
+        image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &self.list));
+    }
+
+    fn change(&mut self, image: &mut CommandImage) {
+        let at = self.random.below(self.live.len() as u64) as usize;
+        let random = &mut self.random;
+        let order = &mut self.live[at];
+        let Live { client, client_order, .. } = *order;
+        if random.percent(25) {
+            let quantity = Quantity(1 + random.below(order.quantity));
+            return image.set(client, Command::Reduce(&Reduce { client_order, quantity }));
+        }
+        if random.percent(60) {
+            // The price follows the middle.
+            let away = 1 + random.below(self.mix.spread) as i64;
+            let mid = self.mids[order.instrument];
+            order.price = if order.side == Side::Buy { mid - away } else { mid + away };
+            if random.percent(10) {
+                order.price = mid;
+            }
+        } else {
+            order.quantity = 1 + random.below(self.mix.quantity);
+        }
+        let (price, quantity) = (Price(order.price), Quantity(order.quantity));
+        image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+    }
+}
+
+impl Workload for Flow {
+    fn next(&mut self, image: &mut CommandImage) {
+        self.steps += 1;
+        if self.defined < self.mix.instruments {
+            self.defined += 1;
+            return image.set(ClientId(1), Command::DefineInstrument(&terms(self.defined)));
+        }
+        if self.random.percent(self.mix.drift) {
+            let at = self.random.below(self.mids.len() as u64) as usize;
+            let step = if self.random.below(2) == 0 { 1 } else { -1 };
+            self.mids[at] = (self.mids[at] + step).clamp(MID / 2, MID + MID / 2);
+        }
+        let full = self.live.len() * 100 / self.mix.live.max(1);
+        // New orders dominate while there are few, and balance with cancels when there are enough.
+        let adds = 100_u64.saturating_sub((full as u64).saturating_sub(50)).clamp(10, 100);
+        if !self.live.is_empty() && self.random.percent(self.mix.changes) {
+            self.change(image);
+        } else if self.live.is_empty() || self.random.percent(adds) {
+            self.new_order(image);
+        } else {
+            self.cancel(image);
+        }
+    }
+}
+
+fn terms(instrument: u32) -> DefineInstrument {
+    DefineInstrument {
+        price_min: Price(1),
+        price_max: Price(PRICE_MAX),
+        tick: Price(1),
+        lot: Quantity(1),
+        instrument: InstrumentId(instrument),
+        price_decimals: 2,
+        reserved: Reserved::default(),
+    }
+}
+
+/// Whatever a client could send: edges of ranges, and bodies that are no messages.
+struct Hostile {
+    random: Random,
+    clients: u32,
+}
+
+impl Hostile {
+    fn new(seed: u64, clients: u32) -> Self {
+        Self { random: Random::new(seed), clients: clients.max(1) }
+    }
+
+    fn signed(&mut self) -> i64 {
+        const EDGES: [i64; 8] = [0, -1, 1, i64::MIN, i64::MAX, i64::MIN + 1, i64::MAX - 1, 5];
+        match self.random.below(4) {
+            0 => EDGES[self.random.below(8) as usize],
+            1 => self.random.next() as i64,
+            _ => self.random.below(40) as i64 - 10,
+        }
+    }
+
+    fn unsigned(&mut self) -> u64 {
+        match self.random.below(20) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => super::messages::QUANTITY_MAX + self.random.below(2),
+            3 => self.random.next(),
+            _ => 1 + self.random.below(30),
+        }
+    }
+
+    fn command(&mut self, client: ClientId, image: &mut CommandImage) {
+        let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
+        match self.random.below(12) {
+            0 => {
+                let (price_min, price_max) = (Price(self.signed()), Price(self.signed()));
+                let mut define = DefineInstrument { price_min, price_max, ..terms(self.random.below(6) as u32) };
+                match self.random.below(4) {
+                    0 => (define.tick, define.lot) = (Price(self.signed()), Quantity(self.unsigned())),
+                    1 => (define.price_min, define.price_max) = (Price(i64::MIN), Price(i64::MAX)),
+                    _ => {}
+                }
+                define.price_decimals = self.random.below(20) as u8;
+                image.set(client, Command::DefineInstrument(&define));
+            }
+            1..=6 => {
+                let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
+                let time_in_force = match self.random.below(3) {
+                    0 => TimeInForce::GoodTillCancelled,
+                    1 => TimeInForce::ImmediateOrCancel,
+                    _ => TimeInForce::GoodTillDate,
+                };
+                let expires = match time_in_force {
+                    TimeInForce::GoodTillDate => Timestamp(1_000_000_000 + self.random.below(200_000_000)),
+                    _ if self.random.percent(3) => Timestamp(self.random.next()),
+                    _ => Timestamp(0),
+                };
+                let order = NewOrder {
+                    client_order,
+                    price: Price(self.signed()),
+                    quantity: Quantity(self.unsigned()),
+                    expires,
+                    instrument: InstrumentId(self.random.below(6) as u32),
+                    side: side.into(),
+                    time_in_force: time_in_force.into(),
+                    reserved: Reserved::default(),
+                };
+                image.set(client, Command::NewOrder(&order));
+            }
+            7 => image.set(client, Command::Cancel(&Cancel { client_order })),
+            8 => {
+                let (price, quantity) = (Price(self.signed()), Quantity(self.unsigned()));
+                image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+            }
+            9 => {
+                let quantity = Quantity(self.unsigned());
+                image.set(client, Command::Reduce(&Reduce { client_order, quantity }));
+            }
+            _ => {
+                let list: Vec<_> = (0..self.random.below(60))
+                    .map(|_| CancelManyOrder { client_order: ClientOrderId(self.random.below(40)) })
+                    .collect();
+                image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list));
+            }
+        }
+    }
+}
+
+impl Workload for Hostile {
+    fn next(&mut self, image: &mut CommandImage) {
+        let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+        self.command(client, image);
+        if self.random.percent(80) {
+            return;
+        }
+        // Break it: flip a byte of the message header or the body, or cut it, or add to it.
+        let mut bytes = image.bytes().to_vec();
+        match self.random.below(4) {
+            0 => bytes.truncate(COMMAND_HEADER_BYTES + 8 * self.random.below(4) as usize),
+            1 => bytes.extend_from_slice(&[self.random.next() as u8; 16][..8 * (1 + self.random.below(2) as usize)]),
+            _ => {
+                let from = COMMAND_HEADER_BYTES - size_of::<ringfence_kernel::MessageHeader>();
+                let at = from + self.random.below((bytes.len() - from) as u64) as usize;
+                bytes[at] ^= 1 << self.random.below(8);
+            }
+        }
+        image.set_bytes(client, &bytes);
+    }
+}
