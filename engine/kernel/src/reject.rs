@@ -93,6 +93,8 @@ rejects! {
         LoggedOff = 27,
         /// The engine is stopping.
         Stopping = 28,
+        /// The connection was lost, or the client closed it without a word.
+        Disconnected = 29,
 
         /// The frame is shorter, longer or other than a frame may be; the connection is closed.
         BadFrame = 40,
