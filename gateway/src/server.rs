@@ -239,15 +239,14 @@ impl<P: Port, C: Clock> Gateway<P, C> {
                 Token(place) => {
                     let place = place as u32;
                     let Some(connection) = self.core.connection(place) else { continue };
-                    if event.is_writable() {
-                        connection.writable = true;
-                        if !connection.output.is_empty() {
-                            self.core.soil(place);
-                        }
-                    }
                     connection.ended |= event.is_read_closed() || event.is_error();
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        self.core.at(place).readable = true;
+                    connection.writable |= event.is_writable();
+                    connection.readable |= event.is_readable() || connection.ended;
+                    let (send, read) = (event.is_writable() && !connection.output.is_empty(), connection.readable);
+                    if send {
+                        self.core.soil(place);
+                    }
+                    if read {
                         self.core.heat(place);
                     }
                 }
