@@ -222,10 +222,6 @@ impl Run {
         (self.commands, self.bytes) = (0, 0);
     }
 
-    pub(crate) fn slots(&self) -> usize {
-        self.pieces.len()
-    }
-
     /// Adds the command of `length` bytes that follows; gives whether there was room.
     #[inline]
     pub(crate) fn add(&mut self, length: usize) -> bool {
