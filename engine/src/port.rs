@@ -2,7 +2,7 @@
 
 use crate::execute_stage::Deadline;
 use crate::ring::{FirstReader, Producer};
-use ringfence_gateway::Port;
+use ringfence_gateway::{Clock, Gateway, Port};
 use ringfence_journal::Admission;
 use ringfence_kernel::Timestamp;
 use ringfence_kernel::image::{SLOTS_MAX, Slot};
@@ -68,5 +68,28 @@ pub trait FrontEnd: Send {
     /// Whether everything that was taken in is answered and nothing more will be published.
     fn is_stopped(&self) -> bool;
     /// Slots published so far.
-    fn claimed(&self) -> u64;
+    fn claimed(&mut self) -> u64;
+}
+
+impl<C: Clock + Send> FrontEnd for Gateway<EnginePort, C> {
+    #[inline]
+    fn step(&mut self) -> usize {
+        Gateway::step(self)
+    }
+
+    fn park(&mut self, longest: Duration) {
+        Gateway::park(self, longest);
+    }
+
+    fn begin_stop(&mut self) {
+        Gateway::begin_stop(self);
+    }
+
+    fn is_stopped(&self) -> bool {
+        Gateway::is_stopped(self)
+    }
+
+    fn claimed(&mut self) -> u64 {
+        self.port().claimed()
+    }
 }

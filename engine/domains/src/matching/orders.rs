@@ -88,9 +88,12 @@ impl core::ops::IndexMut<u32> for Orders {
     }
 }
 
+/// Where an order is looked for. Sixteen numbers that follow each other stand side by side: clients count, and a
+/// client who counts then touches few cache lines and pages.
 #[inline]
 fn hash(account: Account, client_order: ClientOrderId) -> u64 {
-    fold(client_order.0 ^ 0x9e37_79b9_7f4a_7c15, u64::from(account.0) ^ 0xd6e8_feb8_6659_fd93)
+    let ClientOrderId(number) = client_order;
+    fold(number >> 4 ^ 0x9e37_79b9_7f4a_7c15, u64::from(account.0) ^ 0xd6e8_feb8_6659_fd93).wrapping_add(number & 15)
 }
 
 impl Orders {
@@ -231,6 +234,12 @@ impl Orders {
     /// The order that the same account entered next.
     pub(super) fn next_of(&self, index: u32) -> Option<u32> {
         Some(self.orders[index].after).filter(|index| *index != NONE)
+    }
+
+    /// Every order that rests, by place.
+    #[cfg(any(test, feature = "models"))]
+    pub(super) fn live(&self) -> impl Iterator<Item = &Order> {
+        self.orders.entries().iter().filter(|order| order.remaining > 0)
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -121,7 +121,8 @@ pub struct Flow {
     defined: u32,
     mids: Vec<i64>,
     live: Vec<Live>,
-    last_client_order: u64,
+    /// What each client has counted its orders to.
+    client_orders: Vec<u64>,
     steps: u64,
     /// Numbers of one list of cancels.
     list: Vec<CancelManyOrder>,
@@ -138,7 +139,7 @@ impl Flow {
             defined: 0,
             mids: alloc::vec![MID; mix.instruments as usize],
             live: Vec::new(),
-            last_client_order: 0,
+            client_orders: alloc::vec![0; clients.max(1) as usize],
             steps: 0,
             list: Vec::new(),
         }
@@ -169,8 +170,9 @@ impl Flow {
             _ => Timestamp(0),
         };
         let client = ClientId(1 + random.below(self.clients.into()) as u32);
-        self.last_client_order += 1;
-        let client_order = ClientOrderId(self.last_client_order);
+        let count = &mut self.client_orders[client.0 as usize - 1];
+        *count += 1;
+        let client_order = ClientOrderId(*count);
         if time_in_force != TimeInForce::ImmediateOrCancel {
             self.live.push(Live { client, client_order, instrument, side, price, quantity });
         }

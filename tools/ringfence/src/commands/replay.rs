@@ -1,0 +1,85 @@
+//! `ringfence replay`.
+
+use crate::progress::Progress;
+use anyhow::Context as _;
+use clap::Args;
+use ringfence_domains::Domains;
+use ringfence_engine::Machine;
+use ringfence_engine::replay::{Blind, From, replay};
+use ringfence_journal::Disk;
+use ringfence_kernel::Sequence;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Replay a journal and report the state it leads to. Takes no configuration: the log is complete.
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The journal's directory. It may be in use.
+    dir: PathBuf,
+    /// Stop after this many commands.
+    #[arg(long, value_name = "SEQ")]
+    until: Option<u64>,
+    /// Start from the newest snapshot rather than from the first command.
+    #[arg(long)]
+    from_snapshot: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Replay {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let from = if self.from_snapshot { From::Snapshot } else { From::Genesis };
+        let until = self.until.map(Sequence);
+        let storage = Disk::handle();
+        let begun = Instant::now();
+        let replayed = if self.json {
+            replay::<Domains>(&storage, &self.dir, from, until, &mut Blind)
+        } else {
+            let mut progress = Progress::new("replaying", until);
+            let replayed = replay(&storage, &self.dir, from, until, &mut progress);
+            progress.finish();
+            replayed
+        }
+        .with_context(|| format!("replaying {}", self.dir.display()))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let commands = replayed.machine.sequence().0 - replayed.from.0;
+        self.report(&replayed.machine, replayed.from, commands, seconds);
+        Ok(())
+    }
+
+    fn report(&self, machine: &Machine<Domains>, from: Sequence, commands: u64, seconds: f64) {
+        let hash = format!("{:016x}", machine.state_hash());
+        let rate = commands as f64 / seconds.max(1e-9);
+        let domains = machine.domain_hashes().map(|(name, hash)| (name, format!("{hash:016x}"))).collect::<Vec<_>>();
+        if self.json {
+            let domains: serde_json::Map<_, _> = domains.into_iter().map(|(n, h)| (n.to_string(), h.into())).collect();
+            let object = json!({
+                "sequence": machine.sequence().0,
+                "state_hash": hash,
+                "commands_per_second": rate.round() as u64,
+                "from": from.0,
+                "commands": commands,
+                "seconds": seconds,
+                "output_chain": format!("{:016x}", machine.chain()),
+                "domains": domains,
+                "clients": machine.sessions().clients().len(),
+                "sessions_open": machine.sessions().open(),
+                "incarnation": machine.incarnation(),
+                "logic": machine.logic(),
+            });
+            println!("{object}");
+            return;
+        }
+        println!("sequence      {}", machine.sequence());
+        println!("state hash    {hash}");
+        for (name, hash) in domains {
+            println!("  {name:<11} {hash}");
+        }
+        println!("output chain  {:016x}", machine.chain());
+        println!("clients       {}, {} sessions open", machine.sessions().clients().len(), machine.sessions().open());
+        println!("starts        {}, logic version {}", machine.incarnation(), machine.logic());
+        println!("replayed      {commands} commands from {from} in {seconds:.3} s, {:.2} M/s", rate / 1e6);
+    }
+}

@@ -1,0 +1,223 @@
+//! `ringfence serve`: one engine, until it is told to stop.
+
+use crate::config::{Config, SnapshotConfig};
+use anyhow::Context as _;
+use clap::Args;
+use ringfence_domains::Domains;
+use ringfence_engine::pipeline::{Drained, Stop, assemble, run};
+use ringfence_engine::replicate_stage::Solo;
+use ringfence_engine::snapshots;
+use ringfence_engine::start::{Grant, StartConfig, StartReport, start};
+use ringfence_gateway::{Clock as _, Gateway, Keys, Retransmission, Start, WallClock};
+use ringfence_journal::{Disk, StorageHandle, retain};
+use ringfence_kernel::{DomainId, Registry, SessionId};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+use tracing::{error, info, warn};
+
+/// Run an engine until SIGTERM or SIGINT: then it takes nothing new in, answers what it has, writes a snapshot and
+/// exits with 0. Settings come from the file, over it the environment, over that these flags.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The configuration file.
+    #[arg(long, short, env = "RINGFENCE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where to listen, as ADDRESS:PORT; port 0 takes any free one.
+    #[arg(long)]
+    listen: Option<String>,
+    /// The journal's directory.
+    #[arg(long)]
+    journal: Option<String>,
+    /// What a command survives before it is answered: cached, fsync.
+    #[arg(long)]
+    level: Option<String>,
+    /// The keys file.
+    #[arg(long)]
+    keys: Option<String>,
+    /// Which thread drives which stages: auto, fused, split, staged.
+    #[arg(long)]
+    layout: Option<String>,
+    /// How a thread waits: backoff, yielding, busy-spin.
+    #[arg(long)]
+    idle: Option<String>,
+    /// The clock is right, however far it is ahead of the log.
+    #[arg(long)]
+    accept_clock: bool,
+}
+
+impl Serve {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG").unwrap_or_else(|_| "info".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let config = Config::load(
+            self.config.as_deref(),
+            &[
+                ("gateway.listen", self.listen.clone()),
+                ("journal.directory", self.journal.clone()),
+                ("journal.level", self.level.clone()),
+                ("keys.file", self.keys.clone()),
+                ("engine.layout", self.layout.clone()),
+                ("engine.idle", self.idle.clone()),
+            ],
+        )?;
+        serve(&config, self.accept_clock)
+    }
+}
+
+fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
+    let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<(&str, DomainId)>>();
+    let keys = Keys::read(&config.keys.file, &domains)?;
+    let grants = keys.grants().map(|(client, key_version, domain, roles)| Grant { client, key_version, domain, roles });
+    let threads = config.engine.threads()?;
+    let storage = Disk::handle();
+    let mut clock = WallClock::new();
+    let mut retransmission = Retransmission::new(config.gateway.retransmission_slots, config.gateway.topics_max);
+    let ready = start::<Domains>(
+        &storage,
+        &StartConfig {
+            engine: &config.engine,
+            journal: &config.journal,
+            genesis: &config.genesis,
+            limits: &config.limits,
+            grants: grants.collect(),
+            now: clock.now(),
+            accept_clock,
+            build: build(),
+        },
+        |output| {
+            retransmission.push(output);
+        },
+    )?;
+    report(&ready.report);
+
+    let gate = Solo::new(ready.writer.marks(), config.journal.level.into());
+    let first_session = SessionId(ready.machine.session_last().0 + 1);
+    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.engine.ring_slots);
+    let begin =
+        Start { first_session, frames: ready.frames, retransmission, reply_window: config.genesis.reply_window };
+    let gateway = Gateway::new(config.gateway.clone(), keys, port, clock, begin)
+        .with_context(|| format!("listening on {}", config.gateway.listen))?;
+
+    let stop = Arc::new(Stop::default());
+    stop_on_signal(&stop, gateway.waker())?;
+    let snapshotter = Snapshotter::start(&config.journal.directory, &config.snapshot);
+    info!(layout = ?threads.layout, idle = ?threads.idle, level = ?config.journal.level, "serving");
+    println!("ringfence listens on {}", gateway.local_addr()?);
+    let drained = run(gateway, stages, &threads, &stop);
+
+    drop(snapshotter);
+    finish(&storage, &config.journal.directory, &config.snapshot, drained)
+}
+
+/// The first bytes of the package's version, so that a log tells which build wrote it.
+fn build() -> u64 {
+    let mut bytes = [0; 8];
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    bytes[..version.len().min(8)].copy_from_slice(&version[..version.len().min(8)]);
+    u64::from_le_bytes(bytes)
+}
+
+fn report(report: &StartReport) {
+    for (path, error) in &report.damaged {
+        warn!(snapshot = %path.display(), %error, "a damaged snapshot was passed over");
+    }
+    if let Some(cut) = &report.cut {
+        warn!(place = %cut.place, bytes = cut.bytes, why = %cut.what, "the last commit was torn and is cut off");
+    }
+    info!(created = report.created, snapshot = report.snapshot.0, replayed = report.replayed, "the journal is open");
+}
+
+/// SIGTERM and SIGINT request a stop; the waker ends the sleep of an idle engine.
+fn stop_on_signal(stop: &Arc<Stop>, waker: Arc<ringfence_gateway::Waker>) -> anyhow::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let stop = Arc::clone(stop);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        if signals.forever().next().is_some() {
+            info!("stopping");
+            stop.request();
+            // A failed wake only means that an idle engine notices a few milliseconds later.
+            let _ = waker.wake();
+        }
+    })?;
+    Ok(())
+}
+
+fn finish<F>(
+    storage: &StorageHandle,
+    dir: &Path,
+    snapshot: &SnapshotConfig,
+    drained: Drained<F, Domains>,
+) -> anyhow::Result<()> {
+    drained.writer.close().context("closing the journal")?;
+    let path = snapshots::write(&drained.machine, storage, dir).context("writing the last snapshot")?;
+    info!(snapshot = %path.display(), sequence = drained.machine.sequence().0, "stopped");
+    if snapshot.keep > 0 {
+        retain(storage, dir, snapshot.keep)?;
+    }
+    Ok(())
+}
+
+/// Starts the snapshotting process at an interval, so that recovery time stays bounded without anyone asking. It is a
+/// process, so that neither its memory nor its page faults are the engine's.
+struct Snapshotter {
+    thread: Option<std::thread::JoinHandle<()>>,
+    over: Option<std::sync::mpsc::Sender<()>>,
+}
+
+impl Snapshotter {
+    fn start(dir: &Path, config: &SnapshotConfig) -> Self {
+        if config.interval_seconds == 0 {
+            return Self { thread: None, over: None };
+        }
+        let (over, ended) = channel();
+        let (dir, keep, interval) = (dir.to_path_buf(), config.keep, Duration::from_secs(config.interval_seconds));
+        let thread = std::thread::Builder::new().name("snapshots".into());
+        let thread = thread.spawn(move || snapshot_at_intervals(&dir, keep, interval, &ended));
+        Self { thread: thread.map_err(|error| error!(%error, "no snapshots will be written")).ok(), over: Some(over) }
+    }
+}
+
+impl Drop for Snapshotter {
+    fn drop(&mut self) {
+        drop(self.over.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the thread that starts snapshots has panicked");
+        }
+    }
+}
+
+fn snapshot_at_intervals(dir: &Path, keep: usize, interval: Duration, ended: &Receiver<()>) {
+    let mut child: Option<Child> = None;
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(interval) {
+        match child.as_mut().map(Child::try_wait) {
+            Some(Ok(None)) => {
+                warn!("the last snapshot is still being written");
+                continue;
+            }
+            Some(Ok(Some(status))) if !status.success() => error!(%status, "the last snapshot failed"),
+            _ => {}
+        }
+        child = snapshot_process(dir, keep).map_err(|error| error!(%error, "no snapshot process")).ok();
+    }
+    if let Some(mut child) = child {
+        // The clean stop writes a newer one.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn snapshot_process(dir: &Path, keep: usize) -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .arg("snapshot")
+        .arg(dir)
+        .args(["--low-priority", "--keep", &keep.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+}

@@ -1,0 +1,49 @@
+//! `ringfence snapshot`: the process that `serve` starts beside itself, and an operator may start by hand.
+
+use crate::progress::Progress;
+use anyhow::Context as _;
+use clap::Args;
+use ringfence_domains::Domains;
+use ringfence_engine::replay::{From, replay};
+use ringfence_engine::snapshots;
+use ringfence_journal::{Disk, retain};
+use std::path::PathBuf;
+
+/// Write a snapshot of where the journal is now, by replaying it. The engine may be running; it is not disturbed.
+#[derive(Args)]
+pub(crate) struct Snapshot {
+    /// The journal's directory.
+    dir: PathBuf,
+    /// Snapshots to keep; what only older ones need is deleted, segments included. 0 keeps everything.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    keep: usize,
+    /// Let every other process go first.
+    #[arg(long)]
+    low_priority: bool,
+}
+
+impl Snapshot {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        if self.low_priority {
+            // A busy machine is no reason to fail: the snapshot is only later.
+            let _ = rustix::process::nice(19);
+        }
+        let storage = Disk::handle();
+        let mut progress = Progress::new("replaying", None);
+        let replayed = replay::<Domains>(&storage, &self.dir, From::Snapshot, None, &mut progress)
+            .with_context(|| format!("replaying {}", self.dir.display()))?;
+        progress.finish();
+        let machine = replayed.machine;
+        if machine.sequence() == replayed.from {
+            println!("nothing has happened since the snapshot at {}", replayed.from);
+            return Ok(());
+        }
+        let path = snapshots::write(&machine, &storage, &self.dir)?;
+        println!("{} at sequence {}, state hash {:016x}", path.display(), machine.sequence(), machine.state_hash());
+        if self.keep > 0 {
+            let retained = retain(&storage, &self.dir, self.keep)?;
+            println!("deleted {} snapshots and {} segments", retained.snapshots_removed, retained.segments_removed);
+        }
+        Ok(())
+    }
+}

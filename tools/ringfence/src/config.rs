@@ -1,0 +1,82 @@
+//! The configuration of `serve`: a TOML file, then the environment (`RINGFENCE_ENGINE__LAYOUT=fused`), then flags.
+
+use anyhow::Context as _;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use ringfence_engine::config::{EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
+use ringfence_gateway::GatewayConfig;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything that `serve` is told. `docs/operations.md` explains each setting.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Threads and rings.
+    pub(crate) engine: EngineConfig,
+    /// The journal.
+    pub(crate) journal: JournalConfig,
+    /// What is fixed when the journal is made.
+    pub(crate) genesis: GenesisConfig,
+    /// What may change while it lives.
+    pub(crate) limits: LimitsConfig,
+    /// Sockets and sessions.
+    pub(crate) gateway: GatewayConfig,
+    /// Snapshots by the process beside the engine.
+    pub(crate) snapshot: SnapshotConfig,
+    /// Who may log on.
+    pub(crate) keys: KeysConfig,
+}
+
+/// Snapshots by the process beside the engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SnapshotConfig {
+    /// Seconds between two snapshots; 0: none but that of a clean stop.
+    pub(crate) interval_seconds: u64,
+    /// Snapshots kept. What only older ones need is deleted, segments included; 0: everything is kept.
+    pub(crate) keep: usize,
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> Self {
+        Self { interval_seconds: 300, keep: 0 }
+    }
+}
+
+/// Who may log on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeysConfig {
+    /// The keys file.
+    pub(crate) file: PathBuf,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self { file: "ringfence.keys.toml".into() }
+    }
+}
+
+/// The environment's settings start with this.
+const PREFIX: &str = "RINGFENCE_";
+
+impl Config {
+    /// Defaults, under the file, under the environment, under `flags`.
+    pub(crate) fn load(file: Option<&Path>, flags: &[(&str, Option<String>)]) -> anyhow::Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            anyhow::ensure!(file.is_file(), "there is no configuration file {}", file.display());
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+        for (key, value) in flags {
+            if let Some(value) = value {
+                // A number stays a number: what TOML would read as one.
+                let value = value.parse::<u64>().map_or_else(|_| value.clone().into(), figment::value::Value::from);
+                figment = figment.merge(Serialized::default(key, value));
+            }
+        }
+        figment.extract().context("the configuration cannot be read")
+    }
+}
