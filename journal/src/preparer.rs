@@ -153,7 +153,9 @@ impl Workshop {
     }
 
     fn put_away(&self, retired: Retired) -> Result<(), Error> {
-        let Retired { segment, end } = retired;
+        let Retired { mut segment, end } = retired;
+        // Unmapped first: cleaning pages that are mapped interrupts every core that runs this process, page by page.
+        segment.mapping = None;
         // At Fsync whoever syncs has done so before the next segment's header was written.
         if self.level == Level::Cached {
             segment.file.sync_data().map_err(Error::io("sync", &segment.path))?;

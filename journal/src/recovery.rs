@@ -253,7 +253,7 @@ fn cut_rest(storage: &StorageHandle, dir: &Path, reader: &Reader, segments: &[u6
     let file = storage.open_writable(&path).map_err(Error::io("open", &path))?;
     let mut dirty = Vec::new();
     bytes += read_range(&file, &path, reader.offset(), reader.segment_bytes(), |at, chunk| {
-        if chunk.iter().any(|&byte| byte != 0) {
+        if !is_zero(chunk) {
             dirty.push((at, chunk.len()));
         }
     })?;
@@ -288,7 +288,9 @@ fn read_range(
             break;
         }
         each(at, &buffer[..read]);
-        if let Some(position) = buffer[..read].iter().rposition(|&byte| byte != 0) {
+        if !is_zero(&buffer[..read])
+            && let Some(position) = buffer[..read].iter().rposition(|&byte| byte != 0)
+        {
             last = at + position as u64 + 1;
         }
         at += read as u64;
@@ -357,12 +359,24 @@ fn witness_in(storage: &StorageHandle, path: &Path, start: u64, end: u64, seed: 
     let file = storage.open(path).map_err(Error::io("open", path))?;
     let length = file.bytes().map_err(Error::io("measure", path))?;
     let end = end.min(length);
-    let mut bytes = Vec::new();
-    let used = read_range(&file, path, start, end, |_, chunk| {
-        bytes.extend_from_slice(chunk);
+    // Nearly always zeros to the end: that is told without keeping them.
+    let mut first = None;
+    let used = read_range(&file, path, start, end, |at, chunk| {
+        if first.is_none() && !is_zero(chunk) {
+            first = Some(at);
+        }
     })?;
-    // Nearly all of a segment's rest is zeros: no batch starts there, though the last one may end there.
-    Ok(highest_mark(&bytes, used, seed))
+    let Some(first) = first else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    read_range(&file, path, first, end, |_, chunk| bytes.extend_from_slice(chunk))?;
+    Ok(highest_mark(&bytes, start + used - first, seed))
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    static ZEROS: [u8; SCAN_BYTES] = [0; SCAN_BYTES];
+    *bytes == ZEROS[..bytes.len()]
 }
 
 /// As [`witness_in`], over bytes that start where a batch may.

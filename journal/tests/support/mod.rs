@@ -60,10 +60,10 @@ pub(crate) fn append(
     Ok(true)
 }
 
-/// Reads the journal from its start and holds it against the history; returns how many commands it has.
+/// Reads the journal from its oldest command and holds it against the history; returns its end.
 pub(crate) fn check_prefix(storage: &StorageHandle, dir: &Path, history: &History) -> u64 {
-    let mut reader = Reader::open(storage, dir, Sequence(0)).expect("a recovered journal opens");
-    let mut next = 0;
+    let mut reader = Reader::open_oldest(storage, dir).expect("a recovered journal opens");
+    let mut next = usize::try_from(reader.position().0).expect("small");
     while let Some(batch) = reader.next_batch().expect("a recovered journal reads") {
         assert_eq!(batch.first_sequence(), Sequence(next as u64));
         for image in batch.images() {
