@@ -1,1 +1,268 @@
+//! Runs the transcripts in `scenarios`: what clients ask, and below each request everything that is said.
+//!
+//! ```text
+//! # Words after a number sign are for the reader.
+//! at 5                                  time goes on to 5 ns after the start
+//! 1: sell 1 10 @ 500 as 7               client 1 sells 10 of instrument 1 at 500 or better, and calls the order 7
+//!   book 1 ask 500: 10 in 1             an event on a topic: indented, as are all that follow
+//!   -> accepted #1 as 7, open 10        the answer
+//! ```
+//!
+//! Requests: `define I tick T lot L from P to P`, `buy|sell I Q @ P as N [ioc | until T]`, `cancel N`,
+//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`.
+//!
+//! Each transcript is run against the domain and its model, with all invariants checked after each request.
+//! `RINGFENCE_BLESS=1 cargo test -p ringfence-domains scenarios` writes what is said into the files: read the
+//! difference before it is committed.
 
+use super::messages::{
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, MatchingLimits,
+    NewOrder, Price, Quantity, Reduce, Reject, Replace, Reply, Side, SideCode, TimeInForce,
+};
+use super::model::Model;
+use super::{Matching, topics};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::image;
+use ringfence_kernel::reject::Code;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use std::path::Path;
+
+const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4 };
+
+/// Guards against a rule that is not kept: each transcript names one at its top.
+#[test]
+fn scenarios_are_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/matching/scenarios");
+    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() >= 10, "the transcripts are where they should be");
+    let mut wrong = Vec::new();
+    for file in files {
+        let written = std::fs::read_to_string(&file).expect("text");
+        let name = file.file_name().expect("a name").to_string_lossy().to_string();
+        let said = run(&name, &written);
+        if said == written {
+            continue;
+        }
+        if bless {
+            std::fs::write(&file, said).expect("the folder can be written");
+        } else {
+            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
+            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
+            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
+            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The transcript with everything that is said now.
+fn run(name: &str, text: &str) -> String {
+    let mut harness = Harness::<Matching>::new(&LIMITS);
+    let (mut now, mut said) = (Timestamp(0), String::new());
+    let mut commands = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let plain = line.split('#').next().unwrap_or("").trim_end();
+        if plain.starts_with(' ') && line.starts_with("  ") {
+            continue;
+        }
+        said.push_str(line);
+        said.push('\n');
+        if plain.is_empty() {
+            continue;
+        }
+        if let Some(time) = plain.strip_prefix("at ") {
+            now = Timestamp(time.parse().unwrap_or_else(|_| broken(name, number, line)));
+            continue;
+        }
+        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
+        let outcome = harness.step(&Step::Command(command.clone()), now, true);
+        harness.domain.check_invariants();
+        for slot in &outcome.outputs {
+            writeln!(said, "  {}", say(slot)).expect("a string takes all");
+        }
+        if let Some(Code(code)) = outcome.reject {
+            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
+            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
+        }
+        commands.push(command);
+    }
+    let steps = commands.len() as u64;
+    assert!(steps > 0, "{name} asks nothing");
+    // Without its times: what the transcript says of them is checked above.
+    let often = Often { rejects: 1, restores: 1 };
+    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
+    said
+}
+
+fn broken(name: &str, number: usize, line: &str) -> ! {
+    panic!("{name}, line {number}: {line:?} is no request")
+}
+
+struct Script(alloc::vec::IntoIter<CommandImage>);
+
+impl Workload for Script {
+    fn next(&mut self, image: &mut CommandImage) {
+        *image = self.0.next().expect("as many as there are");
+    }
+}
+
+fn parse(line: &str) -> Option<CommandImage> {
+    let (client, request) = line.split_once(": ")?;
+    let client = ClientId(client.parse().ok()?);
+    let words: Vec<&str> = request.split_whitespace().collect();
+    let mut image = CommandImage::default();
+    let id = |word: &str| word.parse().ok().map(ClientOrderId);
+    match words[..] {
+        ["define", instrument, "tick", tick, "lot", lot, "from", min, "to", max] => {
+            let define = DefineInstrument {
+                price_min: price(min)?,
+                price_max: price(max)?,
+                tick: price(tick)?,
+                lot: Quantity(lot.parse().ok()?),
+                instrument: InstrumentId(instrument.parse().ok()?),
+                price_decimals: 2,
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::DefineInstrument(&define));
+        }
+        [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
+            let (time_in_force, expires) = match rest {
+                [] => (TimeInForce::GoodTillCancelled, 0),
+                ["ioc"] => (TimeInForce::ImmediateOrCancel, 0),
+                ["until", time] => (TimeInForce::GoodTillDate, time.parse().ok()?),
+                _ => return None,
+            };
+            let order = NewOrder {
+                client_order: id(number)?,
+                price: price(at)?,
+                quantity: Quantity(quantity.parse().ok()?),
+                expires: Timestamp(expires),
+                instrument: InstrumentId(instrument.parse().ok()?),
+                side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
+                time_in_force: time_in_force.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::NewOrder(&order));
+        }
+        ["cancel", number] => image.set(client, Command::Cancel(&Cancel { client_order: id(number)? })),
+        ["cancel", ref numbers @ ..] => {
+            let list: Option<Vec<_>> =
+                numbers.iter().map(|number| Some(CancelManyOrder { client_order: id(number)? })).collect();
+            image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list?));
+        }
+        ["replace", number, "to", quantity, "@", at] => {
+            let (price, quantity) = (price(at)?, Quantity(quantity.parse().ok()?));
+            image.set(client, Command::Replace(&Replace { client_order: id(number)?, price, quantity }));
+        }
+        ["reduce", number, "by", quantity] => {
+            let quantity = Quantity(quantity.parse().ok()?);
+            image.set(client, Command::Reduce(&Reduce { client_order: id(number)?, quantity }));
+        }
+        _ => return None,
+    }
+    Some(image)
+}
+
+fn price(word: &str) -> Option<Price> {
+    match word {
+        "lowest" => Some(Price(i64::MIN)),
+        "highest" => Some(Price(i64::MAX)),
+        _ => word.parse().ok().map(Price),
+    }
+}
+
+fn side(code: SideCode, buy: &'static str, sell: &'static str) -> &'static str {
+    match code.get() {
+        Side::Buy => buy,
+        Side::Sell => sell,
+    }
+}
+
+/// One output as a line.
+fn say(slot: &Slot) -> String {
+    let bytes = image(slot);
+    let header = OutputHeader::read(bytes).expect("it has one");
+    let body = &bytes[OUTPUT_HEADER_BYTES..];
+    if header.kind == kind::REPLY {
+        return answer(&Reply::decode(header.message, body).expect("a reply"));
+    }
+    let id = header.topic.id();
+    match Event::decode(header.message, body).expect("an event") {
+        Event::Trade(t) => {
+            assert_eq!(header.topic.kind(), topics::TRADES);
+            let verb = side(t.taker_side, "buys from", "sells to");
+            format!("trade {id}: {} @ {}, #{} {verb} #{}", t.quantity, t.price, t.taker_order, t.maker_order)
+        }
+        Event::LevelChanged(l) => {
+            assert_eq!(header.topic.kind(), topics::LEVELS);
+            let side = side(l.side, "bid", "ask");
+            match l.orders {
+                0 => format!("book {id} {side} {}: gone", l.price),
+                orders => format!("book {id} {side} {}: {} in {orders}", l.price, l.quantity),
+            }
+        }
+        Event::TopOfBook(t) => {
+            assert_eq!(header.topic.kind(), topics::TOP);
+            let best = |price: Price, quantity: Quantity| match quantity.0 {
+                0 => "nothing".to_string(),
+                quantity => format!("{quantity} @ {price}"),
+            };
+            format!("top {id}: {} / {}", best(t.bid_price, t.bid_quantity), best(t.ask_price, t.ask_quantity))
+        }
+        Event::Fill(f) => {
+            let verb = side(f.side, "bought", "sold");
+            format!(
+                "to {id}: {} {verb} {} @ {} against #{} as {:?}, {} open",
+                f.client_order,
+                f.quantity,
+                f.price,
+                f.counter_order,
+                f.liquidity.get(),
+                f.remaining
+            )
+        }
+        Event::OrderClosed(c) => {
+            format!(
+                "to {id}: {} {:?}, {} taken out, {} had traded",
+                c.client_order,
+                c.reason.get(),
+                c.cancelled,
+                c.filled
+            )
+        }
+        Event::OpenOrder(_) => panic!("only a snapshot says open orders"),
+    }
+}
+
+fn answer(reply: &Reply<'_>) -> String {
+    match reply {
+        Reply::OrderAccepted(a) => {
+            let (status, filled, open) = (a.status.get(), a.filled, a.remaining);
+            format!("-> accepted #{} as {}: {status:?}, {filled} traded, {open} open", a.order, a.client_order)
+        }
+        Reply::OrderCancelled(c) => {
+            format!("-> cancelled {}: {} taken out, {} had traded", c.client_order, c.cancelled, c.filled)
+        }
+        Reply::OrdersCancelled(c) => {
+            format!("-> cancelled {} orders: {} taken out, {} unknown", c.orders, c.cancelled, c.unknown)
+        }
+        Reply::OrderReplaced(r) => {
+            let (status, priority) = (r.status.get(), r.priority.get());
+            let (number, filled, open) = (r.client_order, r.filled, r.remaining);
+            format!("-> replaced {number}: {status:?}, {filled} traded, {open} open, priority {priority:?}")
+        }
+        Reply::OrderReduced(r) => format!("-> reduced {}: {} traded, {} open", r.client_order, r.filled, r.remaining),
+        Reply::InstrumentDefined(d) => format!("-> defined {}", d.instrument),
+        Reply::Declined(d) => format!("-> declined {}: {:?}", d.client_order, d.reason.get()),
+    }
+}

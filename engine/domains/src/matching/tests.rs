@@ -1,15 +1,22 @@
-//! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies long.
+//! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies ten times as long.
 
-use super::Matching;
-use super::messages::MatchingLimits;
+use super::messages::{
+    CancelMany, CancelManyOrder, ClientOrderId, CloseReason, Command, Event, InstrumentId, MatchingLimits, NewOrder,
+    OrderStatus, Price, Quantity, Reply, Side, TimeInForce,
+};
 use super::model::Model;
-use super::workload::KINDS;
-use ringfence_kernel::Timestamp;
-use ringfence_kernel::laws::{self, Harness, Often, Step};
-use ringfence_kernel::workload::CommandImage;
-use std::string::String;
+use super::workload::{Flow, KINDS, Mix, NORMAL};
+use super::{Matching, topics};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
+use ringfence_kernel::laws::{self, Harness, Often, Outcome, Step};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::{image, message};
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Timestamp, Topic};
 
-const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 700, accounts: 8 };
+const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8 };
 /// So little room that commands run into every capacity.
 const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3 };
 
@@ -18,15 +25,391 @@ fn steps(steps: u64) -> u64 {
     if std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1") { steps * 10 } else { steps }
 }
 
+fn workload(kind: &str, seed: u64) -> alloc::boxed::Box<dyn Workload> {
+    std::println!("workload {kind}, seed {seed}");
+    (KINDS.iter().find(|known| known.name == kind).expect("a known kind").new)(seed, 5)
+}
+
 fn laws_hold(kind: &str, limits: &MatchingLimits, seed: u64, count: u64) {
-    std::println!("workload {kind}, seed {seed}, {count} steps");
-    let kind = KINDS.iter().find(|known| known.name == kind).expect("a known kind");
-    let often = Often { rejects: 16, restores: 256 };
-    laws::check::<Model>(limits, 5, &mut *(kind.new)(seed, 5), count, 1_000, often);
+    let often = Often { rejects: 16, restores: 512 };
+    laws::check::<Model>(limits, 5, &mut *workload(kind, seed), steps(count), 1_000, often);
 }
 
 /// Guards against a book that says other than the rules do while prices wander.
 #[test]
-fn normal_agrees_with_the_model() {
-    laws_hold("normal", &SMALL, 1, steps(10_000));
+fn prove_normal_agrees_with_the_model() {
+    laws_hold("normal", &SMALL, 1, 10_000);
+}
+
+/// Guards against queues that lose or reorder what stands in them.
+#[test]
+fn prove_static_agrees_with_the_model() {
+    laws_hold("static", &SMALL, 2, 10_000);
+}
+
+/// Guards against sweeps, replacements into the cross and lists that end wrongly.
+#[test]
+fn prove_crowded_agrees_with_the_model() {
+    laws_hold("crowded", &SMALL, 3, 40_000);
+}
+
+/// Guards against orders that outlive their time, or end in another order than they should.
+#[test]
+fn prove_timed_agrees_with_the_model() {
+    laws_hold("timed", &SMALL, 4, 40_000);
+}
+
+/// Guards against bytes that panic the domain or change it without being understood.
+#[test]
+fn prove_hostile_agrees_with_the_model() {
+    laws_hold("hostile", &SMALL, 5, 40_000);
+}
+
+/// Guards against a capacity that is overstepped, or refused where there is room.
+#[test]
+fn prove_tight_agrees_with_the_model() {
+    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile")] {
+        laws_hold(kind, &TIGHT, seed, 15_000);
+    }
+}
+
+/// Guards against sums, ladders and lists that go wrong where no answer shows it yet, and against quantity that comes
+/// from nowhere or is lost.
+#[test]
+fn prove_invariants_hold_and_quantity_is_conserved() {
+    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile")] {
+        let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
+        let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
+        for step in 0..steps(6_000) {
+            workload.next(&mut image);
+            let outcome = harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
+            ledger.note(&image, &outcome);
+            if step % 16 == 0 {
+                harness.domain.check_invariants();
+                assert_eq!(ledger.open(), open(&harness.domain), "step {step}: what is open is what is left");
+            }
+        }
+        assert_eq!(ledger.bought, ledger.sold, "each trade has two sides");
+        assert!(kind == "hostile" || ledger.bought > 1_000, "the workload trades");
+    }
+}
+
+/// What is open by the domain's own books.
+fn open(matching: &Matching) -> BTreeMap<u64, u64> {
+    matching.orders.live().map(|order| (order.order.0, order.remaining)).collect()
+}
+
+/// What is open as a reader of all answers and events must believe it to be.
+#[derive(Default)]
+struct Ledger {
+    open: BTreeMap<u64, u64>,
+    /// Fills of orders whose answer has not come yet.
+    early: BTreeMap<u64, u64>,
+    bought: u64,
+    sold: u64,
+}
+
+impl Ledger {
+    fn open(&self) -> BTreeMap<u64, u64> {
+        self.open.iter().filter(|(_, quantity)| **quantity > 0).map(|(order, quantity)| (*order, *quantity)).collect()
+    }
+
+    fn note(&mut self, command: &CommandImage, outcome: &Outcome) {
+        for slot in &outcome.outputs {
+            let (bytes, header) = (image(slot), message(image(slot)));
+            let body = &bytes[OUTPUT_HEADER_BYTES..];
+            if OutputHeader::read(bytes).expect("it has one").kind == kind::REPLY {
+                self.answer(command, &Reply::decode(header, body).expect("a reply"));
+            } else {
+                self.event(&Event::decode(header, body).expect("an event"));
+            }
+        }
+        assert!(self.early.is_empty(), "an order that traded is answered");
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Fill(fill) => {
+                let sum = if fill.side.get() == Side::Buy { &mut self.bought } else { &mut self.sold };
+                *sum += fill.quantity.0;
+                match self.open.get_mut(&fill.order.0) {
+                    Some(open) => {
+                        *open = open.checked_sub(fill.quantity.0).unwrap_or_else(|| {
+                            // A replacement that trades at once is answered after its fills.
+                            *self.early.entry(fill.order.0).or_default() += fill.quantity.0;
+                            0
+                        });
+                    }
+                    None => *self.early.entry(fill.order.0).or_default() += fill.quantity.0,
+                }
+            }
+            Event::OrderClosed(closed) => {
+                let open = self.open.remove(&closed.order.0).expect("it was open");
+                assert_eq!(open, closed.cancelled.0, "all that was open is taken out");
+                assert!(matches!(closed.reason.get(), CloseReason::Cancelled | CloseReason::Expired));
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, command: &CommandImage, reply: &Reply<'_>) {
+        match reply {
+            Reply::OrderAccepted(accepted) => {
+                let early = self.early.remove(&accepted.order.0).unwrap_or(0);
+                assert_eq!(early, accepted.filled.0, "the answer says what the fills said");
+                let Ok(Command::NewOrder(order)) = Command::decode(command.header().message, command.body()) else {
+                    panic!("only a new order is accepted");
+                };
+                if accepted.status.get() != OrderStatus::Cancelled {
+                    assert_eq!(accepted.filled.0 + accepted.remaining.0, order.quantity.0, "nothing is lost");
+                }
+                self.open.insert(accepted.order.0, accepted.remaining.0);
+            }
+            Reply::OrderReplaced(replaced) => {
+                self.early.remove(&replaced.order.0);
+                self.open.insert(replaced.order.0, replaced.remaining.0);
+            }
+            Reply::OrderReduced(reduced) => {
+                self.open.insert(reduced.order.0, reduced.remaining.0);
+            }
+            Reply::OrderCancelled(cancelled) => {
+                let open = self.open.remove(&cancelled.order.0).expect("it was open");
+                assert_eq!(open, cancelled.cancelled.0, "all that was open is taken out");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn order(client_order: u64, side: Side, price: i64, quantity: u64, time_in_force: TimeInForce) -> NewOrder {
+    NewOrder {
+        client_order: ClientOrderId(client_order),
+        price: Price(price),
+        quantity: Quantity(quantity),
+        expires: Timestamp(0),
+        instrument: InstrumentId(1),
+        side: side.into(),
+        time_in_force: time_in_force.into(),
+        reserved: Reserved::default(),
+    }
+}
+
+/// One instrument, ticks of one, any price; then `commands` of client 1.
+fn after(limits: &MatchingLimits, commands: &mut dyn FnMut(&mut dyn FnMut(u32, Command<'_>) -> Outcome)) -> Matching {
+    let mut harness = Harness::<Matching>::new(limits);
+    let mut image = CommandImage::default();
+    let mut send = |client, command: Command<'_>| {
+        image.set(ClientId(client), command);
+        harness.step(&Step::Command(image.clone()), Timestamp(1), true)
+    };
+    let define = super::messages::DefineInstrument {
+        price_min: Price(i64::MIN),
+        price_max: Price(i64::MAX),
+        tick: Price(1),
+        lot: Quantity(1),
+        instrument: InstrumentId(1),
+        price_decimals: 0,
+        reserved: Reserved::default(),
+    };
+    assert_eq!(send(1, Command::DefineInstrument(&define)).reject, None);
+    commands(&mut send);
+    harness.domain.check_invariants();
+    harness.domain
+}
+
+fn trades(outcome: &Outcome) -> usize {
+    let is_trade = |slot: &&ringfence_kernel::image::Slot| {
+        OutputHeader::read(image(slot)).is_some_and(|header| header.topic.kind() == topics::TRADES)
+    };
+    outcome.outputs.iter().filter(is_trade).count()
+}
+
+/// Guards against a sweep that ends at a flush, trades twice across one, or leaves something behind.
+#[test]
+fn a_sweep_of_five_thousand_fills_is_one_decision() {
+    let matching = after(&SMALL, &mut |send| {
+        for number in 1..=5_000 {
+            send(2, Command::NewOrder(&order(number, Side::Sell, 100, 2, TimeInForce::GoodTillCancelled)));
+        }
+        let outcome = send(3, Command::NewOrder(&order(1, Side::Buy, 100, 10_001, TimeInForce::GoodTillCancelled)));
+        assert_eq!(trades(&outcome), 5_000);
+        // Three outputs a trade; the swept level, the new one, the best prices and the answer.
+        assert_eq!(outcome.outputs.len(), 3 * 5_000 + 4);
+    });
+    assert_eq!(open(&matching), BTreeMap::from([(5_001, 1)]), "the residue rests");
+}
+
+/// Guards against a list of the greatest length that is cut, or does not fit a command.
+#[test]
+fn the_longest_list_is_cancelled_in_one_decision() {
+    let matching = after(&SMALL, &mut |send| {
+        for number in 1..=4_100 {
+            send(
+                2,
+                Command::NewOrder(&order(
+                    number,
+                    Side::Sell,
+                    100 + number as i64 % 7,
+                    1,
+                    TimeInForce::GoodTillCancelled,
+                )),
+            );
+        }
+        let list: Vec<_> = (1..=4_090).map(|number| CancelManyOrder { client_order: ClientOrderId(number) }).collect();
+        let outcome = send(2, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list));
+        let answer = outcome.outputs.last().expect("an answer");
+        let Ok(Reply::OrdersCancelled(answer)) =
+            Reply::decode(message(image(answer)), &image(answer)[OUTPUT_HEADER_BYTES..])
+        else {
+            panic!("the list was not answered");
+        };
+        assert_eq!((answer.orders, answer.unknown, answer.cancelled), (4_090, 0, Quantity(4_090)));
+    });
+    assert_eq!(open(&matching).len(), 10);
+}
+
+/// Guards against a ladder that loses a level, or its order, among prices as far apart as numbers are.
+#[test]
+fn ladders_keep_order_over_the_whole_range_of_prices() {
+    let mut random = ringfence_kernel::random::Random::new(20);
+    let mut prices: Vec<i64> = (0..64).flat_map(|bit| [1_i64 << bit, (1_i64 << bit).wrapping_neg()]).collect();
+    prices.extend((0..600).map(|_| (random.next() as i64) >> random.below(60)));
+    prices.extend([i64::MIN, i64::MAX, i64::MIN + 1, i64::MAX - 1, 0]);
+    prices.retain(|price| *price < i64::MAX / 2);
+    let matching = after(&SMALL, &mut |send| {
+        for (number, price) in (1..).zip(&prices) {
+            send(2, Command::NewOrder(&order(number, Side::Buy, *price, 1, TimeInForce::GoodTillCancelled)));
+        }
+        let outcome = send(3, Command::NewOrder(&order(1, Side::Sell, i64::MIN, 40, TimeInForce::ImmediateOrCancel)));
+        assert_eq!(trades(&outcome), 40);
+    });
+    prices.sort_unstable();
+    prices.truncate(prices.len() - 40);
+    prices.dedup();
+    prices.reverse();
+    let said: Vec<i64> = snapshot(&matching, Topic::new(Matching::ID, topics::LEVELS, 1))
+        .iter()
+        .map(|event| match event {
+            Said::Level(price, ..) => *price,
+            other => panic!("{other:?} in a snapshot of levels"),
+        })
+        .collect();
+    assert_eq!(said, prices);
+}
+
+#[derive(Debug, PartialEq)]
+enum Said {
+    Level(i64, u64, u32),
+    Open(u64),
+    Other(u16),
+}
+
+fn snapshot(matching: &Matching, topic: Topic) -> Vec<Said> {
+    let (mut outbox, mut cursor, mut said) = (Outbox::new(), Cursor(0), Vec::new());
+    loop {
+        let progress = matching.snapshot_topic(topic, &mut cursor, &mut Out::of_snapshot(&mut outbox, topic));
+        for slot in outbox.outputs() {
+            let (header, body) = (message(image(slot)), &image(slot)[OUTPUT_HEADER_BYTES..]);
+            said.push(match Event::decode(header, body).expect("an event") {
+                Event::LevelChanged(level) => Said::Level(level.price.0, level.quantity.0, level.orders),
+                Event::OpenOrder(open) => Said::Open(open.client_order.0),
+                _ => Said::Other(header.template),
+            });
+        }
+        outbox.flushed();
+        match progress {
+            None => panic!("there is no topic {topic:?}"),
+            Some(Progress::Done) => return said,
+            Some(Progress::More) => {}
+        }
+    }
+}
+
+/// Guards against a late joiner who sees another book than those who listened all along.
+#[test]
+fn snapshots_say_what_the_books_hold() {
+    let mut workload = Flow::new(14, 5, Mix { instruments: 2, spread: 60, crossing: 1, ..NORMAL });
+    let mut harness = Harness::<Matching>::new(&SMALL);
+    let mut image = CommandImage::default();
+    for step in 0..20_000 {
+        workload.next(&mut image);
+        harness.step(&Step::Command(image.clone()), Timestamp(1 + step), false);
+    }
+    let matching = &harness.domain;
+    for (place, instrument) in matching.instruments.iter().enumerate() {
+        let id = place as u32 + 1;
+        let mut expected = Vec::new();
+        for side in [Side::Buy, Side::Sell] {
+            let mut levels: Vec<_> = matching.levels.entries().iter().filter(|l| l.orders > 0).collect();
+            levels.retain(|level| level.instrument == place as u32 && level.side.get() == side);
+            levels.sort_by_key(|level| if side == Side::Buy { !level.ticks } else { level.ticks });
+            expected.extend(levels.iter().map(|level| Said::Level(level.price.0, level.quantity, level.orders)));
+        }
+        assert!(expected.len() > 64, "more than one flush");
+        assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::LEVELS, id)), expected);
+        assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::TOP, id)), [Said::Other(103)]);
+        assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::TRADES, id)), [Said::Other(101)]);
+        assert!(instrument.last_trade().is_some());
+    }
+    for account in 1..=5 {
+        let mut orders: Vec<_> = matching.orders.live().collect();
+        orders.retain(|order| {
+            matching.orders.find(Account(account), order.client_order).is_some_and(|i| matching.orders[i] == **order)
+        });
+        orders.sort_by_key(|order| order.order);
+        let expected: Vec<_> = orders.iter().map(|order| Said::Open(order.client_order.0)).collect();
+        assert!(expected.len() > 64, "more than one flush");
+        assert_eq!(snapshot(matching, Topic::account(Matching::ID, Account(account))), expected);
+    }
+    let none = matching.snapshot_topic(
+        Topic::new(Matching::ID, topics::LEVELS, 99),
+        &mut Cursor(0),
+        &mut Out::new(&mut Outbox::new()),
+    );
+    assert_eq!(none, None, "an instrument that is not defined has no topics");
+}
+
+/// Guards against saved state that was damaged and is loaded as if it were whole.
+#[test]
+fn damaged_state_is_refused_or_loads_into_sound_books() {
+    let mut workload = workload("crowded", 15);
+    let mut harness = Harness::<Matching>::new(&TIGHT);
+    let mut image = CommandImage::default();
+    for step in 0..2_000 {
+        workload.next(&mut image);
+        harness.step(&Step::Command(image.clone()), Timestamp(1 + step), false);
+    }
+    let mut saved = Collected::default();
+    harness.domain.save(&mut saved);
+    let mut refused = 0;
+    for at in 0..saved.0.len() {
+        let mut damaged = saved.0.clone();
+        damaged[at] ^= 0x41;
+        match Matching::load(&TIGHT, &mut Reader(&damaged)) {
+            Err(_) => refused += 1,
+            Ok(matching) => matching.check_invariants(),
+        }
+        assert!(Matching::load(&TIGHT, &mut Reader(&saved.0[..at])).is_err(), "cut at byte {at}");
+    }
+    assert!(refused > saved.0.len() / 4, "most damage is seen: {refused} of {}", saved.0.len());
+}
+
+#[derive(Default)]
+struct Collected(Vec<u8>);
+
+impl ringfence_kernel::Sink for Collected {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+struct Reader<'b>(&'b [u8]);
+
+impl ringfence_kernel::Source for Reader<'_> {
+    fn take(&mut self, out: &mut [u8]) -> Result<(), ringfence_kernel::Corrupt> {
+        let (head, rest) = self.0.split_at_checked(out.len()).ok_or(ringfence_kernel::Corrupt("too short"))?;
+        out.copy_from_slice(head);
+        self.0 = rest;
+        Ok(())
+    }
 }

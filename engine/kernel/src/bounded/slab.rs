@@ -94,7 +94,7 @@ impl<T: Pod> Slab<T> {
     /// What [`Slab::save`] wrote.
     ///
     /// # Errors
-    /// [`Corrupt`] when it is over `capacity` or frees an index that does not exist or twice.
+    /// [`Corrupt`] when it is over `capacity`, or frees an index that does not exist, holds something, or is free.
     pub fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
         let mut slab = Self::new(capacity);
         for _ in 0..source.count(capacity, "slab entries")? {
@@ -106,6 +106,9 @@ impl<T: Pod> Slab<T> {
             match freed.get_mut(index as usize) {
                 Some(seen) if !*seen => *seen = true,
                 _ => return Err(Corrupt("slab free index")),
+            }
+            if bytemuck::bytes_of(&slab.entries[index as usize]).iter().any(|byte| *byte != 0) {
+                return Err(Corrupt("slab freed entry"));
             }
             slab.free.push(index);
         }
