@@ -215,7 +215,7 @@ impl FakePort {
                 Self::events(&mut self.outbox, &mut self.topics, say.topic, say.count.min(60_000));
                 say.count
             }
-            Ok(Command::Long(_, words)) => words.iter().fold(0, |sum, word| sum.wrapping_add(word.word)),
+            Ok(Command::Long(_, words)) => words.iter().fold(0_u64, |sum, word| sum.wrapping_add(word.word)),
             Err(_) => return self.reject(Refusal::Malformed, header.message.template),
         };
         self.outbox.answer(kind::REPLY, Output::Echoed(&Echoed { value, executed }));
