@@ -123,7 +123,8 @@ impl Model {
     }
 
     fn check_quantity(&self, instrument: u32, quantity: Quantity) -> Result<(), Reject> {
-        let sound = (1..=QUANTITY_MAX).contains(&quantity.0) && quantity.0 % self.instruments[&instrument].lot.0 == 0;
+        let sound =
+            (1..=QUANTITY_MAX).contains(&quantity.0) && quantity.0.is_multiple_of(self.instruments[&instrument].lot.0);
         if sound { Ok(()) } else { Err(Reject::BadQuantity) }
     }
 
