@@ -4,6 +4,8 @@
 //! running; the directory is a temporary one, so the file system measured is that of the temporary files.
 
 use std::hint::black_box;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use ringfence_journal::{Disk, Level, Options, Reader, Sequence, SyncMode, open};
@@ -12,6 +14,7 @@ const COMMANDS: u64 = 4_000_000;
 const RUNS: usize = 7;
 
 fn main() {
+    floors();
     // One segment that holds it all and is never half full: the append alone.
     let alone = Options { segment_bytes: 1 << 30, ..Options::default() };
     for batch in [1, 16, 64, 256] {
@@ -37,7 +40,7 @@ fn image() -> [u8; 64] {
     image
 }
 
-/// Nanoseconds per command, the waits for the next segment left out of the clock but counted in the worst case below.
+/// Nanoseconds per command; waiting for the next segment is not counted.
 fn append(options: &Options, batch: u32) -> f64 {
     let directory = tempfile::tempdir().expect("a directory");
     let mut opened = open(&Disk::handle(), directory.path(), options).expect("opens");
@@ -90,6 +93,32 @@ fn sync_each() -> f64 {
     }
     each.sort_unstable();
     each[each.len() / 2] as f64 / 1000.0
+}
+
+/// What the machine takes for the same bytes without a journal: the figures below stand beside these.
+fn floors() {
+    const BYTES: usize = 256 << 20;
+    figure("floor: 64-byte stores into prefaulted memory", "ns/command", || {
+        let mut memory = memmap2::MmapMut::map_anon(BYTES).expect("maps");
+        memory.advise(memmap2::Advice::PopulateWrite).expect("prefaults");
+        let image = image();
+        let start = Instant::now();
+        for slot in memory.chunks_exact_mut(64) {
+            slot.copy_from_slice(black_box(&image));
+        }
+        start.elapsed().as_nanos() as f64 / (BYTES / 64) as f64
+    });
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&vec![7; BYTES]).expect("writes");
+    figure("floor: reading a cached file, 256 KiB at a time", "M records/s", || {
+        let mut buffer = vec![0; 256 << 10];
+        let start = Instant::now();
+        for at in (0..BYTES).step_by(buffer.len()) {
+            file.read_exact_at(&mut buffer, at as u64).expect("reads");
+            black_box(&buffer);
+        }
+        (BYTES / 64) as f64 * 1000.0 / start.elapsed().as_nanos() as f64
+    });
 }
 
 fn scan() {

@@ -103,10 +103,11 @@ pub fn open(storage: &StorageHandle, dir: &Path, options: &Options) -> Result<Op
     Ok(Opened { writer, chain, recovered })
 }
 
-/// Files that were being prepared have no name that counts.
+/// Files that were being made have no name that counts. A snapshot process that outlived its engine finds its file gone,
+/// fails, and is started again.
 fn remove_unfinished(storage: &StorageHandle, dir: &Path) -> Result<(), Error> {
     for name in storage.list(dir).map_err(Error::io("list", dir))? {
-        if name.ends_with(".preparing") {
+        if name.ends_with(".preparing") || name.ends_with(".snapshot.partial") {
             let path = dir.join(name);
             storage.remove(&path).map_err(Error::io("remove", &path))?;
         }

@@ -51,6 +51,14 @@ pub struct Writer {
     _lock: Box<dyn Lock>,
 }
 
+// Stages move to the threads that their layout gives them.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Writer>();
+    is_send::<crate::ChainWriter>();
+    is_send::<crate::Reader>();
+};
+
 /// A writer, what it shares with the chain writer, and how that wakes the preparer.
 type Resumed = (Writer, Arc<Workshop>, Option<std::thread::Thread>);
 

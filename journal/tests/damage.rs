@@ -219,6 +219,21 @@ fn only_the_last_commit_may_be_cut() {
     assert_eq!(flip(2000), Some(subject.history.len() as u64), "nor does the header's page");
 }
 
+/// Guards against forgetting a segment whose every batch is gone: its header alone says that all before it was durable.
+#[test]
+fn a_segments_header_is_a_witness_by_itself() {
+    let subject = subject(2);
+    let last = subject.batches.iter().rfind(|b| b.file == 0).expect("has batches");
+    let mut files = subject.files.clone();
+    files[0].1[last.start + 60] ^= 1;
+    files[1].1[4096..].fill(0);
+    let storage = SimStorage::with_files(files);
+    match open(&storage.handle(), &dir(), &subject.options) {
+        Err(Error::Corrupt { place, witnessed: Some(_), .. }) => assert_eq!(place.offset, last.start as u64),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Guards the guards: with a check left out, the proofs above have to fail.
 #[test]
 fn the_proof_sees_a_check_left_out() {

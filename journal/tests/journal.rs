@@ -1,8 +1,8 @@
 //! The journal used as its engine uses it, on a real directory.
 
 use ringfence_journal::{
-    Difference, Disk, Error, Level, Options, PrepareMode, Reader, Sequence, SnapshotWriter, SyncMode, chain_records,
-    diff, diff_chains, newest_snapshot, open, segment, stat, verify,
+    Difference, Disk, Error, Fault, Level, Options, PrepareMode, Reader, Sequence, SnapshotWriter, SyncMode,
+    chain_records, diff, diff_chains, newest_snapshot, open, segment, stat, verify,
 };
 
 /// An image of `bytes` bytes that says which command it is.
@@ -197,6 +197,37 @@ fn a_damaged_snapshot_falls_back_to_the_older() {
         let newest = newest_snapshot(&storage, dir).expect("lists");
         assert_eq!(newest.reader.expect("the older").sequence(), Sequence(10), "cut to {length}");
     }
+}
+
+/// Guards against starting from a journal that has lost what a snapshot stands on.
+#[test]
+fn a_journal_that_ends_before_a_snapshot_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (storage, dir) = (Disk::handle(), directory.path());
+    let options = Options::small(Level::Cached);
+    let mut opened = open(&storage, dir, &options).expect("opens");
+    for n in 0..10 {
+        put(&mut opened.writer, &[image(n, 64)]);
+    }
+    let snapshot = SnapshotWriter::create(&storage, dir, Sequence(10)).expect("creates");
+    snapshot.finish(1, 2).expect("finishes");
+    opened.writer.close().expect("closes");
+    let path = segment::segment_path(dir, 0);
+    let mut bytes = std::fs::read(&path).expect("reads");
+    bytes[4096 + 9 * 120..].fill(0);
+    std::fs::write(&path, &bytes).expect("writes");
+    for verify_from in [Sequence(0), Sequence(10)] {
+        let options = Options { verify_from, ..options.clone() };
+        match open(&storage, dir, &options) {
+            Err(Error::Corrupt { what: Fault::BehindSnapshot, place, witnessed }) => {
+                assert_eq!((place.sequence, witnessed), (Sequence(9), Some(Sequence(10))));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    std::fs::remove_file(&path).expect("removes");
+    let lost = open(&storage, dir, &options);
+    assert!(matches!(lost, Err(Error::Corrupt { what: Fault::Missing, .. })), "{lost:?}");
 }
 
 /// Guards against a diff that depends on batching, and one that misses the place.
