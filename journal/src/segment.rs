@@ -188,11 +188,11 @@ pub fn batch_crc(seed: u32, covered: &[u8]) -> u32 {
 }
 
 /// The length an image states about itself, if it can be one.
+#[inline]
 #[must_use]
 pub fn image_bytes(image: &[u8]) -> Option<usize> {
-    let length = usize::from(u16::from_le_bytes([*image.first()?, *image.get(1)?]));
-    let sound =
-        (IMAGE_BYTES_MIN..=IMAGE_BYTES_MAX).contains(&length) && length.is_multiple_of(8) && length <= image.len();
+    let length = usize::from(u16::from_le_bytes(*image.first_chunk()?));
+    let sound = (IMAGE_BYTES_MIN..=IMAGE_BYTES_MAX).contains(&length) & (length % 8 == 0) & (length <= image.len());
     sound.then_some(length)
 }
 
