@@ -203,6 +203,12 @@ impl Keys {
         self.clients.is_empty()
     }
 
+    /// A client's key, for a client on the operator's own machine; none when it is unknown.
+    #[must_use]
+    pub fn key(&self, client: ClientId) -> Option<&[u8]> {
+        self.clients.get(&client).map(|known| known.key.0.as_slice())
+    }
+
     /// What a client is called; empty when it has no name.
     #[must_use]
     pub fn name(&self, client: ClientId) -> &str {

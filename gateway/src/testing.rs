@@ -174,6 +174,16 @@ impl FakePort {
         self.egress.extend(self.outbox.outputs().iter().copied());
     }
 
+    /// Makes it seem that `client` had its next request but one executed, with the answer to its last one, and that
+    /// the request between them never came.
+    pub fn pass_by(&mut self, client: ClientId) {
+        let known = self.clients.get_mut(&client).expect("a client that was here");
+        known.highest += 2;
+        let mut slot = known.window.back().expect("a client that was answered").1;
+        slot.0[1] = known.highest;
+        known.window.push_back((known.highest, slot));
+    }
+
     fn events(outbox: &mut Outbox, topics: &mut BTreeMap<Topic, u64>, topic: Topic, count: u64) {
         let last = topics.entry(topic).or_default();
         for _ in 0..count {

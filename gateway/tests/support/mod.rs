@@ -24,6 +24,8 @@ pub struct Bench {
 pub struct Peer {
     pub stream: TcpStream,
     bytes: Vec<u8>,
+    /// Bytes of them that were taken.
+    head: usize,
     pub ended: bool,
 }
 
@@ -93,13 +95,15 @@ impl Peer {
     }
 
     pub fn take(&mut self) -> Option<Image> {
-        let length = usize::from(u16::from_le_bytes(*self.bytes.first_chunk()?));
-        if self.bytes.len() < length {
-            return None;
+        let bytes = &self.bytes[self.head..];
+        let length = usize::from(u16::from_le_bytes(*bytes.first_chunk()?));
+        let image = bytemuck::pod_collect_to_vec(bytes.get(..length)?);
+        self.head += length;
+        if self.head == self.bytes.len() {
+            self.bytes.clear();
+            self.head = 0;
         }
-        let rest = self.bytes.split_off(length);
-        let image = std::mem::replace(&mut self.bytes, rest);
-        Some(Image(bytemuck::pod_collect_to_vec(&image)))
+        Some(Image(image))
     }
 }
 
@@ -121,7 +125,7 @@ impl Bench {
         let stream = TcpStream::connect(self.gateway.local_addr().unwrap()).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_nonblocking(true).unwrap();
-        Peer { stream, bytes: Vec::new(), ended: false }
+        Peer { stream, bytes: Vec::new(), head: 0, ended: false }
     }
 
     /// Steps until `done`, which is called after each step.
