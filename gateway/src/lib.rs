@@ -43,6 +43,7 @@ mod stats;
 pub mod testing;
 
 pub use clock::{Clock, WallClock};
+pub use mio::Waker;
 pub use config::GatewayConfig;
 pub use logon::{Keys, KeysError};
 pub use port::Port;
