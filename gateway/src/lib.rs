@@ -43,9 +43,9 @@ mod stats;
 pub mod testing;
 
 pub use clock::{Clock, WallClock};
-pub use mio::Waker;
 pub use config::GatewayConfig;
 pub use logon::{Keys, KeysError};
+pub use mio::Waker;
 pub use port::Port;
 pub use retransmission::Retransmission;
 pub use server::{Gateway, Start};

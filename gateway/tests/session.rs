@@ -5,7 +5,7 @@ mod support;
 use ringfence_gateway::testing::{Command, Echo, Long, Word, key};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::reject::Refusal;
-use ringfence_kernel::wire::{Alive, Logoff, Logon, PROTOCOL, Request, Subscribe};
+use ringfence_kernel::wire::{Alive, Logoff, PROTOCOL, Request, Subscribe};
 use ringfence_kernel::{ClientId, SessionId, Topic};
 use support::{Bench, frame, logon};
 
