@@ -20,6 +20,14 @@ pub enum StartError {
     /// The configuration cannot be.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The journal's directory cannot be made.
+    #[error("the directory {} cannot be made", dir.display())]
+    Directory {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] Error),
@@ -156,6 +164,7 @@ pub fn start<R: Registry>(
     // A configuration that cannot be is refused before anything is made.
     config.genesis.frame::<R>(config.limits, 0, config.now)?;
 
+    storage.create_dir(dir).map_err(|source| StartError::Directory { dir: dir.clone(), source })?;
     let loaded = snapshots::load_newest::<R>(storage, dir)?;
     let snapshot = loaded.machine.as_ref().map_or(Sequence(0), Machine::sequence);
     options.verify_from = snapshot;

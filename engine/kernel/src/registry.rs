@@ -56,7 +56,7 @@ impl DomainInfo {
         for (place, limit) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(limits) {
             *place = limit.to_le_bytes();
         }
-        GenesisDomain { domain: self.id, version: self.version, limits_bytes: (limits.len() * 8) as u32, limits: bytes }
+        GenesisDomain { domain: self.id, version: self.version, limits_used: (limits.len() * 8) as u32, limits: bytes }
     }
 }
 
@@ -135,10 +135,10 @@ pub struct UnknownDomain {
 /// # Errors
 /// [`UnknownDomain`] when version or limits are not of this build.
 pub fn limits_of<D: Domain>(genesis: &GenesisDomain) -> Result<D::Limits, UnknownDomain> {
-    if genesis.version == D::VERSION && genesis.limits_bytes as usize == size_of::<D::Limits>() {
+    if genesis.version == D::VERSION && genesis.limits_used as usize == size_of::<D::Limits>() {
         return Ok(bytemuck::pod_read_unaligned(&genesis.limits[..size_of::<D::Limits>()]));
     }
-    Err(UnknownDomain { domain: genesis.domain, version: genesis.version, limits_bytes: genesis.limits_bytes })
+    Err(UnknownDomain { domain: genesis.domain, version: genesis.version, limits_bytes: genesis.limits_used })
 }
 
 /// Decodes, checks roles, decides.
@@ -205,7 +205,7 @@ macro_rules! registry {
                         domain => return Err($crate::registry::UnknownDomain {
                             domain,
                             version: entry.version,
-                            limits_bytes: entry.limits_bytes,
+                            limits_bytes: entry.limits_used,
                         }),
                     }
                 }

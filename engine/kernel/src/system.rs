@@ -36,7 +36,7 @@ messages! {
             /// The version of its schema.
             version: u16,
             /// Bytes of `limits` in use.
-            limits_bytes: u32,
+            limits_used: u32,
             /// The domain's capacities, as it declares them.
             limits: [u8; 256],
         },

@@ -11,31 +11,31 @@ use std::path::{Path, PathBuf};
 /// Everything that `serve` is told. `docs/operations.md` explains each setting.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Config {
+pub struct Config {
     /// Threads and rings.
-    pub(crate) engine: EngineConfig,
+    pub engine: EngineConfig,
     /// The journal.
-    pub(crate) journal: JournalConfig,
+    pub journal: JournalConfig,
     /// What is fixed when the journal is made.
-    pub(crate) genesis: GenesisConfig,
+    pub genesis: GenesisConfig,
     /// What may change while it lives.
-    pub(crate) limits: LimitsConfig,
+    pub limits: LimitsConfig,
     /// Sockets and sessions.
-    pub(crate) gateway: GatewayConfig,
+    pub gateway: GatewayConfig,
     /// Snapshots by the process beside the engine.
-    pub(crate) snapshot: SnapshotConfig,
+    pub snapshot: SnapshotConfig,
     /// Who may log on.
-    pub(crate) keys: KeysConfig,
+    pub keys: KeysConfig,
 }
 
 /// Snapshots by the process beside the engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct SnapshotConfig {
+pub struct SnapshotConfig {
     /// Seconds between two snapshots; 0: none but that of a clean stop.
-    pub(crate) interval_seconds: u64,
+    pub interval_seconds: u64,
     /// Snapshots kept. What only older ones need is deleted, segments included; 0: everything is kept.
-    pub(crate) keep: usize,
+    pub keep: usize,
 }
 
 impl Default for SnapshotConfig {
@@ -47,9 +47,9 @@ impl Default for SnapshotConfig {
 /// Who may log on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct KeysConfig {
+pub struct KeysConfig {
     /// The keys file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
 }
 
 impl Default for KeysConfig {
@@ -58,18 +58,18 @@ impl Default for KeysConfig {
     }
 }
 
-/// The environment's settings start with this.
+/// The environment's settings start with this, and have two underscores between their parts: `RINGFENCE_LOG` is none.
 const PREFIX: &str = "RINGFENCE_";
 
 impl Config {
     /// Defaults, under the file, under the environment, under `flags`.
-    pub(crate) fn load(file: Option<&Path>, flags: &[(&str, Option<String>)]) -> anyhow::Result<Self> {
+    pub fn load(file: Option<&Path>, flags: &[(&str, Option<String>)]) -> anyhow::Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
             anyhow::ensure!(file.is_file(), "there is no configuration file {}", file.display());
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+        figment = figment.merge(Env::prefixed(PREFIX).filter(|key| key.as_str().contains("__")).split("__"));
         for (key, value) in flags {
             if let Some(value) = value {
                 // A number stays a number: what TOML would read as one.

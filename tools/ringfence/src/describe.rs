@@ -8,7 +8,7 @@ use ringfence_kernel::{CommandHeader, MessageHeader, Registry, Sequence};
 use serde_json::{Map, Value, json};
 
 /// The name of a schema.
-pub(crate) fn schema_name(schema: u16) -> &'static str {
+pub fn schema_name(schema: u16) -> &'static str {
     match schema {
         system::SCHEMA => "system",
         ringfence_kernel::wire::SCHEMA => "session",
@@ -25,12 +25,12 @@ fn template(header: MessageHeader) -> Option<&'static Template> {
 }
 
 /// The name of a message.
-pub(crate) fn template_name(header: MessageHeader) -> &'static str {
+pub fn template_name(header: MessageHeader) -> &'static str {
     template(header).map_or("unknown", |template| template.name)
 }
 
 /// A command image as a JSON object: header fields, then the body's.
-pub(crate) fn frame(sequence: Sequence, image: &[u8]) -> Value {
+pub fn frame(sequence: Sequence, image: &[u8]) -> Value {
     let header = CommandHeader::read(image).expect("a journal holds images");
     json!({
         "sequence": sequence.0,
@@ -94,7 +94,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A frame as one line of text.
-pub(crate) fn line(sequence: Sequence, image: &[u8]) -> String {
+pub fn line(sequence: Sequence, image: &[u8]) -> String {
     let frame = frame(sequence, image);
     let mut line = format!(
         "{:>10}  {}  s{:<4} r{:<8} {}.{}",

@@ -1,11 +1,8 @@
 //! The `ringfence` command. `main` parses and hands over; each command is a file.
 
-mod commands;
-mod config;
-mod describe;
-mod progress;
-
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
 
 /// A deterministic, in-memory engine: one sequenced log, one thread of decisions.
 #[derive(Parser)]
@@ -18,28 +15,44 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run an engine until SIGTERM or SIGINT.
-    Serve(commands::serve::Serve),
+    Serve(ringfence::commands::serve::Serve),
     /// Show the engine at work, kill it, and prove that nothing was lost.
-    Demo(commands::demo::Demo),
+    Demo(ringfence::commands::demo::Demo),
     /// Send others' data through a running engine.
     #[command(subcommand)]
-    Feed(commands::feed::Feed),
+    Feed(ringfence::commands::feed::Feed),
     /// Replay a journal and report the state it leads to.
-    Replay(commands::replay::Replay),
+    Replay(ringfence::commands::replay::Replay),
     /// Write a snapshot by replaying a journal.
-    Snapshot(commands::snapshot::Snapshot),
+    Snapshot(ringfence::commands::snapshot::Snapshot),
     /// Inspect a journal.
     #[command(subcommand)]
-    Journal(commands::journal::Journal),
+    Journal(ringfence::commands::journal::Journal),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
         Command::Replay(replay) => replay.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Journal(journal) => journal.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "ringfence: {}", causes(&error));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// What went wrong and why, each cause once: some errors repeat theirs.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => said.into(),
+        said => format!("{said}: {cause}"),
+    })
 }

@@ -9,13 +9,13 @@ use ringfence_kernel::image::Slot;
 const EVERY: u64 = 1 << 16;
 
 /// A bar over a replay.
-pub(crate) struct Progress {
+pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
     /// A bar up to `end` frames, when that is known.
-    pub(crate) fn new(what: &'static str, end: Option<Sequence>) -> Self {
+    pub fn new(what: &'static str, end: Option<Sequence>) -> Self {
         let bar = end.map_or_else(ProgressBar::new_spinner, |end| ProgressBar::new(end.0));
         let template = "{msg} {human_pos} {wide_bar} {per_sec} {elapsed}";
         bar.set_style(ProgressStyle::with_template(template).expect("the template is sound"));
@@ -24,7 +24,7 @@ impl Progress {
     }
 
     /// The bar is done with.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

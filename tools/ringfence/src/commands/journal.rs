@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Inspect a journal. It may be in use: nothing is changed.
 #[derive(Subcommand)]
-pub(crate) enum Journal {
+pub enum Journal {
     /// Say what the directory holds.
     Stat(Dir),
     /// Read everything and check every sum, chain and snapshot.
@@ -29,8 +29,9 @@ pub(crate) enum Journal {
     Diff(Diff),
 }
 
+/// A directory to inspect.
 #[derive(Args)]
-pub(crate) struct Dir {
+pub struct Dir {
     /// The journal's directory.
     dir: PathBuf,
     /// Print one JSON object.
@@ -38,8 +39,9 @@ pub(crate) struct Dir {
     json: bool,
 }
 
+/// Which commands to print.
 #[derive(Args)]
-pub(crate) struct Dump {
+pub struct Dump {
     /// The journal's directory.
     dir: PathBuf,
     /// Print JSON lines.
@@ -59,8 +61,9 @@ pub(crate) struct Dump {
     range: Option<Range<u64>>,
 }
 
+/// Two histories to compare.
 #[derive(Args)]
-pub(crate) struct Diff {
+pub struct Diff {
     /// One journal's directory.
     first: PathBuf,
     /// The other's.
@@ -79,7 +82,11 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
 }
 
 impl Journal {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When it cannot be done; the message says why.
+    pub fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Stat(dir) => print_stat(dir),
             Self::Verify(dir) => print_verify(dir),
@@ -163,8 +170,11 @@ impl Dump {
                         return closed_pipe_is_fine(out.flush());
                     }
                     if sequence.0 >= range.start && self.wants(image) {
-                        let line =
-                            if self.json { describe::frame(sequence, image).to_string() } else { describe::line(sequence, image) };
+                        let line = if self.json {
+                            describe::frame(sequence, image).to_string()
+                        } else {
+                            describe::line(sequence, image)
+                        };
                         if writeln!(out, "{line}").is_err() {
                             return Ok(());
                         }
@@ -222,7 +232,10 @@ impl Diff {
                 None => println!("{}: its outputs were those that this build gives", dir.display()),
                 Some((after, at)) => {
                     parted = true;
-                    println!("{}: after {after} and by {at} its outputs were others than this build gives", dir.display());
+                    println!(
+                        "{}: after {after} and by {at} its outputs were others than this build gives",
+                        dir.display()
+                    );
                 }
             }
         }

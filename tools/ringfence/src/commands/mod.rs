@@ -1,8 +1,8 @@
 //! One file, one command.
 
-pub(crate) mod demo;
-pub(crate) mod feed;
-pub(crate) mod journal;
-pub(crate) mod replay;
-pub(crate) mod serve;
-pub(crate) mod snapshot;
+pub mod demo;
+pub mod feed;
+pub mod journal;
+pub mod replay;
+pub mod serve;
+pub mod snapshot;

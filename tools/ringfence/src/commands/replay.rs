@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Replay a journal and report the state it leads to. Takes no configuration: the log is complete.
 #[derive(Args)]
-pub(crate) struct Replay {
+pub struct Replay {
     /// The journal's directory. It may be in use.
     dir: PathBuf,
     /// Stop after this many commands.
@@ -29,7 +29,11 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When it cannot be done; the message says why.
+    pub fn run(&self) -> anyhow::Result<()> {
         let from = if self.from_snapshot { From::Snapshot } else { From::Genesis };
         let until = self.until.map(Sequence);
         let storage = Disk::handle();

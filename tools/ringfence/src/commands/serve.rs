@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 /// Run an engine until SIGTERM or SIGINT: then it takes nothing new in, answers what it has, writes a snapshot and
 /// exits with 0. Settings come from the file, over it the environment, over that these flags.
 #[derive(Args)]
-pub(crate) struct Serve {
+pub struct Serve {
     /// The configuration file.
     #[arg(long, short, env = "RINGFENCE_CONFIG")]
     config: Option<PathBuf>,
@@ -50,7 +50,11 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When it cannot be done; the message says why.
+    pub fn run(&self) -> anyhow::Result<()> {
         let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG").unwrap_or_else(|_| "info".into());
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
         let config = Config::load(

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Write a snapshot of where the journal is now, by replaying it. The engine may be running; it is not disturbed.
 #[derive(Args)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     /// The journal's directory.
     dir: PathBuf,
     /// Snapshots to keep; what only older ones need is deleted, segments included. 0 keeps everything.
@@ -23,7 +23,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When it cannot be done; the message says why.
+    pub fn run(&self) -> anyhow::Result<()> {
         if self.low_priority {
             // A busy machine is no reason to fail: the snapshot is only later.
             let _ = rustix::process::nice(19);

@@ -1,0 +1,124 @@
+//! A domain that does nothing, so that what is measured is everything else.
+
+use ringfence_kernel::domain::{Context, Cursor, Domain, Out, Progress};
+use ringfence_kernel::ids::{DomainId, Timestamp, Topic};
+use ringfence_kernel::reject::{Code, Row};
+use ringfence_kernel::session::{Roles, SessionChange};
+use ringfence_kernel::state::{Corrupt, Sink, Source};
+use ringfence_kernel::{limits, messages};
+
+limits! {
+    /// None that matter.
+    pub struct NoopLimits {
+        /// Not used.
+        unused = 0,
+    }
+}
+
+messages! {
+    /// 32 bytes of body: an image of 64 bytes.
+    pub enum Command in schema 63 version 1 {
+        /// Is answered and changes a counter.
+        1 => Ping: 32 {
+            /// Comes back.
+            token: u64,
+            /// Is added up.
+            amount: u64,
+            /// Fills the cache line.
+            filler: [u8; 16],
+        },
+    }
+}
+
+messages! {
+    /// 16 bytes of body: an image of 64 bytes.
+    pub enum Reply in schema 63 version 1 {
+        /// Answers a ping.
+        51 => Pong: 16 {
+            /// What was sent.
+            token: u64,
+            /// The sum so far.
+            total: u64,
+        },
+    }
+}
+
+messages! {
+    /// None is said.
+    pub enum Event in schema 63 version 1 {
+        /// Never said.
+        101 => Silence: 8 {
+            /// Nothing.
+            nothing: u64,
+        },
+    }
+}
+
+/// Counts, so that it cannot be optimised away.
+#[derive(Debug)]
+pub struct Noop {
+    total: u64,
+}
+
+impl Domain for Noop {
+    const ID: DomainId = DomainId(63);
+    const NAME: &'static str = "noop";
+    const VERSION: u16 = 1;
+    const REJECTS: &'static [Row] = &[];
+    type Command<'a> = Command<'a>;
+    type Reply<'a> = Reply<'a>;
+    type Event<'a> = Event<'a>;
+    type Reject = Code;
+    type Limits = NoopLimits;
+
+    fn new(_: &NoopLimits) -> Self {
+        Self { total: 0 }
+    }
+
+    fn roles_needed(_: &Command<'_>) -> Roles {
+        Roles::TRADE
+    }
+
+    #[inline]
+    fn apply(&mut self, _: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Code> {
+        let Command::Ping(ping) = command;
+        self.total = self.total.wrapping_add(ping.amount);
+        out.reply(Reply::Pong(&Pong { token: ping.token, total: self.total }));
+        Ok(Progress::Done)
+    }
+
+    fn resume(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
+        Progress::Done
+    }
+
+    fn on_time(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
+        Progress::Done
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
+        Progress::Done
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn snapshot_topic(&self, _: Topic, _: &mut Cursor, _: &mut Out<'_, Self>) -> Option<Progress> {
+        None
+    }
+
+    fn save(&self, sink: &mut impl Sink) {
+        sink.value(&self.total);
+    }
+
+    fn load(_: &NoopLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Ok(Self { total: source.value()? })
+    }
+}
+
+ringfence_kernel::registry! {
+    /// The one domain that does nothing.
+    pub struct NoopOnly {
+        noop: Noop,
+    }
+}

@@ -1,0 +1,6 @@
+//! What is measured, from the inside out.
+
+pub mod pipeline;
+pub mod replay;
+pub mod ring;
+//pub mod wire;

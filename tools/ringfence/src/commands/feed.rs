@@ -1,0 +1,354 @@
+//! `ringfence feed`: others' data through a running engine, over TCP.
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use ringfence_client::{Client, Config};
+use ringfence_domains::Domains;
+use ringfence_domains::matching::messages::{
+    Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, Price, Quantity,
+    Reduce, Reply, Side, TimeInForce, TopOfBook,
+};
+use ringfence_domains::matching::{Matching, topics};
+use ringfence_gateway::Keys;
+use ringfence_kernel::image::{flag, kind};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, ClientId, Domain as _, Registry as _, RequestId, Sequence, Timestamp, Topic};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Send others' data through a running engine.
+#[derive(Subcommand)]
+pub enum Feed {
+    /// A LOBSTER message file: `time,type,order,size,price,side` a line, prices in 1/10,000 of the currency.
+    Lobster(Lobster),
+}
+
+/// Sends a LOBSTER message file, checks each of its executions, and reports orders, trades, mismatches by class, and
+/// the top of the book at the end.
+///
+/// New orders are entered, partial cancels reduce, deletions cancel. An execution of a visible order becomes an
+/// opposite immediate-or-cancel order of its size and price, and the order that it trades with must be the one that the
+/// file names. Left out, by class: executions of hidden orders (5), which the file does not show resting, and halts (7).
+/// Orders that rested before the file starts are entered first, as large as the file goes on to use them.
+#[derive(Args)]
+pub struct Lobster {
+    /// The message file.
+    file: PathBuf,
+    /// Where the engine listens.
+    #[arg(long, default_value = "127.0.0.1:7201")]
+    address: SocketAddr,
+    /// Which client of the keys file to be; it needs trade, administer and observe.
+    #[arg(long, default_value_t = 1)]
+    client: u32,
+    /// The engine's keys file.
+    #[arg(long, default_value = "ringfence.keys.toml")]
+    keys: PathBuf,
+    /// The instrument's number in the engine.
+    #[arg(long, default_value_t = 1)]
+    instrument: u32,
+}
+
+/// One line of the file.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    class: u8,
+    order: u64,
+    size: u64,
+    price: i64,
+    side: Side,
+}
+
+/// What is compared, by class of the file's messages.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Lines of the file by class.
+    pub rows: BTreeMap<u8, u64>,
+    /// Orders entered because they rested before the file starts.
+    pub seeded: usize,
+    /// Lines that are not sent, by class.
+    pub skipped: BTreeMap<u8, u64>,
+    /// Lines that led to something other than the file says, by class; lines on seeded orders apart.
+    pub mismatches: BTreeMap<u8, u64>,
+    /// The same for lines that name a seeded order.
+    pub mismatches_seeded: u64,
+    /// Trades that the engine reported.
+    pub trades: u64,
+    /// The best prices at the end.
+    pub top: Option<TopOfBook>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Feed {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the file or the engine cannot be used, or there are mismatches.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let Self::Lobster(lobster) = self;
+        let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<_>>();
+        let keys = Keys::read(&lobster.keys, &domains)?;
+        let client = ClientId(lobster.client);
+        let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
+        let config = Config::new(lobster.address, client, key);
+        let report = feed(&lobster.file, config, InstrumentId(lobster.instrument))?;
+        report.print();
+        ensure!(report.mismatches.is_empty(), "the engine and the file differ");
+        Ok(())
+    }
+}
+
+impl Report {
+    fn print(&self) {
+        let list = |counts: &BTreeMap<u8, u64>| match counts.is_empty() {
+            true => "none".to_string(),
+            false => {
+                counts.iter().map(|(class, count)| format!("{count} of type {class}")).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let rows: u64 = self.rows.values().sum();
+        println!("messages    {rows}: {}", list(&self.rows));
+        println!("seeded      {} orders that rested before the file starts", self.seeded);
+        println!("left out    {}", list(&self.skipped));
+        println!("trades      {}", self.trades);
+        println!("mismatches  {}; on seeded orders {}", list(&self.mismatches), self.mismatches_seeded);
+        if let Some(top) = self.top {
+            println!(
+                "top         {} at {} bid, {} at {} asked",
+                top.bid_quantity, top.bid_price, top.ask_quantity, top.ask_price
+            );
+        }
+        let seconds = self.elapsed.as_secs_f64();
+        println!("elapsed     {seconds:.2} s, {:.0} messages/s", rows as f64 / seconds);
+    }
+}
+
+fn parse(file: &Path) -> anyhow::Result<Vec<Row>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let row = |line: &str| -> Option<Row> {
+        let mut fields = line.split(',').skip(1);
+        let class = fields.next()?.parse().ok()?;
+        let order = fields.next()?.parse().ok()?;
+        let size = fields.next()?.parse().ok()?;
+        let price = fields.next()?.parse().ok()?;
+        let side = match fields.next()?.trim() {
+            "1" => Side::Buy,
+            "-1" => Side::Sell,
+            _ => return None,
+        };
+        Some(Row { class, order, size, price, side })
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+    lines.map(|(at, line)| row(line).with_context(|| format!("{}, line {}", file.display(), at + 1))).collect()
+}
+
+/// Orders that the file uses and never enters: as large as all that is done with them.
+fn resting_before(rows: &[Row]) -> Vec<Row> {
+    let mut entered = HashSet::new();
+    let mut resting = Vec::<Row>::new();
+    let mut places = HashMap::new();
+    for row in rows {
+        match row.class {
+            1 => {
+                entered.insert(row.order);
+            }
+            2..=4 if !entered.contains(&row.order) => {
+                let place = *places.entry(row.order).or_insert_with(|| {
+                    resting.push(Row { class: 1, size: 0, ..*row });
+                    resting.len() - 1
+                });
+                resting[place].size += row.size;
+            }
+            _ => {}
+        }
+    }
+    resting
+}
+
+/// Orders that take for the file's executions are numbered from here, above all that it names.
+const TAKERS: u64 = 1 << 62;
+/// The file's prices are in 1/10,000; the instrument trades in cents.
+const TICK: i64 = 100;
+
+/// Feeds one file.
+struct Feeding {
+    client: Client,
+    instrument: InstrumentId,
+    seeded: HashSet<u64>,
+    /// What each unanswered request stands for.
+    sent: HashMap<RequestId, Row>,
+    /// Makers and sizes of the fills of each command, until its answer comes.
+    fills: HashMap<Sequence, Vec<(u64, u64)>>,
+    report: Report,
+}
+
+/// Sends `file` to the engine and compares.
+///
+/// # Errors
+/// When the file or the engine cannot be used.
+pub fn feed(file: &Path, config: Config, instrument: InstrumentId) -> anyhow::Result<Report> {
+    let rows = parse(file)?;
+    let resting = resting_before(&rows);
+    let account = Account(config.client.0);
+    let mut client = Client::connect(config)?;
+    define(&mut client, instrument)?;
+    client.subscribe(Topic::account(Matching::ID, account), 0)?;
+    let mut feeding = Feeding {
+        client,
+        instrument,
+        seeded: resting.iter().map(|row| row.order).collect(),
+        sent: HashMap::new(),
+        fills: HashMap::new(),
+        report: Report { seeded: resting.len(), ..Report::default() },
+    };
+    feeding.until_snapshot_ends(|_| {})?;
+    let begun = Instant::now();
+    let bar = ProgressBar::new(rows.len() as u64);
+    for row in &resting {
+        feeding.send(*row, 0)?;
+    }
+    for (row, at) in rows.iter().zip(1..) {
+        *feeding.report.rows.entry(row.class).or_default() += 1;
+        if (1..=4).contains(&row.class) {
+            feeding.send(*row, at)?;
+        } else {
+            *feeding.report.skipped.entry(row.class).or_default() += 1;
+        }
+        if at % 1024 == 0 {
+            bar.set_position(at);
+        }
+    }
+    while !feeding.sent.is_empty() {
+        feeding.take(Duration::from_millis(100))?;
+    }
+    bar.finish_and_clear();
+    feeding.report.elapsed = begun.elapsed();
+    feeding.top()
+}
+
+fn define(client: &mut Client, instrument: InstrumentId) -> anyhow::Result<()> {
+    let terms = DefineInstrument {
+        price_min: Price(TICK),
+        price_max: Price(100_000_000 * TICK),
+        tick: Price(TICK),
+        lot: Quantity(1),
+        instrument,
+        price_decimals: 4,
+        reserved: Reserved::default(),
+    };
+    let answer = client.call(Command::DefineInstrument(&terms))?;
+    let _: Reply<'_> = answer.reply().context("defining the instrument")?;
+    Ok(())
+}
+
+impl Feeding {
+    fn send(&mut self, row: Row, at: u64) -> anyhow::Result<()> {
+        while self.client.room() == 0 {
+            self.take(Duration::from_millis(100))?;
+        }
+        let client_order = ClientOrderId(row.order);
+        let quantity = Quantity(row.size);
+        let (instrument, price) = (self.instrument, Price(row.price));
+        let (resting, reserved, expires) = (TimeInForce::GoodTillCancelled.into(), Reserved::default(), Timestamp(0));
+        let request = match row.class {
+            1 => {
+                let (side, time_in_force) = (row.side.into(), resting);
+                let order =
+                    NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, reserved };
+                self.client.send(Command::NewOrder(&order))
+            }
+            2 => self.client.send(Command::Reduce(&Reduce { client_order, quantity })),
+            3 => self.client.send(Command::Cancel(&Cancel { client_order })),
+            _ => {
+                let opposite = if row.side == Side::Buy { Side::Sell } else { Side::Buy };
+                let (side, time_in_force) = (opposite.into(), TimeInForce::ImmediateOrCancel.into());
+                let client_order = ClientOrderId(TAKERS + at);
+                let order =
+                    NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, reserved };
+                self.client.send(Command::NewOrder(&order))
+            }
+        };
+        self.sent.insert(request?, row);
+        // What has come is taken between sends, so that the window stays open.
+        if self.sent.len().is_multiple_of(64) {
+            self.take(Duration::ZERO)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what came, waiting for the first at most `timeout`.
+    fn take(&mut self, mut timeout: Duration) -> anyhow::Result<()> {
+        while let Some(output) = self.client.poll(timeout)? {
+            timeout = Duration::ZERO;
+            let header = output.header;
+            match header.kind {
+                kind::EVENT => {
+                    if let Event::Fill(fill) = output.decode()?
+                        && fill.liquidity.get() == Liquidity::Maker
+                    {
+                        self.report.trades += 1;
+                        self.fills.entry(header.sequence).or_default().push((fill.client_order.0, fill.quantity.0));
+                    }
+                }
+                kind::REPLY | kind::REJECT => {
+                    let fills = self.fills.remove(&header.sequence).unwrap_or_default();
+                    let row = self.sent.remove(&header.request).context("an answer to nothing")?;
+                    let agrees = header.kind == kind::REPLY && agrees(row, output.decode()?, &fills);
+                    if !agrees && self.seeded.contains(&row.order) {
+                        self.report.mismatches_seeded += 1;
+                    } else if !agrees {
+                        *self.report.mismatches.entry(row.class).or_default() += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn until_snapshot_ends(&mut self, mut part: impl FnMut(Event<'_>)) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            let Some(output) = self.client.poll(Duration::from_millis(100))? else { continue };
+            ensure!(output.header.kind != kind::REJECT, "the subscription was refused: {:?}", output.rejected());
+            if output.header.kind == kind::SNAPSHOT && output.header.flags & flag::LAST != 0 {
+                return Ok(());
+            }
+            if output.header.kind == kind::SNAPSHOT {
+                part(output.decode()?);
+            }
+        }
+        anyhow::bail!("no snapshot came")
+    }
+
+    /// The best prices at the end, and goodbye.
+    fn top(mut self) -> anyhow::Result<Report> {
+        self.client.subscribe(Topic::new(Matching::ID, topics::TOP, self.instrument.0), 0)?;
+        let mut top = None;
+        self.until_snapshot_ends(|event| {
+            if let Event::TopOfBook(best) = event {
+                top = Some(*best);
+            }
+        })?;
+        self.client.close()?;
+        Ok(Report { top, ..self.report })
+    }
+}
+
+/// Whether the engine did with a line what the file says.
+fn agrees(row: Row, reply: Reply<'_>, fills: &[(u64, u64)]) -> bool {
+    match (row.class, reply) {
+        (1, Reply::OrderAccepted(accepted)) => {
+            accepted.filled == Quantity(0) && accepted.remaining == Quantity(row.size)
+        }
+        (2, Reply::OrderReduced(reduced)) => reduced.remaining > Quantity(0),
+        (3, Reply::OrderCancelled(cancelled)) => cancelled.cancelled == Quantity(row.size),
+        (4, Reply::OrderAccepted(accepted)) => {
+            accepted.filled == Quantity(row.size) && fills == [(row.order, row.size)]
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,8 @@
+//! The `ringfence` command, as a library: so that its proofs can be driven by tests.
+
+pub mod commands;
+pub mod config;
+pub mod describe;
+pub mod engine_process;
+pub mod progress;
+pub mod proof;
