@@ -62,7 +62,16 @@ fn writer_process() {
     }
 }
 
+/// Kills in one directory: recovery reads all of it each time.
+const KILLS_EACH: u64 = 12;
+
 fn body(kills: u64, seed: u64) {
+    for round in 0..kills.div_ceil(KILLS_EACH) {
+        kill_in_every_mode(KILLS_EACH.min(kills - round * KILLS_EACH), seed + round);
+    }
+}
+
+fn kill_in_every_mode(kills: u64, seed: u64) {
     let mut seeded = Seeded::new(seed);
     let exe = std::env::current_exe().expect("this test");
     for mode in 0..4 {
@@ -77,7 +86,7 @@ fn body(kills: u64, seed: u64) {
                 .spawn()
                 .expect("starts");
             let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-            let mut acks = 1 + seeded.below(400);
+            let mut acks = 1 + seeded.below(100);
             while acks > 0 {
                 let line = lines.next().expect("the writer goes on until it is killed").expect("reads");
                 if let Some(mark) = line.strip_prefix("ack ") {
