@@ -14,7 +14,7 @@ use ringfence_gateway::Keys;
 use ringfence_kernel::image::{flag, kind};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, ClientId, Domain as _, Registry as _, RequestId, Sequence, Timestamp, Topic};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,8 +31,14 @@ pub enum Feed {
 ///
 /// New orders are entered, partial cancels reduce, deletions cancel. An execution of a visible order becomes an
 /// opposite immediate-or-cancel order of its size and price, and the order that it trades with must be the one that the
-/// file names. Left out, by class: executions of hidden orders (5), which the file does not show resting, and halts (7).
-/// Orders that rested before the file starts are entered first, as large as the file goes on to use them.
+/// file names. What is treated otherwise is counted by class:
+///
+/// - executions of hidden orders (5), which the file does not show resting, and halts (7), are left out;
+/// - orders that rested before the file starts, by their number, are seeded at the start, in the order of their
+///   numbers, though the file lets them come into view later or never;
+/// - orders that came in beyond the levels that the file shows are seeded just before it names them;
+/// - an execution that passes over an order standing before it at the same price is out of turn: no engine with
+///   price-time priority can repeat it, so that it becomes a reduction of the order it names.
 #[derive(Args)]
 pub struct Lobster {
     /// The message file.
@@ -66,8 +72,12 @@ struct Row {
 pub struct Report {
     /// Lines of the file by class.
     pub rows: BTreeMap<u8, u64>,
-    /// Orders entered because they rested before the file starts.
+    /// Orders that are entered without a line of the file: they rested before it or came in beyond its levels.
     pub seeded: usize,
+    /// Orders that come into view and rested all along: entered at the start already.
+    pub already_resting: u64,
+    /// Executions that pass over an order standing before them at the same price.
+    pub out_of_turn: u64,
     /// Lines that are not sent, by class.
     pub skipped: BTreeMap<u8, u64>,
     /// Lines that led to something other than the file says, by class; lines on seeded orders apart.
@@ -111,7 +121,8 @@ impl Report {
         };
         let rows: u64 = self.rows.values().sum();
         println!("messages    {rows}: {}", list(&self.rows));
-        println!("seeded      {} orders that rested before the file starts", self.seeded);
+        println!("seeded      {} orders, of which {} come into view later", self.seeded, self.already_resting);
+        println!("out of turn {} executions pass over an order that stands before theirs", self.out_of_turn);
         println!("left out    {}", list(&self.skipped));
         println!("trades      {}", self.trades);
         println!("mismatches  {}; on seeded orders {}", list(&self.mismatches), self.mismatches_seeded);
@@ -145,27 +156,55 @@ fn parse(file: &Path) -> anyhow::Result<Vec<Row>> {
     lines.map(|(at, line)| row(line).with_context(|| format!("{}, line {}", file.display(), at + 1))).collect()
 }
 
-/// Orders that the file uses and never enters: as large as all that is done with them.
-fn resting_before(rows: &[Row]) -> Vec<Row> {
+/// Orders that are seeded, by number: those that rested before the file starts, whether it shows them later or not, and
+/// those that it uses and never enters, as large as all that is done with them.
+fn seeds(rows: &[Row], first_entered: u64) -> BTreeMap<u64, Row> {
     let mut entered = HashSet::new();
-    let mut resting = Vec::<Row>::new();
-    let mut places = HashMap::new();
+    let mut seeds = BTreeMap::new();
     for row in rows {
         match row.class {
             1 => {
                 entered.insert(row.order);
+                if row.order < first_entered {
+                    seeds.insert(row.order, *row);
+                }
             }
             2..=4 if !entered.contains(&row.order) => {
-                let place = *places.entry(row.order).or_insert_with(|| {
-                    resting.push(Row { class: 1, size: 0, ..*row });
-                    resting.len() - 1
-                });
-                resting[place].size += row.size;
+                seeds.entry(row.order).or_insert(Row { class: 1, size: 0, ..*row }).size += row.size;
             }
             _ => {}
         }
     }
-    resting
+    seeds
+}
+
+/// Who stands where by the file's own account: what an execution is held against.
+#[derive(Debug, Default)]
+struct Queues {
+    levels: HashMap<(Side, i64), VecDeque<u64>>,
+    open: HashMap<u64, u64>,
+}
+
+impl Queues {
+    fn enter(&mut self, row: Row) {
+        self.levels.entry((row.side, row.price)).or_default().push_back(row.order);
+        self.open.insert(row.order, row.size);
+    }
+
+    /// Whether the order that `row` executes is the first at its price.
+    fn is_first(&self, row: Row) -> bool {
+        self.levels.get(&(row.side, row.price)).and_then(VecDeque::front) == Some(&row.order)
+    }
+
+    fn take(&mut self, row: Row) {
+        let Some(open) = self.open.get_mut(&row.order) else { return };
+        *open = open.saturating_sub(row.size);
+        if (*open == 0 || row.class == 3)
+            && let Some(level) = self.levels.get_mut(&(row.side, row.price))
+        {
+            level.retain(|order| *order != row.order);
+        }
+    }
 }
 
 /// Orders that take for the file's executions are numbered from here, above all that it names.
@@ -178,6 +217,7 @@ struct Feeding {
     client: Client,
     instrument: InstrumentId,
     seeded: HashSet<u64>,
+    queues: Queues,
     /// What each unanswered request stands for.
     sent: HashMap<RequestId, Row>,
     /// Makers and sizes of the fills of each command, until its answer comes.
@@ -191,7 +231,9 @@ struct Feeding {
 /// When the file or the engine cannot be used.
 pub fn feed(file: &Path, config: Config, instrument: InstrumentId) -> anyhow::Result<Report> {
     let rows = parse(file)?;
-    let resting = resting_before(&rows);
+    // The exchange numbers orders as they come in.
+    let first_entered = rows.iter().find(|row| row.class == 1).map_or(u64::MAX, |row| row.order);
+    let mut seeds = seeds(&rows, first_entered);
     let account = Account(config.client.0);
     let mut client = Client::connect(config)?;
     define(&mut client, instrument)?;
@@ -199,23 +241,27 @@ pub fn feed(file: &Path, config: Config, instrument: InstrumentId) -> anyhow::Re
     let mut feeding = Feeding {
         client,
         instrument,
-        seeded: resting.iter().map(|row| row.order).collect(),
+        seeded: seeds.keys().copied().collect(),
+        queues: Queues::default(),
         sent: HashMap::new(),
         fills: HashMap::new(),
-        report: Report { seeded: resting.len(), ..Report::default() },
+        report: Report { seeded: seeds.len(), ..Report::default() },
     };
     feeding.until_snapshot_ends(|_| {})?;
     let begun = Instant::now();
     let bar = ProgressBar::new(rows.len() as u64);
-    for row in &resting {
-        feeding.send(*row, 0)?;
+    for (_, seed) in seeds.extract_if(..first_entered, |_, _| true) {
+        feeding.send(seed, 0)?;
     }
     for (row, at) in rows.iter().zip(1..) {
         *feeding.report.rows.entry(row.class).or_default() += 1;
-        if (1..=4).contains(&row.class) {
-            feeding.send(*row, at)?;
-        } else {
-            *feeding.report.skipped.entry(row.class).or_default() += 1;
+        if let Some(seed) = seeds.remove(&row.order) {
+            feeding.send(seed, 0)?;
+        }
+        match row.class {
+            1 if row.order < first_entered => feeding.report.already_resting += 1,
+            1..=4 => feeding.send(*row, at)?,
+            class => *feeding.report.skipped.entry(class).or_default() += 1,
         }
         if at % 1024 == 0 {
             bar.set_position(at);
@@ -245,7 +291,16 @@ fn define(client: &mut Client, instrument: InstrumentId) -> anyhow::Result<()> {
 }
 
 impl Feeding {
-    fn send(&mut self, row: Row, at: u64) -> anyhow::Result<()> {
+    fn send(&mut self, mut row: Row, at: u64) -> anyhow::Result<()> {
+        match row.class {
+            1 => self.queues.enter(row),
+            4 if !self.queues.is_first(row) => {
+                self.report.out_of_turn += 1;
+                self.queues.take(row);
+                row.class = 2;
+            }
+            _ => self.queues.take(row),
+        }
         while self.client.room() == 0 {
             self.take(Duration::from_millis(100))?;
         }
@@ -344,7 +399,7 @@ fn agrees(row: Row, reply: Reply<'_>, fills: &[(u64, u64)]) -> bool {
         (1, Reply::OrderAccepted(accepted)) => {
             accepted.filled == Quantity(0) && accepted.remaining == Quantity(row.size)
         }
-        (2, Reply::OrderReduced(reduced)) => reduced.remaining > Quantity(0),
+        (2, Reply::OrderReduced(_)) => true,
         (3, Reply::OrderCancelled(cancelled)) => cancelled.cancelled == Quantity(row.size),
         (4, Reply::OrderAccepted(accepted)) => {
             accepted.filled == Quantity(row.size) && fills == [(row.order, row.size)]
