@@ -64,6 +64,13 @@ impl ReadBuffer {
         self.head += count;
     }
 
+    /// Gives back memory that a burst once took.
+    pub(crate) fn shrink(&mut self) {
+        if self.head == self.tail && self.capacity() > READ_BYTES_FIRST {
+            *self = Self::new(self.bytes_max);
+        }
+    }
+
     /// Nothing more of it is of interest.
     pub(crate) fn clear(&mut self) {
         (self.head, self.tail, self.filled_up) = (0, 0, false);

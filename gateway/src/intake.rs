@@ -222,6 +222,15 @@ impl Core {
             connection.allowance.saturating_add(elapsed.saturating_mul(rate)).min(burst * ALLOWANCE_UNIT);
     }
 
+    /// Spends the allowance for one request, if there is any.
+    pub(crate) fn may_spend(&mut self, place: Place) -> bool {
+        let may = self.config.rate_per_second == 0 || self.at(place).allowance >= ALLOWANCE_UNIT;
+        if may {
+            self.spend(place, 1);
+        }
+        may
+    }
+
     fn spend(&mut self, place: Place, commands: u32) {
         if self.config.rate_per_second > 0 {
             self.at(place).allowance -= u64::from(commands) * ALLOWANCE_UNIT;

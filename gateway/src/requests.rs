@@ -36,6 +36,10 @@ impl Core {
                 self.close(place, Refusal::NotLoggedOn);
             }
             (_, Request::Logon(_)) => self.refuse(place, request, template, Refusal::NotPermitted),
+            // A snapshot costs the engine more than most commands.
+            (_, Request::Subscribe(_)) if !self.may_spend(place) => {
+                self.refuse(place, request, template, Refusal::RateLimited);
+            }
             (_, Request::Subscribe(subscribe)) => self.subscribe(place, request, *subscribe, accepts),
             (_, Request::Unsubscribe(unsubscribe)) => self.unsubscribe(place, request, unsubscribe.topic),
         }

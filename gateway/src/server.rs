@@ -28,6 +28,8 @@ const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 /// Outputs taken from the egress ring in one step at most, so that sockets are written to in between.
 const OUTPUTS_MAX: usize = 4_096;
+/// Connections taken in one step at most: whoever is logged on does not wait for a crowd at the door.
+const ACCEPTED_MAX: usize = 64;
 /// Steps between two looks at the poller while few connections are busy and read from directly.
 const STEPS_BETWEEN_POLLS: usize = 32;
 /// Work after which the poller is looked at in any case.
@@ -258,7 +260,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
     /// Takes in new connections and challenges them.
     fn accept(&mut self) -> usize {
         let mut work = 0;
-        while self.acceptable {
+        while self.acceptable && work < ACCEPTED_MAX {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     work += 1;
@@ -351,6 +353,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
                 }
                 _ if past(connection.said, heartbeat_ns) && connection.output.is_empty() => {
                     connection.output.shrink();
+                    connection.input.shrink();
                     connection.note(now, Notice::Heartbeat(&Heartbeat { reserved: Reserved::default() }));
                     self.core.soil(place);
                 }

@@ -104,6 +104,8 @@ pub struct FakePort {
     pub egress: VecDeque<Slot>,
     /// Slots that the ingress ring holds.
     pub capacity: usize,
+    /// Claims to be refused, as if the ring were full just then.
+    pub refusals: usize,
     /// Nothing is executed while it is set.
     pub held: bool,
     /// What [`Port::accepts`] says.
@@ -139,6 +141,7 @@ impl FakePort {
             ingress: VecDeque::new(),
             egress: VecDeque::new(),
             capacity,
+            refusals: 0,
             held: false,
             disk_has_room: true,
             deadline: None,
@@ -279,7 +282,8 @@ impl FakePort {
 
 impl Port for FakePort {
     fn try_claim(&mut self, slots: usize, mut fill: impl FnMut(usize, &mut Slot)) -> bool {
-        if self.used + slots > self.capacity {
+        if self.used + slots > self.capacity || self.refusals > 0 {
+            self.refusals = self.refusals.saturating_sub(1);
             return false;
         }
         self.used += slots;

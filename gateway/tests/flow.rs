@@ -114,6 +114,19 @@ fn session_frames_wait_for_the_ring_and_go_first() {
     assert!(bench.gateway.port().executed.len() <= 3);
 }
 
+/// Guards against a command that overtakes the gateway's own frame when there is room again just between the two.
+#[test]
+fn commands_do_not_overtake_a_frame_that_waits() {
+    let mut bench = Bench::new();
+    let mut peer = bench.log_on(1);
+    bench.gateway.port().held = true;
+    bench.gateway.port().refusals = 1;
+    peer.send(&[subscribe(9, topic(1), 0), echo(1)].concat());
+    bench.settle();
+    let schemas: Vec<u16> = bench.gateway.port().ingress.iter().map(|image| u16::from(image[28])).collect();
+    assert_eq!(schemas, [0, 900 & 0xff], "the snapshot is asked for before the command");
+}
+
 /// Guards against commands that the journal has no room for, and against a refusal that stays when there is room again.
 #[test]
 fn a_full_disk_refuses_before_sequencing() {
@@ -149,6 +162,8 @@ fn commands_above_the_rate_are_refused() {
     let mut kinds = [bench.next(&mut peer).header(), bench.next(&mut peer).header()].map(|h| (h.request.0, h.kind));
     kinds.sort_unstable();
     assert_eq!(kinds, [(6, 1), (7, 2)]);
+    peer.send(&subscribe(8, topic(1), 0));
+    assert_eq!(bench.rejected(&mut peer), (8, Refusal::RateLimited.into()));
 }
 
 /// Guards against memory that grows with what a client does not read.

@@ -108,6 +108,8 @@ pub struct Client {
     link: Link,
     /// What the last logon gave.
     session: Option<Session>,
+    /// Why the gateway closed for good.
+    ended: Option<Code>,
     frames: Frames,
     /// Bytes to be sent, the first `sent` of which were.
     out: Vec<u8>,
@@ -135,6 +137,7 @@ impl Client {
             frames: Frames::new(config.read_bytes),
             link: Link::Down(down),
             session: None,
+            ended: None,
             out: Vec::with_capacity(2 * OUT_BYTES),
             sent: 0,
             next: RequestId(1),
@@ -468,6 +471,7 @@ impl Client {
     fn closed(&mut self, code: Code) -> Result<(), Error> {
         if is_final(code) {
             self.link = gone(&self.config);
+            self.ended = Some(code);
             return Err(Error::Closed { code });
         }
         self.lost(ErrorKind::ConnectionReset.into())
@@ -485,6 +489,9 @@ impl Client {
 
     /// Tries for a connection, if its time has come within `wait`; gives whether there is one.
     fn reconnect(&mut self, wait: Duration) -> Result<bool, Error> {
+        if let Some(code) = self.ended {
+            return Err(Error::Closed { code });
+        }
         let Link::Down(down) = &mut self.link else { return Ok(true) };
         let now = Instant::now();
         let pause = down.retry_at.saturating_duration_since(now);
@@ -500,7 +507,10 @@ impl Client {
                 self.start_session(session);
                 Ok(true)
             }
-            Err(Error::Closed { code }) if is_final(code) => Err(Error::Closed { code }),
+            Err(Error::Closed { code }) if is_final(code) => {
+                self.ended = Some(code);
+                Err(Error::Closed { code })
+            }
             Err(error) => {
                 let now = Instant::now();
                 down.cause = match error {

@@ -211,6 +211,7 @@ fn a_wrong_key_and_a_second_logon_are_final() {
         }
     };
     assert!(matches!(closed, Error::Closed { code } if code == Refusal::Superseded.into()), "{closed}");
+    assert!(matches!(first.poll(PATIENCE), Err(Error::Closed { .. })), "it does not come back by itself");
     second.call(Command::Echo(&Echo { value: 1 })).unwrap();
     second.close().unwrap();
     server.finish();
