@@ -19,18 +19,20 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Order = Box<dyn FnOnce(&mut FakePort) + Send>;
+
 /// A gateway on a thread of its own.
 struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
-    orders: mpsc::Sender<Box<dyn FnOnce(&mut FakePort) + Send>>,
+    orders: mpsc::Sender<Order>,
     thread: JoinHandle<FakePort>,
 }
 
 impl Server {
     fn start(config: GatewayConfig, port: FakePort) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (orders, orders_in) = mpsc::channel::<Box<dyn FnOnce(&mut FakePort) + Send>>();
+        let (orders, orders_in) = mpsc::channel::<Order>();
         let (address_out, address) = mpsc::channel();
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
