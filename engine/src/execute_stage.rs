@@ -3,7 +3,6 @@
 use crate::machine::Machine;
 use crate::ring::{NextReader, Producer, Scratch};
 use ringfence_journal::ChainWriter;
-use ringfence_kernel::outbox::image;
 use ringfence_kernel::{Outbox, Progress, Registry, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,10 +135,7 @@ fn publish(outbox: &mut Outbox, egress: &mut Producer) -> bool {
     if outputs.is_empty() {
         return true;
     }
-    let published = egress.try_claim(outputs.len(), |index, slot| {
-        let image = image(&outputs[index]);
-        slot.bytes_mut()[..image.len()].copy_from_slice(image);
-    });
+    let published = egress.try_claim(outputs.len(), |index, slot| slot.copy_image(&outputs[index]));
     if published {
         outbox.flushed();
     }

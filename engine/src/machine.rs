@@ -305,7 +305,7 @@ impl<R: Registry> Machine<R> {
             out.answer(kind::REJECT, Notice::Rejected(&refuse(Refusal::UnknownSchema)));
             return Progress::Done;
         };
-        let context = self.context(header.session, domain);
+        let context = self.context_of(header.session, place, domain);
         match self.domains.apply(domain, context, header.message, body, out) {
             Ok(progress) => self.decided(domain, progress, out),
             Err(reject) => {
@@ -499,21 +499,33 @@ impl<R: Registry> Machine<R> {
                 header.request = RequestId(self.topics.next(header.topic));
             }
             let answer = header.kind == kind::REPLY || header.kind == kind::REJECT;
-            let image = output_image(slot);
+            let request = header.request;
             if answer && let Some(place) = self.asker {
-                self.sessions.keep(place, image);
+                self.sessions.keep(place, request, slot);
             }
-            self.chain = chain(self.chain, image);
+            self.chain = chain(self.chain, output_image(slot));
+        }
+    }
+
+    /// What a domain may know of a frame that `session` sent, or of one that nobody did.
+    fn context(&self, session: SessionId, domain: usize) -> Context {
+        match self.sessions.place(session) {
+            Some(place) => self.context_of(session, place, domain),
+            None => self.context_of_nobody(session),
         }
     }
 
     #[inline]
-    fn context(&self, session: SessionId, domain: usize) -> Context {
-        let (client, roles) = match self.sessions.place(session) {
-            Some(place) => (self.sessions.client(place).client, self.sessions.roles(place, R::DOMAINS[domain].id)),
-            None => (ClientId(0), Roles::NONE),
-        };
-        Context { sequence: self.sequence, now: self.now, session, client, roles, logic: self.logic }
+    fn context_of(&self, session: SessionId, place: u32, domain: usize) -> Context {
+        let client = self.sessions.client(place);
+        let roles = client.roles(R::DOMAINS[domain].id);
+        Context { client: client.client, roles, ..self.context_of_nobody(session) }
+    }
+
+    #[inline]
+    fn context_of_nobody(&self, session: SessionId) -> Context {
+        let Self { sequence, now, logic, .. } = *self;
+        Context { sequence, now, session, client: ClientId(0), roles: Roles::NONE, logic }
     }
 
     /// Writes all state in canonical order: the engine's part, then each domain's.

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::HashIndex;
-use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, REPLY_BODY_BYTES_MAX};
-use ringfence_kernel::{ClientId, Corrupt, DomainId, OutputHeader, RequestId, Roles, SessionId, Sink, Source};
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, REPLY_BODY_BYTES_MAX, Slot};
+use ringfence_kernel::{ClientId, Corrupt, DomainId, RequestId, Roles, SessionId, Sink, Source};
 
 /// Ids of domains are below this, so that a client's roles have a fixed size.
 pub const DOMAIN_IDS: usize = 64;
@@ -28,6 +28,9 @@ pub struct Client {
     reserved: [u8; 2],
     /// Which of its keys is in force.
     pub key_version: u32,
+    /// Where in its circle the next reply is kept: `executed` modulo the window, without the division.
+    kept_next: u32,
+    reserved_end: [u8; 4],
     /// Its roles by domain id.
     roles: [Roles; DOMAIN_IDS],
 }
@@ -250,18 +253,18 @@ impl Sessions {
         place as usize * self.window + (executed % self.window as u64) as usize
     }
 
-    /// Keeps `image`, the answer to the client's newest request.
+    /// Keeps the answer to the client's newest request.
     #[inline]
-    pub fn keep(&mut self, place: u32, image: &[u8]) {
-        let header = OutputHeader::read(image).expect("a reply is an output image");
-        let executed = self.clients[place as usize].executed;
-        let at = self.kept_at(place, executed);
-        let bytes: &mut [u8; 128] = bytemuck::must_cast_mut(&mut self.kept[at].0);
-        bytes[..image.len()].copy_from_slice(image);
+    pub fn keep(&mut self, place: u32, request: RequestId, answer: &Slot) {
         let client = &mut self.clients[place as usize];
-        debug_assert!(header.request > client.highest, "request ids increase strictly");
-        client.highest = header.request;
-        client.executed = executed + 1;
+        debug_assert!(request > client.highest, "request ids increase strictly");
+        debug_assert!(answer.image_bytes() <= REPLY_BYTES);
+        let at = place as usize * self.window + client.kept_next as usize;
+        client.highest = request;
+        client.executed += 1;
+        client.kept_next = if client.kept_next as usize + 1 == self.window { 0 } else { client.kept_next + 1 };
+        // The whole place is filled: what stands behind the image is never read.
+        self.kept[at].0.copy_from_slice(&answer.0[..16]);
     }
 
     /// Writes clients and the replies kept for each, oldest first.
@@ -289,6 +292,9 @@ impl Sessions {
             let open = client.session != SessionId(0);
             if twice.is_some() || open && sessions.by_session.insert(client.session.0.into(), place) != Ok(None) {
                 return Err(Corrupt("a client or session stands twice"));
+            }
+            if u64::from(client.kept_next) != client.executed % window as u64 {
+                return Err(Corrupt("a client's place in its window"));
             }
             sessions.clients.push(client);
             for executed in client.executed.saturating_sub(window as u64)..client.executed {

@@ -165,6 +165,10 @@ impl OutputHeader {
     }
 }
 
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
+const LINE_WORDS: usize = LINE_BYTES / 8;
+
 /// One slot of a ring: 256 bytes on a cache-line boundary.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -185,6 +189,16 @@ impl Slot {
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8; SLOT_BYTES] {
         bytemuck::must_cast_mut(&mut self.0)
+    }
+
+    /// Takes over the image of `other`, which is one slot long: whole cache lines, so that no length is looked at.
+    #[inline]
+    pub fn copy_image(&mut self, other: &Self) {
+        let lines = other.image_bytes().div_ceil(LINE_BYTES);
+        let (to, from) = (self.0.as_chunks_mut::<LINE_WORDS>().0, other.0.as_chunks::<LINE_WORDS>().0);
+        for (to, from) in to.iter_mut().zip(from).take(lines) {
+            *to = *from;
+        }
     }
 
     /// Bytes of the image that starts in this slot.

@@ -153,28 +153,24 @@ impl Sink for StateHasher {
 #[inline]
 pub fn chain(chain: u64, image: &[u8]) -> u64 {
     debug_assert!(image.len().is_multiple_of(8), "an image is a whole number of words");
-    let mut lanes = [chain ^ KEYS[4], chain ^ KEYS[5]];
-    let (blocks, rest) = image.as_chunks::<32>();
-    for block in blocks {
-        mix(&mut lanes, block);
+    let (mut lane, mut other) = (chain ^ KEYS[4], chain ^ KEYS[5]);
+    let (pairs, rest) = image.as_chunks::<16>();
+    for pair in pairs {
+        let (words, _) = pair.as_chunks::<8>();
+        lane = mix(lane, u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
+        core::mem::swap(&mut lane, &mut other);
     }
-    if !rest.is_empty() {
-        let mut last = [0; 32];
-        last[..rest.len()].copy_from_slice(rest);
-        mix(&mut lanes, &last);
+    if let Some(word) = rest.first_chunk() {
+        lane = mix(lane, u64::from_le_bytes(*word), 0);
     }
-    fold(lanes[0] ^ KEYS[2], lanes[1] ^ KEYS[3]).wrapping_add(lanes[0]) ^ image.len() as u64
+    fold(lane ^ KEYS[2], other ^ KEYS[3]).wrapping_add(lane) ^ image.len() as u64
 }
 
 #[inline]
-fn mix(lanes: &mut [u64; 2], block: &[u8; 32]) {
-    let (words, _) = block.as_chunks::<8>();
-    for (lane, pair) in lanes.iter_mut().zip(words.as_chunks::<2>().0) {
-        let left = u64::from_le_bytes(pair[0]) ^ *lane;
-        let right = u64::from_le_bytes(pair[1]) ^ KEYS[1];
-        // Adding an operand keeps a product of zero from erasing what came before.
-        *lane = fold(left, right).wrapping_add(left.rotate_left(29)) ^ right;
-    }
+const fn mix(lane: u64, first: u64, second: u64) -> u64 {
+    let (left, right) = (first ^ lane, second ^ KEYS[1]);
+    // Adding an operand keeps a product of zero from erasing what came before.
+    fold(left, right).wrapping_add(left.rotate_left(29)) ^ right
 }
 
 #[cfg(test)]
