@@ -11,7 +11,7 @@
 
 use crate::sessions::{ClientsFull, DOMAIN_IDS, Earlier, Sessions};
 use crate::topics::Topics;
-use ringfence_kernel::image::{COMMAND_HEADER_BYTES, Slot, flag, kind};
+use ringfence_kernel::image::{COMMAND_HEADER_BYTES, OUTPUT_HEADER_BYTES, Slot, flag, kind};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{Stamp, image as output_image};
 use ringfence_kernel::registry::UnknownDomain;
@@ -21,7 +21,7 @@ use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain, SessionOpene
 use ringfence_kernel::wire::{Closing, LoggedOn, Notice, Rejected, SnapshotEnd};
 use ringfence_kernel::{
     ClientId, Code, CommandHeader, Context, Corrupt, Cursor, DomainId, Malformed, Outbox, OutputHeader, Progress,
-    Registry, RequestId, Roles, Sequence, SessionChange, SessionId, Sink, Source, StateHasher, Timestamp, Topic,
+    Registry, Roles, Sequence, SessionChange, SessionId, Sink, Source, StateHasher, Timestamp, Topic,
 };
 
 /// The newest version of the rules that this build can play. Older ones stay playable.
@@ -494,14 +494,15 @@ impl<R: Registry> Machine<R> {
     #[inline]
     fn number(&mut self, outputs: &mut [Slot]) {
         for slot in outputs {
-            let header: &mut OutputHeader = bytemuck::from_bytes_mut(&mut slot.bytes_mut()[..48]);
-            if header.kind == kind::EVENT && header.topic != Topic::NONE {
-                header.request = RequestId(self.topics.next(header.topic));
-            }
-            let answer = header.kind == kind::REPLY || header.kind == kind::REJECT;
-            let request = header.request;
-            if answer && let Some(place) = self.asker {
-                self.sessions.keep(place, request, slot);
+            let header: OutputHeader = bytemuck::pod_read_unaligned(&slot.bytes()[..OUTPUT_HEADER_BYTES]);
+            match header.kind {
+                kind::EVENT if header.topic != Topic::NONE => slot.0[1] = self.topics.next(header.topic),
+                kind::REPLY | kind::REJECT => {
+                    if let Some(place) = self.asker {
+                        self.sessions.keep(place, header.request, slot);
+                    }
+                }
+                _ => {}
             }
             self.chain = chain(self.chain, output_image(slot));
         }
