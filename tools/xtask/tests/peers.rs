@@ -1,6 +1,13 @@
 //! Tools that are not ours read our schemas and vectors: the crate `sbe_gen`, and the package `sbe` for Python.
 
-#![allow(missing_docs, unused, non_camel_case_types, clippy::all, reason = "what sbe_gen generates is included here")]
+#![allow(
+    missing_docs,
+    unused,
+    non_camel_case_types,
+    elided_lifetimes_in_paths,
+    clippy::all,
+    reason = "what sbe_gen generates is included here"
+)]
 
 use serde_json::Value;
 use std::collections::BTreeMap;
