@@ -3,7 +3,7 @@
 use clap::Parser;
 use ringfence_benches::load::{histogram, jitter, pin};
 use ringfence_benches::report::{Figure, machine, percentiles};
-use ringfence_benches::subjects::{pipeline, replay, ring};
+use ringfence_benches::subjects::{pipeline, replay, ring, wire};
 use ringfence_engine::config::Durability::{Cached, Fsync};
 use std::path::PathBuf;
 
@@ -36,6 +36,9 @@ fn main() -> std::io::Result<()> {
     }
     if wanted("pipeline") {
         pipelines(cli.runs, &mut figures);
+    }
+    if wanted("wire") {
+        wires(cli.runs, &mut figures);
     }
     if wanted("replay") {
         replays(cli.runs, &mut figures);
@@ -84,8 +87,22 @@ fn pipelines(runs: usize, figures: &mut Vec<Figure>) {
     latency(figures, "pipeline split cached, round trip at 1 M/s", runs, || {
         pipeline::split(Cached, 1_000_000, 4096, 3_000_000).latencies
     });
-    let throughput = (0..runs).map(|_| pipeline::split(Cached, 0, 8192, 20_000_000).per_second / 1e6).collect();
+    let throughput = (0..runs).map(|_| pipeline::split(Cached, 0, 8192, 12_000_000).per_second / 1e6).collect();
     figure(figures, "pipeline split cached, saturated", "M/s", throughput);
+}
+
+fn wires(runs: usize, figures: &mut Vec<Figure>) {
+    latency(figures, "bare spinning echo", runs, || wire::bare_echo(200_000));
+    latency(figures, "wire fused cached, window 1", runs, || wire::closed_loop(Cached, 1, 200_000).latencies);
+    for (level, name, window, commands) in [
+        (Cached, "wire fused cached, window 256", 256, 10_000_000),
+        (Cached, "wire fused cached, window 2048", 2048, 12_000_000),
+        (Fsync, "wire fused fsync, window 10000", 10_000, 5_000_000),
+    ] {
+        let rates = (0..runs).map(|_| wire::closed_loop(level, window, commands).per_second / 1e6).collect();
+        figure(figures, name, "M/s", rates);
+    }
+    latency(figures, "wire fused fsync, window 1", runs, || wire::closed_loop(Fsync, 1, 5_000).latencies);
 }
 
 fn replays(runs: usize, figures: &mut Vec<Figure>) {

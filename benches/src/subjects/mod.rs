@@ -3,4 +3,4 @@
 pub mod pipeline;
 pub mod replay;
 pub mod ring;
-//pub mod wire;
+pub mod wire;

@@ -36,7 +36,7 @@ const BATCH: u64 = 64;
 #[must_use]
 pub fn ready(dir: &Path, level: Durability, clients: u32, reply_window: u32, now: Timestamp) -> Ready<NoopOnly> {
     let engine = EngineConfig::default();
-    let journal = JournalConfig { directory: dir.into(), level, segment_mib: 256, low_water_mib: 8 };
+    let journal = JournalConfig { directory: dir.into(), level, segment_mib: 1024, low_water_mib: 8 };
     let genesis = GenesisConfig { reply_window, clients_max: 256, topics_max: 16, ..GenesisConfig::default() };
     let limits = LimitsConfig { sessions_max: 256, logic_version: 1 };
     let grant = |client| Grant { client: ClientId(client), key_version: 1, domain: DomainId(63), roles: Roles::ALL };

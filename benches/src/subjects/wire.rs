@@ -5,7 +5,6 @@
 //! each command that is counted.
 
 use crate::load::{Nanos, histogram, pin};
-use crate::noop::NoopOnly;
 use crate::subjects::pipeline::ready;
 use crate::subjects::ring::ping;
 use hdrhistogram::Histogram;
@@ -68,7 +67,8 @@ pub fn closed_loop(level: Durability, window: usize, commands: usize) -> Outcome
         });
         pin(0);
         let address = listening.recv().expect("the engine starts");
-        let stream = ringfence_client::raw_logon(address, ClientId(1), &KEY).expect("the client logs on").stream;
+        let mut stream = TcpStream::connect(address).expect("the engine listens");
+        ringfence_client::log_on(&mut stream, ClientId(1), &KEY).expect("the client logs on");
         let outcome = pings(stream, window, commands);
         stop.request();
         outcome

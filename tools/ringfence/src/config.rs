@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Serialized};
 use ringfence_engine::config::{EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_gateway::GatewayConfig;
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,11 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: &[(&str, Option<String>)]) -> anyhow::Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
-            anyhow::ensure!(file.is_file(), "there is no configuration file {}", file.display());
-            figment = figment.merge(Toml::file_exact(file));
+            let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            // Read strictly by itself first: this error names the line.
+            toml::from_str::<Self>(&text).with_context(|| format!("in {}", file.display()))?;
+            let table: toml::Table = toml::from_str(&text)?;
+            figment = figment.merge(Serialized::globals(table));
         }
         figment = figment.merge(Env::prefixed(PREFIX).filter(|key| key.as_str().contains("__")).split("__"));
         for (key, value) in flags {
