@@ -1,0 +1,187 @@
+//! What the proofs of the whole server share: a directory to serve from, clients that send, and what they were told.
+#![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
+
+use ringfence::engine_process::{EngineProcess, random_key, write_keys};
+use ringfence::proof::Acknowledged;
+use ringfence_client::{Client, Config, Output};
+use ringfence_domains::matching::messages::Command;
+use ringfence_kernel::ClientId;
+use ringfence_kernel::RequestId;
+use ringfence_kernel::image::{flag, kind};
+use ringfence_kernel::messages::Message as _;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The command under test.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_ringfence"))
+}
+
+/// `ordinary`, or `large` when the proofs are run.
+pub fn size(ordinary: u64, large: u64) -> u64 {
+    if std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1") { large } else { ordinary }
+}
+
+/// The seed of a run: `RINGFENCE_SEED`, or 1. Printed, so that a failure names it.
+pub fn seed() -> u64 {
+    let seed = std::env::var("RINGFENCE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    println!("RINGFENCE_SEED={seed}");
+    seed
+}
+
+/// Small capacities, so that an engine starts at once.
+pub const SMALL: &str = "
+[journal]
+segment_mib = 17
+low_water_mib = 8
+[genesis]
+reply_window = 256
+clients_max = 16
+topics_max = 1024
+[genesis.domains.matching]
+instruments = 16
+orders = 65536
+levels = 16384
+accounts = 64
+[limits]
+sessions_max = 16
+[gateway]
+retransmission_slots = 4096
+topics_max = 1024
+";
+
+/// A directory to serve from: keys, configuration, journal.
+pub struct Place {
+    dir: tempfile::TempDir,
+    keys: Vec<[u8; 32]>,
+}
+
+impl Place {
+    /// A directory for clients `1..=clients` who may do everything, with `settings` behind [`SMALL`].
+    pub fn new(clients: u32, settings: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("ringfence-proof-").tempdir().expect("a directory");
+        let keys = (0..clients).map(|_| random_key()).collect::<Vec<_>>();
+        let roles: &[&str] = &["trade", "administer", "observe"];
+        let lines = (1..).zip(&keys).map(|(client, key)| (client, *key, roles)).collect::<Vec<_>>();
+        write_keys(&dir.path().join("keys.toml"), &lines).expect("the keys are written");
+        let place = Self { dir, keys };
+        place.configure(settings);
+        place
+    }
+
+    /// Other settings behind [`SMALL`], from the next start on.
+    pub fn configure(&self, settings: &str) {
+        std::fs::write(self.path().join("ringfence.toml"), format!("{SMALL}{settings}")).expect("it is written");
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.path().join("journal")
+    }
+
+    pub fn engine(&self) -> EngineProcess {
+        EngineProcess::start(program(), self.path()).expect("the engine starts")
+    }
+
+    /// How `client` connects to `address`: patient, since engines are killed under it.
+    pub fn config(&self, client: u32, address: SocketAddr) -> Config {
+        Config {
+            backoff_min: Duration::from_millis(2),
+            backoff_max: Duration::from_millis(50),
+            give_up_after: Duration::from_secs(120),
+            ..Config::new(address, ClientId(client), &self.keys[client as usize - 1])
+        }
+    }
+}
+
+/// What one client sent and was told.
+#[derive(Default)]
+pub struct Told {
+    pub acknowledged: Vec<Acknowledged>,
+    /// What `keep` made of each answer, in the order of the requests.
+    pub answers: Vec<(RequestId, Vec<u8>)>,
+    pub repeated: u64,
+    /// Connections that were made.
+    pub sessions: u64,
+}
+
+/// Shared by the clients of one load.
+#[derive(Default)]
+pub struct Load {
+    /// Answers so far, of all clients.
+    pub answered: AtomicU64,
+    /// Send no more, only wait for what is unanswered.
+    pub enough: AtomicBool,
+}
+
+/// Unanswered requests of a client at most.
+const WINDOW: usize = 64;
+
+/// Sends `count` commands of `workload`, or until there was enough, and waits until each is answered. It resends by
+/// itself whatever a lost connection left unanswered.
+pub fn send(
+    config: Config,
+    workload: &mut dyn Workload,
+    count: u64,
+    load: &Load,
+    keep: impl Fn(&Output<'_>) -> Vec<u8>,
+) -> anyhow::Result<Told> {
+    let mut client = Client::connect(config)?;
+    let mut image = CommandImage::default();
+    let mut told = Told { sessions: 1, ..Told::default() };
+    let mut unanswered = BTreeSet::new();
+    let (mut sent, mut session) = (0, client.session().map(|session| session.session));
+    let mut heard = Instant::now();
+    loop {
+        let enough = sent == count || load.enough.load(Ordering::Relaxed);
+        if enough && unanswered.is_empty() {
+            break;
+        }
+        while !enough && sent < count && unanswered.len() < WINDOW && client.room() > 0 {
+            workload.next(&mut image);
+            unanswered.insert(client.send(Command::decode(image.header().message, image.body())?)?);
+            sent += 1;
+        }
+        let Some(output) = client.poll(Duration::from_millis(50))? else {
+            anyhow::ensure!(
+                heard.elapsed() < Duration::from_secs(120),
+                "{} requests stay unanswered",
+                unanswered.len()
+            );
+            continue;
+        };
+        heard = Instant::now();
+        if !matches!(output.header.kind, kind::REPLY | kind::REJECT) {
+            continue;
+        }
+        let request = output.header.request;
+        anyhow::ensure!(unanswered.remove(&request), "request {request} was answered twice");
+        told.acknowledged.push(Acknowledged::of(&output));
+        told.answers.push((request, keep(&output)));
+        told.repeated += u64::from(output.header.flags & flag::DUPLICATE != 0);
+        load.answered.fetch_add(1, Ordering::Relaxed);
+        let now = client.session().map(|session| session.session);
+        if now != session {
+            session = now;
+            told.sessions += 1;
+        }
+    }
+    client.close()?;
+    Ok(told)
+}
+
+/// Waits until `done`, and fails when that takes longer than any sound run would.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
