@@ -87,7 +87,7 @@ fn pipelines(runs: usize, figures: &mut Vec<Figure>) {
     latency(figures, "pipeline split cached, round trip at 1 M/s", runs, || {
         pipeline::split(Cached, 1_000_000, 4096, 3_000_000).latencies
     });
-    let throughput = (0..runs).map(|_| pipeline::split(Cached, 0, 8192, 12_000_000).per_second / 1e6).collect();
+    let throughput = (0..runs).map(|_| pipeline::split(Cached, 0, 8192, 6_000_000).per_second / 1e6).collect();
     figure(figures, "pipeline split cached, saturated", "M/s", throughput);
 }
 
@@ -95,8 +95,8 @@ fn wires(runs: usize, figures: &mut Vec<Figure>) {
     latency(figures, "bare spinning echo", runs, || wire::bare_echo(200_000));
     latency(figures, "wire fused cached, window 1", runs, || wire::closed_loop(Cached, 1, 200_000).latencies);
     for (level, name, window, commands) in [
-        (Cached, "wire fused cached, window 256", 256, 10_000_000),
-        (Cached, "wire fused cached, window 2048", 2048, 12_000_000),
+        (Cached, "wire fused cached, window 256", 256, 6_000_000),
+        (Cached, "wire fused cached, window 2048", 2048, 6_000_000),
         (Fsync, "wire fused fsync, window 10000", 10_000, 5_000_000),
     ] {
         let rates = (0..runs).map(|_| wire::closed_loop(level, window, commands).per_second / 1e6).collect();
