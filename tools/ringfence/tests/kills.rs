@@ -103,15 +103,20 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
         while killed < kills {
             let before = newest_snapshot(&place.journal());
             let target = load.answered.load(Ordering::Relaxed) + random.below(ANSWERS);
+            // Waiting for a snapshot takes a second or two: meanwhile the load is a trickle.
             let late = snapshots && random.below(4) == 0;
             wait_until("answers, or a snapshot that is begun or done", || {
                 archive.look();
-                let enough = load.answered.load(Ordering::Relaxed) >= target;
+                let answered = load.answered.load(Ordering::Relaxed);
+                let enough = answered >= target;
+                let allowed = if enough { answered / u64::from(CLIENTS) + 50 } else { u64::MAX };
+                load.allowed.store(allowed, Ordering::Relaxed);
                 failed() || enough && (!late || newest_snapshot(&place.journal()) != before)
             });
             if failed() {
                 break;
             }
+            load.allowed.store(u64::MAX, Ordering::Relaxed);
             engine.kill().expect("it is killed");
             killed += 1;
             archive.look();

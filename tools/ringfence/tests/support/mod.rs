@@ -113,12 +113,19 @@ pub struct Told {
 }
 
 /// Shared by the clients of one load.
-#[derive(Default)]
 pub struct Load {
     /// Answers so far, of all clients.
     pub answered: AtomicU64,
     /// Send no more, only wait for what is unanswered.
     pub enough: AtomicBool,
+    /// Commands that one client may send in all, for now.
+    pub allowed: AtomicU64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { answered: AtomicU64::new(0), enough: AtomicBool::new(false), allowed: AtomicU64::new(u64::MAX) }
+    }
 }
 
 /// Unanswered requests of a client at most.
@@ -144,12 +151,13 @@ pub fn send(
         if enough && unanswered.is_empty() {
             break;
         }
+        let count = count.min(load.allowed.load(Ordering::Relaxed));
         while !enough && sent < count && unanswered.len() < WINDOW && client.room() > 0 {
             workload.next(&mut image);
             unanswered.insert(client.send(Command::decode(image.header().message, image.body())?)?);
             sent += 1;
         }
-        let Some(output) = client.poll(Duration::from_millis(50))? else {
+        let Some(output) = client.poll(Duration::from_millis(5))? else {
             anyhow::ensure!(
                 heard.elapsed() < Duration::from_secs(120),
                 "{} requests stay unanswered",
