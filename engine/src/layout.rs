@@ -50,7 +50,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutRefused`] when more threads would spin than there are cores, or a thread's core does not exist: such a
-    /// layout costs two orders of magnitude of throughput and five of latency.
+    /// layout takes turns at the scheduler's pace.
     pub fn check(self, idle: IdleStrategy, pinned: &[usize], cores: usize) -> Result<(), LayoutRefused> {
         let threads = self.threads();
         if idle.spins() && threads > cores {

@@ -76,7 +76,7 @@ pub const fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Hashes state with folded multiplies in four lanes: about 10 GB/s, equal on every machine, and independent of how
+/// Hashes state with folded multiplies in four lanes: equal on every machine, and independent of how
 /// the bytes were cut into calls. It finds accidents; it is no defence against a forger.
 #[derive(Clone, Debug)]
 pub struct StateHasher {

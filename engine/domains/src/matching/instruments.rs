@@ -48,6 +48,9 @@ impl Terms {
             return Err(Reject::BadPrice);
         }
         let above = price.wrapping_sub(self.price_min) as u64;
+        if self.tick == 1 {
+            return Ok(above);
+        }
         let ticks = above / self.tick as u64;
         if ticks * self.tick as u64 == above { Ok(ticks) } else { Err(Reject::BadPrice) }
     }
