@@ -3,7 +3,7 @@
 //! A ladder is a trie over the price in ticks, six bits a step, with paths of one child left out: a price is found, the
 //! best price replaced and a level added or removed in at most eleven steps, two or three in a book as it is, whatever
 //! prices a client picks. A node has at least two children, so there are fewer nodes than levels: memory is bounded by
-//! the limit of levels alone. `docs/decisions/price-levels.md` has the options that lost.
+//! the limit of levels alone. `docs/decisions/0011-price-levels.md` has the options that lost.
 //!
 //! ```text
 //! ticks 0x1041 ─►  node, shift 12 ──[1]──► node, shift 6 ──[1]──► node, shift 0 ──[1]──► level 0x1041
