@@ -1,7 +1,7 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of [`entry`] or [`removal`]. What rests
-//! stands in [`orders`], grouped into [`levels`], found from [`instruments`].
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry` or `removal`. What rests
+//! stands in `orders`, grouped into `levels`, found from `instruments`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
