@@ -504,7 +504,7 @@ macro_rules! newtype {
 
 /// Declares a closed set of named values, and the byte that carries one in a message.
 ///
-/// The byte (`Code`) is checked when a message is decoded, so that [`Code::get`](crate::messages) never meets an
+/// The byte (`Code`) is checked when a message is decoded, so that [`Code::get`](mod@crate::messages) never meets an
 /// unknown value in a domain.
 #[macro_export]
 macro_rules! choice {
