@@ -3,14 +3,14 @@
 use clap::Parser;
 use ringfence_benches::load::{histogram, jitter, pin};
 use ringfence_benches::report::{Figure, machine, percentiles};
-use ringfence_benches::subjects::{pipeline, replay, ring, wire};
+use ringfence_benches::subjects::{domain, pipeline, replay, ring, wire};
 use ringfence_engine::config::Durability::{Cached, Fsync};
 use std::path::PathBuf;
 
 /// Measures the spine. Nothing else may run.
 #[derive(Parser)]
 struct Cli {
-    /// What to measure: jitter, ring, pipeline, wire, replay; all when none is named.
+    /// What to measure: jitter, ring, domain, pipeline, wire, replay; all when none is named.
     subjects: Vec<String>,
     /// Runs of each figure.
     #[arg(long, default_value_t = 5)]
@@ -33,6 +33,9 @@ fn main() -> std::io::Result<()> {
     }
     if wanted("ring") {
         rings(cli.runs, &mut figures);
+    }
+    if wanted("domain") {
+        domains(cli.runs, &mut figures);
     }
     if wanted("pipeline") {
         pipelines(cli.runs, &mut figures);
@@ -81,6 +84,15 @@ fn rings(runs: usize, figures: &mut Vec<Figure>) {
     let throughput = (0..runs).map(|_| ring::throughput(100_000_000) / 1e6).collect();
     figure(figures, "rings, three stages, no-op, batched", "M/s", throughput);
     latency(figures, "rings, round trip at 1 M/s", runs, || ring::round_trip(1_000_000, 3_000_000));
+}
+
+fn domains(runs: usize, figures: &mut Vec<Figure>) {
+    for workload in ["normal", "static"] {
+        let outcomes = (0..runs).map(|_| domain::run("matching", workload, 1, 5_000_000)).collect::<Vec<_>>();
+        let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
+        let beside = vec![("outputs a command", outcomes[0].outputs)];
+        figures.push(Figure { subject: format!("domain matching, {workload}"), unit: "M/s", runs: rates, beside });
+    }
 }
 
 fn pipelines(runs: usize, figures: &mut Vec<Figure>) {

@@ -71,6 +71,10 @@ impl Domain for Noop {
     type Reject = Code;
     type Limits = NoopLimits;
 
+    fn topics(_: &NoopLimits) -> u64 {
+        0
+    }
+
     fn new(_: &NoopLimits) -> Self {
         Self { total: 0 }
     }

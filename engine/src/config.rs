@@ -236,10 +236,24 @@ impl GenesisConfig {
         bound("limits.sessions_max", limits.sessions_max, self.clients_max.into())?;
         bound("limits.logic_version", limits.logic_version, LOGIC_LATEST.into())?;
         let domains = self.entries::<R>()?;
+        self.check_topics::<R>(&domains)?;
         let mut image = CommandImage::default();
         image.set(ClientId(0), Frame::Genesis(&genesis, &domains));
         image.stamp(SessionId(0), RequestId(0), now);
         Ok(image)
+    }
+
+    /// Every topic that can come to be must have its place: an event cannot be refused once it is decided.
+    fn check_topics<R: Registry>(&self, domains: &[GenesisDomain]) -> Result<(), ConfigError> {
+        let infos = domains.iter().map(|entry| (R::DOMAINS.iter().find(|info| info.id == entry.domain), entry));
+        let published = infos.filter_map(|(info, entry)| (info?.topics)(entry).ok()).fold(0, u64::saturating_add);
+        let accounts = u64::from(self.clients_max) * domains.len() as u64;
+        let needed = published.saturating_add(accounts);
+        if needed > u64::from(self.topics_max) {
+            let rule = format!("at least {needed}: the domains' topics, and an account's for each client and domain");
+            return Err(range("genesis.topics_max", self.topics_max.into(), rule));
+        }
+        Ok(())
     }
 
     fn entries<R: Registry>(&self) -> Result<Vec<GenesisDomain>, ConfigError> {

@@ -272,12 +272,15 @@ impl<R: Registry> Machine<R> {
     #[inline]
     fn run_timers(&mut self, from: usize, session: SessionId, out: &mut Outbox) -> Progress {
         for domain in from..R::DOMAINS.len() {
-            while self.domains.next_deadline(domain).is_some_and(|deadline| deadline <= self.now) {
+            let now = self.now;
+            let due = |domains: &R| domains.next_deadline(domain).is_some_and(|deadline| deadline <= now);
+            if due(&self.domains) {
                 let context = self.context(session, domain);
                 if self.domains.on_time(domain, context, out) == Progress::More {
                     self.phase = Phase::Timers(domain);
                     return Progress::More;
                 }
+                assert!(!due(&self.domains), "what is due is done when its domain says so");
             }
         }
         debug_assert_eq!(out.answers(), 0, "a timer answers nothing");

@@ -37,7 +37,7 @@ const BATCH: u64 = 64;
 pub fn ready(dir: &Path, level: Durability, clients: u32, reply_window: u32, now: Timestamp) -> Ready<NoopOnly> {
     let engine = EngineConfig::default();
     let journal = JournalConfig { directory: dir.into(), level, segment_mib: 1024, low_water_mib: 8 };
-    let genesis = GenesisConfig { reply_window, clients_max: 256, topics_max: 16, ..GenesisConfig::default() };
+    let genesis = GenesisConfig { reply_window, clients_max: 256, topics_max: 1024, ..GenesisConfig::default() };
     let limits = LimitsConfig { sessions_max: 256, logic_version: 1 };
     let grant = |client| Grant { client: ClientId(client), key_version: 1, domain: DomainId(63), roles: Roles::ALL };
     let config = StartConfig {
@@ -93,7 +93,7 @@ impl Front {
             slot.bytes_mut()[..64].copy_from_slice(image);
             slot.0[1] = request + 1;
             slot.0[2] = EPOCH.0 + now;
-            slot.0[4] = if rate == 0 { now } else { begun + 1_000_000 + request * 1_000_000_000 / rate };
+            slot.0[4] = (request * 1_000_000_000).checked_div(rate).map_or(now, |after| begun + 1_000_000 + after);
         });
         self.sent += if published { ready } else { 0 };
     }

@@ -35,6 +35,9 @@ pub trait Domain: Sized + Send + 'static {
     /// Its capacities.
     type Limits: Limits;
 
+    /// Topics that it can ever publish on, private streams of accounts aside.
+    fn topics(limits: &Self::Limits) -> u64;
+
     /// An empty domain. All memory that it will ever use is claimed here.
     fn new(limits: &Self::Limits) -> Self;
 
@@ -56,7 +59,8 @@ pub trait Domain: Sized + Send + 'static {
     /// Goes on with the decision that said [`Progress::More`], before any other frame.
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress;
 
-    /// Lets what is due at `context.now` happen. Called, until it is done, before the frame that carries that time.
+    /// Lets what is due at `context.now` happen. Called again while it says [`Progress::More`], before the frame that
+    /// carries that time; when it is done, nothing is due any more.
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress;
 
     /// A session was opened or closed. `context.session` and `context.client` name it.

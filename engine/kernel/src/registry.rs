@@ -28,6 +28,8 @@ pub struct DomainInfo {
     pub rejects: &'static [Row],
     /// Its capacities.
     pub limits: &'static [Limit],
+    /// Topics that it can ever publish on with the limits of a Genesis entry, private streams of accounts aside.
+    pub topics: fn(&GenesisDomain) -> Result<u64, UnknownDomain>,
 }
 
 impl DomainInfo {
@@ -45,6 +47,7 @@ impl DomainInfo {
             ],
             rejects: D::REJECTS,
             limits: <D::Limits as Limits>::FIELDS,
+            topics: |genesis| limits_of::<D>(genesis).map(|limits| D::topics(&limits)),
         }
     }
 

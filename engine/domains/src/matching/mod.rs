@@ -84,6 +84,11 @@ impl Domain for Matching {
     type Reject = Reject;
     type Limits = MatchingLimits;
 
+    fn topics(limits: &MatchingLimits) -> u64 {
+        // Trades, levels and top of each instrument.
+        limits.instruments.saturating_mul(3)
+    }
+
     fn new(limits: &MatchingLimits) -> Self {
         assert!(limits.orders <= ORDERS_MAX, "at most 16,000,000 orders");
         Self {
