@@ -8,6 +8,11 @@
 //!                                                ├─► Sessions (every domain is told)  ─┼─► Start of the next
 //!                                                └─► Snapshot (parts of a topic)      ─┘
 //! ```
+//!
+//! `frames.rs` has what system frames do, `saved.rs` how the state is saved, loaded and hashed.
+
+mod frames;
+mod saved;
 
 use crate::sessions::{ClientsFull, DOMAIN_IDS, Earlier, Sessions};
 use crate::topics::Topics;
@@ -17,11 +22,11 @@ use ringfence_kernel::outbox::{Stamp, image as output_image};
 use ringfence_kernel::registry::UnknownDomain;
 use ringfence_kernel::reject::Refusal;
 use ringfence_kernel::state::{chain, fold};
-use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain, SessionOpened, SnapshotTopic, Started};
-use ringfence_kernel::wire::{Closing, LoggedOn, Notice, Rejected, SnapshotEnd};
+use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain};
+use ringfence_kernel::wire::{Notice, Rejected};
 use ringfence_kernel::{
-    ClientId, Code, CommandHeader, Context, Corrupt, Cursor, DomainId, Malformed, Outbox, OutputHeader, Progress,
-    Registry, Roles, Sequence, SessionChange, SessionId, Sink, Source, StateHasher, Timestamp, Topic,
+    ClientId, Code, CommandHeader, Context, Cursor, DomainId, Malformed, Outbox, OutputHeader, Progress, Registry,
+    Roles, Sequence, SessionChange, SessionId, Timestamp, Topic,
 };
 
 /// The newest version of the rules that this build can play. Older ones stay playable.
@@ -328,171 +333,6 @@ impl<R: Registry> Machine<R> {
         progress
     }
 
-    /// A system frame. [`Progress::More`] means that another phase goes on with it.
-    fn system(&mut self, session: SessionId, frame: Frame<'_>, out: &mut Outbox) -> Result<Progress, Unplayable> {
-        let at = self.sequence;
-        match frame {
-            Frame::Genesis(..) => return Err(Unplayable::Genesis { at }),
-            Frame::Started(started) => return Ok(self.started(started)),
-            Frame::SessionOpened(opened) => return self.session_opened(session, opened, out),
-            Frame::SessionClosed(_) => return Ok(self.session_closed(session)),
-            Frame::Tick(_) => {}
-            Frame::SetLimits(limits) => self.sessions.set_sessions_max(limits.sessions_max as usize),
-            Frame::SetRoles(set) => {
-                let place = self.admit(set.client)?;
-                if usize::from(set.domain.0) < DOMAIN_IDS {
-                    self.sessions.set_roles(place, set.domain, set.roles, set.key_version);
-                }
-            }
-            Frame::ActivateLogicVersion(activate) => {
-                if activate.logic == 0 || activate.logic > LOGIC_LATEST {
-                    return Err(Unplayable::Logic { at, logic: activate.logic });
-                }
-                self.logic = activate.logic;
-            }
-            Frame::SnapshotTopic(snapshot) => return Ok(self.snapshot_begins(session, snapshot, out)),
-        }
-        Ok(Progress::Done)
-    }
-
-    fn admit(&mut self, client: ClientId) -> Result<u32, Unplayable> {
-        self.sessions.admit(client).map_err(|full| Unplayable::Clients { at: self.sequence, full })
-    }
-
-    fn started(&mut self, started: &Started) -> Progress {
-        assert_eq!(started.incarnation, self.incarnation + 1, "every start is in the log");
-        self.incarnation = started.incarnation;
-        self.close_next(SessionId(0))
-    }
-
-    /// Closes the open session after `after`, as a start does with all of them.
-    fn close_next(&mut self, after: SessionId) -> Progress {
-        match self.sessions.next_open(after) {
-            None => Progress::Done,
-            Some((session, place)) => {
-                self.phase =
-                    Phase::Sessions { session, place, change: SessionChange::Closed, domain: 0, resume: false };
-                Progress::More
-            }
-        }
-    }
-
-    fn session_opened(
-        &mut self,
-        session: SessionId,
-        opened: &SessionOpened,
-        out: &mut Outbox,
-    ) -> Result<Progress, Unplayable> {
-        assert!(session > self.session_last, "session ids increase");
-        self.session_last = session;
-        let full = self.sessions.open() >= self.sessions.sessions_max();
-        let place = match self.sessions.admit(opened.client) {
-            Ok(place) if !full => place,
-            _ => {
-                let code = Refusal::SessionsFull.into();
-                out.notice(session, Notice::Closing(&Closing { code, reserved: Reserved::default() }));
-                return Ok(Progress::Done);
-            }
-        };
-        self.sessions.open_session(place, session, opened.protocol);
-        self.phase = Phase::Sessions { session, place, change: SessionChange::Opened, domain: 0, resume: false };
-        Ok(Progress::More)
-    }
-
-    fn session_closed(&mut self, session: SessionId) -> Progress {
-        let Some(place) = self.sessions.place(session) else { return Progress::Done };
-        self.phase = Phase::Sessions { session, place, change: SessionChange::Closed, domain: 0, resume: false };
-        Progress::More
-    }
-
-    /// Tells every domain of a session's change, then opens or closes it; after a start, the next one follows.
-    fn tell_domains(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Progress {
-        while let Phase::Sessions { session, place, change, domain, resume } = self.phase {
-            if domain == R::DOMAINS.len() {
-                let frame = Frame::decode(header.message, body).expect("it was decoded before");
-                self.session_told(session, place, change, out);
-                match frame {
-                    Frame::Started(_) if self.close_next(session) == Progress::More => continue,
-                    _ => return Progress::Done,
-                }
-            }
-            let mut progress = Progress::Done;
-            if self.domains.is_present(domain) {
-                let context = self.context(session, domain);
-                progress = if resume {
-                    self.domains.resume(domain, context, out)
-                } else {
-                    self.domains.on_session(domain, context, change, out)
-                };
-            }
-            let more = progress == Progress::More;
-            let domain = if more { domain } else { domain + 1 };
-            self.phase = Phase::Sessions { session, place, change, domain, resume: more };
-            if more || out.room() == 0 {
-                return Progress::More;
-            }
-        }
-        unreachable!("the phase is left by returning")
-    }
-
-    fn session_told(&mut self, session: SessionId, place: u32, change: SessionChange, out: &mut Outbox) {
-        match change {
-            SessionChange::Closed => self.sessions.close_session(session),
-            SessionChange::Opened => {
-                let client = self.sessions.client(place);
-                let logged_on = LoggedOn {
-                    client: client.client,
-                    session,
-                    highest: client.highest,
-                    reply_window: self.sessions.window() as u32,
-                    reserved: Reserved::default(),
-                };
-                out.notice(session, Notice::LoggedOn(&logged_on));
-            }
-        }
-    }
-
-    fn snapshot_begins(&mut self, session: SessionId, snapshot: &SnapshotTopic, out: &mut Outbox) -> Progress {
-        let refuse = |out: &mut Outbox, refusal: Refusal| {
-            out.answer(kind::REJECT, Notice::Rejected(&rejected(refusal.into(), SNAPSHOT_TOPIC)));
-            Progress::Done
-        };
-        let topic = snapshot.topic;
-        let Some(place) = self.sessions.place(session) else { return refuse(out, Refusal::NotLoggedOn) };
-        let Some(domain) = self.domains.index(topic.domain()) else { return refuse(out, Refusal::UnknownTopic) };
-        let own = topic.kind() == Topic::ACCOUNT && topic.id() == self.sessions.client(place).client.0;
-        let needed = if own { Roles::TRADE } else { Roles::OBSERVE };
-        let private = topic.kind() == Topic::ACCOUNT && !own;
-        if private || !self.sessions.roles(place, topic.domain()).allow(needed) {
-            return refuse(out, Refusal::NotPermitted);
-        }
-        self.phase = Phase::Snapshot(domain, Cursor::default());
-        Progress::More
-    }
-
-    /// Says the next parts of a topic's snapshot, and at last the number up to which it reaches.
-    fn snapshot_topic(&mut self, domain: usize, mut cursor: Cursor, body: &[u8], out: &mut Outbox) -> Progress {
-        let topic = Topic(u64::from_le_bytes(body[..8].try_into().expect("the body is a topic")));
-        let start = cursor == Cursor::default();
-        match self.domains.snapshot_topic(domain, topic, &mut cursor, out) {
-            None => {
-                assert!(start && out.is_empty(), "a topic that has begun exists");
-                let refusal = rejected(Refusal::UnknownTopic.into(), SNAPSHOT_TOPIC);
-                out.answer(kind::REJECT, Notice::Rejected(&refusal));
-                Progress::Done
-            }
-            Some(Progress::Done) if out.room() > 0 => {
-                let number = self.topics.number(topic);
-                out.part(flag::LAST, topic, Notice::SnapshotEnd(&SnapshotEnd { topic, number }));
-                Progress::Done
-            }
-            Some(_) => {
-                self.phase = Phase::Snapshot(domain, cursor);
-                Progress::More
-            }
-        }
-    }
-
     /// Numbers the events on topics, keeps the answer, folds everything into the chain.
     #[inline]
     fn number(&mut self, outputs: &mut [Slot]) {
@@ -531,87 +371,7 @@ impl<R: Registry> Machine<R> {
         let Self { sequence, now, logic, .. } = *self;
         Context { sequence, now, session, client: ClientId(0), roles: Roles::NONE, logic }
     }
-
-    /// Writes all state in canonical order: the engine's part, then each domain's.
-    ///
-    /// # Panics
-    /// When a frame is half executed.
-    pub fn save(&self, sink: &mut impl Sink) {
-        self.save_engine(sink);
-        for domain in self.present() {
-            self.domains.save(domain, sink);
-        }
-    }
-
-    fn save_engine(&self, sink: &mut impl Sink) {
-        assert_eq!(self.phase, Phase::Start, "state is saved between frames");
-        sink.value(&self.genesis.0);
-        sink.value(&(self.genesis.1.len() as u64));
-        sink.values(&self.genesis.1);
-        sink.value(&u64::from(self.logic));
-        sink.value(&self.now);
-        sink.value(&self.sequence);
-        sink.value(&self.incarnation);
-        sink.value(&u64::from(self.session_last.0));
-        sink.value(&self.chain);
-        self.sessions.save(sink);
-        self.topics.save(sink);
-    }
-
-    fn present(&self) -> impl Iterator<Item = usize> {
-        (0..R::DOMAINS.len()).filter(|domain| self.domains.is_present(*domain))
-    }
-
-    /// The hash of all state, as [`Machine::save`] writes it.
-    #[must_use]
-    pub fn state_hash(&self) -> u64 {
-        let mut hasher = StateHasher::new();
-        self.save(&mut hasher);
-        hasher.finish()
-    }
-
-    /// The hash of each domain's state, by name.
-    pub fn domain_hashes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.present().map(|domain| {
-            let mut hasher = StateHasher::new();
-            self.domains.save(domain, &mut hasher);
-            (R::DOMAINS[domain].name, hasher.finish())
-        })
-    }
-
-    /// The state that [`Machine::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Corrupt`] when the bytes cannot be such a state, or are of domains that this build has not.
-    pub fn load(source: &mut impl Source) -> Result<Self, Corrupt> {
-        let genesis: Genesis = source.value()?;
-        let mut entries = Vec::new();
-        for _ in 0..source.count(DOMAIN_IDS, "domains")? {
-            entries.push(source.value::<GenesisDomain>()?);
-        }
-        let mut machine =
-            Self::from_genesis(genesis, entries, Timestamp(0)).map_err(|_| Corrupt("domains of another build"))?;
-        let logic: u64 = source.value()?;
-        machine.logic = u32::try_from(logic)
-            .ok()
-            .filter(|logic| (1..=LOGIC_LATEST).contains(logic))
-            .ok_or(Corrupt("logic version of another build"))?;
-        machine.now = source.value()?;
-        machine.sequence = source.value()?;
-        machine.incarnation = source.value()?;
-        machine.session_last = SessionId(u32::try_from(source.value::<u64>()?).map_err(|_| Corrupt("session id"))?);
-        machine.chain = source.value()?;
-        machine.sessions = Sessions::load(genesis.clients_max as usize, genesis.reply_window as usize, source)?;
-        machine.topics = Topics::load(genesis.topics_max as usize, source)?;
-        for entry in machine.genesis.1.clone() {
-            let domain = machine.domains.index(entry.domain).expect("Genesis named it");
-            machine.domains.load(domain, &entry, source)?;
-        }
-        Ok(machine)
-    }
 }
-
-const SNAPSHOT_TOPIC: u16 = 9;
 
 fn rejected(code: Code, template: u16) -> Rejected {
     Rejected { code, template, offset: 0, reserved: Reserved::default() }

@@ -7,7 +7,7 @@
 //!                                             durable? committed?
 //! ```
 //!
-//! A stage is a poller and a step. No stage owns a thread: [`run`] gives each thread of the layout a [`Crew`] of
+//! A stage is a poller and a step. No stage owns a thread: [`run`] gives each thread of the layout a crew of
 //! stages, and waits until a stop has drained them all.
 
 use crate::execute_stage::{Deadline, ExecuteStage};
