@@ -4,9 +4,10 @@ use crate::progress::Progress;
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
-use ringfence_engine::replay::{From, replay};
-use ringfence_engine::snapshots;
-use ringfence_journal::{Disk, retain};
+use ringfence_engine::replay::advance;
+use ringfence_engine::{Machine, snapshots};
+use ringfence_journal::{Disk, retain, stat};
+use ringfence_kernel::Sequence;
 use std::path::PathBuf;
 
 /// Write a snapshot of where the journal is now, by replaying it. The engine may be running; it is not disturbed.
@@ -34,12 +35,15 @@ impl Snapshot {
         }
         let storage = Disk::handle();
         let mut progress = Progress::new("replaying", None);
-        let replayed = replay::<Domains>(&storage, &self.dir, From::Snapshot, None, &mut progress)
+        let newest = snapshots::load_newest::<Domains>(&storage, &self.dir)?.machine;
+        let from = newest.as_ref().map_or(Sequence(0), Machine::sequence);
+        // Where the journal ends now: a busy engine moves its end as fast as a process of low priority follows it.
+        let until = stat(&storage, &self.dir)?.next_sequence;
+        let machine = advance(&storage, &self.dir, newest, Some(until.max(from)), &mut progress)
             .with_context(|| format!("replaying {}", self.dir.display()))?;
         progress.finish();
-        let machine = replayed.machine;
-        if machine.sequence() == replayed.from {
-            println!("nothing has happened since the snapshot at {}", replayed.from);
+        if machine.sequence() == from {
+            println!("nothing has happened since the snapshot at {from}");
             return Ok(());
         }
         let path = snapshots::write(&machine, &storage, &self.dir)?;
