@@ -37,16 +37,35 @@ impl JournalStage {
     /// When an append or a sync fails: nothing retries over it, the process stops.
     #[inline]
     pub fn step(&mut self) -> usize {
+        let commands = self.append_all();
+        self.sync();
+        commands
+    }
+
+    /// The first half of [`JournalStage::step`]: appends and releases. The simulator lets others go between the halves,
+    /// as a sync thread does.
+    ///
+    /// # Panics
+    /// When an append fails.
+    #[inline]
+    pub fn append_all(&mut self) -> usize {
         let mut commands = 0;
         loop {
             let appended = self.append();
             commands += appended;
             if appended == 0 {
-                break;
+                return commands;
             }
         }
+    }
+
+    /// The second half: makes durable what was appended.
+    ///
+    /// # Panics
+    /// When a sync fails.
+    #[inline]
+    pub fn sync(&mut self) {
         self.writer.sync().unwrap_or_else(|error| panic!("the journal could not be made durable: {error}"));
-        commands
     }
 
     #[inline]

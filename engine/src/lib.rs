@@ -5,6 +5,7 @@
 pub mod config;
 pub mod start;
 
+mod crew;
 pub mod execute_stage;
 pub mod journal_stage;
 pub mod machine;
@@ -19,5 +20,9 @@ pub mod idle;
 pub mod layout;
 pub mod replay;
 pub mod snapshots;
+
+mod knobs;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use machine::Machine;

@@ -4,6 +4,7 @@
 //! what the journal appended to its peers by offset, reading the segments, and answers [`Gate::released`] with the
 //! lower of its own mark and the commit index. No other stage changes.
 
+use crate::knobs;
 use crate::ring::NextReader;
 use ringfence_journal::{Level, Marks};
 use ringfence_kernel::Sequence;
@@ -63,7 +64,7 @@ impl<G: Gate> ReplicateStage<G> {
     /// Releases what the gate allows, at the end of a command.
     #[inline]
     pub fn step(&mut self) -> usize {
-        let mut allowed = self.gate.released().0 - self.next.0;
+        let mut allowed = if knobs::forget_gate() { u64::MAX } else { self.gate.released().0 - self.next.0 };
         if allowed == 0 {
             return 0;
         }
@@ -72,9 +73,10 @@ impl<G: Gate> ReplicateStage<G> {
             allowed -= u64::from(release);
             release
         });
-        self.commands.release(read.slots);
+        let slots = if knobs::release_half() && read.slots > read.commands { read.slots - 1 } else { read.slots };
+        self.commands.release(slots);
         self.next.0 += read.commands as u64;
-        self.position += read.slots as u64;
+        self.position += slots as u64;
         read.commands
     }
 

@@ -1,6 +1,7 @@
 //! Starting: a journal is made or recovered, and the frames that a start adds to it are named.
 
 use crate::config::{ConfigError, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
+use crate::knobs;
 use crate::machine::Machine;
 use crate::replay::{Observer, ReplayError, advance};
 use crate::snapshots::{self, SnapshotError};
@@ -160,7 +161,7 @@ pub fn start<R: Registry>(
 ) -> Result<Ready<R>, StartError> {
     config.engine.threads()?;
     let dir = &config.journal.directory;
-    let mut options = config.journal.options(config.engine)?;
+    let mut options = knobs::journal_options(config.journal.options(config.engine)?);
     // A configuration that cannot be is refused before anything is made.
     config.genesis.frame::<R>(config.limits, 0, config.now)?;
 

@@ -1,14 +1,17 @@
 //! An engine without sockets: commands go straight into the ring, outputs are kept.
 #![allow(dead_code, unreachable_pub, reason = "not every test uses all of it")]
 
+pub mod steps;
+
 use ringfence_domains::Domains;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_engine::idle::IdleStrategy;
 use ringfence_engine::layout::Layout;
-use ringfence_engine::pipeline::{Drained, Stop, Threads, assemble, run};
+use ringfence_engine::pipeline::{Drained, Stages, Stop, Threads, assemble, run};
 use ringfence_engine::port::{EnginePort, FrontEnd};
 use ringfence_engine::replicate_stage::Solo;
-use ringfence_engine::start::{Grant, StartConfig, start};
+use ringfence_engine::ring::RING_SLOTS;
+use ringfence_engine::start::{Grant, Ready, StartConfig, StartError, start};
 use ringfence_gateway::Port;
 use ringfence_journal::{Disk, StorageHandle};
 use ringfence_kernel::image::{SLOT_BYTES, Slot, kind, slots};
@@ -36,11 +39,12 @@ pub struct Front {
     drain: usize,
 }
 
-impl FrontEnd for Front {
-    fn step(&mut self) -> usize {
-        let Self { port, frames, outputs, answered, drain, .. } = self;
+impl Front {
+    /// Publishes at most `limit` frames, as far as there is room.
+    pub fn publish(&mut self, limit: usize) -> usize {
+        let Self { port, frames, .. } = self;
         let mut work = 0;
-        while let Some(frame) = frames.front() {
+        while let Some(frame) = frames.front().filter(|_| work < limit) {
             let mut pieces = frame.bytes().chunks(SLOT_BYTES);
             let fill = |_: usize, slot: &mut Slot| {
                 let piece = pieces.next().expect("as many slots as pieces");
@@ -52,18 +56,35 @@ impl FrontEnd for Front {
             frames.pop_front();
             work += 1;
         }
-        work + port.drain(*drain, |slot| {
+        work
+    }
+
+    /// Takes outputs: at most `limit`, or 128 if that is less.
+    pub fn take(&mut self, limit: usize) -> usize {
+        let Self { port, outputs, answered, .. } = self;
+        port.drain(limit, |slot| {
             let header = OutputHeader::read(slot.bytes()).expect("an output has a header");
             *answered += usize::from(matches!(header.kind, kind::REPLY | kind::REJECT));
             outputs.push(image(slot).to_vec());
         })
+    }
+
+    /// Whether all was published and answered.
+    pub fn is_done(&self) -> bool {
+        self.frames.is_empty() && self.answered == self.expected
+    }
+}
+
+impl FrontEnd for Front {
+    fn step(&mut self) -> usize {
+        self.publish(usize::MAX) + self.take(self.drain)
     }
     fn park(&mut self, longest: Duration) {
         std::thread::park_timeout(longest);
     }
     fn begin_stop(&mut self) {}
     fn is_stopped(&self) -> bool {
-        self.frames.is_empty() && self.answered == self.expected
+        self.is_done()
     }
     fn claimed(&mut self) -> u64 {
         self.port.claimed()
@@ -78,11 +99,22 @@ pub struct Setup {
     pub reply_window: u32,
     pub drain: usize,
     pub clients: u32,
+    /// Orders that the books hold at once.
+    pub orders: u64,
+    pub ring_slots: usize,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { layout: Layout::Fused, level: Durability::Cached, reply_window: 64, drain: 4096, clients: 8 }
+        Self {
+            layout: Layout::Fused,
+            level: Durability::Cached,
+            reply_window: 64,
+            drain: 4096,
+            clients: 8,
+            orders: 65_536,
+            ring_slots: RING_SLOTS,
+        }
     }
 }
 
@@ -91,7 +123,7 @@ pub fn journal_config(dir: &Path, level: Durability) -> JournalConfig {
 }
 
 pub fn genesis(setup: &Setup) -> GenesisConfig {
-    let limits = [("instruments", 16), ("orders", 65_536), ("levels", 16_384), ("accounts", 64)];
+    let limits = [("instruments", 16), ("orders", setup.orders), ("levels", setup.orders / 4), ("accounts", 64)];
     let limits = limits.map(|(name, value)| (name.to_string(), value)).into();
     GenesisConfig {
         reply_window: setup.reply_window,
@@ -143,6 +175,54 @@ pub fn flow(
     frames
 }
 
+/// What a start with `setup` is told; `change` may say otherwise.
+pub fn start_with(
+    storage: &StorageHandle,
+    dir: &Path,
+    setup: &Setup,
+    now: u64,
+    change: impl FnOnce(&mut JournalConfig, &mut GenesisConfig, &mut LimitsConfig, &mut StartChanges),
+    each_event: impl FnMut(&Slot),
+) -> Result<Ready<Domains>, StartError> {
+    let config = EngineConfig { layout: setup.layout, ..EngineConfig::default() };
+    let (mut journal, mut genesis, mut limits) = (journal_config(dir, setup.level), genesis(setup), LIMITS);
+    let mut changes = StartChanges { grants: grants(setup.clients), accept_clock: false };
+    change(&mut journal, &mut genesis, &mut limits, &mut changes);
+    let start_config = StartConfig {
+        engine: &config,
+        journal: &journal,
+        genesis: &genesis,
+        limits: &limits,
+        grants: changes.grants,
+        now: Timestamp(now),
+        accept_clock: changes.accept_clock,
+        build: 7,
+    };
+    start::<Domains>(storage, &start_config, each_event)
+}
+
+/// What else a start may be told.
+pub struct StartChanges {
+    pub grants: Vec<Grant>,
+    pub accept_clock: bool,
+}
+
+/// The front with what the start adds and `frames` to send, and the stages behind it.
+pub fn assembled(
+    ready: Ready<Domains>,
+    setup: &Setup,
+    frames: Vec<CommandImage>,
+    now: u64,
+) -> (Front, Stages<Domains, Solo>) {
+    let gate = Solo::new(ready.writer.marks(), setup.level.into());
+    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, setup.ring_slots);
+    let expected = frames.iter().filter(|frame| frame.header().message.schema != 0).count();
+    let mut all = ready.frames;
+    all.iter_mut().for_each(|frame| frame.stamp(SessionId(0), RequestId(0), Timestamp(now)));
+    all.extend(frames);
+    (Front { port, frames: all, outputs: Vec::new(), answered: 0, expected, drain: setup.drain }, stages)
+}
+
 /// Starts an engine on `dir`, sends `frames` through it, and stops it when all are answered.
 pub fn engine(
     storage: &StorageHandle,
@@ -151,27 +231,8 @@ pub fn engine(
     frames: Vec<CommandImage>,
     now: u64,
 ) -> Drained<Front, Domains> {
-    let config = EngineConfig { layout: setup.layout, ..EngineConfig::default() };
-    let journal = journal_config(dir, setup.level);
-    let genesis = genesis(setup);
-    let start_config = StartConfig {
-        engine: &config,
-        journal: &journal,
-        genesis: &genesis,
-        limits: &LIMITS,
-        grants: grants(setup.clients),
-        now: Timestamp(now),
-        accept_clock: false,
-        build: 7,
-    };
-    let ready = start::<Domains>(storage, &start_config, |_| {}).expect("the engine starts");
-    let gate = Solo::new(ready.writer.marks(), setup.level.into());
-    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.ring_slots);
-    let answers = frames.iter().filter(|frame| frame.header().message.schema != 0).count();
-    let mut all = ready.frames;
-    all.iter_mut().for_each(|frame| frame.stamp(SessionId(0), RequestId(0), Timestamp(now)));
-    all.extend(frames);
-    let front = Front { port, frames: all, outputs: Vec::new(), answered: 0, expected: answers, drain: setup.drain };
+    let ready = start_with(storage, dir, setup, now, |_, _, _, _| {}, |_| {}).expect("the engine starts");
+    let (front, stages) = assembled(ready, setup, frames, now);
     let threads = Threads { layout: setup.layout, idle: IdleStrategy::Backoff, pinned: Vec::new() };
     let stop = Stop::default();
     stop.request();
