@@ -2,10 +2,11 @@
 
 use crate::execute_stage::Deadline;
 use crate::ring::{FirstReader, Producer};
-use ringfence_gateway::{Clock, Gateway, Port};
+use ringfence_gateway::{Clock, Gateway, Port, Waker};
 use ringfence_journal::Admission;
 use ringfence_kernel::Timestamp;
 use ringfence_kernel::image::{SLOTS_MAX, Slot};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The producer of the ingress ring and the reader of the egress ring.
@@ -69,6 +70,10 @@ pub trait FrontEnd: Send {
     fn is_stopped(&self) -> bool;
     /// Slots published so far.
     fn claimed(&mut self) -> u64;
+    /// Ends [`FrontEnd::park`] from another thread, when unparking its thread does not.
+    fn waker(&self) -> Option<Arc<Waker>> {
+        None
+    }
 }
 
 impl<C: Clock + Send> FrontEnd for Gateway<EnginePort, C> {
@@ -91,5 +96,9 @@ impl<C: Clock + Send> FrontEnd for Gateway<EnginePort, C> {
 
     fn claimed(&mut self) -> u64 {
         self.port().claimed()
+    }
+
+    fn waker(&self) -> Option<Arc<Waker>> {
+        Some(Gateway::waker(self))
     }
 }
