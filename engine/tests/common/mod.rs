@@ -1,6 +1,8 @@
 //! An engine without sockets: commands go straight into the ring, outputs are kept.
 #![allow(dead_code, unreachable_pub, reason = "not every test uses all of it")]
 
+pub mod crashes;
+pub mod histories;
 pub mod steps;
 
 use ringfence_domains::Domains;
