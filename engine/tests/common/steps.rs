@@ -6,6 +6,7 @@ use ringfence_domains::matching::messages::{CANCEL_MANY_MAX, CancelMany, CancelM
 use ringfence_domains::workloads::find;
 use ringfence_engine::Machine;
 use ringfence_engine::pipeline::Stages;
+use ringfence_engine::port::FrontEnd as _;
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::start::Ready;
 use ringfence_journal::Options;
@@ -106,7 +107,9 @@ impl Steps {
     /// When it takes longer than any sound pipeline does.
     pub fn run(&mut self) {
         for _ in 0..2_000_000 {
-            if self.front.is_done() && self.stages.execute.position() == self.stages.journal.position() {
+            if self.front.is_done() && self.stages.execute.position() == self.front.claimed() {
+                // What was said last may still wait for room.
+                while self.stages.execute.step() + self.front.take(usize::MAX) > 0 {}
                 return;
             }
             self.step();
