@@ -11,7 +11,7 @@ limits! {
     /// None that matter.
     pub struct NoopLimits {
         /// Not used.
-        unused = 0,
+        unused = 0 in 0..=0,
     }
 }
 

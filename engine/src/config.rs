@@ -136,6 +136,20 @@ pub enum ConfigError {
         /// The names that there are.
         known: String,
     },
+    /// A capacity is out of its range.
+    #[error("genesis.domains.{domain}.{name} is {value}, but it must be from {min} to {max}")]
+    Limit {
+        /// The domain.
+        domain: String,
+        /// The limit.
+        name: String,
+        /// What it was set to.
+        value: u64,
+        /// The least that it may be.
+        min: u64,
+        /// The most that it may be.
+        max: u64,
+    },
     /// The domain has no such limit.
     #[error("genesis.domains.{domain}: no limit {name:?}; there are {known}")]
     UnknownLimit {
@@ -233,7 +247,7 @@ impl GenesisConfig {
         bound("genesis.reply_window", self.reply_window, 1 << 20)?;
         bound("genesis.clients_max", self.clients_max, 1 << 24)?;
         bound("genesis.topics_max", self.topics_max, 1 << 28)?;
-        bound("limits.sessions_max", limits.sessions_max, self.clients_max.into())?;
+        bound("limits.sessions_max", limits.sessions_max, u32::MAX.into())?;
         bound("limits.logic_version", limits.logic_version, LOGIC_LATEST.into())?;
         let domains = self.entries::<R>()?;
         self.check_topics::<R>(&domains)?;
@@ -275,7 +289,15 @@ impl GenesisConfig {
                 return Err(ConfigError::UnknownLimit { domain: info.name.into(), name: name.clone(), known });
             }
         }
-        let value = |name, default| set.and_then(|set| set.get(name)).copied().unwrap_or(default);
-        Ok(info.genesis(&info.limits.iter().map(|limit| value(limit.name, limit.default)).collect::<Vec<_>>()))
+        let mut values = Vec::with_capacity(info.limits.len());
+        for limit in info.limits {
+            let value = set.and_then(|set| set.get(limit.name)).copied().unwrap_or(limit.default);
+            if !limit.range.contains(&value) {
+                let (name, domain, range) = (limit.name.into(), info.name.into(), limit.range.clone());
+                return Err(ConfigError::Limit { domain, name, value, min: *range.start(), max: *range.end() });
+            }
+            values.push(value);
+        }
+        Ok(info.genesis(&values))
     }
 }

@@ -14,7 +14,7 @@ use ringfence_kernel::Registry;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The stages that one thread drives.
 struct Crew<F, R, G> {
@@ -36,10 +36,11 @@ impl<F: FrontEnd, R: Registry, G: Gate> Crew<F, R, G> {
 
     /// Steps until a stop has drained the pipeline.
     fn drive(&mut self, idle: &mut Idle, sleepers: &Sleepers, me: usize, stop: &Stop) {
+        let mut stuck_since = None;
         while !stop.drained.load(Ordering::Acquire) {
             let work = self.step();
             if stop.requested.load(Ordering::Relaxed) {
-                self.drain(stop);
+                self.drain(stop, work, &mut stuck_since);
             }
             if work > 0 {
                 idle.reset();
@@ -63,17 +64,23 @@ impl<F: FrontEnd, R: Registry, G: Gate> Crew<F, R, G> {
         }
     }
 
-    /// The front says how much it has published in all; execute says when all of that is done.
-    fn drain(&mut self, stop: &Stop) {
+    /// The front says how much it has published in all; execute says when all of that is done, or that nothing moves:
+    /// a journal without room on a full disk must not keep an engine from stopping. What is left was never acknowledged.
+    fn drain(&mut self, stop: &Stop, work: usize, stuck_since: &mut Option<Instant>) {
         if let Some(front) = &mut self.front {
             front.begin_stop();
             if front.is_stopped() {
                 stop.claimed.store(front.claimed(), Ordering::Release);
             }
         }
-        if let Some(execute) = &self.execute
-            && execute.position() == stop.claimed.load(Ordering::Acquire)
-        {
+        let Some(execute) = &self.execute else { return };
+        let claimed = stop.claimed.load(Ordering::Acquire);
+        if claimed == u64::MAX || work > 0 {
+            *stuck_since = None;
+        } else if stuck_since.get_or_insert_with(Instant::now).elapsed() > STUCK_MAX {
+            stop.cut_short.store(true, Ordering::Relaxed);
+        }
+        if execute.position() == claimed || stop.cut_short.load(Ordering::Relaxed) {
             stop.drained.store(true, Ordering::Release);
         }
     }
@@ -120,11 +127,21 @@ pub struct Stop {
     /// Slots published in all, once the front has stopped.
     claimed: AtomicU64,
     drained: AtomicBool,
+    /// Set when nothing moved any more before all was done.
+    cut_short: AtomicBool,
 }
+
+/// How long nothing may move while a stop drains.
+const STUCK_MAX: Duration = Duration::from_secs(5);
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { requested: AtomicBool::new(false), claimed: AtomicU64::new(u64::MAX), drained: AtomicBool::new(false) }
+        Self {
+            requested: AtomicBool::new(false),
+            claimed: AtomicU64::new(u64::MAX),
+            drained: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
+        }
     }
 }
 
@@ -132,6 +149,12 @@ impl Stop {
     /// Take nothing new in, answer all that was, then end.
     pub fn request(&self) {
         self.requested.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the stop left commands undone that were taken in and never acknowledged.
+    #[must_use]
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short.load(Ordering::Relaxed)
     }
 }
 

@@ -40,7 +40,7 @@ pub enum ReplayError {
 pub enum From {
     /// The newest snapshot that is not past the end asked for, else frame 0.
     Snapshot,
-    /// Frame 0.
+    /// Frame 0; when retention has deleted it, the oldest snapshot that is kept.
     Genesis,
 }
 
@@ -84,7 +84,11 @@ pub fn replay<R: Registry>(
     observer: &mut impl Observer,
 ) -> Result<Replayed<R>, ReplayError> {
     let machine = match from {
-        From::Genesis => None,
+        From::Genesis if Reader::open_oldest(storage, dir)?.position() == Sequence(0) => None,
+        From::Genesis => {
+            let oldest = ringfence_journal::snapshots(storage, dir)?.pop();
+            oldest.map(|snapshot| snapshots::load_at(storage, dir, snapshot.sequence)).transpose()?
+        }
         From::Snapshot => match until {
             None => snapshots::load_newest(storage, dir)?.machine,
             Some(until) => {

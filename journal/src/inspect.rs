@@ -105,6 +105,8 @@ pub struct Verified {
     pub damaged_snapshots: Vec<(SnapshotInfo, Error)>,
     /// Records in the output-chain sidecar.
     pub chain_records: usize,
+    /// Why the output chain beside the journal cannot be read, if so: nothing but comparing histories needs it.
+    pub damaged_chain: Option<Error>,
 }
 
 /// Reads everything in `dir` and checks it. Takes no lock.
@@ -134,6 +136,7 @@ pub fn verify(storage: &StorageHandle, dir: &Path) -> Result<Verified, Error> {
             Err(error) => damaged_snapshots.push((info, error)),
         }
     }
+    let chain = chain_records(storage, dir);
     Ok(Verified {
         journal: reader.journal(),
         oldest,
@@ -145,7 +148,8 @@ pub fn verify(storage: &StorageHandle, dir: &Path) -> Result<Verified, Error> {
         stopped_by: reader.stopped_by().unwrap_or(Fault::Empty),
         snapshots: sound,
         damaged_snapshots,
-        chain_records: chain_records(storage, dir)?.len(),
+        chain_records: chain.as_ref().map_or(0, Vec::len),
+        damaged_chain: chain.err(),
     })
 }
 

@@ -10,23 +10,25 @@ pub trait Limits: bytemuck::Pod {
 }
 
 /// One capacity.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limit {
     /// Its name in configuration.
     pub name: &'static str,
     /// What it is when nothing is said.
     pub default: u64,
+    /// What it may be.
+    pub range: core::ops::RangeInclusive<u64>,
     /// What it bounds.
     pub doc: &'static [&'static str],
 }
 
-/// Declares the capacities of a domain.
+/// Declares the capacities of a domain, each with its default and the range that it may be in.
 #[macro_export]
 macro_rules! limits {
     (
         $(#[doc = $doc:literal])*
         $vis:vis struct $Name:ident {
-            $( $(#[doc = $fdoc:literal])* $f:ident = $default:literal ),* $(,)?
+            $( $(#[doc = $fdoc:literal])* $f:ident = $default:literal in $range:expr ),* $(,)?
         }
     ) => {
         $(#[doc = $doc])*
@@ -37,7 +39,12 @@ macro_rules! limits {
 
         impl $crate::limits::Limits for $Name {
             const FIELDS: &'static [$crate::limits::Limit] = &[
-                $( $crate::limits::Limit { name: stringify!($f), default: $default, doc: &[$($fdoc),*] } ),*
+                $( $crate::limits::Limit {
+                    name: stringify!($f),
+                    default: $default,
+                    range: $range,
+                    doc: &[$($fdoc),*],
+                } ),*
             ];
             fn defaults() -> Self {
                 Self { $( $f: $default ),* }

@@ -16,6 +16,20 @@ pub fn schema_name(schema: u16) -> &'static str {
     }
 }
 
+/// The names that commands in a journal may be filtered by.
+#[must_use]
+pub fn schema_names() -> Vec<&'static str> {
+    std::iter::once("system").chain(Domains::DOMAINS.iter().map(|info| info.name)).collect()
+}
+
+/// The names of all messages that a journal may hold.
+#[must_use]
+pub fn template_names() -> Vec<&'static str> {
+    let commands = Domains::DOMAINS.iter().map(|info| info.parts[0]);
+    let templates = std::iter::once(Frame::PART).chain(commands).flat_map(|part| part.templates);
+    templates.map(|template| template.name).collect()
+}
+
 fn template(header: MessageHeader) -> Option<&'static Template> {
     let parts: &[&'static Part] = match header.schema {
         system::SCHEMA => &[Frame::PART],

@@ -4,5 +4,6 @@ pub mod commands;
 pub mod config;
 pub mod describe;
 pub mod engine_process;
+pub mod output;
 pub mod progress;
 pub mod proof;

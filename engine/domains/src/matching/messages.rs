@@ -141,13 +141,13 @@ limits! {
     /// Capacities of the matching domain.
     pub struct MatchingLimits {
         /// Instruments; their ids run from 1 to this.
-        instruments = 1024,
+        instruments = 1024 in 1..=1_048_576,
         /// Orders in all books at once.
-        orders = 1048576,
+        orders = 1048576 in 1..=ORDERS_MAX,
         /// Price levels in all books at once.
-        levels = 262144,
+        levels = 262144 in 2..=16_777_216,
         /// Accounts that ever send an order that rests.
-        accounts = 65536,
+        accounts = 65536 in 1..=16_777_216,
     }
 }
 

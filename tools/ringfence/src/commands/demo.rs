@@ -2,6 +2,7 @@
 
 use crate::engine_process::{EngineProcess, random_key, write_keys};
 use crate::proof::{self, Acknowledged};
+use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use hdrhistogram::Histogram;
@@ -65,8 +66,8 @@ impl Demo {
         std::fs::write(dir.path().join("ringfence.toml"), "")?;
         let program = std::env::current_exe()?;
         let mut engine = EngineProcess::start(&program, dir.path())?;
-        println!("An engine runs as process {} and listens on {}.", engine.id(), engine.address());
-        println!(
+        say!("An engine runs as process {} and listens on {}.", engine.id(), engine.address());
+        say!(
             "{TRADERS} traders send {} orders, changes and cancels in all, {WINDOW} unanswered at most each.",
             TRADERS as u64 * commands
         );
@@ -98,9 +99,9 @@ impl Demo {
         let journal = engine.journal();
         engine.stop()?;
         show_proof(&journal, &traders, u64::from(TRADERS) * commands)?;
-        println!();
-        println!("  from the kill to the first answer after it   {:>8.1} ms", recovery.as_secs_f64() * 1e3);
-        println!("  the whole flow, crash included               {:>8.1} ms", elapsed.as_secs_f64() * 1e3);
+        say!("");
+        say!("  from the kill to the first answer after it   {:>8.1} ms", recovery.as_secs_f64() * 1e3);
+        say!("  the whole flow, crash included               {:>8.1} ms", elapsed.as_secs_f64() * 1e3);
         show_latencies(&traders);
         Ok(())
     }
@@ -111,12 +112,9 @@ fn kill_and_restart(engine: &mut EngineProcess, answered: &AtomicU64) -> anyhow:
     let answered = answered.load(Ordering::Relaxed);
     let killed_at = Instant::now();
     engine.kill()?;
-    println!("After {answered} answers it is killed with SIGKILL.");
+    say!("After {answered} answers it is killed with SIGKILL.");
     engine.start_again()?;
-    println!(
-        "It is started again as process {}, recovers, and the traders send again what was not answered.",
-        engine.id()
-    );
+    say!("It is started again as process {}, recovers, and the traders send again what was not answered.", engine.id());
     Ok(killed_at)
 }
 
@@ -179,14 +177,14 @@ fn show_book(address: SocketAddr, key: &[u8; 32]) -> anyhow::Result<()> {
         })?;
     }
     client.close()?;
-    println!("\nThe book of instrument {}, from a subscription:\n", InstrumentId(INSTRUMENT));
-    println!("      {:>12} {:>12}   {:<12} {:<12}", "bid quantity", "price", "price", "ask quantity");
+    say!("\nThe book of instrument {}, from a subscription:\n", InstrumentId(INSTRUMENT));
+    say!("      {:>12} {:>12}   {:<12} {:<12}", "bid quantity", "price", "price", "ask quantity");
     let side = |levels: &[LevelChanged], at: usize| levels.get(at).map(|level| (level.quantity.0, level.price.0));
     for at in 0..5 {
         let cell = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
         let price = |value: Option<i64>| value.map_or(String::new(), |value| value.to_string());
         let (bid, ask) = (side(&bids, at), side(&asks, at));
-        println!(
+        say!(
             "      {:>12} {:>12}   {:<12} {:<12}",
             cell(bid.map(|bid| bid.0)),
             price(bid.map(|bid| bid.1)),
@@ -194,9 +192,9 @@ fn show_book(address: SocketAddr, key: &[u8; 32]) -> anyhow::Result<()> {
             cell(ask.map(|ask| ask.0))
         );
     }
-    println!("\n  {} bids and {} asks stand in all.", bids.len(), asks.len());
+    say!("\n  {} bids and {} asks stand in all.", bids.len(), asks.len());
     if let Some(Trade { trade, price, quantity, .. }) = last {
-        println!("  The last of the trades has number {trade}: {quantity} at {price}.");
+        say!("  The last of the trades has number {trade}: {quantity} at {price}.");
     }
     Ok(())
 }
@@ -228,23 +226,21 @@ fn show_proof(journal: &Path, traders: &[Trader], commands: u64) -> anyhow::Resu
     proof::check_snapshot(journal, &proof.machine)?;
     let repeated: u64 = traders.iter().map(|trader| trader.repeated).sum();
     let refused: u64 = traders.iter().map(|trader| trader.refused).sum();
-    println!("\nThe engine stopped cleanly. Its journal was replayed from the first frame:\n");
-    println!("  [ok] all {commands} acknowledged commands are in the log, each executed once, with the answer given");
-    println!("  [ok] {repeated} answers that the crash had swallowed came back as the originals, marked DUPLICATE");
-    println!(
+    say!("\nThe engine stopped cleanly. Its journal was replayed from the first frame:\n");
+    say!("  [ok] all {commands} acknowledged commands are in the log, each executed once, with the answer given");
+    say!("  [ok] {repeated} answers that the crash had swallowed came back as the originals, marked DUPLICATE");
+    say!(
         "  [ok] the replay's state is the engine's: {:016x} at {}",
         proof.machine.state_hash(),
         proof.machine.sequence()
     );
-    println!(
-        "       ({refused} commands were refused with a code, as the flow means some to be; replay and check {seconds:.2} s)"
-    );
+    say!("       ({refused} of them were refused with a code; replay and check took {seconds:.2} s)");
     Ok(())
 }
 
 /// Round trips in microseconds; closed loop, so that they show the shape and not the limit.
 fn show_latencies(traders: &[Trader]) {
-    println!("\n  round trip over TCP, µs        p50       p90       p99     p99.9     worst     count");
+    say!("\n  round trip over TCP, µs        p50       p90       p99     p99.9     worst     count");
     for (name, pick) in [
         ("undisturbed", (|trader| &trader.calm) as fn(&Trader) -> &Histogram<u64>),
         ("across the crash", |trader| &trader.across),
@@ -252,7 +248,7 @@ fn show_latencies(traders: &[Trader]) {
         let mut all = pick(&traders[0]).clone();
         traders[1..].iter().for_each(|trader| all.add(pick(trader)).expect("the bounds are the same"));
         let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
-        println!(
+        say!(
             "  {name:<24} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9}",
             at(0.5),
             at(0.9),
@@ -262,5 +258,5 @@ fn show_latencies(traders: &[Trader]) {
             all.len()
         );
     }
-    println!("  ({TRADERS} traders and the engine share this machine; {WINDOW} requests in flight each; level cached)");
+    say!("  ({TRADERS} traders and the engine share this machine; {WINDOW} requests in flight each; level cached)");
 }

@@ -1,5 +1,6 @@
 //! `ringfence feed`: others' data through a running engine, over TCP.
 
+use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
@@ -120,20 +121,23 @@ impl Report {
             }
         };
         let rows: u64 = self.rows.values().sum();
-        println!("messages    {rows}: {}", list(&self.rows));
-        println!("seeded      {} orders, of which {} come into view later", self.seeded, self.already_resting);
-        println!("out of turn {} executions pass over an order that stands before theirs", self.out_of_turn);
-        println!("left out    {}", list(&self.skipped));
-        println!("trades      {}", self.trades);
-        println!("mismatches  {}; on seeded orders {}", list(&self.mismatches), self.mismatches_seeded);
+        say!("messages    {rows}: {}", list(&self.rows));
+        say!("seeded      {} orders, of which {} come into view later", self.seeded, self.already_resting);
+        say!("out of turn {} executions pass over an order that stands before theirs", self.out_of_turn);
+        say!("left out    {}", list(&self.skipped));
+        say!("trades      {}", self.trades);
+        say!("mismatches  {}; on seeded orders {}", list(&self.mismatches), self.mismatches_seeded);
         if let Some(top) = self.top {
-            println!(
+            say!(
                 "top         {} at {} bid, {} at {} asked",
-                top.bid_quantity, top.bid_price, top.ask_quantity, top.ask_price
+                top.bid_quantity,
+                top.bid_price,
+                top.ask_quantity,
+                top.ask_price
             );
         }
         let seconds = self.elapsed.as_secs_f64();
-        println!("elapsed     {seconds:.2} s, {:.0} messages/s", rows as f64 / seconds);
+        say!("elapsed     {seconds:.2} s, {:.0} messages/s", rows as f64 / seconds);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ringfence journal stat|verify|dump|tail|diff`.
 
 use crate::describe;
+use crate::say;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use ringfence_domains::Domains;
@@ -23,7 +24,7 @@ pub enum Journal {
     Verify(Dir),
     /// Print commands, decoded by their schema.
     Dump(Dump),
-    /// Print commands as they come, until interrupted.
+    /// Print commands as they come, until interrupted; with a range, from its start.
     Tail(Dump),
     /// Find the first sequence at which two histories part.
     Diff(Diff),
@@ -76,7 +77,10 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
         text => text.parse().map_err(|_| format!("{text:?} is no sequence")),
     };
     match text.split_once("..") {
-        Some((start, end)) => Ok(number(start, 0)?..number(end, u64::MAX)?),
+        Some((start, end)) => match number(start, 0)?..number(end, u64::MAX)? {
+            range if range.is_empty() => Err(format!("{text:?} is empty")),
+            range => Ok(range),
+        },
         None => number(text, 0).map(|at| at..at + 1),
     }
 }
@@ -112,16 +116,16 @@ fn print_stat(Dir { dir, json }: &Dir) -> anyhow::Result<()> {
             "snapshots": snapshots,
             "chain_records": stat.chain_records,
         });
-        println!("{object}");
+        say!("{object}");
         return Ok(());
     }
-    println!("journal        {}", stat.journal);
-    println!("sequences      {} to {}", stat.oldest, stat.next_sequence);
-    println!("durable        {} witnessed in the file", stat.witnessed);
-    println!("segments       {}, {bytes} bytes", stat.segments.len());
-    println!("ends           in {} ({})", stat.end, stat.stopped_by);
-    println!("snapshots      {snapshots:?}");
-    println!("chain records  {}", stat.chain_records);
+    say!("journal        {}", stat.journal);
+    say!("sequences      {} to {}", stat.oldest, stat.next_sequence);
+    say!("durable        {} witnessed in the file", stat.witnessed);
+    say!("segments       {}, {bytes} bytes", stat.segments.len());
+    say!("ends           in {} ({})", stat.end, stat.stopped_by);
+    say!("snapshots      {snapshots:?}");
+    say!("chain records  {}", stat.chain_records);
     Ok(())
 }
 
@@ -137,14 +141,21 @@ fn print_verify(Dir { dir, json }: &Dir) -> anyhow::Result<()> {
             "snapshots": found.snapshots,
             "damaged_snapshots": found.damaged_snapshots.len(),
         });
-        println!("{object}");
+        say!("{object}");
     } else {
-        println!("sound: sequences {} to {} in {} batches", found.oldest, found.next_sequence, found.batches);
-        println!("ends in {} ({})", found.end, found.stopped_by);
-        println!("snapshots: {} sound, {} damaged", found.snapshots, found.damaged_snapshots.len());
+        say!("sound: sequences {} to {} in {} batches", found.oldest, found.next_sequence, found.batches);
+        say!("ends in {} ({})", found.end, found.stopped_by);
+        say!("snapshots: {} sound, {} damaged", found.snapshots, found.damaged_snapshots.len());
     }
     for (snapshot, error) in &found.damaged_snapshots {
-        println!("  {}: {error}", snapshot.path.display());
+        say!("  {}: {error}", snapshot.path.display());
+    }
+    if let Some(error) = &found.damaged_chain {
+        say!("output chain: {error}; only comparing histories needs it");
+    }
+    let kept = stat(&Disk::handle(), dir)?;
+    if let Some(snapshot) = kept.snapshots.iter().find(|snapshot| snapshot.sequence < kept.oldest) {
+        anyhow::bail!("segments are missing between the snapshot at {} and {}", snapshot.sequence, kept.oldest);
     }
     anyhow::ensure!(found.damaged_snapshots.is_empty(), "{} snapshots are damaged", found.damaged_snapshots.len());
     Ok(())
@@ -156,9 +167,12 @@ const TAIL_POLL: Duration = Duration::from_millis(50);
 impl Dump {
     fn run(&self, tail: bool) -> anyhow::Result<()> {
         let storage = Disk::handle();
-        let range = self.range.clone().unwrap_or(0..u64::MAX);
-        let oldest = stat(&storage, &self.dir).with_context(|| format!("reading {}", self.dir.display()))?.oldest;
-        let from = Sequence(range.start.max(oldest.0));
+        self.check_filters()?;
+        let found = stat(&storage, &self.dir).with_context(|| format!("reading {}", self.dir.display()))?;
+        // A tail is about what comes; a range asks for what was.
+        let all = if tail { found.next_sequence.0..u64::MAX } else { 0..u64::MAX };
+        let range = self.range.clone().unwrap_or(all);
+        let from = Sequence(range.start.max(found.oldest.0));
         let mut reader =
             if tail { Reader::follow(&storage, &self.dir, from)? } else { Reader::open(&storage, &self.dir, from)? };
         let mut out = BufWriter::new(std::io::stdout().lock());
@@ -175,8 +189,8 @@ impl Dump {
                         } else {
                             describe::line(sequence, image)
                         };
-                        if writeln!(out, "{line}").is_err() {
-                            return Ok(());
+                        if let Err(error) = writeln!(out, "{line}") {
+                            return closed_pipe_is_fine(Err(error));
                         }
                     }
                 }
@@ -187,6 +201,23 @@ impl Dump {
             }
             std::thread::sleep(TAIL_POLL);
         }
+    }
+
+    /// A filter that can match nothing is a slip of the pen.
+    fn check_filters(&self) -> anyhow::Result<()> {
+        if let Some(domain) = &self.domain {
+            let names = describe::schema_names();
+            anyhow::ensure!(names.contains(&domain.as_str()), "no domain {domain:?}; there are {}", names.join(", "));
+        }
+        if let Some(template) = &self.template {
+            let names = describe::template_names();
+            anyhow::ensure!(
+                names.contains(&template.as_str()),
+                "no message {template:?}; there are {}",
+                names.join(", ")
+            );
+        }
+        Ok(())
     }
 
     fn wants(&self, image: &[u8]) -> bool {
@@ -210,32 +241,29 @@ impl Diff {
         let (first, second) = (self.first.display(), self.second.display());
         let until = match diff(&storage, &self.first, &self.second)? {
             Difference::Same { until } => {
-                println!("the same commands up to {until}, where both end");
+                say!("the same commands up to {until}, where both end");
                 until
             }
             Difference::FirstEnds { at } => {
-                println!("the same commands up to {at}, where {first} ends and {second} goes on");
+                say!("the same commands up to {at}, where {first} ends and {second} goes on");
                 at
             }
             Difference::SecondEnds { at } => {
-                println!("the same commands up to {at}, where {second} ends and {first} goes on");
+                say!("the same commands up to {at}, where {second} ends and {first} goes on");
                 at
             }
             Difference::Parted { at } => {
-                println!("the commands part at {at}");
+                say!("the commands part at {at}");
                 at
             }
         };
         let mut parted = false;
         for dir in [&self.first, &self.second] {
             match decided_otherwise(dir, until)? {
-                None => println!("{}: its outputs were those that this build gives", dir.display()),
+                None => say!("{}: its outputs were those that this build gives", dir.display()),
                 Some((after, at)) => {
                     parted = true;
-                    println!(
-                        "{}: after {after} and by {at} its outputs were others than this build gives",
-                        dir.display()
-                    );
+                    say!("{}: after {after} and by {at} its outputs were others than this build gives", dir.display());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! `ringfence replay`.
 
 use crate::progress::Progress;
+use crate::say;
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
@@ -12,13 +13,14 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Replay a journal and report the state it leads to. Takes no configuration: the log is complete.
+/// Replay a journal and report the state it leads to. Takes no configuration: the log is complete. When retention has
+/// deleted its beginning, the oldest snapshot stands in for that.
 #[derive(Args)]
 pub struct Replay {
     /// The journal's directory. It may be in use.
     dir: PathBuf,
     /// Stop after this many commands.
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     until: Option<u64>,
     /// Start from the newest snapshot rather than from the first command.
     #[arg(long)]
@@ -73,17 +75,17 @@ impl Replay {
                 "incarnation": machine.incarnation(),
                 "logic": machine.logic(),
             });
-            println!("{object}");
+            say!("{object}");
             return;
         }
-        println!("sequence      {}", machine.sequence());
-        println!("state hash    {hash}");
+        say!("sequence      {}", machine.sequence());
+        say!("state hash    {hash}");
         for (name, hash) in domains {
-            println!("  {name:<11} {hash}");
+            say!("  {name:<11} {hash}");
         }
-        println!("output chain  {:016x}", machine.chain());
-        println!("clients       {}, {} sessions open", machine.sessions().clients().len(), machine.sessions().open());
-        println!("starts        {}, logic version {}", machine.incarnation(), machine.logic());
-        println!("replayed      {commands} commands from {from} in {seconds:.3} s, {:.2} M/s", rate / 1e6);
+        say!("output chain  {:016x}", machine.chain());
+        say!("clients       {}, {} sessions open", machine.sessions().clients().len(), machine.sessions().open());
+        say!("starts        {}, logic version {}", machine.incarnation(), machine.logic());
+        say!("replayed      {commands} commands from {from} in {seconds:.3} s, {:.2} M/s", rate / 1e6);
     }
 }

@@ -7,17 +7,19 @@ use ringfence_domains::Domains;
 use ringfence_engine::pipeline::{Drained, Stop, assemble, run};
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::snapshots;
-use ringfence_engine::start::{Grant, StartConfig, StartReport, start};
+use ringfence_engine::start::{Grant, Ready, StartConfig, StartError, StartReport, start};
 use ringfence_gateway::{Clock as _, Gateway, Keys, Retransmission, Start, WallClock};
-use ringfence_journal::{Disk, StorageHandle, retain};
+use ringfence_journal::{Disk, Error as JournalError, StorageHandle, retain};
 use ringfence_kernel::{DomainId, Registry, SessionId};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
 
 /// Run an engine until SIGTERM or SIGINT: then it takes nothing new in, answers what it has, writes a snapshot and
 /// exits with 0. Settings come from the file, over it the environment, over that these flags.
@@ -55,8 +57,12 @@ impl Serve {
     /// # Errors
     /// When it cannot be done; the message says why.
     pub fn run(&self) -> anyhow::Result<()> {
-        let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG").unwrap_or_else(|_| "info".into());
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let filter = match std::env::var("RINGFENCE_LOG") {
+            Ok(filter) => filter.parse::<EnvFilter>().context("RINGFENCE_LOG")?,
+            Err(_) => "info".into(),
+        };
+        let ansi = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
         let config = Config::load(
             self.config.as_deref(),
             &[
@@ -80,22 +86,17 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
     let storage = Disk::handle();
     let mut clock = WallClock::new();
     let mut retransmission = Retransmission::new(config.gateway.retransmission_slots, config.gateway.topics_max);
-    let ready = start::<Domains>(
-        &storage,
-        &StartConfig {
-            engine: &config.engine,
-            journal: &config.journal,
-            genesis: &config.genesis,
-            limits: &config.limits,
-            grants: grants.collect(),
-            now: clock.now(),
-            accept_clock,
-            build: build(),
-        },
-        |output| {
-            retransmission.push(output);
-        },
-    )?;
+    let start_config = StartConfig {
+        engine: &config.engine,
+        journal: &config.journal,
+        genesis: &config.genesis,
+        limits: &config.limits,
+        grants: grants.collect(),
+        now: clock.now(),
+        accept_clock,
+        build: build(),
+    };
+    let ready = start_when_free(&storage, &start_config, &mut retransmission)?;
     report(&ready.report);
 
     let gate = Solo::new(ready.writer.marks(), config.journal.level.into());
@@ -110,11 +111,41 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
     stop_on_signal(&stop, gateway.waker())?;
     let snapshotter = Snapshotter::start(&config.journal.directory, &config.snapshot);
     info!(layout = ?threads.layout, idle = ?threads.idle, level = ?config.journal.level, "serving");
-    println!("ringfence listens on {}", gateway.local_addr()?);
+    // Whoever started the engine may wait for this line; nobody has to.
+    if let Err(error) = writeln!(std::io::stdout(), "ringfence listens on {}", gateway.local_addr()?) {
+        warn!(%error, "standard output cannot be written");
+    }
     let drained = run(gateway, stages, &threads, &stop);
 
     drop(snapshotter);
+    if stop.was_cut_short() {
+        drained.writer.close().context("closing the journal")?;
+        anyhow::bail!("stopped before all was decided: the journal has no room; what is left was never acknowledged");
+    }
     finish(&storage, &config.journal.directory, &config.snapshot, drained)
+}
+
+/// How long a start waits for a process that is just ending to let go of the journal.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Starts; a journal that is still held by a process that was killed a moment ago is tried again for a while.
+fn start_when_free(
+    storage: &StorageHandle,
+    config: &StartConfig<'_>,
+    retransmission: &mut Retransmission,
+) -> Result<Ready<Domains>, StartError> {
+    let begun = Instant::now();
+    loop {
+        let started = start::<Domains>(storage, config, |output| {
+            retransmission.push(output);
+        });
+        match started {
+            Err(StartError::Journal(JournalError::Locked { .. })) if begun.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// The first bytes of the package's version, so that a log tells which build wrote it.
@@ -135,13 +166,18 @@ fn report(report: &StartReport) {
     info!(created = report.created, snapshot = report.snapshot.0, replayed = report.replayed, "the journal is open");
 }
 
-/// SIGTERM and SIGINT request a stop; the waker ends the sleep of an idle engine.
+/// SIGTERM and SIGINT request a stop; the waker ends the sleep of an idle engine. A second one ends the process at once:
+/// the next start recovers.
 fn stop_on_signal(stop: &Arc<Stop>, waker: Arc<ringfence_gateway::Waker>) -> anyhow::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let stop = Arc::clone(stop);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if signals.forever().next().is_some() {
-            info!("stopping");
+        for (signal, nth) in signals.forever().zip(1..) {
+            if nth > 1 {
+                warn!(signal, "ending at once");
+                std::process::exit(1);
+            }
+            info!(signal, "stopping");
             stop.request();
             // A failed wake only means that an idle engine notices a few milliseconds later.
             let _ = waker.wake();

@@ -1,6 +1,7 @@
 //! `ringfence snapshot`: the process that `serve` starts beside itself, and an operator may start by hand.
 
 use crate::progress::Progress;
+use crate::say;
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
@@ -43,14 +44,14 @@ impl Snapshot {
             .with_context(|| format!("replaying {}", self.dir.display()))?;
         progress.finish();
         if machine.sequence() == from {
-            println!("nothing has happened since the snapshot at {from}");
+            say!("nothing has happened since the snapshot at {from}");
             return Ok(());
         }
         let path = snapshots::write(&machine, &storage, &self.dir)?;
-        println!("{} at sequence {}, state hash {:016x}", path.display(), machine.sequence(), machine.state_hash());
+        say!("{} at sequence {}, state hash {:016x}", path.display(), machine.sequence(), machine.state_hash());
         if self.keep > 0 {
             let retained = retain(&storage, &self.dir, self.keep)?;
-            println!("deleted {} snapshots and {} segments", retained.snapshots_removed, retained.segments_removed);
+            say!("deleted {} snapshots and {} segments", retained.snapshots_removed, retained.segments_removed);
         }
         Ok(())
     }
