@@ -30,7 +30,7 @@ impl Core {
         match (state, message) {
             (_, Request::Logoff(_)) => self.close(place, Refusal::LoggedOff),
             (_, Request::Alive(_)) => {}
-            (State::Challenged, Request::Logon(logon)) => self.log_on(place, logon),
+            (State::Challenged, Request::Logon(logon)) => self.log_on(place, logon, accepts),
             (State::Challenged, _) => {
                 self.refuse(place, request, template, Refusal::NotLoggedOn);
                 self.close(place, Refusal::NotLoggedOn);
@@ -46,7 +46,7 @@ impl Core {
     }
 
     /// Checks the proof and asks the engine for a session.
-    fn log_on(&mut self, place: Place, logon: &Logon) {
+    fn log_on(&mut self, place: Place, logon: &Logon, accepts: bool) {
         let nonce = self.at(place).nonce;
         let proved = self.keys.verify(&nonce, logon.client, logon.protocol, &logon.proof);
         if logon.protocol != PROTOCOL {
@@ -55,6 +55,11 @@ impl Core {
         if !proved {
             tracing::warn!(connection = place, client = logon.client.0, "logon refused");
             return self.close(place, Refusal::LogonRefused);
+        }
+        // A session is two frames of the log. On a full disk those that are open may still close: what the journal keeps
+        // back is enough for them, and not for a client that comes and goes. The client's first session stays.
+        if !accepts {
+            return self.close(place, Refusal::DiskFull);
         }
         // The first connection's session is closed in the log before the second one's is opened.
         if let Some(first) = self.clients.get(logon.client.0.into()) {

@@ -154,8 +154,10 @@ impl<P: Port, C: Clock> Gateway<P, C> {
                 || self.core.hot.iter().any(|place| {
                     self.core.connections[*place as usize].as_ref().is_some_and(|c| c.readable && !c.backlog)
                 });
-        let deadline =
-            self.port.next_deadline().filter(|deadline| self.ticked.is_none_or(|(last, _)| last != *deadline));
+        let deadline = self
+            .port
+            .next_deadline()
+            .filter(|deadline| self.port.accepts() && self.ticked.is_none_or(|(last, _)| last != *deadline));
         let due = deadline.map_or(self.timers_due, |deadline| deadline.min(self.timers_due));
         // Without connections there is nobody to send a heartbeat to: only the engine's deadline counts.
         let until = if self.core.stats.connections == 0 { deadline } else { Some(due) };
@@ -371,6 +373,10 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             self.ticked = None;
             return 0;
         };
+        // Deadlines come again and again, and what the journal keeps back on a full disk is for sessions that close.
+        if !self.port.accepts() {
+            return 0;
+        }
         let told = self.ticked.is_some_and(|(last, at)| last == deadline && now.0 - at.0 < TICK_AGAIN_NS);
         if deadline > now || told || self.core.sequenced > 0 || !self.core.pending.is_empty() {
             return 0;

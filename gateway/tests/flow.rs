@@ -2,13 +2,14 @@
 
 mod support;
 
-use ringfence_gateway::testing::{Command, DOMAIN, Echo, FakePort, Long, Output, Say, Word};
+use ringfence_gateway::Clock;
+use ringfence_gateway::testing::{Command, DOMAIN, Echo, FakePort, Long, Output, Say, Word, key};
 use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::reject::Refusal;
-use ringfence_kernel::wire::{Notice, Request, Subscribe, Unsubscribe};
+use ringfence_kernel::wire::{Notice, PROTOCOL, Request, Subscribe, Unsubscribe};
 use ringfence_kernel::{Account, DomainId, SessionId, Timestamp, Topic};
-use support::{Bench, Peer, frame};
+use support::{Bench, Peer, frame, logon};
 
 const TICK: u16 = 5;
 const SNAPSHOT: u16 = 9;
@@ -170,6 +171,37 @@ fn a_full_disk_refuses_before_sequencing() {
     assert_eq!(bench.answer(&mut peer), (4, 40));
     assert_eq!(bench.gateway.port().executed.len(), 1);
     assert_eq!(bench.gateway.stats().refused(Refusal::DiskFull.into()), 3);
+}
+
+/// Guards against clients that come and go, and deadlines that come again, until they have used up what the journal
+/// keeps back for sessions that close.
+#[test]
+fn a_full_disk_opens_no_session_and_closes_those_there_are() {
+    let mut bench = Bench::new();
+    let (mut first, second) = (bench.log_on(1), bench.log_on(2));
+    bench.gateway.port().disk_has_room = false;
+    let now = bench.clock.now();
+    bench.gateway.port().deadline = Some(now);
+    for client in [1, 3].repeat(20) {
+        let mut peer = bench.connect();
+        let nonce = bench.challenge(&mut peer).nonce;
+        peer.send(&logon(client, &key(client), &nonce, PROTOCOL));
+        assert_eq!(bench.closing(&mut peer), Refusal::DiskFull.into());
+        bench.gone(&mut peer);
+    }
+    bench.clock.advance_ms(5_000);
+    bench.settle();
+    let frames = |bench: &mut Bench| bench.gateway.port().frames.iter().map(|frame| frame.0).collect::<Vec<_>>();
+    assert_eq!(frames(&mut bench), [3, 3], "nothing of it is sequenced");
+    drop(second);
+    bench.until("its session is closed", |bench, _| frames(bench) == [3, 3, 4]);
+    first.send(&echo(1));
+    while bench.next(&mut first).header().kind != kind::REJECT {}
+    bench.gateway.port().disk_has_room = true;
+    bench.log_on(3);
+    bench.until("the deadline is told", |bench, _| frames(bench).contains(&TICK));
+    first.send(&echo(2));
+    assert_eq!(bench.answer(&mut first), (2, 20), "the logon that was refused did not supersede it");
 }
 
 /// Guards against a client that takes more than its share.

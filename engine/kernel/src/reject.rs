@@ -100,7 +100,7 @@ rejects! {
         BadFrame = 40,
         /// The client sends faster than it may.
         RateLimited = 43,
-        /// The disk is nearly full: nothing new is taken in.
+        /// The disk is nearly full: no command is taken in, no session opened and no snapshot made. Try again later.
         DiskFull = 45,
         /// The client does not read its answers: the connection is closed, and resending brings them.
         ReplyOverflow = 46,
