@@ -19,6 +19,8 @@ pub struct GatewayConfig {
     pub logon_timeout_ms: u32,
     /// Milliseconds that a closing connection has to take its last bytes.
     pub closing_timeout_ms: u32,
+    /// Milliseconds that a stop waits for answers. After it every connection is told and closed, answered or not.
+    pub stop_timeout_ms: u32,
     /// Commands a second that one connection may send on average; 0 sets no limit.
     pub rate_per_second: u32,
     /// Commands that one connection may send at once after a pause, when a rate is set.
@@ -48,6 +50,7 @@ impl Default for GatewayConfig {
             timeout_ms: 15_000,
             logon_timeout_ms: 5_000,
             closing_timeout_ms: 1_000,
+            stop_timeout_ms: 10_000,
             rate_per_second: 0,
             rate_burst: 1_000,
             read_bytes_max: 256 << 10,

@@ -6,7 +6,7 @@ use crate::connection::{Connection, State};
 use crate::logon::Keys;
 use crate::port::Port;
 use crate::retransmission::Retransmission;
-use crate::stats::Stats;
+use crate::stats::{Stats, name};
 use crate::subscriptions::Subscriptions;
 use ringfence_kernel::bounded::HashIndex;
 use ringfence_kernel::ids::{ClientId, RequestId, SessionId, Timestamp};
@@ -53,6 +53,8 @@ pub(crate) struct Core {
     /// Frames of any kind that were sequenced in this step.
     pub(crate) sequenced: usize,
     pub(crate) stopping: bool,
+    /// The journal took in nothing more when it was last looked at.
+    pub(crate) disk_full: bool,
     pub(crate) stats: Stats,
 }
 
@@ -144,7 +146,7 @@ impl Core {
         if connection.state == State::Closing {
             return;
         }
-        tracing::info!(connection = place, client = connection.client.0, code = code.0, "closing");
+        tracing::info!(connection = place, client = connection.client.0, code = name(code), number = code.0, "closing");
         connection.state = State::Closing;
         connection.since = now;
         connection.backlog = false;

@@ -73,6 +73,8 @@ pub struct Gateway<P, C> {
     timers_every_ns: u64,
     /// The deadline that was last ticked for, and when.
     ticked: Option<(Timestamp, Timestamp)>,
+    /// Until when a stop waits for answers; none when they are no longer waited for, or there is no stop.
+    stop_until: Option<Timestamp>,
 }
 
 impl<P: Port, C: Clock> Gateway<P, C> {
@@ -105,6 +107,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             now,
             sequenced: 0,
             stopping: false,
+            disk_full: false,
             stats: Stats::default(),
             config,
         };
@@ -122,6 +125,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             timers_due: now,
             timers_every_ns,
             ticked: None,
+            stop_until: None,
         })
     }
 
@@ -131,6 +135,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
     pub fn step(&mut self) -> usize {
         self.core.now = self.clock.now();
         self.core.sequenced = 0;
+        self.look_at_disk();
         let mut work = self.drain();
         work += self.core.write();
         work += usize::from(!self.core.pending.is_empty() && self.core.publish(&mut self.port));
@@ -154,10 +159,9 @@ impl<P: Port, C: Clock> Gateway<P, C> {
                 || self.core.hot.iter().any(|place| {
                     self.core.connections[*place as usize].as_ref().is_some_and(|c| c.readable && !c.backlog)
                 });
-        let deadline = self
-            .port
-            .next_deadline()
-            .filter(|deadline| self.port.accepts() && self.ticked.is_none_or(|(last, _)| last != *deadline));
+        let deadline = self.port.next_deadline().filter(|deadline| {
+            !self.core.disk_full && !self.core.stopping && self.ticked.is_none_or(|(last, _)| last != *deadline)
+        });
         let due = deadline.map_or(self.timers_due, |deadline| deadline.min(self.timers_due));
         // Without connections there is nobody to send a heartbeat to: only the engine's deadline counts.
         let until = if self.core.stats.connections == 0 { deadline } else { Some(due) };
@@ -183,13 +187,21 @@ impl<P: Port, C: Clock> Gateway<P, C> {
         self.listener.local_addr()
     }
 
-    /// Refuses new connections, reads nothing more, and closes each connection once its commands are answered.
+    /// Refuses new connections, reads nothing more, and closes each connection once its commands are answered, or
+    /// after `stop_timeout_ms` in any case. Calling it again changes nothing.
     pub fn begin_stop(&mut self) {
-        tracing::info!("stopping");
+        if self.core.stopping {
+            return;
+        }
+        tracing::info!(connections = self.core.stats.connections, "stopping");
         self.core.stopping = true;
+        let timeout_ns = u64::from(self.core.config.stop_timeout_ms) * NS_PER_MS;
+        self.stop_until = Some(self.clock.now().saturating_add(timeout_ns));
     }
 
-    /// Whether the stop is complete: every connection is gone, and what was to be sequenced is.
+    /// Whether the stop is complete: every connection is gone, and what was to be sequenced is, or was given up. Nothing
+    /// is sequenced from then on. It is true `stop_timeout_ms` and `closing_timeout_ms` after the stop began at the
+    /// latest, give or take a look at the timers, whatever the engine does.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.core.stopping && self.core.stats.connections == 0 && self.core.pending.is_empty()
@@ -373,6 +385,10 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             self.ticked = None;
             return 0;
         };
+        // A stop ends, and the next start ticks.
+        if self.core.stopping {
+            return 0;
+        }
         // Deadlines come again and again, and what the journal keeps back on a full disk is for sessions that close.
         if !self.port.accepts() {
             return 0;
@@ -387,12 +403,34 @@ impl<P: Port, C: Clock> Gateway<P, C> {
         1
     }
 
-    /// While stopping: closes every connection whose commands are answered.
+    /// Says when the journal takes in nothing more, and when it does again.
+    fn look_at_disk(&mut self) {
+        let full = !self.port.accepts();
+        if full == std::mem::replace(&mut self.core.disk_full, full) {
+            return;
+        }
+        if full {
+            tracing::warn!("DiskFull begins: no command, logon or snapshot is taken in");
+        } else {
+            let refused = self.core.stats.refused(Refusal::DiskFull.into());
+            tracing::info!(refused, "DiskFull ends: all is taken in again");
+        }
+    }
+
+    /// While stopping: closes every connection whose commands are answered, and at last all of them.
     fn stop(&mut self) -> usize {
         if !self.core.stopping {
             return 0;
         }
         let mut work = 0;
+        if self.stop_until.is_some_and(|until| self.core.now >= until) {
+            self.stop_until = None;
+            work += self.give_up();
+        }
+        if self.stop_until.is_none() && self.core.stats.connections == 0 && !self.core.pending.is_empty() {
+            tracing::warn!(frames = self.core.pending.len(), "stopped without the journal hearing of all ends");
+            self.core.pending.clear();
+        }
         for place in 0..self.core.connections.len() as u32 {
             let Some(connection) = self.core.connection(place) else { continue };
             match connection.state {
@@ -403,5 +441,29 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             work += 1;
         }
         work
+    }
+
+    /// Waits for answers no longer: closes every connection; gives how many those were.
+    fn give_up(&mut self) -> usize {
+        let (mut closed, mut commands, mut logons) = (0, 0, 0);
+        for place in 0..self.core.connections.len() as u32 {
+            let Some(connection) = self.core.connection(place) else { continue };
+            if connection.state == State::Closing {
+                continue;
+            }
+            commands += connection.in_flight;
+            logons += u32::from(connection.state == State::Opening);
+            self.core.close(place, Refusal::Stopping);
+            closed += 1;
+        }
+        if closed > 0 {
+            tracing::warn!(
+                commands,
+                logons,
+                connections = closed,
+                "answers did not come in time: stopping without them"
+            );
+        }
+        closed
     }
 }

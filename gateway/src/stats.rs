@@ -5,6 +5,11 @@ use ringfence_kernel::reject::{Code, ENGINE};
 /// Codes that are counted one by one: all of the gateway's own.
 pub(crate) const CODES: usize = 64;
 
+/// What the table calls a code of the engine or the gateway.
+pub(crate) fn name(code: Code) -> &'static str {
+    ENGINE.iter().find(|row| row.code == code.0).map_or("(of a domain)", |row| row.name)
+}
+
 /// A reading of the gateway's counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {

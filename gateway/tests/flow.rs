@@ -9,7 +9,7 @@ use ringfence_kernel::messages::Message;
 use ringfence_kernel::reject::Refusal;
 use ringfence_kernel::wire::{Notice, PROTOCOL, Request, Subscribe, Unsubscribe};
 use ringfence_kernel::{Account, DomainId, SessionId, Timestamp, Topic};
-use support::{Bench, Peer, frame, logon};
+use support::{Bench, Lines, Peer, frame, logon};
 
 const TICK: u16 = 5;
 const SNAPSHOT: u16 = 9;
@@ -171,6 +171,26 @@ fn a_full_disk_refuses_before_sequencing() {
     assert_eq!(bench.answer(&mut peer), (4, 40));
     assert_eq!(bench.gateway.port().executed.len(), 1);
     assert_eq!(bench.gateway.stats().refused(Refusal::DiskFull.into()), 3);
+}
+
+/// Guards against an operator who does not learn of a full disk, and a log that is full of it.
+#[test]
+fn a_full_disk_is_said_once_and_its_end_too() {
+    Lines::during(|lines| {
+        let mut bench = Bench::new();
+        let mut peer = bench.log_on(1);
+        for round in 1..=2 {
+            bench.gateway.port().disk_has_room = false;
+            for request in 1..=3 {
+                peer.send(&echo(request));
+                assert_eq!(bench.rejected(&mut peer), (request, Refusal::DiskFull.into()));
+            }
+            assert_eq!((lines.count("WARN message=DiskFull begins"), lines.count("DiskFull ends")), (round, round - 1));
+            bench.gateway.port().disk_has_room = true;
+            bench.settle();
+            assert_eq!(lines.count("INFO message=DiskFull ends"), round);
+        }
+    });
 }
 
 /// Guards against clients that come and go, and deadlines that come again, until they have used up what the journal

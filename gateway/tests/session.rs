@@ -2,12 +2,13 @@
 
 mod support;
 
+use ringfence_gateway::Clock;
 use ringfence_gateway::testing::{Command, Echo, Long, Word, key};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::reject::Refusal;
 use ringfence_kernel::wire::{Alive, Logoff, PROTOCOL, Request, Subscribe};
 use ringfence_kernel::{ClientId, SessionId, Topic};
-use support::{Bench, frame, logon};
+use support::{Bench, Lines, frame, logon};
 
 const OPENED: u16 = 3;
 const CLOSED: u16 = 4;
@@ -282,4 +283,45 @@ fn a_stop_answers_what_was_taken_in_and_refuses_the_rest() {
     bench.until("it is stopped", |bench, _| bench.gateway.is_stopped());
     assert_eq!(bench.gateway.port().executed.len(), 2);
     assert_eq!(bench.gateway.port().frames.last(), Some(&(CLOSED, SessionId(1))));
+}
+
+/// Guards against a stop that waits for ever for an engine that does not answer, and one that fills the log meanwhile.
+#[test]
+fn a_stop_without_answers_ends_all_the_same() {
+    Lines::during(|lines| {
+        let mut bench = Bench::new();
+        let mut busy = bench.log_on(1);
+        bench.gateway.port().held = true;
+        busy.send(&[frame(1, Command::Echo(&Echo { value: 1 })), frame(2, Command::Echo(&Echo { value: 2 }))].concat());
+        bench.until("both are taken in", |bench, _| bench.gateway.stats().sequenced == 2);
+        let mut opening = bench.connect();
+        let nonce = bench.challenge(&mut opening).nonce;
+        opening.send(&logon(2, &key(2), &nonce, PROTOCOL));
+        bench.settle();
+        bench.gateway.port().refusals = usize::MAX;
+        bench.gateway.begin_stop();
+        bench.clock.advance_ms(9_999);
+        for _ in 0..100 {
+            bench.gateway.begin_stop();
+            bench.settle();
+        }
+        assert!(!bench.gateway.is_stopped());
+        bench.clock.advance_ms(1);
+        assert_eq!(bench.closing(&mut busy), Refusal::Stopping.into());
+        assert_eq!(bench.closing(&mut opening), Refusal::Stopping.into());
+        bench.gone(&mut busy);
+        bench.clock.advance_ms(1_250);
+        bench.until("it is stopped", |bench, _| bench.gateway.is_stopped());
+        bench.gateway.port().refusals = 0;
+        let taken = bench.gateway.port().ingress.len();
+        let now = bench.clock.now();
+        bench.gateway.port().deadline = Some(now);
+        bench.clock.advance_ms(2_000);
+        bench.settle();
+        assert_eq!(bench.gateway.port().ingress.len(), taken, "nothing is sequenced after the end");
+        assert_eq!(lines.count("message=stopping"), 1);
+        assert_eq!(lines.count("WARN message=answers did not come in time"), 1);
+        assert_eq!(lines.count(" commands=2 logons=1 connections=2"), 1);
+        assert_eq!(lines.count("code=\"Stopping\" number=28"), 2);
+    });
 }

@@ -11,6 +11,7 @@ use ringfence_kernel::{ClientId, Code, RequestId};
 use sha2::Sha256;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 
 /// Steps after which a test gives up. A step is a fraction of a microsecond when there is nothing to do.
 const STEPS_MAX: usize = 2_000_000;
@@ -49,6 +50,52 @@ impl Image {
     pub fn notice(&self) -> Notice<'_> {
         Notice::decode(self.header().message, self.body()).expect("the gateway's own words")
     }
+}
+
+/// What is logged on this thread while it is in use, a line an event.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub fn during<T>(body: impl FnOnce(&Self) -> T) -> T {
+        let lines = Self::default();
+        tracing::subscriber::with_default(lines.clone(), || body(&lines))
+    }
+
+    /// How many lines hold `part`.
+    pub fn count(&self, part: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!(" {field}={value:?}");
+            }
+        }
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// A command frame.
