@@ -2,6 +2,7 @@
 
 use crate::connection::State;
 use crate::core::{Core, Place};
+use crate::subscriptions::SUBSCRIBE;
 use ringfence_kernel::image::{MessageHeader, OUTPUT_HEADER_BYTES, OutputHeader, Slot, flag, kind};
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::outbox::image;
@@ -13,6 +14,8 @@ use std::net::Shutdown;
 
 /// The template of [`system::Frame::SnapshotTopic`], as a refusal of one names it.
 const SNAPSHOT_TOPIC: u16 = 9;
+/// Where a refusal names the template.
+const TEMPLATE_AT: usize = OUTPUT_HEADER_BYTES + std::mem::offset_of!(wire::Rejected, template);
 
 impl Core {
     /// Hands one output to whom it is for.
@@ -32,7 +35,10 @@ impl Core {
             kind::REJECT => match self.refused_snapshot(place, &header, output) {
                 Some(stream) => {
                     self.drop_topic(place, stream);
-                    self.forward(place, output);
+                    // The client asked for it with a `Subscribe`; of the log's frames it knows nothing.
+                    let mut told = *output;
+                    told.bytes_mut()[TEMPLATE_AT..TEMPLATE_AT + 2].copy_from_slice(&SUBSCRIBE.to_le_bytes());
+                    self.forward(place, &told);
                 }
                 None => self.answer(place, output),
             },

@@ -43,7 +43,7 @@ mod stats;
 pub mod testing;
 
 pub use clock::{Clock, WallClock};
-pub use config::GatewayConfig;
+pub use config::{ConfigError, GatewayConfig};
 pub use logon::{Keys, KeysError};
 pub use mio::Waker;
 pub use port::Port;

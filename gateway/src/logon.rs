@@ -116,13 +116,22 @@ impl Keys {
         Self { clients: BTreeMap::new(), decoy: Key(Zeroizing::new(vec![0; 32])) }
     }
 
-    /// Reads a keys file. `domains` gives the ids of the domains that it may name.
+    /// Reads a keys file. `domains` gives the ids of the domains that it may name. A file that others may read, and one
+    /// without clients, is warned of in the log.
     ///
     /// # Errors
     /// [`KeysError`] names the file, the line and the field.
     pub fn read(file: &Path, domains: &[(&str, DomainId)]) -> Result<Self, KeysError> {
         let text = std::fs::read_to_string(file).map_err(|source| KeysError::Read { file: file.into(), source })?;
-        Self::parse(file, &Zeroizing::new(text), domains)
+        let keys = Self::parse(file, &Zeroizing::new(text), domains)?;
+        if let Some(mode) = mode_for_others(file) {
+            let mode = format_args!("{mode:04o}");
+            tracing::warn!(file = %file.display(), %mode, "the keys can be read by other users: chmod 600 mends it");
+        }
+        if keys.is_empty() {
+            tracing::warn!(file = %file.display(), "the keys file names no client: nobody can log on");
+        }
+        Ok(keys)
     }
 
     /// Reads `text` as a keys file; `file` is what errors call it.
@@ -243,6 +252,19 @@ impl Default for Keys {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The file's mode when somebody beside its owner may read or write it.
+#[cfg(unix)]
+fn mode_for_others(file: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
+    (mode & 0o066 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn mode_for_others(_: &Path) -> Option<u32> {
+    None
 }
 
 fn role(name: &str) -> Option<Roles> {

@@ -81,8 +81,10 @@ impl<P: Port, C: Clock> Gateway<P, C> {
     /// Listens. Clients are accepted from the first step on.
     ///
     /// # Errors
-    /// When the address cannot be listened on or the poller cannot be made.
+    /// When the address cannot be listened on or the poller cannot be made. Settings that
+    /// [`GatewayConfig::check`] refuses are invalid input; the [`crate::ConfigError`] is the error's source.
     pub fn new(config: GatewayConfig, keys: Keys, port: P, mut clock: C, start: Start) -> io::Result<Self> {
+        config.check().map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(config.listen)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;

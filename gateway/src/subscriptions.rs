@@ -18,6 +18,9 @@ use ringfence_kernel::wire::{Notice, Overrun, Subscribe, Subscribed, Unsubscribe
 
 use crate::retransmission::Resume;
 
+/// The template of [`ringfence_kernel::wire::Request::Subscribe`], as a refusal of one names it.
+pub(crate) const SUBSCRIBE: u16 = 4;
+
 /// How far a reader is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feed {
@@ -71,7 +74,6 @@ impl Subscriptions {
 impl Core {
     /// Answers a `Subscribe`.
     pub(crate) fn subscribe(&mut self, place: Place, request: RequestId, wanted: Subscribe, accepts: bool) {
-        const TEMPLATE: u16 = 4;
         let Subscribe { topic, from } = wanted;
         let client = self.at(place).client;
         let roles = self.keys.roles(client, topic.domain());
@@ -80,18 +82,18 @@ impl Core {
             _ => (Roles::OBSERVE, true),
         };
         if !own || !roles.allow(needed) {
-            return self.refuse(place, request, TEMPLATE, Refusal::NotPermitted);
+            return self.refuse(place, request, SUBSCRIBE, Refusal::NotPermitted);
         }
         // Subscribing again starts the subscription anew: so a reader that found a gap goes on.
         self.leave_topic(place, topic);
         if self.at(place).topics.len() >= self.config.subscriptions_max {
-            return self.refuse(place, request, TEMPLATE, Refusal::SubscriptionsFull);
+            return self.refuse(place, request, SUBSCRIBE, Refusal::SubscriptionsFull);
         }
         if from == 0 && !accepts {
-            return self.refuse(place, request, TEMPLATE, Refusal::DiskFull);
+            return self.refuse(place, request, SUBSCRIBE, Refusal::DiskFull);
         }
         let Some(stream) = self.retransmission.intern(topic) else {
-            return self.refuse(place, request, TEMPLATE, Refusal::SubscriptionsFull);
+            return self.refuse(place, request, SUBSCRIBE, Refusal::SubscriptionsFull);
         };
         let feed = match from {
             0 => Feed::Snapshot { whole: true },
@@ -100,7 +102,7 @@ impl Core {
                 Resume::At(position) => Feed::CatchUp { position },
                 Resume::Gone => {
                     self.forget_topic(stream);
-                    return self.refuse(place, request, TEMPLATE, Refusal::SnapshotNeeded);
+                    return self.refuse(place, request, SUBSCRIBE, Refusal::SnapshotNeeded);
                 }
             },
         };

@@ -176,21 +176,20 @@ fn a_full_disk_refuses_before_sequencing() {
 /// Guards against an operator who does not learn of a full disk, and a log that is full of it.
 #[test]
 fn a_full_disk_is_said_once_and_its_end_too() {
-    Lines::during(|lines| {
-        let mut bench = Bench::new();
-        let mut peer = bench.log_on(1);
-        for round in 1..=2 {
-            bench.gateway.port().disk_has_room = false;
-            for request in 1..=3 {
-                peer.send(&echo(request));
-                assert_eq!(bench.rejected(&mut peer), (request, Refusal::DiskFull.into()));
-            }
-            assert_eq!((lines.count("WARN message=DiskFull begins"), lines.count("DiskFull ends")), (round, round - 1));
-            bench.gateway.port().disk_has_room = true;
-            bench.settle();
-            assert_eq!(lines.count("INFO message=DiskFull ends"), round);
+    let lines = Lines::listen();
+    let mut bench = Bench::new();
+    let mut peer = bench.log_on(1);
+    for round in 1..=2 {
+        bench.gateway.port().disk_has_room = false;
+        for request in 1..=3 {
+            peer.send(&echo(request));
+            assert_eq!(bench.rejected(&mut peer), (request, Refusal::DiskFull.into()));
         }
-    });
+        assert_eq!((lines.count("WARN message=DiskFull begins"), lines.count("DiskFull ends")), (round, round - 1));
+        bench.gateway.port().disk_has_room = true;
+        bench.settle();
+        assert_eq!(lines.count("INFO message=DiskFull ends"), round);
+    }
 }
 
 /// Guards against clients that come and go, and deadlines that come again, until they have used up what the journal
@@ -250,7 +249,7 @@ fn commands_above_the_rate_are_refused() {
 #[test]
 fn a_client_that_does_not_read_its_answers_is_closed() {
     let mut bench = Bench::with(|config, port| {
-        config.reply_bytes_max = 64 << 10;
+        (config.event_bytes_max, config.reply_bytes_max) = (64 << 10, 64 << 10);
         port.window = 1_000;
     });
     let mut peer = bench.log_on(1);
@@ -374,8 +373,8 @@ fn a_slow_reader_is_told_and_gets_a_fresh_snapshot() {
 #[test]
 fn a_snapshot_that_does_not_fit_starts_over() {
     let mut bench = Bench::with(|config, port| {
-        config.reply_bytes_max = 4 << 10;
-        port.snapshot_parts = 100;
+        (config.event_bytes_max, config.reply_bytes_max) = (64 << 10, 64 << 10);
+        port.snapshot_parts = 2_000;
     });
     let mut reader = bench.log_on(1);
     reader.send(&subscribe(9, topic(1), 0));
@@ -391,7 +390,7 @@ fn a_snapshot_that_does_not_fit_starts_over() {
             }
         }
     }
-    assert!((1..100).contains(&parts), "{parts}");
+    assert!((1..2_000).contains(&parts), "{parts}");
     bench.gateway.port().snapshot_parts = 3;
     loop {
         let image = bench.next(&mut reader);
@@ -413,7 +412,10 @@ fn subscriptions_are_permitted_and_bounded() {
     let missing = Topic::new(DOMAIN, FakePort::NO_SUCH_KIND, 1);
     reader.send(&subscribe(6, missing, 0));
     assert_eq!(subscribed(&mut bench, &mut reader), (missing, 0));
-    assert_eq!(bench.rejected(&mut reader), (6, Refusal::UnknownTopic.into()));
+    let image = bench.next(&mut reader);
+    assert_eq!((image.header().kind, image.header().request.0), (kind::REJECT, 6));
+    let Notice::Rejected(rejected) = image.notice() else { panic!("{image:?}") };
+    assert_eq!((rejected.code, rejected.template), (Refusal::UnknownTopic.into(), 4), "it names what the client sent");
     for own in [Topic::account(DOMAIN, Account(1)), topic(1)] {
         reader.send(&subscribe(7, own, 0));
         assert_eq!(subscribed(&mut bench, &mut reader), (own, 0));

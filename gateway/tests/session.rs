@@ -2,8 +2,8 @@
 
 mod support;
 
-use ringfence_gateway::Clock;
-use ringfence_gateway::testing::{Command, Echo, Long, Word, key};
+use ringfence_gateway::testing::{Command, Echo, FakePort, Long, Word, gateway, key};
+use ringfence_gateway::{Clock, GatewayConfig, Keys, WallClock};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::reject::Refusal;
 use ringfence_kernel::wire::{Alive, Logoff, PROTOCOL, Request, Subscribe};
@@ -288,40 +288,121 @@ fn a_stop_answers_what_was_taken_in_and_refuses_the_rest() {
 /// Guards against a stop that waits for ever for an engine that does not answer, and one that fills the log meanwhile.
 #[test]
 fn a_stop_without_answers_ends_all_the_same() {
-    Lines::during(|lines| {
-        let mut bench = Bench::new();
-        let mut busy = bench.log_on(1);
-        bench.gateway.port().held = true;
-        busy.send(&[frame(1, Command::Echo(&Echo { value: 1 })), frame(2, Command::Echo(&Echo { value: 2 }))].concat());
-        bench.until("both are taken in", |bench, _| bench.gateway.stats().sequenced == 2);
-        let mut opening = bench.connect();
-        let nonce = bench.challenge(&mut opening).nonce;
-        opening.send(&logon(2, &key(2), &nonce, PROTOCOL));
-        bench.settle();
-        bench.gateway.port().refusals = usize::MAX;
+    let lines = Lines::listen();
+    let mut bench = Bench::new();
+    let mut busy = bench.log_on(1);
+    bench.gateway.port().held = true;
+    busy.send(&[frame(1, Command::Echo(&Echo { value: 1 })), frame(2, Command::Echo(&Echo { value: 2 }))].concat());
+    bench.until("both are taken in", |bench, _| bench.gateway.stats().sequenced == 2);
+    let mut opening = bench.connect();
+    let nonce = bench.challenge(&mut opening).nonce;
+    opening.send(&logon(2, &key(2), &nonce, PROTOCOL));
+    bench.settle();
+    bench.gateway.port().refusals = usize::MAX;
+    bench.gateway.begin_stop();
+    bench.clock.advance_ms(9_999);
+    for _ in 0..100 {
         bench.gateway.begin_stop();
-        bench.clock.advance_ms(9_999);
-        for _ in 0..100 {
-            bench.gateway.begin_stop();
-            bench.settle();
-        }
-        assert!(!bench.gateway.is_stopped());
-        bench.clock.advance_ms(1);
-        assert_eq!(bench.closing(&mut busy), Refusal::Stopping.into());
-        assert_eq!(bench.closing(&mut opening), Refusal::Stopping.into());
-        bench.gone(&mut busy);
-        bench.clock.advance_ms(1_250);
-        bench.until("it is stopped", |bench, _| bench.gateway.is_stopped());
-        bench.gateway.port().refusals = 0;
-        let taken = bench.gateway.port().ingress.len();
-        let now = bench.clock.now();
-        bench.gateway.port().deadline = Some(now);
-        bench.clock.advance_ms(2_000);
         bench.settle();
-        assert_eq!(bench.gateway.port().ingress.len(), taken, "nothing is sequenced after the end");
-        assert_eq!(lines.count("message=stopping"), 1);
-        assert_eq!(lines.count("WARN message=answers did not come in time"), 1);
-        assert_eq!(lines.count(" commands=2 logons=1 connections=2"), 1);
-        assert_eq!(lines.count("code=\"Stopping\" number=28"), 2);
-    });
+    }
+    assert!(!bench.gateway.is_stopped());
+    bench.clock.advance_ms(1);
+    assert_eq!(bench.closing(&mut busy), Refusal::Stopping.into());
+    assert_eq!(bench.closing(&mut opening), Refusal::Stopping.into());
+    bench.gone(&mut busy);
+    bench.clock.advance_ms(1_250);
+    bench.until("it is stopped", |bench, _| bench.gateway.is_stopped());
+    bench.gateway.port().refusals = 0;
+    let taken = bench.gateway.port().ingress.len();
+    let now = bench.clock.now();
+    bench.gateway.port().deadline = Some(now);
+    bench.clock.advance_ms(2_000);
+    bench.settle();
+    assert_eq!(bench.gateway.port().ingress.len(), taken, "nothing is sequenced after the end");
+    assert_eq!(lines.count("message=stopping"), 1);
+    assert_eq!(lines.count("WARN message=answers did not come in time"), 1);
+    assert_eq!(lines.count(" commands=2 logons=1 connections=2"), 1);
+    assert_eq!(lines.count("code=\"Stopping\" number=28"), 2);
+}
+
+/// Guards against keys that lie open, and against an empty keys file that looks like a good one.
+#[cfg(unix)]
+#[test]
+fn keys_that_others_may_read_and_files_without_keys_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = std::env::temp_dir().join(format!("ringfence-keys-{}.toml", std::process::id()));
+    let one = "[[client]]\nid = 1\nkey = \"00112233445566778899aabbccddeeff\"\n";
+    for (mode, text, open, empty) in
+        [(0o600, one, 0, 0), (0o640, one, 1, 0), (0o604, one, 1, 0), (0o600, "", 0, 1), (0o644, "", 1, 1)]
+    {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let lines = Lines::listen();
+        lines.clear();
+        Keys::read(&file, &[]).unwrap();
+        assert_eq!(lines.count(&format!("mode={mode:04o}")), open, "{mode:o}");
+        assert_eq!(lines.count("WARN message=the keys can be read by other users"), open, "{mode:o}");
+        assert_eq!(lines.count("WARN message=the keys file names no client"), empty, "{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// Guards against a gateway that starts with settings that cannot work.
+#[test]
+fn a_gateway_with_settings_that_cannot_work_is_not_made() {
+    let config = GatewayConfig { read_bytes_max: 100, ..GatewayConfig::default() };
+    let error = gateway(config, FakePort::new(16, 16), WallClock::new()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let message = "gateway: read_bytes_max is 100, and must be 65536 or more: two of the longest commands";
+    assert_eq!(error.to_string(), message);
+}
+
+/// Guards against another answer to a frame of the session protocol that is none, before and after the logon.
+#[test]
+fn what_is_wrong_in_the_session_protocol_closes_with_bad_frame() {
+    let mut bench = Bench::new();
+    let good = frame(0, Request::Alive(&Alive { reserved: Reserved::default() }));
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let mut short = good[..32].to_vec();
+    short[0] = 32;
+    let mut long = [&good[..], &[0; 100 * 8]].concat();
+    long[..2].copy_from_slice(&840_u16.to_le_bytes());
+    let cases = [
+        ("the template", with(26, 77)),
+        ("the version", with(30, 2)),
+        ("the block's length", with(24, 16)),
+        ("a byte that must be zero", with(35, 1)),
+        ("no body", short),
+        ("too much of it", long),
+    ];
+    for logged_on in [false, true] {
+        for (what, bytes) in &cases {
+            let mut peer = if logged_on { bench.log_on(1) } else { bench.connect() };
+            if !logged_on {
+                bench.challenge(&mut peer);
+            }
+            peer.send(bytes);
+            assert_eq!(bench.closing(&mut peer), Refusal::BadFrame.into(), "{what}, logged on: {logged_on}");
+        }
+    }
+}
+
+/// Guards against a connection that stays without a logon because it shows that it lives, and one closed for that.
+#[test]
+fn alive_before_the_logon_is_heard_and_buys_no_time() {
+    let mut bench = Bench::new();
+    let mut peer = bench.connect();
+    bench.challenge(&mut peer);
+    for _ in 0..4 {
+        peer.send(&frame(0, Request::Alive(&Alive { reserved: Reserved::default() })));
+        bench.clock.advance_ms(1_100);
+        assert_eq!(bench.next(&mut peer).template(), 105);
+    }
+    assert_eq!(bench.gateway.stats().connections, 1);
+    bench.clock.advance_ms(600);
+    assert_eq!(bench.closing(&mut peer), Refusal::LogonTimeout.into());
 }

@@ -9,9 +9,10 @@ use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::wire::{Challenge, Logon, Notice, PROTOCOL, Request, logon_transcript};
 use ringfence_kernel::{ClientId, Code, RequestId};
 use sha2::Sha256;
+use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 /// Steps after which a test gives up. A step is a fraction of a microsecond when there is nothing to do.
 const STEPS_MAX: usize = 2_000_000;
@@ -52,19 +53,29 @@ impl Image {
     }
 }
 
-/// What is logged on this thread while it is in use, a line an event.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was logged on this thread, a line an event. One subscriber serves all threads of a test: with one a thread, the
+/// thread that comes to a log line first would settle for all others whether it is said.
+pub struct Lines(());
 
 impl Lines {
-    pub fn during<T>(body: impl FnOnce(&Self) -> T) -> T {
-        let lines = Self::default();
-        tracing::subscriber::with_default(lines.clone(), || body(&lines))
+    /// Begins to listen, if nobody did.
+    pub fn listen() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing::subscriber::set_global_default(Self(())).expect("nobody else listens"));
+        Self(())
     }
 
     /// How many lines hold `part`.
     pub fn count(&self, part: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+        LINES.with_borrow(|lines| lines.iter().filter(|line| line.contains(part)).count())
+    }
+
+    pub fn clear(&self) {
+        LINES.with_borrow_mut(Vec::clear);
     }
 }
 
@@ -90,7 +101,7 @@ impl tracing::Subscriber for Lines {
         }
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
     }
 
     fn enter(&self, _: &tracing::span::Id) {}
@@ -160,6 +171,7 @@ impl Bench {
     }
 
     pub fn with(change: impl FnOnce(&mut GatewayConfig, &mut FakePort)) -> Self {
+        Lines::listen();
         let mut config = GatewayConfig { retransmission_slots: 1_024, topics_max: 64, ..GatewayConfig::default() };
         let mut port = FakePort::new(16_384, 64);
         change(&mut config, &mut port);
