@@ -26,6 +26,8 @@ struct Cli {
 fn main() -> std::io::Result<()> {
     let cli = Cli::parse();
     let wanted = |subject: &str| cli.subjects.is_empty() || cli.subjects.iter().any(|name| name == subject);
+    // Before any thread is pinned: the cores that this process may use are counted.
+    let machine = machine();
     let mut figures = Vec::new();
     if wanted("jitter") {
         pin(1);
@@ -46,7 +48,6 @@ fn main() -> std::io::Result<()> {
     if wanted("replay") {
         replays(cli.runs, &mut figures);
     }
-    let machine = machine();
     println!("\n{machine}");
     for figure in &figures {
         figure.print();

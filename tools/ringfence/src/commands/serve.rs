@@ -83,6 +83,7 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
     let keys = Keys::read(&config.keys.file, &domains)?;
     let grants = keys.grants().map(|(client, key_version, domain, roles)| Grant { client, key_version, domain, roles });
     let threads = config.engine.threads()?;
+    config.gateway.check()?;
     let storage = Disk::handle();
     let mut clock = WallClock::new();
     let mut retransmission = Retransmission::new(config.gateway.retransmission_slots, config.gateway.topics_max);
