@@ -14,7 +14,7 @@ pub fn line(arguments: Arguments<'_>) {
     std::process::exit(0);
 }
 
-/// Prints a line to standard output, as [`line`] does.
+/// Prints a line to standard output, as [`line()`] does.
 #[macro_export]
 macro_rules! say {
     ($($argument:tt)*) => { $crate::output::line(format_args!($($argument)*)) };
