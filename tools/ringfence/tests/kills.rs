@@ -17,6 +17,8 @@ use support::{Load, Place, program, seed, send, size, wait_until};
 const CLIENTS: u32 = 4;
 /// Answers between two kills at most, unless a snapshot is waited for.
 const ANSWERS: u64 = 8_000;
+/// The same with snapshots: enough to fill segments, so that there is something to delete.
+const ANSWERS_BETWEEN_SNAPSHOTS: u64 = 30_000;
 
 /// Hard links to every segment that ever was: retention may delete, and the whole history can still be replayed.
 struct Archive {
@@ -53,11 +55,11 @@ fn segments(dir: &Path) -> Vec<String> {
     names.filter(|name| name.ends_with(".segment")).collect()
 }
 
-fn newest_snapshot(dir: &Path) -> Option<String> {
+fn newest_snapshot(dir: &Path, end: &str) -> Option<String> {
     let names = fs::read_dir(dir)
         .expect("the journal's directory")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.contains(".snapshot")).max()
+    names.filter(|name| name.contains(".snapshot") && name.ends_with(end)).max()
 }
 
 /// Kills an engine while it recovers, at any moment: before it says that it listens.
@@ -101,17 +103,20 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
         let failed = || clients.iter().any(|client| client.is_finished());
         let mut killed = 0;
         while killed < kills {
-            let before = newest_snapshot(&place.journal());
-            let target = load.answered.load(Ordering::Relaxed) + random.below(ANSWERS);
+            let before = newest_snapshot(&place.journal(), "");
+            let most = if snapshots { ANSWERS_BETWEEN_SNAPSHOTS } else { ANSWERS };
+            let target = load.answered.load(Ordering::Relaxed) + random.below(most);
             // Waiting for a snapshot takes a second or two: meanwhile the load is a trickle.
-            let late = snapshots && random.below(4) == 0;
+            let late = snapshots && random.below(3) == 0;
+            // Kill while one is written, or when it is done and what it made needless is being deleted.
+            let end = if random.below(2) == 0 { ".snapshot" } else { ".partial" };
             wait_until("answers, or a snapshot that is begun or done", || {
                 archive.look();
                 let answered = load.answered.load(Ordering::Relaxed);
                 let enough = answered >= target;
                 let allowed = if enough { answered / u64::from(CLIENTS) + 50 } else { u64::MAX };
                 load.allowed.store(allowed, Ordering::Relaxed);
-                failed() || enough && (!late || newest_snapshot(&place.journal()) != before)
+                failed() || enough && (!late || newest_snapshot(&place.journal(), end) > before)
             });
             if failed() {
                 break;
@@ -140,6 +145,7 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
     check_snapshot(&place.journal(), &proof.machine).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
     let repeated: u64 = told.iter().map(|told| told.repeated).sum();
     let (all, left) = (segments(&archive.links).len(), segments(&place.journal()).len());
+    assert!(!snapshots || kills < 60 || left < all, "seed {seed}: retention deleted nothing");
     println!(
         "proved: {kills} kills, level {level}, snapshots {snapshots}: {answers} commands, {repeated} repeated, \
          {} starts, {} of {all} segments deleted",
