@@ -107,7 +107,7 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
             let most = if snapshots { ANSWERS_BETWEEN_SNAPSHOTS } else { ANSWERS };
             let target = load.answered.load(Ordering::Relaxed) + random.below(most);
             // Waiting for a snapshot takes a second or two: meanwhile the load is a trickle.
-            let late = snapshots && random.below(3) == 0;
+            let late = snapshots && (killed == 0 || random.below(3) == 0);
             // Kill while one is written, or when it is done and what it made needless is being deleted.
             let end = if random.below(2) == 0 { ".snapshot" } else { ".partial" };
             wait_until("answers, or a snapshot that is begun or done", || {
