@@ -1,5 +1,6 @@
 //! `ringfence demo`: an engine at work, killed in the middle, and the proof that nothing was lost.
 
+use crate::commands::take_snapshot;
 use crate::engine_process::{EngineProcess, random_key, write_keys};
 use crate::proof::{self, Acknowledged};
 use crate::say;
@@ -169,7 +170,7 @@ fn show_book(address: SocketAddr, key: &[u8; 32]) -> anyhow::Result<()> {
     let (mut bids, mut asks, mut last) = (Vec::new(), Vec::new(), None);
     for kind in [topics::LEVELS, topics::TRADES] {
         client.subscribe(Topic::new(Matching::ID, kind, INSTRUMENT), 0)?;
-        snapshot(&mut client, |event| match event {
+        take_snapshot(&mut client, |event| match event {
             Event::LevelChanged(level) if level.side.get() == Side::Buy => bids.push(*level),
             Event::LevelChanged(level) => asks.push(*level),
             Event::Trade(trade) => last = Some(*trade),
@@ -197,22 +198,6 @@ fn show_book(address: SocketAddr, key: &[u8; 32]) -> anyhow::Result<()> {
         say!("  The last of the trades has number {trade}: {quantity} at {price}.");
     }
     Ok(())
-}
-
-/// Takes in one snapshot, to its end.
-fn snapshot(client: &mut Client, mut part: impl FnMut(Event<'_>)) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while Instant::now() < deadline {
-        let Some(output) = client.poll(Duration::from_millis(100))? else { continue };
-        ensure!(output.header.kind != kind::REJECT, "the subscription was refused: {:?}", output.rejected());
-        if output.header.kind == kind::SNAPSHOT && output.header.flags & flag::LAST != 0 {
-            return Ok(());
-        }
-        if output.header.kind == kind::SNAPSHOT {
-            part(output.decode()?);
-        }
-    }
-    anyhow::bail!("no snapshot came")
 }
 
 /// Checks everything, and prints what was found; an error when anything is amiss.

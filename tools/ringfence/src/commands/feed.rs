@@ -1,5 +1,6 @@
 //! `ringfence feed`: others' data through a running engine, over TCP.
 
+use crate::commands::take_snapshot;
 use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
@@ -12,7 +13,7 @@ use ringfence_domains::matching::messages::{
 };
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_gateway::Keys;
-use ringfence_kernel::image::{flag, kind};
+use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, ClientId, Domain as _, Registry as _, RequestId, Sequence, Timestamp, Topic};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -251,7 +252,7 @@ pub fn feed(file: &Path, config: Config, instrument: InstrumentId) -> anyhow::Re
         fills: HashMap::new(),
         report: Report { seeded: seeds.len(), ..Report::default() },
     };
-    feeding.until_snapshot_ends(|_| {})?;
+    take_snapshot(&mut feeding.client, |_| {})?;
     let begun = Instant::now();
     let bar = ProgressBar::new(rows.len() as u64);
     for (_, seed) in seeds.extract_if(..first_entered, |_, _| true) {
@@ -368,26 +369,11 @@ impl Feeding {
         Ok(())
     }
 
-    fn until_snapshot_ends(&mut self, mut part: impl FnMut(Event<'_>)) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < deadline {
-            let Some(output) = self.client.poll(Duration::from_millis(100))? else { continue };
-            ensure!(output.header.kind != kind::REJECT, "the subscription was refused: {:?}", output.rejected());
-            if output.header.kind == kind::SNAPSHOT && output.header.flags & flag::LAST != 0 {
-                return Ok(());
-            }
-            if output.header.kind == kind::SNAPSHOT {
-                part(output.decode()?);
-            }
-        }
-        anyhow::bail!("no snapshot came")
-    }
-
     /// The best prices at the end, and goodbye.
     fn top(mut self) -> anyhow::Result<Report> {
         self.client.subscribe(Topic::new(Matching::ID, topics::TOP, self.instrument.0), 0)?;
         let mut top = None;
-        self.until_snapshot_ends(|event| {
+        take_snapshot(&mut self.client, |event| {
             if let Event::TopOfBook(best) = event {
                 top = Some(*best);
             }

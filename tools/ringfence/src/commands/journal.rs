@@ -239,7 +239,8 @@ impl Diff {
     fn run(&self) -> anyhow::Result<()> {
         let storage = Disk::handle();
         let (first, second) = (self.first.display(), self.second.display());
-        let until = match diff(&storage, &self.first, &self.second)? {
+        let difference = diff(&storage, &self.first, &self.second)?;
+        let until = match difference {
             Difference::Same { until } => {
                 say!("the same commands up to {until}, where both end");
                 until
@@ -267,7 +268,7 @@ impl Diff {
                 }
             }
         }
-        let same = matches!(diff(&storage, &self.first, &self.second)?, Difference::Same { .. });
+        let same = matches!(difference, Difference::Same { .. });
         anyhow::ensure!(same && !parted, "the histories part");
         Ok(())
     }
