@@ -44,8 +44,6 @@ pub struct ExecuteStage<R> {
     commands: NextReader,
     machine: Machine<R>,
     outbox: Outbox,
-    /// Whether the outbox holds outputs that the egress ring had no room for.
-    unpublished: bool,
     egress: Producer,
     scratch: Scratch,
     deadline: Deadline,
@@ -69,7 +67,6 @@ impl<R: Registry> ExecuteStage<R> {
             commands,
             machine,
             outbox: Outbox::new(),
-            unpublished: false,
             egress,
             scratch: Scratch::default(),
             deadline,
@@ -84,29 +81,23 @@ impl<R: Registry> ExecuteStage<R> {
     /// When a frame cannot be played or an invariant is broken: the process stops rather than diverge.
     #[inline]
     pub fn step(&mut self) -> usize {
-        if self.unpublished && !publish(&mut self.outbox, &mut self.egress) {
-            return 0;
-        }
-        self.unpublished = false;
-        let Self { commands, machine, outbox, unpublished, egress, scratch, chain, .. } = self;
+        let Self { commands, machine, outbox, egress, scratch, chain, .. } = self;
         let read = commands.read(BATCH_SLOTS, |command| {
-            if *unpublished {
-                return false;
-            }
             let image = command.image(scratch);
             loop {
-                let progress = machine.execute(image, outbox).unwrap_or_else(|frame| panic!("{frame}"));
-                *unpublished = !publish(outbox, egress);
-                match progress {
-                    Progress::Done => {
-                        chain.record(machine.sequence(), machine.chain());
-                        return true;
-                    }
-                    Progress::More if *unpublished => return false,
+                // A decision that goes on needs all of the outbox; others are gathered in it.
+                if (machine.goes_on() || !outbox.has_room()) && !publish(outbox, egress) {
+                    return false;
+                }
+                match machine.execute(image, outbox).unwrap_or_else(|frame| panic!("{frame}")) {
+                    Progress::Done => break,
                     Progress::More => {}
                 }
             }
+            chain.record(machine.sequence(), machine.chain());
+            true
         });
+        publish(&mut self.outbox, &mut self.egress);
         if read.commands > 0 {
             self.commands.release(read.slots);
             self.position += read.slots as u64;
@@ -128,7 +119,7 @@ impl<R: Registry> ExecuteStage<R> {
     }
 }
 
-/// Publishes the outbox, or nothing of it when the ring is that full.
+/// Publishes what was gathered, or nothing of it when the ring is that full; gives whether nothing waits any more.
 #[inline]
 fn publish(outbox: &mut Outbox, egress: &mut Producer) -> bool {
     let outputs = outbox.outputs();

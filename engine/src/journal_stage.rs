@@ -1,8 +1,8 @@
 //! Journal: appends every command, a ring batch as one journal batch, and releases it at once.
 
-use crate::ring::FirstReader;
+use crate::ring::{FirstReader, Read};
 use ringfence_journal::Writer;
-use ringfence_kernel::image::{COMMAND_BYTES_MAX, SLOT_BYTES};
+use ringfence_kernel::image::{COMMAND_BYTES_MAX, SLOT_BYTES, SLOTS_MAX};
 
 /// Slots that one batch takes at most.
 const BATCH_SLOTS: usize = 1024;
@@ -52,8 +52,9 @@ impl JournalStage {
         let mut commands = 0;
         loop {
             let appended = self.append();
-            commands += appended;
-            if appended == 0 {
+            commands += appended.commands;
+            // A batch with room to spare took all there was: a further look would be for nothing.
+            if appended.slots + SLOTS_MAX <= self.batch_slots {
                 return commands;
             }
         }
@@ -69,23 +70,23 @@ impl JournalStage {
     }
 
     #[inline]
-    fn append(&mut self) -> usize {
+    fn append(&mut self) -> Read {
         let Self { commands, writer, batch_slots, .. } = self;
         let batch = writer.begin(*batch_slots * SLOT_BYTES);
         let batch = batch.unwrap_or_else(|error| panic!("the journal cannot go on: {error}"));
         // No room yet: the commands wait in the ring, and the gateway stops reading when that is full.
-        let Some(mut batch) = batch else { return 0 };
+        let Some(mut batch) = batch else { return Read::default() };
         let read = commands.read(*batch_slots, |command| {
             command.pieces().for_each(|piece| batch.push(piece));
             true
         });
         if read.commands == 0 {
-            return 0;
+            return read;
         }
         batch.commit(read.commands as u32);
         self.commands.release(read.slots);
         self.position += read.slots as u64;
-        read.commands
+        read
     }
 
     /// Slots released so far.

@@ -21,7 +21,7 @@ use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{Stamp, image as output_image};
 use ringfence_kernel::registry::UnknownDomain;
 use ringfence_kernel::reject::Refusal;
-use ringfence_kernel::state::{chain, fold};
+use ringfence_kernel::state::{chain, chain_copy, fold};
 use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain};
 use ringfence_kernel::wire::{Notice, Rejected};
 use ringfence_kernel::{
@@ -77,8 +77,6 @@ enum Phase {
     Start,
     /// Due timers of the domains from this index on are run.
     Timers(usize),
-    /// Time has passed; the frame itself is next.
-    Frame,
     /// This domain has more to say of its decision.
     Decision(usize),
     /// The domains from `domain` on are told of a session's change; `resume` when that one has more to say.
@@ -213,23 +211,32 @@ impl<R: Registry> Machine<R> {
         (0..R::DOMAINS.len()).filter_map(|domain| self.domains.next_deadline(domain)).min()
     }
 
+    /// Whether a frame has begun and has more to say.
+    #[must_use]
+    #[inline]
+    pub fn goes_on(&self) -> bool {
+        self.phase != Phase::Start
+    }
+
     /// Executes the frame `image`, which stands on an 8-byte boundary, or goes on with it. Called with the same image
-    /// until it says [`Progress::Done`]; the outbox is flushed after every call.
+    /// until it says [`Progress::Done`]. The outbox is flushed before a decision goes on, and before one begins when it
+    /// has no room for it.
     ///
     /// # Errors
     /// [`Unplayable`] when a system frame is not of this build.
     #[inline]
     pub fn execute(&mut self, image: &[u8], outbox: &mut Outbox) -> Result<Progress, Unplayable> {
         let header = CommandHeader::read(image).expect("a frame has a header");
-        if self.phase == Phase::Start {
-            self.now = self.now.max(header.timestamp);
-            let CommandHeader { session, request, .. } = header;
-            outbox.begin(Stamp { sequence: self.sequence, now: self.now, session, request });
-            self.phase = Phase::Timers(0);
-        } else {
-            outbox.flushed();
-        }
-        let progress = self.advance(&header, &image[COMMAND_HEADER_BYTES..], outbox)?;
+        let body = &image[COMMAND_HEADER_BYTES..];
+        let progress = match self.phase {
+            Phase::Start => {
+                self.now = self.now.max(header.timestamp);
+                let CommandHeader { session, request, .. } = header;
+                outbox.begin(Stamp { sequence: self.sequence, now: self.now, session, request });
+                self.timers_then_frame(0, &header, body, outbox)?
+            }
+            _ => self.go_on(&header, body, outbox)?,
+        };
         self.number(outbox.outputs_mut());
         if progress == Progress::Done {
             self.chain = fold(self.chain ^ self.sequence.0, 0x9fb2_1c65_1e98_df25).wrapping_add(self.chain);
@@ -240,36 +247,45 @@ impl<R: Registry> Machine<R> {
         Ok(progress)
     }
 
-    /// One switch over the phases.
-    #[inline]
-    fn advance(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Result<Progress, Unplayable> {
-        loop {
-            match self.phase {
-                Phase::Start => unreachable!("execute begins the frame"),
-                Phase::Timers(domain) => {
-                    if self.run_timers(domain, header.session, out) == Progress::More {
-                        return Ok(Progress::More);
-                    }
-                    self.phase = Phase::Frame;
-                }
-                Phase::Frame if header.message.schema == system::SCHEMA => {
-                    let at = self.sequence;
-                    let frame = Frame::decode(header.message, body)
-                        .map_err(|malformed| Unplayable::Malformed { at, malformed })?;
-                    if self.system(header.session, frame, out)? == Progress::Done {
-                        return Ok(Progress::Done);
-                    }
-                }
-                Phase::Frame => return Ok(self.command(header, body, out)),
-                Phase::Decision(domain) => {
-                    let progress = self.domains.resume(domain, self.context(header.session, domain), out);
-                    return Ok(self.decided(domain, progress, out));
-                }
-                Phase::Sessions { .. } => return Ok(self.tell_domains(header, body, out)),
-                Phase::Snapshot(domain, cursor) => {
-                    return Ok(self.snapshot_topic(domain, cursor, body, out));
-                }
+    /// One switch over what a frame may go on with.
+    #[cold]
+    fn go_on(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Result<Progress, Unplayable> {
+        match self.phase {
+            Phase::Start => unreachable!("execute begins the frame"),
+            Phase::Timers(domain) => self.timers_then_frame(domain, header, body, out),
+            Phase::Decision(domain) => {
+                let progress = self.domains.resume(domain, self.context(header.session, domain), out);
+                Ok(self.decided(domain, progress, out))
             }
+            Phase::Sessions { .. } => Ok(self.tell_domains(header, body, out)),
+            Phase::Snapshot(domain, cursor) => Ok(self.snapshot_topic(domain, cursor, body, out)),
+        }
+    }
+
+    #[inline]
+    fn timers_then_frame(
+        &mut self,
+        domain: usize,
+        header: &CommandHeader,
+        body: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Progress, Unplayable> {
+        if self.run_timers(domain, header.session, out) == Progress::More {
+            return Ok(Progress::More);
+        }
+        if header.message.schema == system::SCHEMA {
+            return self.system_frame(header, body, out);
+        }
+        Ok(self.command(header, body, out))
+    }
+
+    #[cold]
+    fn system_frame(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Result<Progress, Unplayable> {
+        let at = self.sequence;
+        let frame = Frame::decode(header.message, body).map_err(|malformed| Unplayable::Malformed { at, malformed })?;
+        match self.system(header.session, frame, out)? {
+            Progress::Done => Ok(Progress::Done),
+            Progress::More => self.go_on(header, body, out),
         }
     }
 
@@ -337,13 +353,12 @@ impl<R: Registry> Machine<R> {
     #[inline]
     fn number(&mut self, outputs: &mut [Slot]) {
         for slot in outputs {
-            let header: OutputHeader = bytemuck::pod_read_unaligned(&slot.bytes()[..OUTPUT_HEADER_BYTES]);
-            match header.kind {
-                kind::EVENT if header.topic != Topic::NONE => slot.0[1] = self.topics.next(header.topic),
-                kind::REPLY | kind::REJECT => {
-                    if let Some(place) = self.asker {
-                        self.sessions.keep(place, header.request, slot);
-                    }
+            match (slot.kind(), self.asker) {
+                (kind::EVENT, _) if slot.topic() != Topic::NONE => slot.0[1] = self.topics.next(slot.topic()),
+                (kind::REPLY | kind::REJECT, Some(place)) => {
+                    let kept = self.sessions.keep(place, slot.request());
+                    self.chain = chain_copy(self.chain, output_image(slot), kept);
+                    continue;
                 }
                 _ => {}
             }

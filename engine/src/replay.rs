@@ -133,10 +133,14 @@ pub fn advance<R: Registry>(
                 Some(machine) if machine.sequence() >= until => break,
                 Some(machine) => machine,
             };
-            while machine.execute(image, &mut outbox)? == Progress::More {
+            loop {
+                let progress = machine.execute(image, &mut outbox)?;
                 observer.outputs(outbox.outputs());
+                outbox.flushed();
+                if progress == Progress::Done {
+                    break;
+                }
             }
-            observer.outputs(outbox.outputs());
             observer.executed(machine.sequence(), machine.chain());
             at = at.next();
         }

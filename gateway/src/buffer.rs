@@ -2,6 +2,9 @@
 
 /// Bytes a read buffer starts with.
 const READ_BYTES_FIRST: usize = 4 << 10;
+/// Bytes that a read asks for while reads do not come back full. A client that sends windows of this size or twice it
+/// has one half decided while it makes the other: were all of it read at once, each side would wait for the other.
+const READ_BYTES_LEAST: usize = 8 << 10;
 /// A write buffer larger than this gives its memory back once its connection has been silent.
 const WRITE_BYTES_KEPT: usize = 64 << 10;
 
@@ -15,13 +18,22 @@ pub(crate) struct ReadBuffer {
     tail: usize,
     /// Bytes it may grow to.
     bytes_max: usize,
+    /// Bytes that the next read may bring: more after each that came back full, so that large windows cost few calls.
+    wanted: usize,
     /// The last read filled all the room there was: more is likely to come.
     filled_up: bool,
 }
 
 impl ReadBuffer {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { words: vec![0; READ_BYTES_FIRST / 8], head: 0, tail: 0, bytes_max, filled_up: false }
+        Self {
+            words: vec![0; READ_BYTES_FIRST / 8],
+            head: 0,
+            tail: 0,
+            bytes_max,
+            wanted: READ_BYTES_LEAST,
+            filled_up: false,
+        }
     }
 
     fn capacity(&self) -> usize {
@@ -43,11 +55,13 @@ impl ReadBuffer {
             let wanted = (self.capacity() * 4).min(self.bytes_max) / 8;
             self.words.resize(wanted, 0);
         }
-        &mut bytemuck::cast_slice_mut(&mut self.words)[self.tail..]
+        let end = self.capacity().min(self.tail + self.wanted);
+        &mut bytemuck::cast_slice_mut(&mut self.words)[self.tail..end]
     }
 
     /// `count` bytes were read into the room.
     pub(crate) fn read(&mut self, count: usize) {
+        self.wanted = if count == self.wanted { 2 * count } else { READ_BYTES_LEAST };
         self.filled_up = self.tail + count == self.capacity();
         self.tail += count;
         debug_assert!(self.tail <= self.capacity());

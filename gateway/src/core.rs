@@ -38,6 +38,8 @@ pub(crate) struct Core {
     /// Which connection has a client's session.
     pub(crate) clients: HashIndex,
     pub(crate) session_next: SessionId,
+    /// Where the last output went.
+    pub(crate) delivered_to: Place,
 
     /// Connections to be looked at in the next step.
     pub(crate) hot: Vec<Place>,

@@ -3,6 +3,7 @@
 use crate::connection::State;
 use crate::core::{Core, Place};
 use crate::subscriptions::SUBSCRIBE;
+use ringfence_kernel::ids::SessionId;
 use ringfence_kernel::image::{MessageHeader, OUTPUT_HEADER_BYTES, OutputHeader, Slot, flag, kind};
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::outbox::image;
@@ -21,17 +22,20 @@ impl Core {
     /// Hands one output to whom it is for.
     #[inline]
     pub(crate) fn deliver(&mut self, output: &Slot) {
-        let header = OutputHeader::read(output.bytes()).expect("a slot is longer than a header");
-        if header.kind == kind::EVENT && header.session.0 == 0 {
-            return self.publish_event(output, header.topic);
+        let (kind, session) = (output.kind(), output.session());
+        if kind == kind::EVENT && session.0 == 0 {
+            return self.publish_event(output, output.topic());
         }
         // Answers to a session whose connection is gone are kept in the client's window.
-        let Some(place) = self.sessions.get(header.session.0.into()) else {
-            self.stats.answered += u64::from(header.kind == kind::REPLY || header.kind == kind::REJECT);
+        let Some(place) = self.place(session) else {
+            self.stats.answered += u64::from(kind == kind::REPLY || kind == kind::REJECT);
             return;
         };
-        match header.kind {
-            kind::REPLY => self.answer(place, output),
+        if kind == kind::REPLY {
+            return self.answer(place, output);
+        }
+        let header = OutputHeader::read(output.bytes()).expect("a slot is longer than a header");
+        match kind {
             kind::REJECT => match self.refused_snapshot(place, &header, output) {
                 Some(stream) => {
                     self.drop_topic(place, stream);
@@ -49,6 +53,17 @@ impl Core {
             kind::SESSION => self.engine_notice(place, header.message, output),
             _ => self.forward(place, output),
         }
+    }
+
+    /// The connection that has `session`: most often the one that the output before was for.
+    #[inline]
+    fn place(&mut self, session: SessionId) -> Option<Place> {
+        let last = self.connections.get(self.delivered_to as usize).and_then(Option::as_ref);
+        if last.is_some_and(|connection| connection.session == session) && session.0 != 0 {
+            return Some(self.delivered_to);
+        }
+        self.delivered_to = self.sessions.get(session.0.into())?;
+        Some(self.delivered_to)
     }
 
     #[inline]

@@ -101,6 +101,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             sessions: HashIndex::new(config.connections_max),
             clients: HashIndex::new(config.connections_max),
             session_next: start.first_session,
+            delivered_to: 0,
             hot: Vec::with_capacity(config.connections_max),
             dirty: Vec::with_capacity(config.connections_max),
             pending: start.frames,

@@ -166,7 +166,7 @@ impl FakePort {
             self.used -= slots(image.len());
             self.decide(&image);
             self.sequence += 1;
-            self.egress.extend(self.outbox.outputs().iter().copied());
+            self.flush();
         }
     }
 
@@ -174,7 +174,12 @@ impl FakePort {
     pub fn say(&mut self, topic: Topic, count: u64) {
         self.outbox.begin(Stamp { sequence: Sequence(self.sequence), ..Stamp::default() });
         Self::events(&mut self.outbox, &mut self.topics, topic, count);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
         self.egress.extend(self.outbox.outputs().iter().copied());
+        self.outbox.flushed();
     }
 
     /// Makes it seem that `client` had its next request but one executed, with the answer to its last one, and that

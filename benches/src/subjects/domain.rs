@@ -56,10 +56,11 @@ pub fn run(domain: &str, workload: &str, seed: u64, commands: u64) -> Outcome {
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
             let mut progress = domains.apply(index, context, image.header().message, image.body(), &mut outbox);
             outputs += outbox.len();
+            outbox.flushed();
             while progress == Ok(Progress::More) {
-                outbox.flushed();
                 progress = Ok(domains.resume(index, context, &mut outbox));
                 outputs += outbox.len();
+                outbox.flushed();
             }
         }
         seconds += begun.elapsed().as_secs_f64();

@@ -78,6 +78,7 @@ fn run(commands: &[u64]) -> f64 {
             Err(_) => rejects += 1,
         }
         outputs += outbox.len() as u64;
+        outbox.flushed();
     }
     let nanoseconds = start.elapsed().as_nanos() as f64 / COMMANDS as f64;
     println!(

@@ -201,6 +201,35 @@ impl Slot {
         }
     }
 
+    /// What the output in this slot is: one of [`kind`]. Like its neighbours it looks at one word, because a header
+    /// read in one piece would wait for the words that were just written.
+    #[must_use]
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        (self.0[0] >> 16) as u8
+    }
+
+    /// Whom the output in this slot is for, or zero.
+    #[must_use]
+    #[inline]
+    pub fn session(&self) -> SessionId {
+        SessionId((self.0[0] >> 32) as u32)
+    }
+
+    /// The request that the output in this slot answers.
+    #[must_use]
+    #[inline]
+    pub fn request(&self) -> RequestId {
+        RequestId(self.0[1])
+    }
+
+    /// The stream that the output in this slot is part of.
+    #[must_use]
+    #[inline]
+    pub fn topic(&self) -> Topic {
+        Topic(self.0[4])
+    }
+
     /// Bytes of the image that starts in this slot.
     #[must_use]
     #[inline]

@@ -1,4 +1,9 @@
-//! Where a decision's outputs are gathered before they are published: one slot each, bounded.
+//! Where the outputs of decisions are gathered before they are published: one slot each, bounded.
+//!
+//! ```text
+//! begin ─► say, say, answer ─► begin ─► say, answer ─► … ─► outputs ─► flushed
+//!          one decision                                     published together
+//! ```
 
 use crate::ids::{RequestId, Sequence, SessionId, Timestamp, Topic};
 use crate::image::{MessageHeader, OUTPUT_BYTES_MAX, OUTPUT_HEADER_BYTES, OutputHeader, Slot, kind};
@@ -18,12 +23,16 @@ pub struct Stamp {
     pub request: RequestId,
 }
 
-/// The outputs of one flush, in order.
+/// The outputs that wait to be flushed, in order.
 #[derive(Debug)]
 pub struct Outbox {
     /// Output images, one a slot; those from `count` on are stale.
     slots: Box<[Slot]>,
     count: usize,
+    /// Where the outputs of the decision at hand begin.
+    first: usize,
+    /// Outputs that one decision may have in one flush: [`Self::events_max`] and the answer.
+    flush_max: usize,
     stamp: Stamp,
     /// Replies and rejects given since the decision began: at its end, exactly one.
     answers: usize,
@@ -39,51 +48,68 @@ impl Outbox {
     /// Events of one flush at most.
     pub const EVENTS_MAX: usize = 64;
 
-    /// An outbox for one flush: [`Self::EVENTS_MAX`] events and the answer.
+    /// Slots of the engine's outbox. Many small decisions are published together: by then their stores have reached
+    /// the cache, and copies in whole lines need not wait for them.
+    const SLOTS: usize = 128;
+
+    /// An outbox whose decisions say at most [`Self::EVENTS_MAX`] events and the answer in one flush.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_capacity(Self::EVENTS_MAX)
+        Self::with_slots(Self::SLOTS, Self::EVENTS_MAX)
     }
 
-    /// An outbox for `events` events and the answer: models say everything at once.
+    /// An outbox for one decision of `events` events and the answer: models say everything at once.
     #[must_use]
     pub fn with_capacity(events: usize) -> Self {
-        Self { slots: alloc::vec![Slot::EMPTY; events + 1].into(), count: 0, stamp: Stamp::default(), answers: 0 }
+        Self::with_slots(events + 1, events)
     }
 
-    /// Starts a decision: nothing said, nothing answered.
+    fn with_slots(slots: usize, events: usize) -> Self {
+        let slots = alloc::vec![Slot::EMPTY; slots].into();
+        Self { slots, count: 0, first: 0, flush_max: events + 1, stamp: Stamp::default(), answers: 0 }
+    }
+
+    /// Starts a decision behind those that wait to be flushed: nothing said, nothing answered.
     #[inline]
     pub fn begin(&mut self, stamp: Stamp) {
-        self.count = 0;
+        debug_assert!(self.has_room(), "what waits is flushed before there is too much of it");
+        self.first = self.count;
         self.answers = 0;
         self.stamp = stamp;
     }
 
-    /// Forgets what was flushed; the decision goes on.
+    /// Forgets what was flushed; the decision at hand may go on.
     #[inline]
     pub fn flushed(&mut self) {
-        self.count = 0;
+        (self.first, self.count) = (0, 0);
     }
 
-    /// Outputs gathered.
+    /// Whether all that a decision may say in one flush has room behind what waits.
+    #[must_use]
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.slots.len() - self.count >= self.flush_max
+    }
+
+    /// Outputs of the decision at hand since it began or was last flushed.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.count
+        self.count - self.first
     }
 
-    /// Whether nothing was said.
+    /// Whether the decision at hand said nothing since it began or was last flushed.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
-    /// Events that may still be said in this flush. One place is kept for the answer.
+    /// Events that the decision may still say in this flush. One place is kept for the answer.
     #[must_use]
     #[inline]
     pub fn room(&self) -> usize {
-        self.slots.len() - self.count - usize::from(self.answers == 0)
+        self.flush_max - self.len() - usize::from(self.answers == 0)
     }
 
     /// Answers given since the decision began.
@@ -100,17 +126,17 @@ impl Outbox {
         self.stamp
     }
 
-    /// The outputs, in order.
+    /// All that waits to be flushed, in order.
     #[must_use]
     #[inline]
     pub fn outputs(&self) -> &[Slot] {
         &self.slots[..self.count]
     }
 
-    /// The outputs, for the engine to number.
+    /// The outputs of the decision at hand, for the engine to number.
     #[inline]
     pub fn outputs_mut(&mut self) -> &mut [Slot] {
-        &mut self.slots[..self.count]
+        &mut self.slots[self.first..self.count]
     }
 
     /// Answers the command: [`kind::REPLY`] or [`kind::REJECT`].
@@ -177,17 +203,15 @@ impl Outbox {
         let slot = &mut self.slots[self.count];
         let length = OUTPUT_HEADER_BYTES + message.encode(&mut slot.bytes_mut()[OUTPUT_HEADER_BYTES..]);
         debug_assert!(length <= OUTPUT_BYTES_MAX);
-        // Whole words: what reads them next, word by word, need not wait for narrower stores to meet in the cache.
-        let first = length as u64 | u64::from(kind) << 16 | u64::from(flags) << 24 | u64::from(session.0) << 32;
-        let header: [u64; OUTPUT_HEADER_BYTES / 8] = [
-            first.to_le(),
-            request.0,
-            self.stamp.now.0,
-            self.stamp.sequence.0,
-            topic.0,
-            bytemuck::must_cast(message.header()),
-        ];
-        slot.0[..header.len()].copy_from_slice(&header);
+        // Whole words, each by itself: a header put together elsewhere and copied here in one piece, or read from here
+        // in wider pieces, would wait until every store before it has reached the cache.
+        slot.0[0] = length as u64 | u64::from(kind) << 16 | u64::from(flags) << 24 | u64::from(session.0) << 32;
+        slot.0[1] = request.0;
+        // The compiler would read time and sequence as one: hidden from it, they stay two words.
+        slot.0[2] = core::hint::black_box(self.stamp.now.0);
+        slot.0[3] = self.stamp.sequence.0;
+        slot.0[4] = topic.0;
+        slot.0[5] = bytemuck::must_cast(message.header());
         self.count += 1;
     }
 }

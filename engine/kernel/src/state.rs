@@ -152,25 +152,42 @@ impl Sink for StateHasher {
 #[must_use]
 #[inline]
 pub fn chain(chain: u64, image: &[u8]) -> u64 {
+    walk(chain, image, core::iter::repeat_with(|| None))
+}
+
+/// [`chain`], and the image copied to the front of `copy` in the same walk: word by word, so that an image that was
+/// just written need not reach the cache first.
+///
+/// # Panics
+/// When `copy` is shorter than the image.
+#[must_use]
+#[inline]
+pub fn chain_copy(chain: u64, image: &[u8], copy: &mut [[u64; 2]]) -> u64 {
+    assert!(copy.len() * 16 >= image.len(), "there is room for the image");
+    walk(chain, image, copy.iter_mut().map(Some))
+}
+
+/// A multiply for two words, in two lanes by turns: this runs for every output of every command.
+#[inline]
+fn walk<'a>(chain: u64, image: &[u8], mut copies: impl Iterator<Item = Option<&'a mut [u64; 2]>>) -> u64 {
     debug_assert!(image.len().is_multiple_of(8), "an image is a whole number of words");
     let (mut lane, mut other) = (chain ^ KEYS[4], chain ^ KEYS[5]);
     let (pairs, rest) = image.as_chunks::<16>();
-    for pair in pairs {
+    let mut step = |first: u64, second: u64, copy: Option<&mut [u64; 2]>| {
+        if let Some(copy) = copy {
+            (copy[0], copy[1]) = (first, second);
+        }
+        (lane, other) = (other, fold(lane ^ first, second ^ KEYS[1]));
+    };
+    for (pair, copy) in pairs.iter().zip(&mut copies) {
         let (words, _) = pair.as_chunks::<8>();
-        lane = mix(lane, u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
-        core::mem::swap(&mut lane, &mut other);
+        step(u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]), copy);
     }
     if let Some(word) = rest.first_chunk() {
-        lane = mix(lane, u64::from_le_bytes(*word), 0);
+        step(u64::from_le_bytes(*word), 0, copies.next().flatten());
     }
-    fold(lane ^ KEYS[2], other ^ KEYS[3]).wrapping_add(lane) ^ image.len() as u64
-}
-
-#[inline]
-const fn mix(lane: u64, first: u64, second: u64) -> u64 {
-    let (left, right) = (first ^ lane, second ^ KEYS[1]);
-    // Adding an operand keeps a product of zero from erasing what came before.
-    fold(left, right).wrapping_add(left.rotate_left(29)) ^ right
+    // The chain so far is added: a product of zero among the words cannot erase what came before them.
+    fold(lane ^ KEYS[2], other ^ KEYS[3]).wrapping_add(chain.rotate_left(29)) ^ image.len() as u64
 }
 
 #[cfg(test)]
