@@ -1,7 +1,9 @@
 //! Execute: decides what was released, in order, and publishes what was decided.
 
+use crate::counting::Counting;
 use crate::machine::Machine;
 use crate::ring::{NextReader, Producer, Scratch};
+use ringfence_counters::ExecuteCounters;
 use ringfence_journal::ChainWriter;
 use ringfence_kernel::{Outbox, Progress, Registry, Timestamp};
 use std::sync::Arc;
@@ -52,6 +54,15 @@ pub struct ExecuteStage<R> {
     chain: ChainWriter,
     /// Slots released so far.
     position: u64,
+    /// Slots published on the egress ring.
+    published: u64,
+    counting: Option<Counting<ExecuteCounters>>,
+}
+
+impl<R> ExecuteStage<R> {
+    pub(crate) fn count(&mut self, counting: Counting<ExecuteCounters>) {
+        self.counting = Some(counting);
+    }
 }
 
 impl<R: Registry> ExecuteStage<R> {
@@ -75,6 +86,8 @@ impl<R: Registry> ExecuteStage<R> {
             deadline,
             chain,
             position: 0,
+            published: 0,
+            counting: None,
         }
     }
 
@@ -84,22 +97,29 @@ impl<R: Registry> ExecuteStage<R> {
     /// When a frame cannot be played or an invariant is broken: the process stops rather than diverge.
     #[inline]
     pub fn step(&mut self) -> usize {
-        if self.unpublished && !publish(&mut self.outbox, &mut self.egress) {
+        if self.unpublished && !publish(&mut self.outbox, &mut self.egress, &mut self.published) {
+            self.counting.iter_mut().for_each(|counting| counting.counters.full.add(1));
             return 0;
         }
         self.unpublished = false;
-        let Self { commands, machine, outbox, unpublished, egress, scratch, chain, .. } = self;
+        let Self { commands, machine, outbox, unpublished, egress, scratch, chain, published, counting, .. } = self;
         let read = commands.read(BATCH_SLOTS, |command| {
             if *unpublished {
                 return false;
             }
+            if let Some(Counting { ages, .. }) = counting {
+                ages.look(machine.sequence().0, || command.timestamp());
+            }
             let image = command.image(scratch);
             loop {
                 let progress = machine.execute(image, outbox).unwrap_or_else(|frame| panic!("{frame}"));
-                *unpublished = !publish(outbox, egress);
+                *unpublished = !publish(outbox, egress, published);
                 match progress {
                     Progress::Done => {
                         chain.record(machine.sequence(), machine.chain());
+                        if let Some(Counting { counters, ages }) = counting {
+                            ages.done(&mut counters.decided_age);
+                        }
                         return true;
                     }
                     Progress::More if *unpublished => return false,
@@ -111,6 +131,11 @@ impl<R: Registry> ExecuteStage<R> {
             self.commands.release(read.slots);
             self.position += read.slots as u64;
             self.deadline.set(self.machine.next_deadline());
+        }
+        if let Some(Counting { counters, .. }) = &mut self.counting {
+            counters.position.set(self.position);
+            counters.executed.set(self.machine.sequence().0);
+            counters.published.set(self.published);
         }
         read.commands
     }
@@ -130,13 +155,14 @@ impl<R: Registry> ExecuteStage<R> {
 
 /// Publishes the outbox, or nothing of it when the ring is that full.
 #[inline]
-fn publish(outbox: &mut Outbox, egress: &mut Producer) -> bool {
+fn publish(outbox: &mut Outbox, egress: &mut Producer, published_slots: &mut u64) -> bool {
     let outputs = outbox.outputs();
     if outputs.is_empty() {
         return true;
     }
     let published = egress.try_claim(outputs.len(), |index, slot| slot.copy_image(&outputs[index]));
     if published {
+        *published_slots += outputs.len() as u64;
         outbox.flushed();
     }
     published

@@ -30,6 +30,9 @@ impl Core {
             self.stats.answered += u64::from(header.kind == kind::REPLY || header.kind == kind::REJECT);
             return;
         };
+        if let Some(counting) = &mut self.counting {
+            counting.answered(&header, output);
+        }
         match header.kind {
             kind::REPLY => self.answer(place, output),
             kind::REJECT => match self.refused_snapshot(place, &header, output) {
@@ -99,7 +102,7 @@ impl Core {
             Ok(Notice::Closing(closing)) => {
                 let opening = self.at(place).state == State::Opening;
                 self.forward(place, output);
-                self.stats.refuse(closing.code);
+                self.count_refusal(closing.code);
                 self.end(place, closing.code, !opening);
             }
             _ => self.forward(place, output),

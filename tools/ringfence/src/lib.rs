@@ -2,8 +2,10 @@
 
 pub mod commands;
 pub mod config;
+pub mod counters;
 pub mod describe;
 pub mod engine_process;
 pub mod output;
 pub mod progress;
 pub mod proof;
+pub mod top;

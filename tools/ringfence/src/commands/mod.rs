@@ -6,6 +6,7 @@ pub mod journal;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
+pub mod top;
 
 use anyhow::ensure;
 use ringfence_client::Client;

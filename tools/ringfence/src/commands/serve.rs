@@ -1,6 +1,7 @@
 //! `ringfence serve`: one engine, until it is told to stop.
 
 use crate::config::{Config, SnapshotConfig};
+use crate::counters;
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
@@ -102,11 +103,16 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
 
     let gate = Solo::new(ready.writer.marks(), config.journal.level.into());
     let first_session = SessionId(ready.machine.session_last().0 + 1);
-    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.engine.ring_slots);
+    let counters = counters::create(config, &threads, ready.writer.journal(), clock.now())?;
+    let stage_clock = clock.clone();
+    let (port, mut stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.engine.ring_slots);
     let begin =
         Start { first_session, frames: ready.frames, retransmission, reply_window: config.genesis.reply_window };
-    let gateway = Gateway::new(config.gateway.clone(), keys, port, clock, begin)
+    let mut gateway = Gateway::new(config.gateway.clone(), keys, port, clock, begin)
         .with_context(|| format!("listening on {}", config.gateway.listen))?;
+    if let Some(counters) = counters {
+        counters::hand_out(counters, config.counters.sample_every, &mut gateway, &mut stages, &stage_clock);
+    }
 
     let stop = Arc::new(Stop::default());
     stop_on_signal(&stop, gateway.waker())?;
