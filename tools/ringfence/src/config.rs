@@ -24,10 +24,20 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Snapshots by the process beside the engine.
     pub snapshot: SnapshotConfig,
+    /// The engine's memory.
+    pub memory: MemoryConfig,
     /// Counters that other processes read.
     pub counters: CountersConfig,
     /// Who may log on.
     pub keys: KeysConfig,
+}
+
+/// The engine's memory.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Whether it is locked: what was touched once stays. It needs a process that may lock without a limit.
+    pub lock: bool,
 }
 
 /// Counters that other processes read.

@@ -4,6 +4,7 @@ pub mod commands;
 pub mod config;
 pub mod counters;
 pub mod describe;
+pub mod doctor;
 pub mod engine_process;
 pub mod output;
 pub mod progress;

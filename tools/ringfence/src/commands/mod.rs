@@ -1,6 +1,7 @@
 //! One file, one command.
 
 pub mod demo;
+pub mod doctor;
 pub mod feed;
 pub mod journal;
 pub mod replay;

@@ -2,9 +2,11 @@
 
 use crate::config::{Config, SnapshotConfig};
 use crate::counters;
+use crate::doctor::{Root, Wanted, start as doctor};
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
+use ringfence_engine::layout::cores;
 use ringfence_engine::pipeline::{Drained, Stop, assemble, run};
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::snapshots;
@@ -12,6 +14,7 @@ use ringfence_engine::start::{Grant, Ready, StartConfig, StartError, StartReport
 use ringfence_gateway::{Clock as _, Gateway, Keys, Retransmission, Start, WallClock};
 use ringfence_journal::{Disk, Error as JournalError, StorageHandle, retain};
 use ringfence_kernel::{DomainId, Registry, SessionId};
+use rustix::mm::{MlockAllFlags, mlockall};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -85,6 +88,14 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
     let grants = keys.grants().map(|(client, key_version, domain, roles)| Grant { client, key_version, domain, roles });
     let threads = config.engine.threads()?;
     config.gateway.check()?;
+    let wanted = Wanted::of(config, cores());
+    for warning in doctor::check(&Root::machine(), &wanted)? {
+        warn!("{warning}");
+    }
+    if wanted.lock {
+        // What is mapped later is locked when it is touched: a prepared segment is not read in for it.
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).context("memory.lock")?;
+    }
     let storage = Disk::handle();
     let mut clock = WallClock::new();
     let mut retransmission = Retransmission::new(config.gateway.retransmission_slots, config.gateway.topics_max);
