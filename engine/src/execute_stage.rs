@@ -107,9 +107,6 @@ impl<R: Registry> ExecuteStage<R> {
             if *unpublished {
                 return false;
             }
-            if let Some(Counting { ages, .. }) = counting {
-                ages.look(machine.sequence().0, || command.timestamp());
-            }
             let image = command.image(scratch);
             loop {
                 let progress = machine.execute(image, outbox).unwrap_or_else(|frame| panic!("{frame}"));
@@ -118,6 +115,7 @@ impl<R: Registry> ExecuteStage<R> {
                     Progress::Done => {
                         chain.record(machine.sequence(), machine.chain());
                         if let Some(Counting { counters, ages }) = counting {
+                            ages.look(machine.sequence().0, || command.timestamp());
                             ages.done(&mut counters.decided_age);
                         }
                         return true;
