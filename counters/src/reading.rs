@@ -2,7 +2,7 @@
 //!
 //! The file is copied by one `read`, never mapped: a file that shrinks meanwhile is an error, where a mapping would be a
 //! SIGBUS. Words are aligned, and the kernel copies whole words on the 64-bit targets this builds for, so that none is
-//! torn; `tests/another_process.rs` watches that.
+//! torn; `tools/ringfence/tests/counters.rs` watches that.
 
 use crate::buckets::BUCKETS;
 use crate::distribution::Distribution;
