@@ -1,7 +1,9 @@
 //! Execute: decides what was released, in order, and publishes what was decided.
 
+use crate::counting::Counting;
 use crate::machine::Machine;
 use crate::ring::{NextReader, Producer, Scratch};
+use ringfence_counters::ExecuteCounters;
 use ringfence_journal::ChainWriter;
 use ringfence_kernel::{Outbox, Progress, Registry, Timestamp};
 use std::sync::Arc;
@@ -43,13 +45,18 @@ impl Deadline {
 pub struct ExecuteStage<R> {
     commands: NextReader,
     machine: Machine<R>,
-    outbox: Outbox,
-    egress: Producer,
+    exit: Exit,
     scratch: Scratch,
     deadline: Deadline,
     chain: ChainWriter,
     /// Slots released so far.
     position: u64,
+}
+
+impl<R> ExecuteStage<R> {
+    pub(crate) fn count(&mut self, counting: Counting<ExecuteCounters>) {
+        self.exit.counting = Some(counting);
+    }
 }
 
 impl<R: Registry> ExecuteStage<R> {
@@ -63,16 +70,8 @@ impl<R: Registry> ExecuteStage<R> {
         chain: ChainWriter,
     ) -> Self {
         deadline.set(machine.next_deadline());
-        Self {
-            commands,
-            machine,
-            outbox: Outbox::new(),
-            egress,
-            scratch: Scratch::default(),
-            deadline,
-            chain,
-            position: 0,
-        }
+        let exit = Exit { outbox: Outbox::new(), egress, published: 0, counting: None };
+        Self { commands, machine, exit, scratch: Scratch::default(), deadline, chain, position: 0 }
     }
 
     /// Executes what was released, as far as there is room for what it says.
@@ -81,27 +80,35 @@ impl<R: Registry> ExecuteStage<R> {
     /// When a frame cannot be played or an invariant is broken: the process stops rather than diverge.
     #[inline]
     pub fn step(&mut self) -> usize {
-        let Self { commands, machine, outbox, egress, scratch, chain, .. } = self;
+        let Self { commands, machine, exit, scratch, chain, .. } = self;
         let read = commands.read(BATCH_SLOTS, |command| {
             let image = command.image(scratch);
             loop {
                 // A decision that goes on needs all of the outbox; others are gathered in it.
-                if (machine.goes_on() || !outbox.has_room()) && !publish(outbox, egress) {
+                if (machine.goes_on() || !exit.outbox.has_room()) && !exit.publish() {
                     return false;
                 }
-                match machine.execute(image, outbox).unwrap_or_else(|frame| panic!("{frame}")) {
+                match machine.execute(image, &mut exit.outbox).unwrap_or_else(|frame| panic!("{frame}")) {
                     Progress::Done => break,
                     Progress::More => {}
                 }
             }
+            if let Some(Counting { ages, .. }) = &mut exit.counting {
+                ages.look(machine.sequence().0 - 1, || command.timestamp());
+            }
             chain.record(machine.sequence(), machine.chain());
             true
         });
-        publish(&mut self.outbox, &mut self.egress);
+        exit.publish();
         if read.commands > 0 {
             self.commands.release(read.slots);
             self.position += read.slots as u64;
             self.deadline.set(self.machine.next_deadline());
+        }
+        if let Some(Counting { counters, .. }) = &mut self.exit.counting {
+            counters.position.set(self.position);
+            counters.executed.set(self.machine.sequence().0);
+            counters.published.set(self.exit.published);
         }
         read.commands
     }
@@ -119,16 +126,31 @@ impl<R: Registry> ExecuteStage<R> {
     }
 }
 
-/// Publishes what was gathered, or nothing of it when the ring is that full; gives whether nothing waits any more.
-#[inline]
-fn publish(outbox: &mut Outbox, egress: &mut Producer) -> bool {
-    let outputs = outbox.outputs();
-    if outputs.is_empty() {
-        return true;
+/// Where decisions leave: what was said and waits, and the ring it goes to.
+#[derive(Debug)]
+struct Exit {
+    outbox: Outbox,
+    egress: Producer,
+    /// Slots published on the egress ring.
+    published: u64,
+    counting: Option<Counting<ExecuteCounters>>,
+}
+
+impl Exit {
+    /// Publishes what was gathered, or nothing of it when the ring is that full; gives whether nothing waits any more.
+    #[inline]
+    fn publish(&mut self) -> bool {
+        let outputs = self.outbox.outputs();
+        let published =
+            outputs.is_empty() || self.egress.try_claim(outputs.len(), |index, slot| slot.copy_image(&outputs[index]));
+        if published {
+            self.published += outputs.len() as u64;
+            self.outbox.flushed();
+        }
+        if let Some(Counting { counters, ages }) = &mut self.counting {
+            counters.full.add(u64::from(!published));
+            ages.done(&mut counters.decided_age);
+        }
+        published
     }
-    let published = egress.try_claim(outputs.len(), |index, slot| slot.copy_image(&outputs[index]));
-    if published {
-        outbox.flushed();
-    }
-    published
 }

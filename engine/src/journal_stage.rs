@@ -1,6 +1,8 @@
 //! Journal: appends every command, a ring batch as one journal batch, and releases it at once.
 
+use crate::counting::Counting;
 use crate::ring::{FirstReader, Read};
+use ringfence_counters::{Histogram, JournalCounters};
 use ringfence_journal::Writer;
 use ringfence_kernel::image::{COMMAND_BYTES_MAX, SLOT_BYTES, SLOTS_MAX};
 
@@ -16,6 +18,7 @@ pub struct JournalStage {
     batch_slots: usize,
     /// Slots released so far.
     position: u64,
+    counting: Option<Counting<JournalCounters>>,
 }
 
 impl JournalStage {
@@ -27,7 +30,12 @@ impl JournalStage {
     pub fn new(commands: FirstReader, writer: Writer) -> Self {
         assert!(writer.images_bytes_max() >= COMMAND_BYTES_MAX, "a batch holds the longest command");
         let batch_slots = BATCH_SLOTS.min(writer.images_bytes_max() / SLOT_BYTES);
-        Self { commands, writer, batch_slots, position: 0 }
+        Self { commands, writer, batch_slots, position: 0, counting: None }
+    }
+
+    pub(crate) fn count(&mut self, counting: Counting<JournalCounters>, syncs: Histogram) {
+        self.writer.time_syncs(syncs);
+        self.counting = Some(counting);
     }
 
     /// Appends all that was published, then makes it durable if this thread is the one to do so: one sync covers all
@@ -66,26 +74,45 @@ impl JournalStage {
     /// When a sync fails.
     #[inline]
     pub fn sync(&mut self) {
-        self.writer.sync().unwrap_or_else(|error| panic!("the journal could not be made durable: {error}"));
+        let durable = self.writer.sync();
+        let durable = durable.unwrap_or_else(|error| panic!("the journal could not be made durable: {error}"));
+        if let Some(Counting { counters, .. }) = &mut self.counting {
+            counters.durable.set(durable.0);
+            counters.segment.set(self.writer.segment());
+        }
     }
 
     #[inline]
     fn append(&mut self) -> Read {
-        let Self { commands, writer, batch_slots, .. } = self;
+        let Self { commands, writer, batch_slots, counting, .. } = self;
+        let mut sequence = writer.appended().0;
         let batch = writer.begin(*batch_slots * SLOT_BYTES);
         let batch = batch.unwrap_or_else(|error| panic!("the journal cannot go on: {error}"));
         // No room yet: the commands wait in the ring, and the gateway stops reading when that is full.
-        let Some(mut batch) = batch else { return Read::default() };
+        let Some(mut batch) = batch else {
+            counting.iter_mut().for_each(|counting| counting.counters.full.add(1));
+            return Read::default();
+        };
         let read = commands.read(*batch_slots, |command| {
+            if let Some(Counting { ages, .. }) = counting {
+                ages.look(sequence, || command.timestamp());
+                sequence += 1;
+            }
             command.pieces().for_each(|piece| batch.push(piece));
             true
         });
         if read.commands == 0 {
             return read;
         }
-        batch.commit(read.commands as u32);
+        let appended = batch.commit(read.commands as u32);
         self.commands.release(read.slots);
         self.position += read.slots as u64;
+        if let Some(Counting { counters, ages }) = &mut self.counting {
+            counters.appended.set(appended.0);
+            counters.position.set(self.position);
+            counters.batches.record(read.commands as u64);
+            ages.done(&mut counters.appended_age);
+        }
         read
     }
 

@@ -5,6 +5,7 @@
 pub mod config;
 pub mod start;
 
+pub mod counting;
 mod crew;
 pub mod execute_stage;
 pub mod journal_stage;

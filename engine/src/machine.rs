@@ -16,7 +16,7 @@ mod saved;
 
 use crate::sessions::{ClientsFull, DOMAIN_IDS, Earlier, Sessions};
 use crate::topics::Topics;
-use ringfence_kernel::image::{COMMAND_HEADER_BYTES, OUTPUT_HEADER_BYTES, Slot, flag, kind};
+use ringfence_kernel::image::{COMMAND_HEADER_BYTES, Slot, flag, kind};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{Stamp, image as output_image};
 use ringfence_kernel::registry::UnknownDomain;
@@ -25,8 +25,8 @@ use ringfence_kernel::state::{chain, chain_copy, fold};
 use ringfence_kernel::system::{self, Frame, Genesis, GenesisDomain};
 use ringfence_kernel::wire::{Notice, Rejected};
 use ringfence_kernel::{
-    ClientId, Code, CommandHeader, Context, Cursor, DomainId, Malformed, Outbox, OutputHeader, Progress, Registry,
-    Roles, Sequence, SessionChange, SessionId, Timestamp, Topic,
+    ClientId, Code, CommandHeader, Context, Cursor, DomainId, Malformed, Outbox, Progress, Registry, Roles, Sequence,
+    SessionChange, SessionId, Timestamp, Topic,
 };
 
 /// The newest version of the rules that this build can play. Older ones stay playable.

@@ -2,6 +2,7 @@
 
 use crate::execute_stage::Deadline;
 use crate::ring::{FirstReader, Producer};
+use ringfence_counters::PortCounters;
 use ringfence_gateway::{Clock, Gateway, Port, Waker};
 use ringfence_journal::Admission;
 use ringfence_kernel::Timestamp;
@@ -18,11 +19,19 @@ pub struct EnginePort {
     deadline: Deadline,
     /// Slots published so far.
     claimed: u64,
+    /// Slots taken from the egress ring so far.
+    drained: u64,
+    counters: Option<PortCounters>,
 }
 
 impl EnginePort {
     pub(crate) fn new(ingress: Producer, egress: FirstReader, admission: Admission, deadline: Deadline) -> Self {
-        Self { ingress, egress, admission, deadline, claimed: 0 }
+        Self { ingress, egress, admission, deadline, claimed: 0, drained: 0, counters: None }
+    }
+
+    /// Counts into `counters` from here on.
+    pub fn count(&mut self, counters: PortCounters) {
+        self.counters = Some(counters);
     }
 
     /// Slots published so far.
@@ -37,6 +46,10 @@ impl Port for EnginePort {
     fn try_claim(&mut self, slots: usize, fill: impl FnMut(usize, &mut Slot)) -> bool {
         let claimed = self.ingress.try_claim(slots, fill);
         self.claimed += if claimed { slots as u64 } else { 0 };
+        if let Some(counters) = &mut self.counters {
+            counters.published.set(self.claimed);
+            counters.full.add(u64::from(!claimed));
+        }
         claimed
     }
 
@@ -44,6 +57,10 @@ impl Port for EnginePort {
     fn drain(&mut self, limit: usize, mut each: impl FnMut(&Slot)) -> usize {
         let read = self.egress.read_slots(limit.max(SLOTS_MAX), |slot| each(slot));
         self.egress.release(read);
+        self.drained += read as u64;
+        if let Some(counters) = &mut self.counters {
+            counters.drained.set(self.drained);
+        }
         read
     }
 

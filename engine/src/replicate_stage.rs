@@ -4,8 +4,10 @@
 //! what the journal appended to its peers by offset, reading the segments, and answers [`Gate::released`] with the
 //! lower of its own mark and the commit index. No other stage changes.
 
+use crate::counting::Counting;
 use crate::knobs;
 use crate::ring::NextReader;
+use ringfence_counters::ReplicateCounters;
 use ringfence_journal::{Level, Marks};
 use ringfence_kernel::Sequence;
 
@@ -52,13 +54,20 @@ pub struct ReplicateStage<G> {
     next: Sequence,
     /// Slots released so far.
     position: u64,
+    counting: Option<Counting<ReplicateCounters>>,
+}
+
+impl<G> ReplicateStage<G> {
+    pub(crate) fn count(&mut self, counting: Counting<ReplicateCounters>) {
+        self.counting = Some(counting);
+    }
 }
 
 impl<G: Gate> ReplicateStage<G> {
     /// Releases `commands`, of which the first is `next` in the log, as `gate` allows.
     #[must_use]
     pub fn new(commands: NextReader, gate: G, next: Sequence) -> Self {
-        Self { commands, gate, next, position: 0 }
+        Self { commands, gate, next, position: 0, counting: None }
     }
 
     /// Releases what the gate allows, at the end of a command.
@@ -68,8 +77,15 @@ impl<G: Gate> ReplicateStage<G> {
         if allowed == 0 {
             return 0;
         }
-        let read = self.commands.read(BATCH_SLOTS, |_| {
+        let (mut sequence, counting) = (self.next.0, &mut self.counting);
+        let read = self.commands.read(BATCH_SLOTS, |command| {
             let release = allowed > 0;
+            if let Some(Counting { ages, .. }) = counting
+                && release
+            {
+                ages.look(sequence, || command.timestamp());
+                sequence += 1;
+            }
             allowed -= u64::from(release);
             release
         });
@@ -77,6 +93,10 @@ impl<G: Gate> ReplicateStage<G> {
         self.commands.release(slots);
         self.next.0 += read.commands as u64;
         self.position += slots as u64;
+        if let Some(Counting { counters, ages }) = &mut self.counting {
+            counters.position.set(self.position);
+            ages.done(&mut counters.released_age);
+        }
         read.commands
     }
 

@@ -11,7 +11,8 @@
 //! `docs/hazards.md` says what that prevents.
 
 use disruptor::{BusySpin, EventPoller, Producer as _, SingleConsumerBarrier, SingleProducer, SingleProducerBarrier};
-use ringfence_kernel::image::{COMMAND_BYTES_MAX, SLOT_BYTES, SLOTS_MAX, Slot, slots};
+use ringfence_kernel::Timestamp;
+use ringfence_kernel::image::{COMMAND_BYTES_MAX, CommandHeader, SLOT_BYTES, SLOTS_MAX, Slot, slots};
 use std::mem::ManuallyDrop;
 
 /// Slots of a ring, unless configured otherwise.
@@ -184,6 +185,8 @@ impl<P: Poll> Reader<P> {
     }
 }
 
+const TIMESTAMP_WORD: usize = std::mem::offset_of!(CommandHeader, timestamp) / 8;
+
 /// One command as it stands in the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Command<'a> {
@@ -192,6 +195,12 @@ pub struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// When the gateway took it in: the third word of its header.
+    #[inline]
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp(self.slots[0].0[TIMESTAMP_WORD])
+    }
+
     /// Its bytes, a piece a slot.
     #[inline]
     pub fn pieces(self) -> impl Iterator<Item = &'a [u8]> {

@@ -3,7 +3,7 @@
 use crate::knobs;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::HashIndex;
-use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, REPLY_BODY_BYTES_MAX, Slot};
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, REPLY_BODY_BYTES_MAX};
 use ringfence_kernel::{ClientId, Corrupt, DomainId, RequestId, Roles, SessionId, Sink, Source};
 
 /// Ids of domains are below this, so that a client's roles have a fixed size.

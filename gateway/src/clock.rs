@@ -11,7 +11,9 @@ pub trait Clock {
 
 /// The wall clock as it was at start, carried on by a monotonic one: a correction of the system's time changes
 /// nothing here.
-#[derive(Debug)]
+///
+/// Clones tell the same time.
+#[derive(Clone, Debug)]
 pub struct WallClock {
     clock: quanta::Clock,
     /// The monotonic clock's reading at start.

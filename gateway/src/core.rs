@@ -3,6 +3,7 @@
 use crate::codecs::native;
 use crate::config::GatewayConfig;
 use crate::connection::{Connection, State};
+use crate::counting::Counting;
 use crate::logon::Keys;
 use crate::port::Port;
 use crate::retransmission::Retransmission;
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     /// The journal took in nothing more when it was last looked at.
     pub(crate) disk_full: bool,
     pub(crate) stats: Stats,
+    /// What other processes see of it.
+    pub(crate) counting: Option<Counting>,
 }
 
 impl Core {
@@ -121,10 +124,18 @@ impl Core {
     /// Refuses a request of the connection; nothing else changes.
     pub(crate) fn refuse(&mut self, place: Place, request: RequestId, template: u16, code: Refusal) {
         let (now, code) = (self.now, Code::from(code));
-        self.stats.refuse(code);
+        self.count_refusal(code);
         let rejected = Rejected { code, template, offset: 0, reserved: Reserved::default() };
         self.at(place).say(kind::REJECT, request, now, Notice::Rejected(&rejected));
         self.soil(place);
+    }
+
+    /// Counts a refusal or closing by the gateway itself.
+    pub(crate) fn count_refusal(&mut self, code: Code) {
+        self.stats.refuse(code);
+        if let Some(counting) = &mut self.counting {
+            counting.refused(code);
+        }
     }
 
     /// Tells the client why, ends its session and hears nothing more of it.
@@ -136,7 +147,7 @@ impl Core {
         }
         let closing = Closing { code: code.into(), reserved: Reserved::default() };
         connection.note(now, Notice::Closing(&closing));
-        self.stats.refuse(code.into());
+        self.count_refusal(code.into());
         self.end(place, code.into(), true);
     }
 

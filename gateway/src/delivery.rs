@@ -31,6 +31,9 @@ impl Core {
             self.stats.answered += u64::from(kind == kind::REPLY || kind == kind::REJECT);
             return;
         };
+        if let Some(counting) = &mut self.counting {
+            counting.answered(output);
+        }
         if kind == kind::REPLY {
             return self.answer(place, output);
         }
@@ -114,7 +117,7 @@ impl Core {
             Ok(Notice::Closing(closing)) => {
                 let opening = self.at(place).state == State::Opening;
                 self.forward(place, output);
-                self.stats.refuse(closing.code);
+                self.count_refusal(closing.code);
                 self.end(place, closing.code, !opening);
             }
             _ => self.forward(place, output),

@@ -37,6 +37,7 @@ mod delivery;
 pub mod retransmission;
 mod subscriptions;
 
+mod counting;
 mod server;
 mod stats;
 #[cfg(any(test, feature = "testing"))]

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::connection::{Connection, State};
 use crate::core::{Core, Run};
+use crate::counting::Counting;
 use crate::logon::Keys;
 use crate::port::Port;
 use crate::retransmission::Retransmission;
@@ -11,6 +12,7 @@ use crate::stats::Stats;
 use crate::subscriptions::Subscriptions;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
+use ringfence_counters::GatewayCounters;
 use ringfence_kernel::bounded::HashIndex;
 use ringfence_kernel::ids::{ClientId, RequestId, SessionId, Timestamp};
 use ringfence_kernel::messages::Reserved;
@@ -112,6 +114,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             stopping: false,
             disk_full: false,
             stats: Stats::default(),
+            counting: None,
             config,
         };
         Ok(Self {
@@ -141,6 +144,9 @@ impl<P: Port, C: Clock> Gateway<P, C> {
         self.look_at_disk();
         let mut work = self.drain();
         work += self.core.write();
+        if let Some(counting) = &mut self.core.counting {
+            counting.written(&mut self.clock);
+        }
         work += usize::from(!self.core.pending.is_empty() && self.core.publish(&mut self.port));
         work += self.look();
         work += self.accept();
@@ -148,6 +154,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
         work += self.timers();
         work += self.stop();
         work += self.core.write();
+        self.core.publish_counters();
         self.polled.1 += work;
         work
     }
@@ -210,7 +217,12 @@ impl<P: Port, C: Clock> Gateway<P, C> {
         self.core.stopping && self.core.stats.connections == 0 && self.core.pending.is_empty()
     }
 
-    /// The counters.
+    /// Counts into `counters` from here on, and times one command in `sample_every`, a power of two, by its answer.
+    pub fn count(&mut self, counters: GatewayCounters, sample_every: u64) {
+        self.core.counting = Some(Counting::new(counters, sample_every));
+    }
+
+    /// What was counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats
@@ -306,7 +318,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             () => None,
         };
         if let Some(code) = refusal {
-            core.stats.refuse(code.into());
+            core.count_refusal(code.into());
             let closing = Closing { code: code.into(), reserved: Reserved::default() };
             let mut slot = ringfence_kernel::image::Slot::EMPTY;
             let kind = ringfence_kernel::image::kind::SESSION;

@@ -25,6 +25,8 @@ pub struct Stats {
     pub answered: u64,
     /// Events of topics that came out of the engine.
     pub published: u64,
+    /// Times that a connection's events were dropped, to be replaced by a snapshot.
+    pub overruns: u64,
     /// Bytes read from sockets.
     pub bytes_read: u64,
     /// Bytes written to sockets.
@@ -42,6 +44,7 @@ impl Default for Stats {
             sequenced: 0,
             answered: 0,
             published: 0,
+            overruns: 0,
             bytes_read: 0,
             bytes_written: 0,
             refused: [0; CODES],

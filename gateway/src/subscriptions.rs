@@ -154,7 +154,7 @@ impl Core {
         self.stats.published += 1;
         let Some(stream) = self.retransmission.push(event) else { return };
         let (bytes, bound, now) = (image(event), self.config.event_bytes_max, self.now);
-        let Self { subscriptions: Subscriptions { members, behind }, connections, dirty, .. } = self;
+        let Self { subscriptions: Subscriptions { members, behind }, connections, dirty, stats, .. } = self;
         for member in &mut members[stream as usize] {
             if member.feed != Feed::Live {
                 continue;
@@ -162,6 +162,7 @@ impl Core {
             let connection = connections[member.connection as usize].as_mut().expect("a reader has a connection");
             if connection.output.len() + bytes.len() > bound {
                 connection.note(now, Notice::Overrun(&Overrun { topic }));
+                stats.overruns += 1;
                 member.feed = Feed::Overrun;
                 behind.push((stream, member.connection));
             } else {
@@ -195,6 +196,7 @@ impl Core {
             // A snapshot with a hole is worth nothing: it is said again once the socket has taken what there is.
             (false, true) => {
                 connection.note(now, Notice::Overrun(&Overrun { topic }));
+                self.stats.overruns += 1;
                 member.feed = Feed::Overrun;
                 self.subscriptions.behind.push((stream, place));
             }
@@ -250,6 +252,7 @@ impl Core {
                 // The ring has gone over it meanwhile.
                 let header = self.retransmission.topic(stream);
                 connection.note(now, Notice::Overrun(&Overrun { topic: header }));
+                self.stats.overruns += 1;
                 sent = true;
                 break Feed::Overrun;
             };

@@ -34,6 +34,18 @@ impl Mapping {
         Ok(Mapping { memory: Arc::new(memory) })
     }
 
+    /// The memory as words, each stored and loaded by itself, for as long as the process lives: it is never unmapped, so
+    /// that whoever counts there needs one pointer and no owner.
+    #[must_use]
+    pub fn into_words(self) -> &'static [AtomicU64] {
+        let (first, words) = (self.memory.as_mut_ptr().cast::<AtomicU64>(), self.memory.len() / 8);
+        std::mem::forget(self.memory);
+        // SAFETY: the mapping is readable, writable and backed by allocated blocks, begins on a page, and holds that many
+        // words of which any bits are a value. It is forgotten above, so that it outlives every reference, and this value
+        // was the way to it: from here on this process reaches it by atomic operations alone. Other processes only read.
+        unsafe { std::slice::from_raw_parts(first, words) }
+    }
+
     /// Memory of no file, zeroed.
     #[cfg(feature = "testing")]
     pub(crate) fn anonymous(bytes: usize) -> io::Result<Mapping> {

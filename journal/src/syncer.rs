@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use crossbeam_utils::Backoff;
+use ringfence_counters::Histogram;
 
 use crate::error::Error;
 use crate::handoff::{Failure, Handoff};
@@ -80,8 +82,14 @@ impl Pending {
         self.parts.clear();
     }
 
-    /// Writes and syncs everything, a segment before the next one's first byte; then the buffer is empty.
-    pub(crate) fn write_out(&mut self, paths: impl Fn(u64) -> PathBuf) -> Result<(), Error> {
+    /// Writes and syncs everything, a segment before the next one's first byte; then the buffer is empty. `times` hears
+    /// how long that took.
+    pub(crate) fn write_out(
+        &mut self,
+        paths: impl Fn(u64) -> PathBuf,
+        times: Option<&mut Histogram>,
+    ) -> Result<(), Error> {
+        let begun = Instant::now();
         let bytes: &[u8] = bytemuck::cast_slice(&self.words);
         let mut written: Option<&Part> = None;
         for part in &self.parts {
@@ -100,6 +108,9 @@ impl Pending {
         }
         if let Some(last) = written {
             sync(last, &paths)?;
+            if let Some(times) = times {
+                times.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            }
         }
         self.clear();
         Ok(())
@@ -120,6 +131,8 @@ struct Shared {
     failure: Arc<Failure>,
     handed: Handoff<Pending>,
     returned: Handoff<Pending>,
+    /// Where the thread is to count how long its syncs take.
+    times: Handoff<Histogram>,
     stop: AtomicBool,
 }
 
@@ -143,6 +156,7 @@ impl SyncThread {
             failure: Arc::clone(failure),
             handed: Handoff::new(),
             returned: Handoff::new(),
+            times: Handoff::new(),
             stop: AtomicBool::new(false),
         });
         shared.returned.give(spare);
@@ -168,6 +182,11 @@ impl SyncThread {
         true
     }
 
+    /// Has the thread count how long its syncs take.
+    pub(crate) fn time_syncs(&self, times: Histogram) {
+        self.shared.times.give(times);
+    }
+
     /// Whether the thread holds nothing unsynced.
     pub(crate) fn is_idle(&self) -> bool {
         self.shared.returned.is_full()
@@ -184,11 +203,13 @@ impl SyncThread {
 
 fn sync_until_stopped(shared: &Shared) {
     let backoff = Backoff::new();
+    let mut times = None;
     loop {
         if let Some(mut pending) = shared.handed.take() {
+            times = times.or_else(|| shared.times.take());
             let end = pending.end;
             let path = |number| crate::segment::segment_path(&shared.dir, number);
-            if let Err(error) = pending.write_out(path) {
+            if let Err(error) = pending.write_out(path, times.as_mut()) {
                 // Nothing retries over it; the writer meets it at its next call.
                 shared.failure.set(error);
                 return;

@@ -10,6 +10,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringfence_counters::Histogram;
+
 use crate::error::Error;
 use crate::mapping::publish;
 use crate::marks::{Admission, Marks};
@@ -47,6 +49,8 @@ pub struct Writer {
     /// At `Fsync`: what was appended and is not yet on its way.
     pending: Option<Pending>,
     sync_thread: Option<SyncThread>,
+    /// Without a thread: where to count how long a sync takes.
+    sync_times: Option<Histogram>,
     preparer: Preparer,
     _lock: Box<dyn Lock>,
 }
@@ -105,6 +109,7 @@ impl Writer {
             admission,
             pending,
             sync_thread,
+            sync_times: None,
             preparer,
             _lock: lock,
         };
@@ -160,6 +165,22 @@ impl Writer {
     #[must_use]
     pub fn durable(&self) -> Sequence {
         self.marks.durable()
+    }
+
+    /// The number of the segment that is written.
+    #[inline]
+    #[must_use]
+    pub fn segment(&self) -> u64 {
+        self.current.number
+    }
+
+    /// Counts from here on how long each write and sync takes, in nanoseconds. To be called once, before the first
+    /// batch; at `Cached` there is nothing to count.
+    pub fn time_syncs(&mut self, times: Histogram) {
+        match &self.sync_thread {
+            Some(thread) => thread.time_syncs(times),
+            None => self.sync_times = Some(times),
+        }
     }
 
     /// The two marks, for other threads.
@@ -401,7 +422,7 @@ impl Writer {
                 let dir = &self.dir;
                 let end = pending.end;
                 pending
-                    .write_out(|number| segment_path(dir, number))
+                    .write_out(|number| segment_path(dir, number), self.sync_times.as_mut())
                     .map_err(|error| self.preparer.shop.failure.set(error))?;
                 self.marks.raise_durable(end);
             }

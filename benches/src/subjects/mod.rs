@@ -1,5 +1,6 @@
 //! What is measured, from the inside out.
 
+pub mod counters;
 pub mod domain;
 pub mod pipeline;
 pub mod replay;

@@ -209,6 +209,13 @@ impl Slot {
         (self.0[0] >> 16) as u8
     }
 
+    /// Bits of [`flag`] of the output in this slot.
+    #[must_use]
+    #[inline]
+    pub fn flags(&self) -> u8 {
+        (self.0[0] >> 24) as u8
+    }
+
     /// Whom the output in this slot is for, or zero.
     #[must_use]
     #[inline]
@@ -221,6 +228,20 @@ impl Slot {
     #[inline]
     pub fn request(&self) -> RequestId {
         RequestId(self.0[1])
+    }
+
+    /// The log's time when the output in this slot was decided.
+    #[must_use]
+    #[inline]
+    pub fn timestamp(&self) -> Timestamp {
+        Timestamp(self.0[2])
+    }
+
+    /// The command that caused the output in this slot.
+    #[must_use]
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.0[3])
     }
 
     /// The stream that the output in this slot is part of.

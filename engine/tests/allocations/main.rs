@@ -7,10 +7,12 @@ mod counting_allocator;
 use common::{EPOCH, Setup, start_with};
 use counting_allocator::count;
 use ringfence_client::{Client, Config};
+use ringfence_counters::{EngineCounters, Identity, Registrar, Settings};
 use ringfence_domains::matching::messages::Command;
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_domains::workloads::find;
 use ringfence_engine::config::Durability;
+use ringfence_engine::counting::StageCounters;
 use ringfence_engine::pipeline::assemble;
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::testing::with_journal_options;
@@ -80,7 +82,17 @@ fn body(level: Durability) {
         reply_window: 256,
     };
     let config = GatewayConfig { listen: "127.0.0.1:0".parse().expect("an address"), ..GatewayConfig::default() };
-    let mut gateway = Gateway::new(config, keys, port, clock, start).expect("it listens");
+    let mut gateway = Gateway::new(config, keys, port, clock.clone(), start).expect("it listens");
+    // It counts, and times every fourth command.
+    let mut on = Registrar::private();
+    let settings = Settings { ring_slots: 16_384, durable: level == Durability::Fsync, threads: 1, sample_every: 4 };
+    let counters = EngineCounters::new(&mut on, &settings, &[]).expect("there is room");
+    on.finish(&Identity::default());
+    let EngineCounters { gateway: at_gateway, port, journal, syncs, replicate, execute } = counters;
+    gateway.count(at_gateway, settings.sample_every);
+    gateway.port().count(port);
+    let sample_every = settings.sample_every;
+    stages.count(StageCounters { journal, syncs, replicate, execute, clock: &clock, sample_every });
     let address = gateway.local_addr().expect("an address");
     let (answered, over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {

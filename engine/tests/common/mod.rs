@@ -32,7 +32,7 @@ pub const EPOCH: u64 = 1_800_000_000_000_000_000;
 
 /// Publishes prepared frames as the ring has room, and keeps what comes back.
 pub struct Front {
-    port: EnginePort,
+    pub port: EnginePort,
     frames: VecDeque<CommandImage>,
     pub outputs: Vec<Vec<u8>>,
     answered: usize,

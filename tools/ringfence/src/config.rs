@@ -24,8 +24,39 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Snapshots by the process beside the engine.
     pub snapshot: SnapshotConfig,
+    /// The engine's memory.
+    pub memory: MemoryConfig,
+    /// Counters that other processes read.
+    pub counters: CountersConfig,
     /// Who may log on.
     pub keys: KeysConfig,
+}
+
+/// The engine's memory.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Whether it is locked: what was touched once stays. It needs a process that may lock without a limit.
+    pub lock: bool,
+}
+
+/// Counters that other processes read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CountersConfig {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Their file; none: `counters` in the journal's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// One command in so many is timed on its way: a power of two.
+    pub sample_every: u64,
+}
+
+impl Default for CountersConfig {
+    fn default() -> Self {
+        Self { enabled: true, file: None, sample_every: 64 }
+    }
 }
 
 /// Snapshots by the process beside the engine.

@@ -2,8 +2,11 @@
 
 pub mod commands;
 pub mod config;
+pub mod counters;
 pub mod describe;
+pub mod doctor;
 pub mod engine_process;
 pub mod output;
 pub mod progress;
 pub mod proof;
+pub mod top;

@@ -21,6 +21,10 @@ enum Command {
     /// Send others' data through a running engine.
     #[command(subcommand)]
     Feed(ringfence::commands::feed::Feed),
+    /// Show what an engine is doing, live.
+    Top(ringfence::commands::top::Top),
+    /// Say what the machine gives an engine, and what of it is in effect.
+    Doctor(ringfence::commands::doctor::Doctor),
     /// Replay a journal and report the state it leads to.
     Replay(ringfence::commands::replay::Replay),
     /// Write a snapshot by replaying a journal.
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Top(top) => top.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Replay(replay) => replay.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Journal(journal) => journal.run(),

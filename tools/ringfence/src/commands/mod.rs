@@ -1,11 +1,13 @@
 //! One file, one command.
 
 pub mod demo;
+pub mod doctor;
 pub mod feed;
 pub mod journal;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
+pub mod top;
 
 use anyhow::ensure;
 use ringfence_client::Client;

@@ -1,9 +1,12 @@
 //! `ringfence serve`: one engine, until it is told to stop.
 
 use crate::config::{Config, SnapshotConfig};
+use crate::counters;
+use crate::doctor::{Root, Wanted, start as doctor};
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
+use ringfence_engine::layout::cores;
 use ringfence_engine::pipeline::{Drained, Stop, assemble, run};
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::snapshots;
@@ -11,6 +14,7 @@ use ringfence_engine::start::{Grant, Ready, StartConfig, StartError, StartReport
 use ringfence_gateway::{Clock as _, Gateway, Keys, Retransmission, Start, WallClock};
 use ringfence_journal::{Disk, Error as JournalError, StorageHandle, retain};
 use ringfence_kernel::{DomainId, Registry, SessionId};
+use rustix::mm::{MlockAllFlags, mlockall};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -84,6 +88,14 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
     let grants = keys.grants().map(|(client, key_version, domain, roles)| Grant { client, key_version, domain, roles });
     let threads = config.engine.threads()?;
     config.gateway.check()?;
+    let wanted = Wanted::of(config, cores());
+    for warning in doctor::check(&Root::machine(), &wanted)? {
+        warn!("{warning}");
+    }
+    if wanted.lock {
+        // What is mapped later is locked when it is touched: a prepared segment is not read in for it.
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).context("memory.lock")?;
+    }
     let storage = Disk::handle();
     let mut clock = WallClock::new();
     let mut retransmission = Retransmission::new(config.gateway.retransmission_slots, config.gateway.topics_max);
@@ -102,11 +114,16 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
 
     let gate = Solo::new(ready.writer.marks(), config.journal.level.into());
     let first_session = SessionId(ready.machine.session_last().0 + 1);
-    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.engine.ring_slots);
+    let counters = counters::create(config, &threads, ready.writer.journal(), clock.now())?;
+    let stage_clock = clock.clone();
+    let (port, mut stages) = assemble(ready.machine, ready.writer, ready.chain, gate, config.engine.ring_slots);
     let begin =
         Start { first_session, frames: ready.frames, retransmission, reply_window: config.genesis.reply_window };
-    let gateway = Gateway::new(config.gateway.clone(), keys, port, clock, begin)
+    let mut gateway = Gateway::new(config.gateway.clone(), keys, port, clock, begin)
         .with_context(|| format!("listening on {}", config.gateway.listen))?;
+    if let Some(counters) = counters {
+        counters::hand_out(counters, config.counters.sample_every, &mut gateway, &mut stages, &stage_clock);
+    }
 
     let stop = Arc::new(Stop::default());
     stop_on_signal(&stop, gateway.waker())?;
