@@ -71,6 +71,20 @@ pub struct Bytes {
     at: usize,
 }
 
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
+impl Bytes {
+    /// All of them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Sink for Bytes {
     fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -110,8 +124,9 @@ impl<D: Domain> Harness<D> {
         }
     }
 
-    /// The context of the next step of `client`, who has every role.
-    fn context(&self, client: ClientId) -> Context {
+    /// The context of the latest step, were it one of `client`, who has every role.
+    #[must_use]
+    pub fn context(&self, client: ClientId) -> Context {
         Context {
             sequence: self.sequence,
             now: self.now,
@@ -268,6 +283,7 @@ fn expect<M: Model>(model: &mut M, said: &mut Outbox, fast: &Harness<M::Domain>,
         Step::Session(client, _) => *client,
     };
     let context = fast.context(client);
+    said.flushed();
     said.begin(Stamp { sequence: context.sequence, now: context.now, session: context.session, ..Stamp::default() });
     model.on_time(context, &mut Out::new(said));
     let reject = match step {
