@@ -2,7 +2,7 @@
 
 use crate::machine::{Machine, Unplayable};
 use crate::snapshots::{self, SnapshotError};
-use ringfence_journal::{Error, Reader, StorageHandle};
+use ringfence_journal::{Error, ReadAhead, Reader, StorageHandle, read_ahead};
 use ringfence_kernel::image::Slot;
 use ringfence_kernel::{Outbox, Progress, Registry, Sequence};
 use std::path::{Path, PathBuf};
@@ -113,44 +113,46 @@ pub fn advance<R: Registry>(
     until: Option<Sequence>,
     observer: &mut impl Observer,
 ) -> Result<Machine<R>, ReplayError> {
+    let reader = Reader::open(storage, dir, machine.as_ref().map_or(Sequence(0), Machine::sequence))?;
+    let end = until.unwrap_or(Sequence(u64::MAX));
+    read_ahead(reader, |ahead| execute(ahead, &mut machine, end, observer))?;
+    let machine = machine.ok_or_else(|| ReplayError::Empty { dir: dir.to_path_buf() })?;
+    match until {
+        Some(until) if machine.sequence() < until => Err(ReplayError::TooShort { end: machine.sequence(), until }),
+        _ => Ok(machine),
+    }
+}
+
+/// Executes images on `machine`, made by the first of them when there is none, until it stands at `end`.
+fn execute<R: Registry>(
+    ahead: &mut ReadAhead,
+    machine: &mut Option<Machine<R>>,
+    end: Sequence,
+    observer: &mut impl Observer,
+) -> Result<(), ReplayError> {
     let mut outbox = Outbox::new();
-    let mut reader = Reader::open(storage, dir, machine.as_ref().map_or(Sequence(0), Machine::sequence))?;
-    let until = until.unwrap_or(Sequence(u64::MAX));
-    while let Some(batch) = reader.next_batch()? {
-        let mut at = batch.first_sequence();
-        for image in batch.images() {
-            let machine = match &mut machine {
-                None => {
-                    machine = Some(Machine::genesis(image)?);
-                    at = at.next();
-                    continue;
-                }
-                // A batch may start before the snapshot.
-                Some(machine) if at < machine.sequence() => {
-                    at = at.next();
-                    continue;
-                }
-                Some(machine) if machine.sequence() >= until => break,
-                Some(machine) => machine,
-            };
-            loop {
-                let progress = machine.execute(image, &mut outbox)?;
+    while let Some((mut at, mut images)) = ahead.next_images()? {
+        let machine = match machine {
+            Some(machine) => machine,
+            None => {
+                at = at.next();
+                let genesis = images.next().expect("there is an image where there are images");
+                machine.insert(Machine::genesis(genesis)?)
+            }
+        };
+        assert_eq!(at, machine.sequence(), "the journal goes on where the machine stands");
+        for image in images {
+            if machine.sequence() >= end {
+                return Ok(());
+            }
+            while machine.execute(image, &mut outbox)? == Progress::More {
                 observer.outputs(outbox.outputs());
                 outbox.flushed();
-                if progress == Progress::Done {
-                    break;
-                }
             }
+            observer.outputs(outbox.outputs());
+            outbox.flushed();
             observer.executed(machine.sequence(), machine.chain());
-            at = at.next();
-        }
-        if machine.as_ref().is_some_and(|machine| machine.sequence() >= until) {
-            break;
         }
     }
-    let machine = machine.ok_or_else(|| ReplayError::Empty { dir: dir.to_path_buf() })?;
-    if until != Sequence(u64::MAX) && machine.sequence() < until {
-        return Err(ReplayError::TooShort { end: machine.sequence(), until });
-    }
-    Ok(machine)
+    Ok(())
 }

@@ -15,6 +15,21 @@ mod switches {
 #[cfg(feature = "testing")]
 pub(crate) use switches::*;
 
+/// Which rules the calling thread breaks, for a thread that works for it.
+pub(crate) fn broken() -> [bool; 4] {
+    [skip_checksum(), skip_witness(), skip_zeroing(), skip_sync()]
+}
+
+/// Breaks the rules that the thread worked for does.
+pub(crate) fn break_as(broken: [bool; 4]) {
+    #[cfg(feature = "testing")]
+    for (switch, broken) in [&SKIP_CHECKSUM, &SKIP_WITNESS, &SKIP_ZEROING, &SKIP_SYNC].into_iter().zip(broken) {
+        switch.set(broken);
+    }
+    #[cfg(not(feature = "testing"))]
+    let _ = broken;
+}
+
 /// Take any batch for sound.
 #[inline]
 pub(crate) fn skip_checksum() -> bool {

@@ -45,6 +45,7 @@ mod mapping;
 mod marks;
 mod options;
 mod preparer;
+mod read_ahead;
 mod reader;
 mod recovery;
 mod retention;
@@ -63,6 +64,7 @@ pub use crate::inspect::{Difference, SegmentStat, Stat, Verified, diff, diff_cha
 pub use crate::mapping::Mapping;
 pub use crate::marks::{Admission, Marks};
 pub use crate::options::{Level, Options, PrepareMode, SyncMode};
+pub use crate::read_ahead::{ReadAhead, read_ahead};
 pub use crate::reader::{BatchView, Images, Reader};
 pub use crate::recovery::{Cut, Opened, Recovered, open};
 pub use crate::retention::{Retained, retain};

@@ -364,7 +364,7 @@ impl<'a> BatchView<'a> {
     /// The images, in order.
     #[must_use]
     pub fn images(&self) -> Images<'a> {
-        Images { rest: self.images }
+        Images::new(self.images)
     }
 
     /// The images end to end, as they lie in the file.
@@ -387,10 +387,17 @@ impl<'a> BatchView<'a> {
     }
 }
 
-/// Iterates over the images of a batch.
+/// Iterates over the images of consecutive commands.
 #[derive(Clone, Debug)]
 pub struct Images<'a> {
     rest: &'a [u8],
+}
+
+impl<'a> Images<'a> {
+    /// The images that stand end to end in `bytes`.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
 }
 
 impl<'a> Iterator for Images<'a> {
