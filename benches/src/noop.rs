@@ -6,6 +6,7 @@ use ringfence_kernel::reject::{Code, Row};
 use ringfence_kernel::session::{Roles, SessionChange};
 use ringfence_kernel::state::{Corrupt, Sink, Source};
 use ringfence_kernel::{limits, messages};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 limits! {
     /// None that matter.
@@ -58,6 +59,16 @@ messages! {
 #[derive(Debug)]
 pub struct Noop {
     total: u64,
+    /// Pauses of the processor that each decision takes. Not state: it changes when an answer comes, not what it is.
+    burn: u32,
+}
+
+/// What [`burn`] set, for the domains made after it.
+static BURN: AtomicU32 = AtomicU32::new(0);
+
+/// Makes each decision of the domain take `pauses` of the processor, to see whether a comparison finds it.
+pub fn burn(pauses: u32) {
+    BURN.store(pauses, Ordering::Relaxed);
 }
 
 impl Domain for Noop {
@@ -76,7 +87,7 @@ impl Domain for Noop {
     }
 
     fn new(_: &NoopLimits) -> Self {
-        Self { total: 0 }
+        Self { total: 0, burn: BURN.load(Ordering::Relaxed) }
     }
 
     fn roles_needed(_: &Command<'_>) -> Roles {
@@ -86,6 +97,9 @@ impl Domain for Noop {
     #[inline]
     fn apply(&mut self, _: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Code> {
         let Command::Ping(ping) = command;
+        for _ in 0..self.burn {
+            core::hint::spin_loop();
+        }
         self.total = self.total.wrapping_add(ping.amount);
         out.reply(Reply::Pong(&Pong { token: ping.token, total: self.total }));
         Ok(Progress::Done)
@@ -116,7 +130,7 @@ impl Domain for Noop {
     }
 
     fn load(_: &NoopLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
-        Ok(Self { total: source.value()? })
+        Ok(Self { total: source.value()?, burn: BURN.load(Ordering::Relaxed) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod counters;
 pub mod domain;
+pub mod journal;
 pub mod pipeline;
 pub mod replay;
 pub mod ring;

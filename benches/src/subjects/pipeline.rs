@@ -3,10 +3,9 @@
 //!
 //! Excluded: sockets, frames, logon.
 
-use crate::load::{Nanos, histogram, pin};
+use crate::load::{Flight, LEAD_NS, Load, Nanos, Outcome, pin};
 use crate::noop::NoopOnly;
 use crate::subjects::ring::ping;
-use hdrhistogram::Histogram;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_engine::idle::IdleStrategy;
 use ringfence_engine::layout::Layout;
@@ -26,7 +25,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-const EPOCH: Timestamp = Timestamp(1_800_000_000_000_000_000);
+pub(crate) const EPOCH: Timestamp = Timestamp(1_800_000_000_000_000_000);
 const BATCH: u64 = 64;
 
 /// An engine with the no-op domain, on a journal in `dir`.
@@ -60,42 +59,36 @@ struct Front {
     image: CommandImage,
     clock: Nanos,
     begun: u64,
-    /// Commands a second; 0: as fast as the window allows.
-    rate: u64,
+    load: Load,
     window: u64,
     commands: u64,
     sent: u64,
     answered: u64,
-    latencies: Histogram<u64>,
-    elapsed: u64,
+    flight: Flight,
 }
 
 impl Front {
-    fn due(&self, command: u64) -> u64 {
-        match self.rate {
-            0 => 0,
-            rate => self.begun + 1_000_000 + command * 1_000_000_000 / rate,
-        }
-    }
-
     fn send(&mut self) {
         let now = self.clock.now();
         let room = self.window.saturating_sub(self.sent - self.answered).min(self.commands - self.sent).min(BATCH);
-        let ready =
-            if self.rate == 0 { room } else { (0..room).take_while(|i| self.due(self.sent + i) <= now).count() as u64 };
+        let due = |command| match self.load {
+            Load::Open { .. } => self.begun + self.load.due(command),
+            Load::Closed => now,
+        };
+        let ready = (0..room).take_while(|index| due(self.sent + index) <= now).count() as u64;
         if ready == 0 {
             return;
         }
-        let (first, rate, begun) = (self.sent, self.rate, self.begun);
-        let image = self.image.bytes();
+        let (first, image) = (self.sent, self.image.bytes());
         let published = self.port.try_claim(ready as usize, |index, slot: &mut Slot| {
-            let request = first + index as u64;
             slot.bytes_mut()[..64].copy_from_slice(image);
-            slot.0[1] = request + 1;
+            slot.0[1] = first + index as u64 + 1;
             slot.0[2] = EPOCH.0 + now;
-            slot.0[4] = (request * 1_000_000_000).checked_div(rate).map_or(now, |after| begun + 1_000_000 + after);
         });
-        self.sent += if published { ready } else { 0 };
+        if published {
+            (first..first + ready).for_each(|command| self.flight.send(due(command), now));
+            self.sent += ready;
+        }
     }
 }
 
@@ -106,18 +99,18 @@ impl FrontEnd for Front {
             assert!(self.port.try_claim(1, |_, slot| slot.bytes_mut()[..bytes.len()].copy_from_slice(bytes)));
         }
         let before = self.answered;
-        let Self { port, clock, latencies, answered, .. } = self;
+        let Self { port, clock, flight, answered, .. } = self;
         port.drain(256, |slot| {
-            if slot.bytes()[2] == kind::REPLY {
-                latencies.saturating_record(clock.now().saturating_sub(slot.0[6]).max(1));
+            if slot.kind() == kind::REPLY {
+                flight.land(clock.now());
                 *answered += 1;
             }
         });
         if self.sent < self.commands {
             self.send();
         }
-        if self.answered == self.commands && self.elapsed == 0 {
-            self.elapsed = self.clock.now() - self.begun;
+        if self.answered == self.commands && self.flight.latency.elapsed.is_zero() {
+            self.flight.latency.elapsed = Duration::from_nanos(self.clock.now() - self.begun);
         }
         (self.answered - before) as usize
     }
@@ -131,54 +124,50 @@ impl FrontEnd for Front {
     }
 }
 
-/// What a run of the pipeline gave.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Round trips, in nanoseconds.
-    pub latencies: Histogram<u64>,
-    /// Commands a second.
-    pub per_second: f64,
-}
-
-/// Runs `commands` pings through a `split` pipeline at `rate` a second (0: as fast as `window` allows).
+/// Runs `commands` pings under `load` through a `split` pipeline, at most `window` unanswered.
 ///
 /// # Panics
 /// When the engine cannot be started.
 #[must_use]
-pub fn split(level: Durability, rate: u64, window: u64, commands: u64) -> Outcome {
+pub fn split(level: Durability, load: Load, window: u64, commands: u64) -> Outcome {
     let dir = tempfile::tempdir().expect("a directory");
-    let ready = ready(dir.path(), level, 1, 1 << 14, EPOCH);
+    drive(ready(dir.path(), level, 1, 1 << 14, EPOCH), level, ClientId(1), load, window, commands)
+}
+
+/// Sends a started engine `commands` pings of `client`, which has a session from here on.
+///
+/// # Panics
+/// When the journal cannot be written.
+#[must_use]
+pub fn drive(
+    ready: Ready<NoopOnly>,
+    level: Durability,
+    client: ClientId,
+    load: Load,
+    window: u64,
+    commands: u64,
+) -> Outcome {
+    let session = SessionId(ready.machine.session_last().0 + 1);
+    let now = EPOCH.max(ready.machine.now());
     let gate = Solo::new(ready.writer.marks(), level.into());
     let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, 16_384);
     let mut frames = ready.frames;
     let mut open = CommandImage::default();
-    let opened = SessionOpened { client: ClientId(1), protocol: PROTOCOL, reserved: Reserved::default() };
+    let opened = SessionOpened { client, protocol: PROTOCOL, reserved: Reserved::default() };
     open.set(ClientId(0), Frame::SessionOpened(&opened));
     frames.push_back(open);
-    frames.iter_mut().for_each(|frame| frame.stamp(SessionId(1), RequestId(0), EPOCH));
+    frames.iter_mut().for_each(|frame| frame.stamp(session, RequestId(0), now));
     let mut image = ping();
-    image.stamp(SessionId(1), RequestId(0), EPOCH);
+    image.stamp(session, RequestId(0), now);
     let clock = Nanos::default();
-    let begun = clock.now();
-    let front = Front {
-        port,
-        frames,
-        image,
-        clock,
-        begun,
-        rate,
-        window,
-        commands,
-        sent: 0,
-        answered: 0,
-        latencies: histogram(),
-        elapsed: 0,
-    };
+    let begun = clock.now() + LEAD_NS;
+    let flight = Flight::new(window as usize);
+    let front = Front { port, frames, image, clock, begun, load, window, commands, sent: 0, answered: 0, flight };
     let threads = Threads { layout: Layout::Split, idle: IdleStrategy::BusySpin, pinned: vec![0, 1] };
     let stop = Stop::default();
     stop.request();
     let Drained { front, writer, .. } = run(front, stages, &threads, &stop);
     writer.close().expect("the journal closes");
     pin(0);
-    Outcome { per_second: commands as f64 * 1e9 / front.elapsed as f64, latencies: front.latencies }
+    Outcome { latency: front.flight.latency, sent: front.sent, answered: front.answered, refused: 0 }
 }

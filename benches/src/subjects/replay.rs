@@ -1,25 +1,34 @@
-//! Replay of a journal that is in the page cache.
+//! Replay of a journal, and the start of an engine on a large one.
 //!
-//! Excluded: reading from the device.
+//! Warm: the journal is in the page cache. Cold: the page cache was told to drop it before, as far as the kernel obeys;
+//! what a host keeps below the machine stays. Recovery: from the call to start until the answer to a first command.
 
+use crate::load::{Load, pin};
 use crate::noop::NoopOnly;
+use crate::subjects::pipeline::{EPOCH, drive, ready};
 use crate::subjects::ring::ping;
 use ringfence_domains::Domains;
 use ringfence_domains::workloads::find;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_engine::replay::{Blind, From, replay};
+use ringfence_engine::snapshots;
 use ringfence_engine::start::{Grant, Ready, StartConfig, start};
-use ringfence_journal::{Disk, Writer};
+use ringfence_journal::{Disk, Reader, Writer};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::system::{Frame, SessionOpened};
 use ringfence_kernel::wire::PROTOCOL;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{ClientId, Registry, RequestId, Roles, SessionId, Timestamp};
+use ringfence_kernel::{ClientId, Registry, RequestId, Roles, Sequence, SessionId, Timestamp};
 use std::path::Path;
 use std::time::Instant;
 
-const EPOCH: u64 = 1_800_000_000_000_000_000;
+/// Clients of a journal that is replayed.
 const CLIENTS: u32 = 8;
+/// Clients of a journal that is recovered: with [`RECOVERY_WINDOW`] replies of 64 bytes each, 250 MB of state.
+const RECOVERY_CLIENTS: u32 = 239;
+const RECOVERY_WINDOW: u32 = 1 << 14;
+/// Commands behind the snapshot that a recovery starts from.
+const TAIL: u64 = 1_000_000;
 const BATCH: usize = 512;
 
 /// Appends images in batches of [`BATCH`].
@@ -42,6 +51,26 @@ impl Appender {
         }
         batch.commit(count);
     }
+
+    /// Appends at least `commands` pings, by `clients` in turns.
+    fn pings(&mut self, commands: u64, clients: u32) {
+        let mut images = vec![ping(); BATCH];
+        for first in (0..commands).step_by(BATCH) {
+            for (image, request) in images.iter_mut().zip(first + 1..) {
+                let session = SessionId(1 + (request % u64::from(clients)) as u32);
+                image.stamp(session, RequestId(request), Timestamp(EPOCH.0 + request * 1000));
+            }
+            self.append(images.iter());
+        }
+    }
+}
+
+fn open(client: u32) -> CommandImage {
+    let mut open = CommandImage::default();
+    let opened = SessionOpened { client: ClientId(client), protocol: PROTOCOL, reserved: Reserved::default() };
+    open.set(ClientId(0), Frame::SessionOpened(&opened));
+    open.stamp(SessionId(client), RequestId(0), EPOCH);
+    open
 }
 
 fn begin<R: Registry>(dir: &Path) -> Appender {
@@ -58,68 +87,131 @@ fn begin<R: Registry>(dir: &Path) -> Appender {
         genesis: &genesis,
         limits: &limits,
         grants: (1..=CLIENTS).map(grant).collect(),
-        now: Timestamp(EPOCH),
+        now: EPOCH,
         accept_clock: false,
         build: 0,
     };
     let Ready { writer, mut frames, .. } = start::<R>(&Disk::handle(), &config, |_| {}).expect("the engine starts");
-    frames.iter_mut().for_each(|frame| frame.stamp(SessionId(0), RequestId(0), Timestamp(EPOCH)));
+    frames.iter_mut().for_each(|frame| frame.stamp(SessionId(0), RequestId(0), EPOCH));
     for client in 1..=CLIENTS {
-        let mut open = CommandImage::default();
-        let opened = SessionOpened { client: ClientId(client), protocol: PROTOCOL, reserved: Reserved::default() };
-        open.set(ClientId(0), Frame::SessionOpened(&opened));
-        open.stamp(SessionId(client), RequestId(0), Timestamp(EPOCH));
-        frames.push_back(open);
+        frames.push_back(open(client));
     }
     let mut appender = Appender { writer };
     appender.append(frames.iter());
     appender
 }
 
-fn timed<R: Registry>(dir: &Path, commands: u64) -> f64 {
+/// What the page cache holds of a journal when it is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// All.
+    Warm,
+    /// Nothing, as far as the kernel obeys.
+    Cold,
+}
+
+fn timed<R: Registry>(dir: &Path, commands: u64, cache: Cache) -> f64 {
+    if cache == Cache::Cold {
+        forget(dir).expect("the page cache can be told");
+    }
     let begun = Instant::now();
     let replayed = replay::<R>(&Disk::handle(), dir, From::Genesis, None, &mut Blind).expect("it replays");
     assert!(replayed.machine.sequence().0 > commands);
     commands as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// Commands a second of the matching workload `normal`, replayed `runs` times from one journal.
+/// Has the page cache drop the files of `dir`.
+fn forget(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let file = std::fs::File::open(entry?.path())?;
+        file.sync_all()?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
+/// Commands a second of a domain's workload, replayed `runs` times from one journal.
 ///
 /// # Panics
 /// When the journal cannot be made.
 #[must_use]
-pub fn matching(commands: u64, runs: usize) -> Vec<f64> {
+pub fn workload(domain: &str, kind: &str, commands: u64, runs: usize, cache: Cache) -> Vec<f64> {
     let dir = tempfile::tempdir().expect("a directory");
     let mut appender = begin::<Domains>(dir.path());
-    let mut workload = (find("matching", "normal").expect("the workload exists").new)(1, CLIENTS);
+    let mut workload = (find(domain, kind).expect("the workload exists").new)(1, CLIENTS);
     let mut images = vec![CommandImage::default(); BATCH];
     for first in (0..commands).step_by(BATCH) {
         for (image, request) in images.iter_mut().zip(first + 1..) {
             workload.next(image);
-            image.stamp(SessionId(image.client.0), RequestId(request), Timestamp(EPOCH + request * 1000));
+            image.stamp(SessionId(image.client.0), RequestId(request), Timestamp(EPOCH.0 + request * 1000));
         }
         appender.append(images.iter());
     }
     appender.writer.close().expect("the journal closes");
-    (0..runs).map(|_| timed::<Domains>(dir.path(), commands)).collect()
+    (0..runs).map(|_| timed::<Domains>(dir.path(), commands, cache)).collect()
 }
 
-/// Commands a second of the no-op domain.
+/// Commands a second of the no-op domain, replayed `runs` times from one journal.
 ///
 /// # Panics
 /// When the journal cannot be made.
 #[must_use]
-pub fn noop(commands: u64, runs: usize) -> Vec<f64> {
+pub fn noop(commands: u64, runs: usize, cache: Cache) -> Vec<f64> {
     let dir = tempfile::tempdir().expect("a directory");
     let mut appender = begin::<NoopOnly>(dir.path());
-    let mut images = vec![ping(); BATCH];
-    for first in (0..commands).step_by(BATCH) {
-        for (image, request) in images.iter_mut().zip(first + 1..) {
-            let session = SessionId(1 + (request % u64::from(CLIENTS)) as u32);
-            image.stamp(session, RequestId(request), Timestamp(EPOCH + request * 1000));
-        }
-        appender.append(images.iter());
-    }
+    appender.pings(commands, CLIENTS);
     appender.writer.close().expect("the journal closes");
-    (0..runs).map(|_| timed::<NoopOnly>(dir.path(), commands)).collect()
+    (0..runs).map(|_| timed::<NoopOnly>(dir.path(), commands, cache)).collect()
+}
+
+/// What a start on a large journal took, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovered {
+    /// From the call to the first answer.
+    pub first_answer: f64,
+    /// Of reading and checking the tail behind the snapshot, alone.
+    pub tail: f64,
+}
+
+/// Starts an engine `runs` times on a journal of `bytes` bytes whose snapshot of 250 MB stands a million commands before
+/// its end.
+///
+/// # Panics
+/// When the journal cannot be made.
+#[must_use]
+pub fn recovery(bytes: u64, runs: usize) -> Vec<Recovered> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let Ready { writer, mut frames, .. } = ready(dir, Durability::Cached, RECOVERY_CLIENTS + 1, RECOVERY_WINDOW, EPOCH);
+    frames.iter_mut().for_each(|frame| frame.stamp(SessionId(0), RequestId(0), EPOCH));
+    frames.extend((1..=RECOVERY_CLIENTS).map(open));
+    let mut appender = Appender { writer };
+    appender.append(frames.iter());
+    let commands = (bytes / 64).max(2 * TAIL);
+    appender.pings(commands, RECOVERY_CLIENTS);
+    appender.writer.close().expect("the journal closes");
+    let storage = Disk::handle();
+    let until = Some(Sequence(commands - TAIL));
+    let replayed = replay::<NoopOnly>(&storage, dir, From::Genesis, until, &mut Blind).expect("it replays");
+    snapshots::write(&replayed.machine, &storage, dir).expect("a snapshot can be written");
+    drop(replayed);
+    let run = |_| {
+        let begun = Instant::now();
+        let mut reader = Reader::open(&storage, dir, Sequence(commands - TAIL)).expect("the journal opens");
+        while reader.next_batch().expect("it reads").is_some() {}
+        let tail = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        let ready = ready(dir, Durability::Cached, RECOVERY_CLIENTS + 1, RECOVERY_WINDOW, EPOCH);
+        // Its journal goes on from run to run, each with a client's session of one command.
+        let answered = drive_one(ready);
+        assert_eq!(answered, 1);
+        Recovered { first_answer: begun.elapsed().as_secs_f64(), tail }
+    };
+    (0..runs).map(run).collect()
+}
+
+/// The first command after a start: its client has asked nothing before, or the same.
+fn drive_one(ready: Ready<NoopOnly>) -> u64 {
+    pin(0);
+    drive(ready, Durability::Cached, ClientId(RECOVERY_CLIENTS + 1), Load::Closed, 1, 1).answered
 }

@@ -2,9 +2,8 @@
 //!
 //! Excluded: the journal, sessions, sockets.
 
-use crate::load::{Nanos, histogram, pin};
+use crate::load::{Flight, LEAD_NS, Load, Nanos, Outcome, pin};
 use crate::noop::{Command as NoopCommand, Ping, Pong, Reply};
-use hdrhistogram::Histogram;
 use ringfence_engine::ring::{self, FirstReader, NextReader, Producer, RING_SLOTS, Scratch};
 use ringfence_kernel::image::{COMMAND_HEADER_BYTES, OUTPUT_HEADER_BYTES, OutputHeader, Slot, kind};
 use ringfence_kernel::messages::Message as _;
@@ -12,6 +11,7 @@ use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, CommandHeader};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const BATCH: usize = 256;
 
@@ -115,14 +115,14 @@ pub fn throughput(commands: u64) -> f64 {
     commands as f64 / seconds
 }
 
-/// Round trips at `rate` a second, open loop, from the due time to the answer's arrival.
+/// Round trips under `load`, at most a ring of them at once.
 #[must_use]
-pub fn round_trip(rate: u64, commands: u64) -> Histogram<u64> {
+pub fn round_trip(load: Load, commands: u64) -> Outcome {
     let (egress, mut answers) = ring::egress(RING_SLOTS);
     let (mut producer, mut chain) = chain(Some(egress));
     let image = ping();
     let over = AtomicBool::new(false);
-    let mut latencies = histogram();
+    let mut flight = Flight::new(RING_SLOTS);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             pin(1);
@@ -132,24 +132,28 @@ pub fn round_trip(rate: u64, commands: u64) -> Histogram<u64> {
         });
         pin(0);
         let clock = Nanos::default();
-        let due = |command: u64| 1_000_000 + command * 1_000_000_000 / rate;
+        let begun = clock.now() + LEAD_NS;
         let (mut sent, mut answered) = (0, 0);
         while answered < commands {
             let now = clock.now();
-            if sent < commands && now >= due(sent) {
-                let published = producer.try_claim(1, |_, slot| {
-                    slot.bytes_mut()[..64].copy_from_slice(image.bytes());
-                    slot.0[4] = due(sent);
-                });
-                sent += u64::from(published);
+            let due = match load {
+                Load::Open { .. } => begun + load.due(sent),
+                Load::Closed => now,
+            };
+            let room = sent < commands && sent - answered < RING_SLOTS as u64;
+            if room
+                && now >= due
+                && producer.try_claim(1, |_, slot| slot.bytes_mut()[..64].copy_from_slice(image.bytes()))
+            {
+                flight.send(due, now);
+                sent += 1;
             }
-            let read = answers.read_slots(BATCH, |slot| {
-                latencies.saturating_record(clock.now().saturating_sub(slot.0[6]).max(1));
-            });
+            let read = answers.read_slots(BATCH, |_| flight.land(clock.now()));
             answers.release(read);
             answered += read as u64;
         }
         over.store(true, Ordering::Relaxed);
+        flight.latency.elapsed = Duration::from_nanos(clock.now() - begun);
     });
-    latencies
+    Outcome { latency: flight.latency, sent: commands, answered: commands, refused: 0 }
 }

@@ -32,6 +32,8 @@ enum Command {
     /// Inspect a journal.
     #[command(subcommand)]
     Journal(ringfence::commands::journal::Journal),
+    /// Measure, and compare what was measured.
+    Bench(ringfence_benches::cli::Bench),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Journal(journal) => journal.run(),
+        Command::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,366 @@
+//! `ringfence bench SUBJECT …`, and `cargo bench -p ringfence-benches -- SUBJECT …`.
+
+use crate::compare::Compare;
+use crate::load::{Load, Outcome, jitter, pin};
+use crate::report::{Figure, Report, Series, machine};
+use crate::subjects::replay::Cache;
+use crate::subjects::wire::Client;
+use crate::subjects::{domain, journal, pipeline, replay, ring, wire};
+use crate::{noop, passing};
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand};
+use ringfence_domains::workloads::{WORKLOADS, find};
+use ringfence_engine::config::Durability;
+use ringfence_journal::Level;
+use std::path::PathBuf;
+
+/// Seconds that the idle spinner looks for gaps.
+const JITTER_SECONDS: f64 = 2.0;
+
+/// Measure, and compare what was measured. Nothing else may run.
+#[derive(Clone, Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    subject: Subject,
+    /// Runs of each figure.
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Write the run's folder here: histograms, plots, report.html, result.json.
+    #[arg(long, global = true)]
+    out: Option<PathBuf>,
+    /// Append a line for each figure to this results file.
+    #[arg(long, global = true)]
+    keep: Option<PathBuf>,
+    /// Pauses of the processor added to each decision of the no-op domain, to see whether a comparison finds them.
+    #[arg(long, global = true, default_value_t = 0, env = "RINGFENCE_BENCH_BURN")]
+    burn: u32,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, Subcommand)]
+enum Subject {
+    /// Every subject of the spine, as docs/performance.md has them.
+    Spine,
+    /// The gaps that an idle spinner sees.
+    Jitter,
+    /// Rings and three stages, a no-op domain.
+    Ring {
+        #[command(flatten)]
+        loads: Loads,
+    },
+    /// Appends to the journal at each level, beside what the device asks for.
+    Journal,
+    /// A domain's core alone.
+    Domain {
+        /// Its name.
+        name: String,
+        /// One of its workloads; all when none is named.
+        #[arg(long)]
+        workload: Option<String>,
+        /// The workload's seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Commands of a run.
+        #[arg(long, default_value_t = 5_000_000)]
+        commands: u64,
+    },
+    /// The pipeline in one process, no sockets.
+    Pipeline {
+        /// What a command survives before it is decided.
+        #[arg(long, value_enum, default_value = "cached")]
+        level: At,
+        #[command(flatten)]
+        loads: Loads,
+    },
+    /// A client process and an engine over loopback TCP, beside a bare echo.
+    Wire {
+        /// What a command survives before it is answered.
+        #[arg(long, value_enum, default_value = "cached")]
+        level: At,
+        #[command(flatten)]
+        loads: Loads,
+    },
+    /// Replay, warm and cold, of the no-op domain and of each domain's first workload.
+    Replay {
+        /// Commands of the journal.
+        #[arg(long, default_value_t = 20_000_000)]
+        commands: u64,
+    },
+    /// A start on a large journal with a snapshot of 250 MB.
+    Recovery {
+        /// Size of the journal.
+        #[arg(long, default_value_t = 10)]
+        gigabytes: u64,
+    },
+    /// Compare two folders of runs, or two programs run in turns.
+    Compare(Compare),
+    /// The client process of `wire`.
+    #[command(hide = true)]
+    Client(Client),
+}
+
+/// A level of durability.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum At {
+    /// The process may die.
+    Cached,
+    /// The power may go.
+    Fsync,
+}
+
+impl At {
+    const fn durability(self) -> Durability {
+        match self {
+            Self::Cached => Durability::Cached,
+            Self::Fsync => Durability::Fsync,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Fsync => "fsync",
+        }
+    }
+}
+
+/// How commands are sent: at rates, open loop, or with windows, closed loop.
+#[derive(Clone, Debug, Default, Args)]
+struct Loads {
+    /// Open loop: commands a second, one or several as 100000,500000.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rate: Vec<u64>,
+    /// Closed loop, for saturation: commands unanswered at once, one or several.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=16_384))]
+    window: Vec<u64>,
+    /// Seconds of a run at a rate.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Commands of a run with a window.
+    #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    commands: u64,
+}
+
+/// Unanswered commands at once that an open loop may have.
+const OPEN_WINDOW: u64 = 16_384;
+
+impl Loads {
+    /// Each load, its window and its commands; `rate` when none was asked for.
+    fn each(&self, rate: u64) -> Vec<(Load, u64, u64)> {
+        let default = (self.rate.is_empty() && self.window.is_empty()).then_some(rate);
+        let open = self.rate.iter().copied().chain(default);
+        let open = open.map(|rate| (Load::Open { rate }, OPEN_WINDOW, rate * self.seconds));
+        let closed = self.window.iter().map(|window| (Load::Closed, *window, self.commands));
+        open.chain(closed).collect()
+    }
+}
+
+impl Bench {
+    /// Measures, prints, writes and keeps.
+    ///
+    /// # Errors
+    /// When a subject does not exist, a file cannot be written, or a comparison fails.
+    pub fn run(&self) -> anyhow::Result<()> {
+        match &self.subject {
+            Subject::Compare(compare) => return compare.run(),
+            Subject::Client(client) => return Ok(passing::tell(&client.run(), &mut std::io::stdout().lock())?),
+            _ => {}
+        }
+        noop::burn(self.burn);
+        // Before any thread is pinned: the cores that this process may use are counted.
+        let machine = machine();
+        ensure!(
+            machine["cores"].as_u64() >= Some(2) || matches!(self.subject, Subject::Domain { .. } | Subject::Jitter),
+            "two cores are needed: a load and what is measured have one each"
+        );
+        pin(1);
+        let mut report = Report {
+            call: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            series: Vec::new(),
+            figures: Vec::new(),
+            jitter: jitter(JITTER_SECONDS),
+            machine,
+        };
+        pin(0);
+        let mut taking = Taking { runs: usize::from(self.runs), report: &mut report };
+        taking.take(&self.subject)?;
+        print!("{}", report.text());
+        println!("\n{}", report.machine);
+        if let Some(folder) = &self.out {
+            report.write(folder).with_context(|| format!("cannot write {}", folder.display()))?;
+        }
+        if let Some(file) = &self.keep {
+            report.keep(file).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Measurements on their way into a report.
+struct Taking<'a> {
+    runs: usize,
+    report: &'a mut Report,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, subject: &Subject) -> anyhow::Result<()> {
+        match subject {
+            Subject::Spine => self.spine()?,
+            Subject::Ring { loads } => self.rings(loads),
+            Subject::Journal => self.journal()?,
+            Subject::Domain { name, workload, seed, commands } => {
+                self.domain(name, workload.as_deref(), *seed, *commands)?;
+            }
+            Subject::Pipeline { level, loads } => self.pipeline(*level, loads),
+            Subject::Wire { level, loads } => self.wire(*level, loads)?,
+            Subject::Replay { commands } => self.replay(*commands),
+            Subject::Recovery { gigabytes } => self.recovery(*gigabytes),
+            Subject::Jitter | Subject::Compare(_) | Subject::Client(_) => {}
+        }
+        Ok(())
+    }
+
+    fn spine(&mut self) -> anyhow::Result<()> {
+        let closed = |window: &[u64]| Loads { window: window.into(), commands: 6_000_000, ..Loads::default() };
+        let few = |window, commands| Loads { window: vec![window], commands, ..Loads::default() };
+        let open = Loads { rate: vec![1_000_000], seconds: 3, ..Loads::default() };
+        self.rings(&open);
+        self.journal()?;
+        for (name, _) in WORKLOADS {
+            self.domain(name, None, 1, 5_000_000)?;
+        }
+        self.pipeline(At::Cached, &open);
+        self.pipeline(At::Cached, &closed(&[8_192]));
+        self.wire(At::Cached, &few(1, 200_000))?;
+        self.wire(At::Cached, &closed(&[256, 2_048]))?;
+        self.wire(At::Fsync, &few(1, 5_000))?;
+        self.wire(At::Fsync, &few(10_000, 5_000_000))?;
+        self.replay(20_000_000);
+        self.recovery(10);
+        Ok(())
+    }
+
+    fn series(
+        &mut self,
+        subject: &str,
+        layout: &'static str,
+        load: Load,
+        excludes: &'static str,
+        mut run: impl FnMut() -> Outcome,
+    ) {
+        let runs = (0..self.runs).map(|_| run()).collect();
+        self.report.series.push(Series { subject: subject.into(), layout, load, runs, excludes });
+    }
+
+    fn figure(&mut self, subject: impl Into<String>, unit: &'static str, excludes: &'static str, runs: Vec<f64>) {
+        self.report.figures.push(Figure { subject: subject.into(), unit, runs, excludes });
+    }
+
+    fn rings(&mut self, loads: &Loads) {
+        const EXCLUDES: &str = "journal, sessions, sockets";
+        let throughput = (0..self.runs).map(|_| ring::throughput(100_000_000) / 1e6).collect();
+        self.figure("rings, three stages, no-op, batched", "M/s", EXCLUDES, throughput);
+        for (load, _, commands) in loads.each(1_000_000) {
+            self.series("rings", "a publisher, three stages", load, EXCLUDES, || ring::round_trip(load, commands));
+        }
+    }
+
+    fn journal(&mut self) -> anyhow::Result<()> {
+        const EXCLUDES: &str = "rings, stages, waiting for marks";
+        for (level, name, batch, commands) in [
+            (Level::Cached, "cached", 1, 5_000_000),
+            (Level::Cached, "cached", 64, 10_000_000),
+            (Level::Cached, "cached", 256, 10_000_000),
+            (Level::Fsync, "fsync", 1, 2_000),
+            (Level::Fsync, "fsync", 1_024, 2_000_000),
+        ] {
+            let runs = (0..self.runs).map(|_| journal::append(level, batch, commands)).collect();
+            self.figure(format!("journal {name}, batches of {batch}"), "ns", EXCLUDES, runs);
+        }
+        self.probe()
+    }
+
+    fn probe(&mut self) -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let probes = (0..self.runs).map(|_| Ok(journal::probe(dir.path(), 2_000)?.value_at_quantile(0.5) as f64));
+        let probes = probes.collect::<anyhow::Result<Vec<_>>>()?;
+        self.figure("probe: pwrite of 4 KiB and fdatasync, p50", "ns", "everything else", probes);
+        Ok(())
+    }
+
+    fn domain(&mut self, name: &str, workload: Option<&str>, seed: u64, commands: u64) -> anyhow::Result<()> {
+        const EXCLUDES: &str = "sessions, rings, journal, numbering and folding of outputs";
+        let (_, kinds) = WORKLOADS.iter().find(|(domain, _)| *domain == name).with_context(|| {
+            let names = WORKLOADS.iter().map(|(domain, _)| *domain).collect::<Vec<_>>().join(", ");
+            format!("there is no domain {name:?}, but {names}")
+        })?;
+        if let Some(workload) = workload {
+            let names = kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+            find(name, workload).with_context(|| format!("{name} has no workload {workload:?}, but {names}"))?;
+        }
+        for kind in kinds.iter().filter(|kind| workload.is_none_or(|wanted| wanted == kind.name)) {
+            let outcomes = (0..self.runs).map(|_| domain::run(name, kind.name, seed, commands)).collect::<Vec<_>>();
+            let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
+            let subject = format!("domain {name}, {}", kind.name);
+            self.figure(&subject, "M/s", EXCLUDES, rates);
+            let outputs = vec![outcomes[0].outputs];
+            self.figure(format!("{subject}, outputs a command"), "", EXCLUDES, outputs);
+        }
+        Ok(())
+    }
+
+    fn pipeline(&mut self, level: At, loads: &Loads) {
+        const EXCLUDES: &str = "sockets, frames, logon";
+        for (load, window, commands) in loads.each(1_000_000) {
+            let subject = format!("pipeline {}{}", level.name(), windowed(load, window));
+            let run = || pipeline::split(level.durability(), load, window, commands);
+            self.series(&subject, "split, busy-spin", load, EXCLUDES, run);
+        }
+    }
+
+    fn wire(&mut self, level: At, loads: &Loads) -> anyhow::Result<()> {
+        const EXCLUDES: &str = "a network: sockets are loopback";
+        for (load, window, commands) in loads.each(100_000) {
+            let subject = format!("wire {}{}", level.name(), windowed(load, window));
+            let run = || wire::round_trips(level.durability(), load, window as usize, commands);
+            self.series(&subject, "fused, busy-spin", load, EXCLUDES, run);
+        }
+        let echoes = (0..self.runs).map(|_| wire::bare_echo(200_000).value_at_quantile(0.5) as f64).collect();
+        self.figure("bare spinning echo of 64 bytes, p50", "ns", "everything but two sockets", echoes);
+        match level {
+            At::Cached => Ok(()),
+            At::Fsync => self.probe(),
+        }
+    }
+
+    fn replay(&mut self, commands: u64) {
+        const EXCLUDES: &str = "opening the journal's directory for writing";
+        for (cache, name) in [(Cache::Warm, "warm"), (Cache::Cold, "cold")] {
+            let runs = replay::noop(commands, self.runs, cache).into_iter().map(|rate| rate / 1e6).collect();
+            self.figure(format!("replay {name}, no-op"), "M/s", EXCLUDES, runs);
+        }
+        for (domain, kinds) in WORKLOADS {
+            let kind = kinds[0].name;
+            let runs = replay::workload(domain, kind, commands / 2, self.runs, Cache::Warm);
+            let runs = runs.into_iter().map(|rate| rate / 1e6).collect();
+            self.figure(format!("replay warm, {domain} {kind}"), "M/s", EXCLUDES, runs);
+        }
+    }
+
+    fn recovery(&mut self, gigabytes: u64) {
+        const EXCLUDES: &str = "logon; the journal is in the page cache";
+        let runs = replay::recovery(gigabytes * 1_000_000_000, self.runs);
+        let subject = format!("recovery of {gigabytes} GB, 250 MB of state, start to first answer");
+        self.figure(subject, "s", EXCLUDES, runs.iter().map(|run| run.first_answer).collect());
+        self.figure(
+            "    reading the tail of 1 M commands alone",
+            "s",
+            EXCLUDES,
+            runs.iter().map(|run| run.tail).collect(),
+        );
+    }
+}
+
+fn windowed(load: Load, window: u64) -> String {
+    if load == Load::Closed { format!(", window {window}") } else { String::new() }
+}
