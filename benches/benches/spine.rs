@@ -88,11 +88,12 @@ fn rings(runs: usize, figures: &mut Vec<Figure>) {
 }
 
 fn domains(runs: usize, figures: &mut Vec<Figure>) {
-    for workload in ["normal", "static"] {
-        let outcomes = (0..runs).map(|_| domain::run("matching", workload, 1, 5_000_000)).collect::<Vec<_>>();
+    let known = [("matching", "normal"), ("matching", "static"), ("votes", "poll"), ("votes", "ranked")];
+    for (name, workload) in known {
+        let outcomes = (0..runs).map(|_| domain::run(name, workload, 1, 5_000_000)).collect::<Vec<_>>();
         let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
         let beside = vec![("outputs a command", outcomes[0].outputs)];
-        figures.push(Figure { subject: format!("domain matching, {workload}"), unit: "M/s", runs: rates, beside });
+        figures.push(Figure { subject: format!("domain {name}, {workload}"), unit: "M/s", runs: rates, beside });
     }
 }
 

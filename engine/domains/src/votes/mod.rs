@@ -21,6 +21,8 @@ pub mod model;
 pub mod workload;
 
 #[cfg(test)]
+mod burlington;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,73 @@
+//! How long votes takes to count 10⁶ ballots: `cargo run --release -p ringfence-domains --example count`. Eight
+//! candidates, rankings of every length, favourites first; the whole command is timed, its events included.
+#![allow(clippy::print_stdout, reason = "a command's edge")]
+
+use ringfence_domains::votes::Votes;
+use ringfence_domains::votes::messages::{
+    CandidateId, CastBallot, Command, ElectionId, Mark, Method, Phase, RegisterVoters, SetPhase, VoterEntry, VoterId,
+    VotesLimits,
+};
+use ringfence_domains::votes::workload::terms;
+use ringfence_kernel::laws::{Harness, Step};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use ringfence_kernel::workload::CommandImage;
+use ringfence_kernel::{ClientId, Timestamp};
+use std::time::Instant;
+
+const BALLOTS: u32 = 1_000_000;
+const CANDIDATES: u16 = 8;
+
+fn main() {
+    for (method, seats) in
+        [(Method::InstantRunoff, 1), (Method::ScottishStv, 4), (Method::Schulze, 1), (Method::Borda, 1)]
+    {
+        let mut times = (0..3).map(|_| run(method, seats)).collect::<Vec<_>>();
+        times.sort_by(f64::total_cmp);
+        println!("{method:?} for {seats}: {:.1} ms, {:.1} at worst of 3", times[0], times[2]);
+    }
+}
+
+/// Casts the ballots and closes; gives the milliseconds that closing took.
+fn run(method: Method, seats: u16) -> f64 {
+    let limits = VotesLimits {
+        elections: 1,
+        candidates: CANDIDATES.into(),
+        voters: BALLOTS.into(),
+        ballots: 1 << 18,
+        marks: 1 << 21,
+    };
+    let mut votes = Harness::<Votes>::new(&limits);
+    let mut image = CommandImage::default();
+    let election = ElectionId(1);
+    let mut step = |command: Command<'_>| {
+        image.set(ClientId(1), command);
+        let step = Step::Command(image.clone());
+        let begun = Instant::now();
+        let outcome = votes.step(&step, Timestamp(1), false);
+        assert!(outcome.reject.is_none(), "refused: {:?}", outcome.reject);
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
+    step(Command::DefineElection(&terms(1, method, CANDIDATES, seats, BALLOTS)));
+    let entries = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; 4_000];
+    for first in (1..=BALLOTS).step_by(4_000) {
+        step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &entries));
+    }
+    step(Command::SetPhase(&phase(Phase::Open)));
+    let mut random = Random::new(1);
+    let mut marks = Vec::new();
+    for voter in 1..=BALLOTS {
+        marks.clear();
+        for value in 1..=1 + random.below(CANDIDATES.into()) as u32 {
+            let favourite = random.below(CANDIDATES.into()).min(random.below(CANDIDATES.into())) as u16;
+            let candidate = (favourite..favourite + CANDIDATES)
+                .map(|at| CandidateId(at % CANDIDATES + 1))
+                .find(|candidate| marks.iter().all(|mark: &Mark| mark.candidate != *candidate));
+            let candidate = candidate.expect("no more marks than candidates");
+            marks.push(Mark { value, candidate, reserved: Reserved::default() });
+        }
+        step(Command::CastBallot(&CastBallot { election, voter: VoterId(voter) }, &marks));
+    }
+    step(Command::SetPhase(&phase(Phase::Closed)))
+}
