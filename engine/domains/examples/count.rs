@@ -13,6 +13,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, Timestamp};
+use std::collections::HashSet;
 use std::time::Instant;
 
 const BALLOTS: u32 = 1_000_000;
@@ -56,7 +57,7 @@ fn run(method: Method, seats: u16) -> f64 {
     }
     step(Command::SetPhase(&phase(Phase::Open)));
     let mut random = Random::new(1);
-    let mut marks = Vec::new();
+    let (mut marks, mut different) = (Vec::new(), HashSet::new());
     for voter in 1..=BALLOTS {
         marks.clear();
         for value in 1..=1 + random.below(CANDIDATES.into()) as u32 {
@@ -67,7 +68,9 @@ fn run(method: Method, seats: u16) -> f64 {
             let candidate = candidate.expect("no more marks than candidates");
             marks.push(Mark { value, candidate, reserved: Reserved::default() });
         }
+        different.insert(marks.iter().map(|mark| mark.candidate.0).collect::<Vec<_>>());
         step(Command::CastBallot(&CastBallot { election, voter: VoterId(voter) }, &marks));
     }
+    println!("  {BALLOTS} ballots, {} different", different.len());
     step(Command::SetPhase(&phase(Phase::Closed)))
 }

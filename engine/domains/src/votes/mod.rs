@@ -21,8 +21,6 @@ pub mod model;
 pub mod workload;
 
 #[cfg(test)]
-mod burlington;
-#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tests;

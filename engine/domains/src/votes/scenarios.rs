@@ -37,7 +37,7 @@ use ringfence_kernel::workload::{CommandImage, Workload};
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 use std::path::Path;
 
-const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 12, voters: 64, ballots: 16, marks: 32 };
+const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]

@@ -25,7 +25,7 @@ pub const KINDS: &[WorkloadKind] = &[
     },
     WorkloadKind {
         name: "ranked",
-        doc: "one election by single transferable vote: eight candidates, four seats, 100,000 voters, few papers alike",
+        doc: "one election by single transferable vote: eight candidates, four seats, 100,000 voters who rank up to five",
         new: |seed, clients| Box::new(Flow::new(seed, clients, RANKED)),
     },
     WorkloadKind {
@@ -144,11 +144,9 @@ impl Flow {
         let election = self.terms.election.0 % elections + 1;
         let random = &mut self.random;
         if let Some(method) = method {
-            let (candidates, seats) = if method == Method::Plurality { (5, 1) } else { (8, 4) };
-            return DefineElection {
-                results: Results::Live.into(),
-                ..terms(election, method, candidates, seats, voters)
-            };
+            let (candidates, seats, marks_max) = if method == Method::Plurality { (5, 1, 1) } else { (8, 4, 5) };
+            let base = terms(election, method, candidates, seats, voters);
+            return DefineElection { results: Results::Live.into(), marks_max, ..base };
         }
         let method = METHODS[random.below(METHODS.len() as u64) as usize];
         let single = matches!(method, Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze);

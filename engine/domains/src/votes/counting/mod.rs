@@ -12,6 +12,9 @@ mod tallies;
 mod ties;
 mod transfers;
 
+#[cfg(test)]
+mod tests;
+
 use super::ballots::Ballots;
 use super::messages::{
     Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, DefineElection, EarlierStages, Method, PairCounted,

@@ -1,10 +1,10 @@
 //! A real election by instant-runoff, whose winner others would have beaten: Burlington, Vermont, 2009.
 
-use super::messages::{
+use super::super::messages::{
     CandidateId, CastBallot, Command, DefineElection, ElectionId, Event, Fault, Mark, Method, Phase, RegisterVoters,
     SetPhase, Standing, VOTE, VoterEntry, VoterId, VotesLimits,
 };
-use super::{Votes, workload};
+use super::super::{Votes, workload};
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
 use ringfence_kernel::laws::{Harness, Step};
