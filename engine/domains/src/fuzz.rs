@@ -174,11 +174,14 @@ fn small_votes(name: &str, body: &mut [u8]) {
             for (at, bytes) in [(32, 4), (36, 4), (40, 4), (44, 2), (46, 2), (48, 2), (50, 2)] {
                 keep(at, bytes, 3, body);
             }
-            for (at, most) in [9_u8, 3, 2, 2, 2, 3, 3, 3].into_iter().enumerate() {
+            for (at, most) in [13_u8, 3, 2, 2, 2, 3, 3, 3].into_iter().enumerate() {
                 body[52 + at] = 1 + choices[at] % most;
             }
             // Three candidates, whom every method can elect one of.
             (body[44], body[46], body[48]) = (3, 1, 1 + body[48] % 3);
+            if body[52] > 10 {
+                body[48] = 1;
+            }
             if body[52] != votes::messages::Method::Score as u8 {
                 (body[40], body[50]) = (0, 0);
             }

@@ -66,7 +66,17 @@ pub(super) const fn points(mark: u32) -> u64 {
 impl Method {
     /// Whether a mark's value is a rank.
     pub(super) const fn is_ranked(self) -> bool {
-        !matches!(self, Self::Plurality | Self::Score)
+        !matches!(self, Self::Plurality | Self::Score) && !self.is_of_lists()
+    }
+
+    /// Whether lists win seats, rather than candidates one.
+    pub(super) const fn is_of_lists(self) -> bool {
+        matches!(self, Self::DHondt | Self::SainteLague | Self::LargestRemainder)
+    }
+
+    /// Whether it compares two candidates at a time.
+    pub(super) const fn compares(self) -> bool {
+        matches!(self, Self::Copeland | Self::Minimax | Self::Schulze | Self::RankedPairs)
     }
 }
 
@@ -94,14 +104,14 @@ impl Ballots {
         self.paper.clear();
         let (ranked, marks_max) = (terms.method.get().is_ranked(), usize::from(terms.marks_max));
         let value_max = match terms.method.get() {
-            Method::Plurality => 1,
             Method::Score => terms.points_max,
-            _ => terms.marks_max,
+            _ if ranked => terms.marks_max,
+            _ => 1,
         };
         if !ranked && marks.len() > marks_max {
             return Err(Reject::TooManyMarks);
         }
-        let least = u32::from(ranked || terms.method.get() == Method::Plurality);
+        let least = u32::from(terms.method.get() != Method::Score);
         for mark in marks {
             let sound =
                 (1..=terms.candidates).contains(&mark.candidate.0) && (least..=value_max.into()).contains(&mark.value);

@@ -3,8 +3,8 @@
 use super::ballots::NONE;
 use super::messages::{
     CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Method,
-    POINTS_MAX, Phase, PhaseCode, ROLL_WEIGHT_MAX, Reject, StandingCode, TieBreak, VoterId, Votes5, VotesLimits,
-    WEIGHT_MAX,
+    POINTS_MAX, Phase, PhaseCode, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode, TieBreak, VoterId, Votes5,
+    VotesLimits, WEIGHT_MAX,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -32,12 +32,13 @@ pub(super) struct Final {
     pub(super) votes: Votes5,
     /// Zero before there was a count.
     pub(super) standing: StandingCode,
-    reserved: [u8; 7],
+    reserved: [u8; 5],
+    pub(super) seats: u16,
 }
 
 impl Final {
-    pub(super) fn new(votes: u64, standing: StandingCode) -> Self {
-        Self { votes: Votes5(votes), standing, reserved: [0; 7] }
+    pub(super) fn new(votes: u64, standing: StandingCode, seats: u16) -> Self {
+        Self { votes: Votes5(votes), standing, reserved: [0; 5], seats }
     }
 }
 
@@ -101,17 +102,18 @@ impl Election {
 /// Whether the terms make sense together; the window is looked at by [`Elections::define`].
 fn sound(terms: &DefineElection) -> bool {
     let method = terms.method.get();
-    let single =
-        !matches!(method, Method::Plurality | Method::Score | Method::Borda | Method::Dowdall | Method::ScottishStv);
+    let single = method == Method::InstantRunoff || method.compares();
+    let seats_max = if method.is_of_lists() { SEATS_MAX } else { terms.candidates };
     let points = match method {
         Method::Score => (1..=POINTS_MAX).contains(&terms.points_max),
         _ => terms.points_max == 0 && terms.points_total == 0,
     };
     (1..=CANDIDATES_MAX).contains(&terms.candidates)
-        && (1..=terms.candidates).contains(&terms.seats)
+        && (1..=seats_max).contains(&terms.seats)
         && (1..=terms.candidates).contains(&terms.marks_max)
         && terms.voters > 0
         && points
+        && (!method.is_of_lists() || terms.marks_max == 1)
         && (!single || terms.seats == 1)
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
         && (terms.closes == Timestamp(0) || terms.opens < terms.closes)
@@ -336,7 +338,7 @@ impl Elections {
             voters += roll.len();
             finals += usize::from(election.terms.candidates);
         }
-        let counted = |row: &Final| row.reserved == [0; 7] && (*row == Final::zeroed() || row.standing.is_valid());
+        let counted = |row: &Final| row.reserved == [0; 5] && (*row == Final::zeroed() || row.standing.is_valid());
         if voters != self.voters.len() || finals != self.finals.len() || !self.finals.iter().all(counted) {
             return Err(Corrupt("voters or candidates of no election"));
         }

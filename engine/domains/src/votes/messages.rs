@@ -32,6 +32,8 @@ newtype! {
 pub const VOTE: u64 = 100_000;
 /// Candidates of one election at most.
 pub const CANDIDATES_MAX: u16 = 256;
+/// Seats for lists at most.
+pub const SEATS_MAX: u16 = 1_024;
 /// The weight of one voter at most.
 pub const WEIGHT_MAX: u32 = 1_000_000;
 /// The weight of all voters of an election at most. With 255 points a vote it still fits [`Votes5`].
@@ -63,6 +65,14 @@ choice! {
         Minimax = 8,
         /// The strongest paths, by winning votes.
         Schulze = 9,
+        /// Victories locked in by winning votes, those that close a circle left out (Tideman).
+        RankedPairs = 10,
+        /// Seats for lists by highest averages, divisors 1, 2, 3 and so on.
+        DHondt = 11,
+        /// Seats for lists by highest averages, divisors 1, 3, 5 and so on.
+        SainteLague = 12,
+        /// Seats for lists by Hare quotas, the rest by largest remainders.
+        LargestRemainder = 13,
     }
 }
 choice! {
@@ -283,7 +293,7 @@ messages! {
             voters: u32,
             /// The points of a score ballot in all, at most; zero when nothing but `points_max` bounds them.
             points_total: u32,
-            /// Candidates; their numbers run from 1 to this.
+            /// Candidates or lists; their numbers run from 1 to this.
             candidates: u16,
             /// How many are elected.
             seats: u16,
@@ -494,17 +504,19 @@ messages! {
         },
         /// A candidate after a stage. On the election's stream of counts.
         103 => CandidateCounted: 16 {
-            /// The votes or points. With Minimax the votes of the largest defeat and with Schulze the candidates by
-            /// whom this one is beaten: fewest win.
+            /// The votes or points. With Minimax the votes of the largest defeat, with Schulze and RankedPairs the
+            /// candidates by whom this one is beaten: fewest win.
             votes: Votes5,
             /// The stage.
             stage: u16,
             /// Who.
             candidate: CandidateId,
+            /// Seats that a list has won; 1 for a candidate who is elected.
+            seats: u16,
             /// Where the candidate stands after it.
             standing: StandingCode,
             /// Zero.
-            reserved: Reserved<3>,
+            reserved: Reserved<1>,
         },
         /// Two candidates compared on all ballots. On the election's stream of counts, after the candidates.
         104 => PairCounted: 24 {

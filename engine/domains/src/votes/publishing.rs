@@ -81,7 +81,7 @@ impl Votes {
             let election = &mut self.elections[place];
             (election.count, election.tied, election.stages) = (state.into(), tied, self.counter.stage());
             for (at, kept) in self.elections.finals_mut(place).iter_mut().enumerate() {
-                *kept = Final::new(self.counter.votes(at), self.counter.standing(at).into());
+                *kept = Final::new(self.counter.votes(at), self.counter.standing(at).into(), self.counter.seats(at));
             }
             self.say_changed(place, out);
         }
@@ -115,8 +115,15 @@ impl Votes {
         match now {
             Advance::Stage => match next.checked_sub(1) {
                 None => Some(Said::Stage(counter.summary())),
-                Some(at) => (at < counter.candidates())
-                    .then(|| Said::Candidate(candidate_counted(at, stage, counter.votes(at), counter.standing(at)))),
+                Some(at) => (at < counter.candidates()).then(|| {
+                    Said::Candidate(candidate_counted(
+                        at,
+                        stage,
+                        counter.votes(at),
+                        counter.standing(at),
+                        counter.seats(at),
+                    ))
+                }),
             },
             Advance::Complete => counter.pair(next).map(Said::Pair),
             Advance::Tied => {
@@ -142,7 +149,7 @@ impl Votes {
                     if out.room() == 0 {
                         return Some(Progress::More);
                     }
-                    let row = candidate_counted(at, election.stages, row.votes.0, row.standing.get());
+                    let row = candidate_counted(at, election.stages, row.votes.0, row.standing.get(), row.seats);
                     out.part(Event::CandidateCounted(&row));
                     *cursor = Cursor(at as u64 + 1);
                 }
@@ -161,11 +168,12 @@ enum Said {
     Tie(TieFound),
 }
 
-fn candidate_counted(at: usize, stage: u16, votes: u64, standing: Standing) -> CandidateCounted {
+fn candidate_counted(at: usize, stage: u16, votes: u64, standing: Standing, seats: u16) -> CandidateCounted {
     CandidateCounted {
         votes: Votes5(votes),
         stage,
         candidate: CandidateId(at as u16 + 1),
+        seats,
         standing: standing.into(),
         reserved: Reserved::default(),
     }

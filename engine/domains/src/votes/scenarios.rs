@@ -246,7 +246,10 @@ fn say(slot: &Slot) -> String {
                 lost.1
             )
         }
-        Event::CandidateCounted(c) => format!("  {}: {} {:?}", c.candidate, votes(c.votes), c.standing.get()),
+        Event::CandidateCounted(c) => {
+            let seats = if c.seats > 1 { format!(", {} seats", c.seats) } else { String::new() };
+            format!("  {}: {} {:?}{seats}", c.candidate, votes(c.votes), c.standing.get())
+        }
         Event::PairCounted(p) => {
             format!("  {} to {}: {} to {}", p.first, p.second, votes(p.first_votes), votes(p.second_votes))
         }

@@ -68,7 +68,7 @@ pub const RANKED: Mix = Mix { method: Some(Method::ScottishStv), ..POLL };
 /// Small elections, one after another.
 pub const CONDUCTED: Mix = Mix { elections: 64, voters: 40, steps: 60, method: None, timed: false };
 
-pub(super) const METHODS: [Method; 9] = [
+pub(super) const METHODS: [Method; 13] = [
     Method::Plurality,
     Method::Score,
     Method::Borda,
@@ -78,6 +78,10 @@ pub(super) const METHODS: [Method; 9] = [
     Method::Copeland,
     Method::Minimax,
     Method::Schulze,
+    Method::RankedPairs,
+    Method::DHondt,
+    Method::SainteLague,
+    Method::LargestRemainder,
 ];
 const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::PassOver, Fault::Exhaust];
 
@@ -94,7 +98,7 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
         points_total: 0,
         candidates,
         seats,
-        marks_max: if method == Method::Plurality { 1 } else { candidates },
+        marks_max: if method == Method::Plurality || method.is_of_lists() { 1 } else { candidates },
         points_max: if method == Method::Score { 5 } else { 0 },
         method: method.into(),
         changes: ChangePolicy::LastCounts.into(),
@@ -149,11 +153,12 @@ impl Flow {
             return DefineElection { results: Results::Live.into(), marks_max, ..base };
         }
         let method = METHODS[random.below(METHODS.len() as u64) as usize];
-        let single = matches!(method, Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze);
+        let single = method == Method::InstantRunoff || method.compares();
         // Mostly few candidates; sometimes more than one flush has events.
         let most = if random.percent(10) { 70 } else { 7 };
         let candidates = 1 + random.below(most) as u16;
         let seats = if single { 1 } else { 1 + random.below(candidates.min(4).into()) as u16 };
+        let seats = if method.is_of_lists() { 1 + random.below(12) as u16 } else { seats };
         let base = terms(election, method, candidates, seats, 1 + random.below(voters.into()) as u32);
         let tie_break = [TieBreak::Officer, TieBreak::Order, TieBreak::Seeded][random.below(3) as usize];
         let mut fault = || FAULTS[random.below(3) as usize].into();
@@ -170,7 +175,7 @@ impl Flow {
             seed: if tie_break == TieBreak::Seeded { random.next() } else { 0 },
             quorum: random.below(12),
             points_total: if method == Method::Score && random.percent(50) { 6 } else { 0 },
-            marks_max: 1 + random.below(candidates.into()) as u16,
+            marks_max: if method.is_of_lists() { 1 } else { 1 + random.below(candidates.into()) as u16 },
             changes: [ChangePolicy::Never, ChangePolicy::LastCounts, ChangePolicy::SpoilAndRecast]
                 [random.below(3) as usize]
                 .into(),
@@ -296,7 +301,7 @@ impl Hostile {
         let voter = VoterId(self.number(8) as u32);
         match self.random.below(14) {
             0 => {
-                let method = METHODS[self.random.below(9) as usize];
+                let method = METHODS[self.random.below(13) as usize];
                 let (candidates, seats) = (self.number(5) as u16, self.number(2) as u16);
                 let mut define = terms(election.0, method, candidates, seats, self.number(8) as u32);
                 if self.random.percent(30) {

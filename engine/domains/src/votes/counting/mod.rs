@@ -4,9 +4,10 @@
 //! begin ──► advance ──► Stage ──► advance ──► … ──► Complete
 //!                                            └────► Tied: an officer must say on whom the lot falls
 //! ```
-//! `tallies` has the methods of one sum, `pairs` those that compare two candidates at a time, `transfers` those that
+//! `tallies` has the methods of one sum, `lists` those that give seats to lists, `pairs` those that compare two candidates at a time, `transfers` those that
 //! move ballots, `ties` what breaks a tie. All memory is claimed in [`Counter::new`].
 
+mod lists;
 mod pairs;
 mod tallies;
 mod ties;
@@ -60,6 +61,8 @@ pub(super) struct Counter {
     moved: Option<usize>,
     votes: Vec<u64>,
     standing: Vec<Standing>,
+    /// Seats that each list has won so far.
+    seats_won: Vec<u16>,
     quota: u64,
     exhausted: u64,
     residual: u64,
@@ -75,6 +78,8 @@ pub(super) struct Counter {
     /// Votes that prefer the first of two candidates, and the strongest paths made of them.
     preferred: Box<[u64]>,
     strongest: Box<[u64]>,
+    /// Victories, as places of winner and loser.
+    victories: Vec<(u16, u16)>,
 }
 
 impl Counter {
@@ -95,6 +100,7 @@ impl Counter {
             moved: None,
             votes: Vec::with_capacity(most),
             standing: Vec::with_capacity(most),
+            seats_won: Vec::with_capacity(most),
             quota: 0,
             exhausted: 0,
             residual: 0,
@@ -106,6 +112,7 @@ impl Counter {
             piles: Piles::new(ballots),
             preferred: alloc::vec![0; most * most].into(),
             strongest: alloc::vec![0; most * most].into(),
+            victories: Vec::with_capacity(most * (most - 1) / 2),
         }
     }
 
@@ -123,6 +130,8 @@ impl Counter {
         self.votes.resize(self.candidates, 0);
         self.standing.clear();
         self.standing.resize(self.candidates, Standing::Continuing);
+        self.seats_won.clear();
+        self.seats_won.resize(self.candidates, 0);
         (self.quota, self.exhausted, self.residual, self.total) = (0, 0, 0, 0);
         self.history.clear();
         self.tied.clear();
@@ -159,9 +168,9 @@ impl Counter {
             }
         }
         match self.method {
-            Method::Plurality | Method::Score | Method::Borda | Method::Dowdall => self.tally(ballots, first),
-            Method::Copeland | Method::Minimax | Method::Schulze => self.compare(ballots, first),
             Method::InstantRunoff | Method::ScottishStv => self.sort(ballots, first),
+            method if method.compares() => self.compare(ballots, first),
+            _ => self.tally(ballots, first),
         }
     }
 
@@ -170,7 +179,9 @@ impl Counter {
         match self.method {
             Method::InstantRunoff => self.settle_majority(),
             Method::ScottishStv => self.settle_quota(),
-            Method::Minimax | Method::Schulze => Some(self.elect(|votes| u64::MAX - votes)),
+            Method::DHondt | Method::SainteLague => Some(self.highest_averages()),
+            Method::LargestRemainder => Some(self.largest_remainders()),
+            Method::Minimax | Method::Schulze | Method::RankedPairs => Some(self.elect(|votes| u64::MAX - votes)),
             Method::Plurality | Method::Score | Method::Borda | Method::Dowdall | Method::Copeland => {
                 Some(self.elect(|votes| votes))
             }
@@ -193,6 +204,14 @@ impl Counter {
 
     pub(super) fn votes(&self, candidate: usize) -> u64 {
         self.votes[candidate]
+    }
+
+    /// Seats of a list, or whether a candidate has one.
+    pub(super) fn seats(&self, candidate: usize) -> u16 {
+        if self.method.is_of_lists() {
+            return self.seats_won[candidate];
+        }
+        u16::from(self.standing[candidate] == Standing::Elected)
     }
 
     pub(super) fn standing(&self, candidate: usize) -> Standing {
@@ -228,7 +247,7 @@ impl Counter {
 
     /// The pair number `number` of a method that compares.
     pub(super) fn pair(&self, number: usize) -> Option<PairCounted> {
-        if !matches!(self.method, Method::Copeland | Method::Minimax | Method::Schulze) {
+        if !self.method.compares() {
             return None;
         }
         let n = self.candidates;

@@ -2,7 +2,7 @@
 
 use super::super::ballots::{Ballots, candidate};
 use super::super::messages::{Method, VOTE};
-use super::Counter;
+use super::{Counter, TIED_WORDS};
 
 impl Counter {
     /// Compares every two candidates on all ballots. Whom a ballot does not rank stands below all whom it does.
@@ -32,6 +32,9 @@ impl Counter {
                 let beaten = (0..n).filter(|b| self.strongest[b * n + a] > self.strongest[a * n + b]);
                 self.votes[a] = beaten.count() as u64 * VOTE;
             }
+        }
+        if self.method == Method::RankedPairs {
+            self.lock_pairs();
         }
     }
 
@@ -74,6 +77,37 @@ impl Counter {
                     *known = path.max(*known);
                 }
             }
+        }
+    }
+
+    /// Locks victories in: most votes for first, of those fewest against, then by the numbers. One that would close a
+    /// circle is left out. Whom a candidate beats directly or over others is a row of bits.
+    fn lock_pairs(&mut self) {
+        let n = self.candidates;
+        let preferred = &self.preferred;
+        let prefer = |a: u16, b: u16| preferred[usize::from(a) * n + usize::from(b)];
+        self.victories.clear();
+        for a in 0..n as u16 {
+            let beaten = (0..n as u16).filter(|b| prefer(a, *b) > prefer(*b, a));
+            self.victories.extend(beaten.map(|b| (a, b)));
+        }
+        self.victories.sort_unstable_by_key(|(a, b)| (u64::MAX - prefer(*a, *b), prefer(*b, *a), *a, *b));
+        let mut beats = [[0_u64; TIED_WORDS]; super::CANDIDATES_MAX as usize];
+        let has = |row: &[u64; TIED_WORDS], at: usize| row[at / 64] >> (at % 64) & 1 == 1;
+        for (a, b) in self.victories.iter().map(|(a, b)| (usize::from(*a), usize::from(*b))) {
+            if has(&beats[b], a) || has(&beats[a], b) {
+                continue;
+            }
+            let mut more = beats[b];
+            more[b / 64] |= 1 << (b % 64);
+            for (at, row) in beats[..n].iter_mut().enumerate() {
+                if at == a || has(row, a) {
+                    row.iter_mut().zip(more).for_each(|(bits, more)| *bits |= more);
+                }
+            }
+        }
+        for a in 0..n {
+            self.votes[a] = beats[..n].iter().filter(|row| has(row, a)).count() as u64 * VOTE;
         }
     }
 }

@@ -87,7 +87,7 @@ fn burlington_2009_is_as_recorded() {
     let (first, standings) = burlington(Method::InstantRunoff, &file);
     assert_eq!((first[wright], first[kiss], first[montroll]), (2_951, 2_585, 2_063), "the first round");
     assert_eq!(winner(&standings), Some(kiss));
-    for method in [Method::Copeland, Method::Minimax, Method::Schulze] {
+    for method in [Method::Copeland, Method::Minimax, Method::Schulze, Method::RankedPairs] {
         assert_eq!(winner(&burlington(method, &file).1), Some(montroll), "{method:?}");
     }
 }

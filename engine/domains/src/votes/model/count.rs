@@ -20,6 +20,15 @@ pub(super) struct Table {
     pub(super) residual: u64,
     pub(super) action: Action,
     pub(super) moved: u16,
+    /// What lists have won.
+    lists: Option<BTreeMap<u16, u16>>,
+}
+
+impl Table {
+    pub(super) fn seats(&self, candidate: u16) -> u16 {
+        let elected = u16::from(self.standing[&candidate] == Standing::Elected);
+        self.lists.as_ref().map_or(elected, |won| won[&candidate])
+    }
 }
 
 /// One paper as it is counted.
@@ -71,7 +80,9 @@ impl Count {
             for (place, (candidate, points)) in paper.iter().enumerate() {
                 let place = place as u64 + 1;
                 *votes.get_mut(candidate).expect("a candidate") += match self.terms.method.get() {
-                    Method::Plurality => weight * VOTE,
+                    Method::Plurality | Method::DHondt | Method::SainteLague | Method::LargestRemainder => {
+                        weight * VOTE
+                    }
                     Method::Score => weight * points * VOTE,
                     Method::Borda => weight * (n - place) * VOTE,
                     Method::Dowdall => weight * (100_000 / place),
@@ -98,11 +109,22 @@ impl Count {
                     votes.insert(a, beaten * VOTE);
                 }
             }
+            Method::RankedPairs => {
+                let beaten = self.locked();
+                votes.extend(beaten.into_iter().map(|(a, by)| (a, by.len() as u64 * VOTE)));
+            }
             _ => {}
         }
         let blank = self.papers.iter().filter(|paper| paper.paper.is_empty()).map(|paper| paper.weight * VOTE).sum();
-        let fewest = matches!(self.terms.method.get(), Method::Minimax | Method::Schulze);
-        let (elected, tie) = self.fill_seats(&votes, fewest);
+        let fewest = matches!(self.terms.method.get(), Method::Minimax | Method::Schulze | Method::RankedPairs);
+        let lists = matches!(self.terms.method.get(), Method::DHondt | Method::SainteLague | Method::LargestRemainder);
+        let (elected, tie, won) = if lists {
+            let (won, tie) = self.seats_of_lists(&votes);
+            (won.iter().filter(|(_, seats)| **seats > 0).map(|(list, _)| *list).collect(), tie, Some(won))
+        } else {
+            let (elected, tie) = self.fill_seats(&votes, fewest);
+            (elected, tie, None)
+        };
         let standing = self.everyone().map(|candidate| {
             let standing = match () {
                 () if elected.contains(&candidate) => Standing::Elected,
@@ -113,7 +135,7 @@ impl Count {
         });
         let standing = standing.collect();
         let (action, moved) = (Action::FirstCount, 0);
-        self.tables.push(Table { votes, standing, quota: 0, exhausted: blank, residual: 0, action, moved });
+        self.tables.push(Table { votes, standing, quota: 0, exhausted: blank, residual: 0, action, moved, lists: won });
         tie
     }
 
@@ -154,6 +176,76 @@ impl Count {
         self.papers.iter().filter(|counted| above(&counted.paper)).map(|counted| counted.weight).sum()
     }
 
+    /// Seats by whole quotas and then by claims: every claim of every list at once, highest first.
+    fn seats_of_lists(&mut self, votes: &BTreeMap<u16, u64>) -> (BTreeMap<u16, u16>, Option<Tie>) {
+        let seats = u128::from(self.terms.seats);
+        let all: u128 = votes.values().map(|votes| u128::from(*votes)).sum();
+        let mut won: BTreeMap<u16, u16> = votes.keys().map(|list| (*list, 0)).collect();
+        // A claim to one seat is a fraction; each list may claim every seat, or one by its remainder.
+        let mut claims: Vec<(u128, u128, u16)> = Vec::new();
+        for (list, votes) in votes {
+            let votes = u128::from(*votes);
+            match self.terms.method.get() {
+                Method::DHondt => claims.extend((1..=seats).map(|divisor| (votes, divisor, *list))),
+                Method::SainteLague => claims.extend((1..=seats).map(|seat| (votes, 2 * seat - 1, *list))),
+                _ if all == 0 => claims.push((0, 1, *list)),
+                _ => {
+                    won.insert(*list, (votes * seats / all) as u16);
+                    claims.push((votes * seats % all, 1, *list));
+                }
+            }
+        }
+        let mut left = usize::from(self.terms.seats) - won.values().map(|seats| usize::from(*seats)).sum::<usize>();
+        while left > 0 {
+            let highest = claims.iter().copied().reduce(|a, b| if b.0 * a.1 > a.0 * b.1 { b } else { a });
+            let Some((top, bottom, _)) = highest else {
+                // Every remainder is served, which only lists without any votes leave seats for: once more around.
+                claims.extend(won.keys().map(|list| (0, 1, *list)));
+                continue;
+            };
+            // Of equal claims of one list only the first stands.
+            let mut equal: Vec<u16> =
+                claims.iter().filter(|claim| claim.0 * bottom == top * claim.1).map(|claim| claim.2).collect();
+            equal.dedup();
+            let chosen = if equal.len() <= left {
+                equal
+            } else {
+                match self.draw(TieQuestion::Elect, equal) {
+                    Ok(chosen) => alloc::vec![chosen],
+                    Err(tie) => return (won, Some(tie)),
+                }
+            };
+            for list in chosen {
+                left -= 1;
+                *won.get_mut(&list).expect("a list") += 1;
+                let at = claims.iter().position(|claim| claim.2 == list).expect("its first claim is its highest");
+                claims.remove(at);
+            }
+        }
+        (won, None)
+    }
+
+    /// By whom each is beaten when victories are locked in, strongest first, unless they close a circle.
+    fn locked(&self) -> BTreeMap<u16, BTreeSet<u16>> {
+        let mut victories = Vec::new();
+        for a in self.everyone() {
+            for b in self.everyone() {
+                let (votes, against) = (self.prefer(a, b), self.prefer(b, a));
+                if votes > against {
+                    victories.push((core::cmp::Reverse(votes), against, a, b));
+                }
+            }
+        }
+        victories.sort_unstable();
+        let mut edges: Vec<(u16, u16)> = Vec::new();
+        for (_, _, winner, loser) in victories {
+            if !above(&edges, winner).contains(&loser) {
+                edges.push((winner, loser));
+            }
+        }
+        self.everyone().map(|a| (a, above(&edges, a))).collect()
+    }
+
     /// The widest path from each to each, widened until nothing changes.
     fn widest_paths(&self) -> BTreeMap<(u16, u16), u64> {
         let mut paths = BTreeMap::new();
@@ -180,7 +272,8 @@ impl Count {
 
     pub(super) fn pairs(&self) -> Vec<PairCounted> {
         let mut pairs = Vec::new();
-        if !matches!(self.terms.method.get(), Method::Copeland | Method::Minimax | Method::Schulze) {
+        let method = self.terms.method.get();
+        if !matches!(method, Method::Copeland | Method::Minimax | Method::Schulze | Method::RankedPairs) {
             return pairs;
         }
         for first in self.everyone() {
@@ -233,6 +326,7 @@ impl Count {
                 residual,
                 action,
                 moved,
+                lists: None,
             });
             if done {
                 return None;
@@ -337,4 +431,15 @@ fn elect_by(
         }
     }
     done
+}
+
+/// Who stands above `below` over any number of edges.
+fn above(edges: &[(u16, u16)], below: u16) -> BTreeSet<u16> {
+    let mut found = BTreeSet::new();
+    let mut look = alloc::vec![below];
+    while let Some(at) = look.pop() {
+        let over = edges.iter().filter(|(_, loser)| *loser == at).map(|(winner, _)| *winner);
+        look.extend(over.filter(|winner| found.insert(*winner)));
+    }
+    found
 }

@@ -340,8 +340,10 @@ impl Model {
             out.publish(topics::COUNTS, id.0, Event::StageCounted(&summary));
             for candidate in 1..=election.terms.candidates {
                 let votes = Votes5(table.votes[&candidate]);
-                let (standing, reserved) = (table.standing[&candidate].into(), Reserved::default());
-                let row = CandidateCounted { votes, stage, candidate: CandidateId(candidate), standing, reserved };
+                let (standing, seats) = (table.standing[&candidate].into(), table.seats(candidate));
+                let reserved = Reserved::default();
+                let row =
+                    CandidateCounted { votes, stage, candidate: CandidateId(candidate), seats, standing, reserved };
                 out.publish(topics::COUNTS, id.0, Event::CandidateCounted(&row));
             }
         }
@@ -387,9 +389,13 @@ impl Model {
 fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     let DefineElection { opens, closes, candidates, seats, marks_max, points_max, .. } = *terms;
     let method = terms.method.get();
-    let one_seat = matches!(method, Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze);
+    let one_seat = matches!(
+        method,
+        Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze | Method::RankedPairs
+    );
+    let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
     let has_points = method == Method::Score;
-    let in_range = (1..=256).contains(&candidates) && (1..=candidates).contains(&seats);
+    let in_range = (1..=256).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
     let marks = (1..=candidates).contains(&marks_max);
     let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
     let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
@@ -398,6 +404,7 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
         && points
         && times
         && (seats == 1 || !one_seat)
+        && (marks_max == 1 || !lists)
         && (has_points || terms.points_total == 0)
         && terms.voters > 0
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
@@ -406,13 +413,14 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
 /// What a paper says by the rules.
 fn read(terms: &DefineElection, marks: &[Mark]) -> Result<Paper, Reject> {
     let method = terms.method.get();
-    let ranked = !matches!(method, Method::Plurality | Method::Score);
+    let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
+    let ranked = !lists && !matches!(method, Method::Plurality | Method::Score);
     if !ranked && marks.len() > terms.marks_max.into() {
         return Err(Reject::TooManyMarks);
     }
     let allowed = match method {
-        Method::Plurality => 1..=1,
         Method::Score => 0..=terms.points_max.into(),
+        _ if !ranked => 1..=1,
         _ => 1..=terms.marks_max.into(),
     };
     for mark in marks {
