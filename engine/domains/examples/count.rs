@@ -1,5 +1,6 @@
 //! How long votes takes to count 10⁶ ballots: `cargo run --release -p ringfence-domains --example count`. Eight
-//! candidates, rankings of every length, favourites first; the whole command is timed, its events included.
+//! candidates, rankings of every length, favourites first; the whole command is timed, its events included. With `-- roll` it fills a
+//! roll of 10⁸ voters instead, half of whom vote, and says what memory the process has.
 #![allow(clippy::print_stdout, reason = "a command's edge")]
 
 use ringfence_domains::votes::Votes;
@@ -20,6 +21,9 @@ const BALLOTS: u32 = 1_000_000;
 const CANDIDATES: u16 = 8;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "roll") {
+        return roll();
+    }
     for (method, seats) in
         [(Method::InstantRunoff, 1), (Method::ScottishStv, 4), (Method::Schulze, 1), (Method::Borda, 1)]
     {
@@ -27,6 +31,37 @@ fn main() {
         times.sort_by(f64::total_cmp);
         println!("{method:?} for {seats}: {:.1} ms, {:.1} at worst of 3", times[0], times[2]);
     }
+}
+
+/// Fills a large roll.
+fn roll() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("and resident memory");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("in KiB") * 1024
+    };
+    const VOTERS: u32 = 100_000_000;
+    let before = resident();
+    let limits = VotesLimits { elections: 1, candidates: 2, voters: VOTERS.into(), ballots: 4, marks: 4 };
+    let mut votes = Harness::<Votes>::new(&limits);
+    let election = ElectionId(1);
+    let mut image = CommandImage::default();
+    let mut step = |command: Command<'_>| {
+        image.set(ClientId(1), command);
+        assert!(votes.step(&Step::Command(image.clone()), Timestamp(1), false).reject.is_none(), "refused");
+    };
+    step(Command::DefineElection(&terms(1, Method::Plurality, 2, 1, VOTERS)));
+    let entries = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; 4_000];
+    for first in (1..=VOTERS).step_by(4_000) {
+        step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &entries));
+    }
+    step(Command::SetPhase(&SetPhase { election, phase: Phase::Open.into(), reserved: Reserved::default() }));
+    for voter in (1..=VOTERS).step_by(2) {
+        let mark = Mark { value: 1, candidate: CandidateId(1 + (voter / 2 % 2) as u16), reserved: Reserved::default() };
+        step(Command::CastBallot(&CastBallot { election, voter: VoterId(voter) }, &[mark]));
+    }
+    let bytes = resident() - before;
+    println!("{VOTERS} voters: {} MiB resident, {:.1} bytes a voter", bytes >> 20, bytes as f64 / f64::from(VOTERS));
 }
 
 /// Casts the ballots and closes; gives the milliseconds that closing took.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use ringfence::proof::{check, check_snapshot};
 use ringfence_client::{Client, Output};
 use ringfence_domains::votes::messages::{
     Action, CandidateId, CastBallot, CastOutcome, Command, DefineElection, ElectionId, Event, Mark, Method, Phase,
@@ -238,6 +239,8 @@ fn prove_scotland_every_cell_is_as_published() {
     }
     client.close().expect("goodbye");
     engine.stop().expect("the engine stops cleanly");
+    let proof = check(&place.journal(), [].iter()).expect("the journal replays");
+    check_snapshot(&place.journal(), &proof.machine).expect("replay and engine agree");
     assert!(counted >= 158 / every && cells > 500, "{counted} wards, {cells} cells: that is no election");
     println!("proved: {counted} wards, {ballots} ballots over TCP, {cells} cells as published");
 }

@@ -25,6 +25,8 @@ pub(super) struct Voter {
     pub(super) ballot: u32,
 }
 
+const _: () = assert!(size_of::<Voter>() == 16);
+
 /// A candidate at the end of the official count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

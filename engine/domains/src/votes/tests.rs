@@ -121,3 +121,52 @@ fn conducted_elections_come_to_their_end() {
     }
     assert!(certified > 20 && ties > 10 && counted > 10, "{certified} certified, {ties} tied, {counted} counted");
 }
+
+/// Guards against a late subscriber who is told less than was counted, or a snapshot that ends with the first flush.
+#[test]
+fn snapshots_say_where_an_election_stands() {
+    use super::messages::{CandidateId, Event, Method, Phase, SetPhase};
+    use super::{topics, workload};
+    use ringfence_kernel::image::OUTPUT_HEADER_BYTES;
+    use ringfence_kernel::messages::{Message as _, Reserved};
+    use ringfence_kernel::outbox::{image as bytes_of, message};
+    use ringfence_kernel::{Cursor, Domain as _, Out, Outbox, Progress, Topic};
+    let mut harness = Harness::<Votes>::new(&SMALL);
+    let mut step = |command: Command<'_>| {
+        let mut image = CommandImage::default();
+        image.set(ClientId(1), command);
+        assert_eq!(harness.step(&Step::Command(image), Timestamp(1), false).reject, None);
+        harness.domain.state_hash()
+    };
+    let terms = workload::terms(2, Method::Borda, 150, 3, 10);
+    step(Command::DefineElection(&terms));
+    for phase in [Phase::Open, Phase::Closed] {
+        let (phase, reserved) = (phase.into(), Reserved::default());
+        step(Command::SetPhase(&SetPhase { election: terms.election, phase, reserved }));
+    }
+    let said = |kind: u16, id: u32| {
+        let (mut outbox, mut cursor, mut said) = (Outbox::new(), Cursor(0), std::vec::Vec::new());
+        let topic = Topic::new(Votes::ID, kind, id);
+        loop {
+            let mut out = Out::of_snapshot(&mut outbox, topic);
+            let progress = harness.domain.snapshot_topic(topic, &mut cursor, &mut out)?;
+            said.extend(outbox.outputs().iter().map(|slot| {
+                match Event::decode(message(bytes_of(slot)), &bytes_of(slot)[OUTPUT_HEADER_BYTES..]) {
+                    Ok(Event::CandidateCounted(row)) => (row.candidate, row.seats),
+                    Ok(Event::ElectionChanged(changed)) => (CandidateId(0), changed.phase.get() as u16),
+                    other => panic!("a snapshot does not say {other:?}"),
+                }
+            }));
+            outbox.flushed();
+            if progress == Progress::Done {
+                return Some(said);
+            }
+        }
+    };
+    assert_eq!(said(topics::PHASES, 2), Some(std::vec![(CandidateId(0), Phase::Closed as u16)]));
+    // Nobody voted: the order decides.
+    let all = (1..=150).map(|at| (CandidateId(at), u16::from(at <= 3))).collect();
+    assert_eq!(said(topics::COUNTS, 2), Some(all));
+    assert_eq!(said(topics::COUNTS, 1), None, "an election that is not defined has no topics");
+    assert_eq!(said(9, 2), None);
+}
