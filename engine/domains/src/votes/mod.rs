@@ -11,7 +11,7 @@ mod conduct;
 mod publishing;
 
 mod ballots;
-pub mod counting;
+mod counting;
 mod elections;
 
 mod state;

@@ -5,7 +5,7 @@
 //!                                            └────► Tied: an officer must say on whom the lot falls
 //! ```
 //! `tallies` has the methods of one sum, `lists` those that give seats to lists, `pairs` those that compare two candidates at a time, `transfers` those that
-//! move ballots, `ties` what breaks a tie. All memory is claimed in [`Counter::new`].
+//! move ballots, `ties` what breaks a tie. All memory is claimed in `Counter::new`.
 
 mod lists;
 mod pairs;
