@@ -27,6 +27,10 @@ impl Counter {
 
     /// Gives the seats that are left, each to the list of the highest fraction of its votes and seats so far.
     fn award(&mut self, fraction: impl Fn(u64, u16) -> (u128, u128)) -> Advance {
+        if self.votes.iter().all(|votes| *votes == 0) {
+            // Without a vote no list has a claim.
+            return Advance::Complete;
+        }
         let mut left = self.seats - self.seats_won.iter().map(|won| usize::from(*won)).sum::<usize>();
         while left > 0 {
             let of = |at: usize| fraction(self.votes[at], self.seats_won[at]);

@@ -181,6 +181,9 @@ impl Count {
         let seats = u128::from(self.terms.seats);
         let all: u128 = votes.values().map(|votes| u128::from(*votes)).sum();
         let mut won: BTreeMap<u16, u16> = votes.keys().map(|list| (*list, 0)).collect();
+        if all == 0 {
+            return (won, None);
+        }
         // A claim to one seat is a fraction; each list may claim every seat, or one by its remainder.
         let mut claims: Vec<(u128, u128, u16)> = Vec::new();
         for (list, votes) in votes {
@@ -188,7 +191,6 @@ impl Count {
             match self.terms.method.get() {
                 Method::DHondt => claims.extend((1..=seats).map(|divisor| (votes, divisor, *list))),
                 Method::SainteLague => claims.extend((1..=seats).map(|seat| (votes, 2 * seat - 1, *list))),
-                _ if all == 0 => claims.push((0, 1, *list)),
                 _ => {
                     won.insert(*list, (votes * seats / all) as u16);
                     claims.push((votes * seats % all, 1, *list));
@@ -198,11 +200,8 @@ impl Count {
         let mut left = usize::from(self.terms.seats) - won.values().map(|seats| usize::from(*seats)).sum::<usize>();
         while left > 0 {
             let highest = claims.iter().copied().reduce(|a, b| if b.0 * a.1 > a.0 * b.1 { b } else { a });
-            let Some((top, bottom, _)) = highest else {
-                // Every remainder is served, which only lists without any votes leave seats for: once more around.
-                claims.extend(won.keys().map(|list| (0, 1, *list)));
-                continue;
-            };
+            let (top, bottom, _) =
+                highest.expect("a list with votes claims every seat, or there are fewer left than lists");
             // Of equal claims of one list only the first stands.
             let mut equal: Vec<u16> =
                 claims.iter().filter(|claim| claim.0 * bottom == top * claim.1).map(|claim| claim.2).collect();
