@@ -2,12 +2,13 @@
 
 use crate::matching::messages::{Command, MatchingLimits};
 use crate::matching::model::Model;
+use crate::votes;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{COMMAND_BYTES_MAX, COMMAND_HEADER_BYTES, CommandHeader};
 use ringfence_kernel::laws::{self, Often};
 use ringfence_kernel::messages::{GroupHeader, Message};
 use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{ClientId, MessageHeader, system, wire};
+use ringfence_kernel::{ClientId, Domain, MessageHeader, system, wire};
 
 /// Any bytes, decoded as every message there is: a value or a typed refusal, and a value is encoded as it came.
 ///
@@ -19,6 +20,9 @@ pub fn decoders(bytes: &[u8]) {
     decode::<Command<'_>>(&image);
     decode::<crate::matching::messages::Reply<'_>>(&image);
     decode::<crate::matching::messages::Event<'_>>(&image);
+    decode::<votes::messages::Command<'_>>(&image);
+    decode::<votes::messages::Reply<'_>>(&image);
+    decode::<votes::messages::Event<'_>>(&image);
     decode::<wire::Request<'_>>(&image);
     decode::<wire::Notice<'_>>(&image);
     decode::<system::Frame<'_>>(&image);
@@ -40,10 +44,24 @@ fn decode<'a, M: Message<'a>>(image: &'a CommandImage) {
 /// When a law is broken.
 pub fn matching(bytes: &[u8]) {
     let limits = MatchingLimits { instruments: 3, orders: 24, levels: 10, accounts: 3 };
-    let images = images(bytes);
+    hold::<Model>(&limits, images::<Command<'_>>(bytes, small));
+}
+
+/// Any bytes, taken for commands of votes one after another, against the laws and the model.
+///
+/// # Panics
+/// When a law is broken.
+pub fn votes(bytes: &[u8]) {
+    hold::<votes::model::Model>(&VOTES, images::<votes::messages::Command<'_>>(bytes, small_votes));
+}
+
+const VOTES: votes::messages::VotesLimits =
+    votes::messages::VotesLimits { elections: 3, candidates: 12, voters: 20, ballots: 12, marks: 30 };
+
+fn hold<M: laws::Model>(limits: &<M::Domain as Domain>::Limits, images: Vec<CommandImage>) {
     let steps = images.len() as u64;
     if steps > 0 {
-        laws::check::<Model>(&limits, 0, &mut Script(images.into_iter()), steps, 1, Often { rejects: 4, restores: 8 });
+        laws::check::<M>(limits, 0, &mut Script(images.into_iter()), steps, 1, Often { rejects: 4, restores: 8 });
     }
 }
 
@@ -57,8 +75,8 @@ impl Workload for Script {
 
 /// Commands out of bytes: a byte for the client and the template, a byte for the length of a list, then the body.
 /// Headers are made right, so that most bytes reach the domain; every sixteenth stays as wrong as it comes.
-fn images(mut bytes: &[u8]) -> Vec<CommandImage> {
-    let templates = <Command<'_> as Message<'_>>::PART.templates;
+fn images<'a, C: Message<'a>>(mut bytes: &[u8], small: fn(&str, &mut [u8])) -> Vec<CommandImage> {
+    let templates = C::PART.templates;
     let mut images = Vec::new();
     while let [first, second, rest @ ..] = bytes {
         let template = &templates[usize::from(*first) % templates.len()];
@@ -81,8 +99,8 @@ fn images(mut bytes: &[u8]) -> Vec<CommandImage> {
         let mut header = CommandHeader::default();
         header.message.template = template.id;
         header.message.block_length = template.bytes as u16;
-        header.message.schema = 1;
-        header.message.version = 1;
+        header.message.schema = C::PART.schema;
+        header.message.version = C::PART.version;
         let mut image = Vec::with_capacity(COMMAND_HEADER_BYTES + body.len());
         image.extend_from_slice(bytemuck::bytes_of(&header));
         image.extend_from_slice(&body);
@@ -142,6 +160,57 @@ fn small(name: &str, body: &mut [u8]) {
     }
 }
 
+/// As [`small`], for votes: few elections, voters and candidates, and terms that make sense.
+fn small_votes(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    match name {
+        "DefineElection" => {
+            let choices: [u8; 8] = core::array::from_fn(|at| body[52 + at]);
+            (0..32).step_by(8).for_each(|at| keep(at, 8, 1, body));
+            body[..24].fill(0);
+            for (at, bytes) in [(32, 4), (36, 4), (40, 4), (44, 2), (46, 2), (48, 2), (50, 2)] {
+                keep(at, bytes, 3, body);
+            }
+            for (at, most) in [13_u8, 3, 2, 2, 2, 3, 3, 3].into_iter().enumerate() {
+                body[52 + at] = 1 + choices[at] % most;
+            }
+            // Three candidates, whom every method can elect one of.
+            (body[44], body[46], body[48]) = (3, 1, 1 + body[48] % 3);
+            if body[52] > 10 {
+                body[48] = 1;
+            }
+            if body[52] != votes::messages::Method::Score as u8 {
+                (body[40], body[50]) = (0, 0);
+            }
+            body[60..].fill(0);
+        }
+        "RegisterVoters" | "CastBallot" => {
+            (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
+            for at in (16..body.len()).step_by(8) {
+                keep(at, 4, 3, body);
+                let candidate = body[at + 4] & 3;
+                body[at + 4..at + 8].fill(0);
+                body[at + 4] = if name == "CastBallot" { candidate } else { 0 };
+            }
+        }
+        "SetPhase" => {
+            keep(0, 4, 3, body);
+            body[4] = 1 + body[4] % 4;
+            body[5..].fill(0);
+        }
+        "DecideTie" => {
+            keep(0, 4, 3, body);
+            (4..8).step_by(2).for_each(|at| keep(at, 2, 3, body));
+        }
+        _ => (0..body.len())
+            .step_by(4)
+            .for_each(|at| keep(at, 4, if at == 0 || name == "SpoilBallot" { 3 } else { 0 }, body)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +229,7 @@ mod tests {
             let mut image = bytes(&mut random, 200);
             if let Some(header) = image.get_mut(24..32) {
                 // A header that some schema knows.
-                let schema = [0_u8, 1, 255][random.below(3) as usize];
+                let schema = [0_u8, 1, 4, 255][random.below(4) as usize];
                 let template = [1 + random.below(9) as u8, 51 + random.below(7) as u8, 101 + random.below(9) as u8];
                 let template = template[random.below(3) as usize];
                 let length = 8 * (1 + random.below(8) as u8);
@@ -168,6 +237,7 @@ mod tests {
             }
             decoders(&image);
             matching(&bytes(&mut random, 3_000));
+            votes(&bytes(&mut random, 1_500));
         }
     }
 
@@ -183,11 +253,26 @@ mod tests {
                 levels: 10,
                 accounts: 3,
             });
-            for image in images(&bytes(&mut random, 8_000)) {
+            for image in images::<Command<'_>>(&bytes(&mut random, 8_000), small) {
                 let outcome = harness.step(&laws::Step::Command(image), ringfence_kernel::Timestamp(1), false);
                 accepted += u32::from(outcome.outputs.len() > 1);
             }
         }
         assert!(accepted > 150, "{accepted} commands changed a book");
+    }
+
+    /// As above, for votes.
+    #[test]
+    fn seeded_bytes_reach_the_ballot_boxes() {
+        let mut random = Random::new(32);
+        let mut said = 0;
+        for _ in 0..20 {
+            let mut harness = laws::Harness::<votes::Votes>::new(&VOTES);
+            for image in images::<votes::messages::Command<'_>>(&bytes(&mut random, 8_000), small_votes) {
+                let outcome = harness.step(&laws::Step::Command(image), ringfence_kernel::Timestamp(1), false);
+                said += u32::from(outcome.outputs.len() > 2);
+            }
+        }
+        assert!(said > 60, "{said} commands had an election counted");
     }
 }

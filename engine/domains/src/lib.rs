@@ -18,6 +18,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod matching;
+pub mod votes;
 
 #[cfg(any(test, feature = "models"))]
 pub mod fuzz;
@@ -27,5 +28,6 @@ ringfence_kernel::registry! {
     /// All domains of this build.
     pub struct Domains {
         matching: matching::Matching,
+        votes: votes::Votes,
     }
 }

@@ -29,7 +29,8 @@ pub fn write_keys(file: &Path, keys: &[KeyLine<'_>]) -> anyhow::Result<()> {
     for (client, key, roles) in keys {
         let key = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         text += &format!(
-            "[[client]]\nid = {client}\nkey = \"{key}\"\nkey_version = 1\nroles = {{ matching = {roles:?} }}\n\n"
+            "[[client]]\nid = {client}\nkey = \"{key}\"\nkey_version = 1\n\
+             roles = {{ matching = {roles:?}, votes = {roles:?} }}\n\n"
         );
     }
     std::fs::write(file, text)?;

@@ -36,6 +36,18 @@ pub const PROOFS: &[Proof] = &[
         filter: "prove_invariants",
     },
     Proof {
+        name: "votes-laws",
+        shows: "votes agrees with its slow twin, every method and window included, and with every capacity reached",
+        package: "ringfence-domains",
+        filter: "votes_agree_with_the_model",
+    },
+    Proof {
+        name: "scotland",
+        shows: "158 wards sent as ballots over TCP: every cell of every stage is as published, to the fifth decimal",
+        package: "ringfence",
+        filter: "prove_scotland",
+    },
+    Proof {
         name: "fuzz-bodies",
         shows: "the bodies of the fuzz targets hold on seeded bytes",
         package: "ringfence-domains",

@@ -1,0 +1,290 @@
+//! Ballots: what a paper says by the election's rules, and the different ballots with how often each was cast.
+
+use super::messages::{CANDIDATES_MAX, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE};
+use alloc::vec::Vec;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::KeyIndex;
+use ringfence_kernel::state::fold;
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+/// No ballot.
+pub(super) const NONE: u32 = u32::MAX;
+/// Marks that fit the longest command image.
+const MARKS_MAX: usize = 4_091;
+
+/// Ballots of one election that say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Ballot {
+    /// The weight of all that count.
+    pub(super) weight: u64,
+    /// How many count. None may: the place is kept for the next that says the same.
+    pub(super) ballots: u32,
+    /// Where its marks stand, and how many there are.
+    first_mark: u32,
+    marks: u32,
+    /// Its election's place.
+    pub(super) election: u32,
+    /// The next ballot of the same election.
+    pub(super) next: u32,
+    reserved: u32,
+}
+
+/// All different ballots, in the order in which they were first cast.
+#[derive(Clone, Debug)]
+pub(super) struct Ballots {
+    ballots: Vec<Ballot>,
+    capacity: usize,
+    /// Marks of all ballots: the candidate in the low 16 bits, the points above.
+    marks: Vec<u32>,
+    marks_capacity: usize,
+    /// Finds a ballot by its election and marks.
+    by_marks: KeyIndex,
+    /// The ballot that is read.
+    paper: Vec<u32>,
+    /// Its marks by rank.
+    ranks: Vec<u32>,
+}
+
+/// A mark of `points` for the candidate with that number.
+const fn mark(candidate: u16, points: u32) -> u32 {
+    points << 16 | candidate as u32
+}
+
+/// The place of the candidate that a mark names.
+#[inline]
+pub(super) const fn candidate(mark: u32) -> usize {
+    (mark & 0xffff) as usize - 1
+}
+
+/// The points that a mark gives.
+#[inline]
+pub(super) const fn points(mark: u32) -> u64 {
+    (mark >> 16) as u64
+}
+
+impl Method {
+    /// Whether a mark's value is a rank.
+    pub(super) const fn is_ranked(self) -> bool {
+        !matches!(self, Self::Plurality | Self::Score) && !self.is_of_lists()
+    }
+
+    /// Whether lists win seats, rather than candidates one.
+    pub(super) const fn is_of_lists(self) -> bool {
+        matches!(self, Self::DHondt | Self::SainteLague | Self::LargestRemainder)
+    }
+
+    /// Whether it compares two candidates at a time.
+    pub(super) const fn compares(self) -> bool {
+        matches!(self, Self::Copeland | Self::Minimax | Self::Schulze | Self::RankedPairs)
+    }
+}
+
+fn hash(election: u32, marks: &[u32]) -> u64 {
+    let seed = u64::from(election) ^ 0x9e37_79b9_7f4a_7c15;
+    marks.iter().fold(seed, |hash, mark| fold(hash ^ u64::from(*mark), 0xd6e8_feb8_6659_fd93).wrapping_add(hash >> 3))
+}
+
+impl Ballots {
+    pub(super) fn new(capacity: usize, marks_capacity: usize) -> Self {
+        Self {
+            ballots: Vec::with_capacity(capacity),
+            capacity,
+            marks: Vec::with_capacity(marks_capacity),
+            marks_capacity,
+            by_marks: KeyIndex::new(capacity),
+            paper: Vec::with_capacity(CANDIDATES_MAX as usize),
+            ranks: Vec::with_capacity(MARKS_MAX),
+        }
+    }
+
+    /// Reads a paper by the rules of `terms`, for [`Ballots::place`].
+    #[inline]
+    pub(super) fn read(&mut self, terms: &DefineElection, marks: &[Mark]) -> Result<(), Reject> {
+        self.paper.clear();
+        let (ranked, marks_max) = (terms.method.get().is_ranked(), usize::from(terms.marks_max));
+        let value_max = match terms.method.get() {
+            Method::Score => terms.points_max,
+            _ if ranked => terms.marks_max,
+            _ => 1,
+        };
+        if !ranked && marks.len() > marks_max {
+            return Err(Reject::TooManyMarks);
+        }
+        let least = u32::from(terms.method.get() != Method::Score);
+        for mark in marks {
+            let sound =
+                (1..=terms.candidates).contains(&mark.candidate.0) && (least..=value_max.into()).contains(&mark.value);
+            if !sound {
+                return Err(Reject::BadMark);
+            }
+        }
+        if ranked { self.read_ranks(terms, marks) } else { self.read_points(terms, marks) }
+    }
+
+    fn read_points(&mut self, terms: &DefineElection, marks: &[Mark]) -> Result<(), Reject> {
+        self.paper.extend(marks.iter().map(|paper| mark(paper.candidate.0, paper.value)));
+        self.paper.sort_unstable_by_key(|mark| candidate(*mark));
+        if self.paper.windows(2).any(|pair| candidate(pair[0]) == candidate(pair[1])) {
+            return Err(Reject::DuplicateMark);
+        }
+        let total: u64 = self.paper.iter().map(|mark| points(*mark)).sum();
+        if terms.points_total != 0 && total > terms.points_total.into() {
+            return Err(Reject::TooManyPoints);
+        }
+        self.paper.retain(|mark| points(*mark) > 0);
+        Ok(())
+    }
+
+    fn read_ranks(&mut self, terms: &DefineElection, marks: &[Mark]) -> Result<(), Reject> {
+        let Self { paper, ranks, .. } = self;
+        ranks.clear();
+        ranks.extend(marks.iter().map(|paper| mark(paper.candidate.0, paper.value)));
+        ranks.sort_unstable();
+        if ranks.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Reject::DuplicateMark);
+        }
+        let mut expected = 1;
+        for rank in ranks.chunk_by(|a, b| points(*a) == points(*b)) {
+            let skipped = points(rank[0]) > expected;
+            expected = points(rank[0]) + 1;
+            if skipped {
+                match terms.skipped_ranks.get() {
+                    Fault::Refuse => return Err(Reject::SkippedRank),
+                    Fault::PassOver => {}
+                    Fault::Exhaust => return Ok(()),
+                }
+            }
+            if rank.len() > 1 {
+                match terms.overvotes.get() {
+                    Fault::Refuse => return Err(Reject::Overvote),
+                    Fault::PassOver => continue,
+                    Fault::Exhaust => return Ok(()),
+                }
+            }
+            let named = rank[0] & 0xffff;
+            if paper.contains(&named) {
+                match terms.duplicates.get() {
+                    Fault::Refuse => return Err(Reject::DuplicateMark),
+                    Fault::PassOver => continue,
+                    Fault::Exhaust => return Ok(()),
+                }
+            }
+            paper.push(named);
+        }
+        Ok(())
+    }
+
+    /// The place of the ballot that was read; taken for it when none said the same before. A new one follows `last`, the
+    /// last new one of its election.
+    #[inline]
+    pub(super) fn place(&mut self, election: u32, last: u32) -> Result<u32, Reject> {
+        let hash = hash(election, &self.paper);
+        let Self { ballots, marks, paper, .. } = self;
+        let same = |index: u32| {
+            let known: &Ballot = &ballots[index as usize];
+            known.election == election && marks[known.range()] == paper[..]
+        };
+        if let Some(index) = self.by_marks.get(hash, same) {
+            return Ok(index);
+        }
+        if self.ballots.len() == self.capacity || self.marks_capacity - self.marks.len() < self.paper.len() {
+            return Err(Reject::BallotsFull);
+        }
+        let index = self.ballots.len() as u32;
+        let (first_mark, count) = (self.marks.len() as u32, self.paper.len() as u32);
+        self.marks.extend_from_slice(&self.paper);
+        let (weight, ballots, next, reserved) = (0, 0, NONE, 0);
+        self.ballots.push(Ballot { weight, ballots, first_mark, marks: count, election, next, reserved });
+        self.by_marks.insert(hash, index).expect("as many keys as ballots");
+        if last != NONE {
+            self.ballots[last as usize].next = index;
+        }
+        Ok(index)
+    }
+
+    /// One ballot more of those that say this.
+    #[inline]
+    pub(super) fn add(&mut self, index: u32, weight: u32) {
+        let ballot = &mut self.ballots[index as usize];
+        ballot.ballots += 1;
+        ballot.weight += u64::from(weight);
+    }
+
+    /// One ballot less.
+    #[inline]
+    pub(super) fn take(&mut self, index: u32, weight: u32) {
+        let ballot = &mut self.ballots[index as usize];
+        assert!(ballot.ballots > 0 && ballot.weight >= u64::from(weight), "what is taken out was put in");
+        ballot.ballots -= 1;
+        ballot.weight -= u64::from(weight);
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> &Ballot {
+        &self.ballots[index as usize]
+    }
+
+    #[inline]
+    pub(super) fn marks(&self, index: u32) -> &[u32] {
+        &self.marks[self.get(index).range()]
+    }
+
+    /// The ballots of an election whose first is `first`, those that count.
+    pub(super) fn of(&self, first: u32) -> impl Iterator<Item = (u32, u64)> {
+        core::iter::successors(Some(first).filter(|at| *at != NONE), |at| {
+            Some(self.get(*at).next).filter(|next| *next != NONE)
+        })
+        .map(|at| (at, self.get(at).weight))
+        .filter(|(_, weight)| *weight > 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ballots.len()
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        sink.value(&(self.ballots.len() as u64));
+        sink.values(&self.ballots);
+        sink.value(&(self.marks.len() as u64));
+        sink.values(&self.marks);
+    }
+
+    /// What [`Ballots::save`] wrote. How elections chain their ballots is checked by them.
+    pub(super) fn load(capacity: usize, marks_capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut all = Self::new(capacity, marks_capacity);
+        let count = source.count(capacity, "different ballots")?;
+        all.ballots.resize(count, Ballot::zeroed());
+        source.take(bytemuck::cast_slice_mut(&mut all.ballots))?;
+        let count = source.count(marks_capacity, "marks")?;
+        all.marks.resize(count, 0);
+        source.take(bytemuck::cast_slice_mut(&mut all.marks))?;
+        let mut end = 0_u64;
+        for index in 0..all.ballots.len() as u32 {
+            let ballot = *all.get(index);
+            let stands = u64::from(ballot.first_mark) == end && ballot.marks <= CANDIDATES_MAX.into();
+            end += u64::from(ballot.marks);
+            if !stands || end > all.marks.len() as u64 || ballot.reserved != 0 || ballot.weight > ROLL_WEIGHT_MAX {
+                return Err(Corrupt("the marks of a ballot"));
+            }
+            let key = hash(ballot.election, all.marks(index));
+            let same = |other| all.get(other).election == ballot.election && all.marks(other) == all.marks(index);
+            if all.by_marks.get(key, same).is_some() {
+                return Err(Corrupt("a ballot twice"));
+            }
+            all.by_marks.insert(key, index).expect("as many keys as ballots");
+        }
+        if end == all.marks.len() as u64 { Ok(all) } else { Err(Corrupt("marks on no ballot")) }
+    }
+}
+
+impl Ballot {
+    #[inline]
+    const fn range(&self) -> core::ops::Range<usize> {
+        self.first_mark as usize..self.first_mark as usize + self.marks as usize
+    }
+}
+
+// The heaviest roll's points still fit, and those of the longest Borda ranking.
+const _: () = assert!(ROLL_WEIGHT_MAX.checked_mul(POINTS_MAX as u64 * VOTE).is_some());
+const _: () = assert!(ROLL_WEIGHT_MAX.checked_mul(CANDIDATES_MAX as u64 * VOTE).is_some());

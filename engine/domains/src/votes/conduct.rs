@@ -1,0 +1,143 @@
+//! What officers do: prepare, register, open, close, count, decide ties, certify. And the windows that open and close.
+
+use super::Votes;
+use super::casting::decline;
+use super::messages::{
+    CountElection, CountState, DECISIONS_MAX, DecideTie, DeclineReason, DefineElection, ElectionDefined, Event, Phase,
+    RegisterVoters, Reject, Reply, Results, SetPhase, VoterEntry, VoterId, VotersRegistered,
+};
+use super::publishing::{Answer, Counting};
+use super::topics;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Out, Progress, Timestamp};
+
+const NOBODY: VoterId = VoterId(0);
+
+impl Votes {
+    pub(super) fn define(
+        &mut self,
+        context: Context,
+        terms: &DefineElection,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        if let Some(place) = self.elections.define(context.now, terms)? {
+            self.say_changed(place, out);
+        }
+        let (election, reserved) = (terms.election, Reserved::default());
+        out.reply(Reply::ElectionDefined(&ElectionDefined { election, reserved }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn register(
+        &mut self,
+        command: RegisterVoters,
+        voters: &[VoterEntry],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let RegisterVoters { election: id, first } = command;
+        let place = self.elections.place(id)?;
+        if !matches!(self.elections[place].phase.get(), Phase::Draft | Phase::Open) {
+            return Ok(decline(id, NOBODY, DeclineReason::WrongPhase, out));
+        }
+        let added = self.elections.register(place, first, voters.iter().map(|voter| voter.weight))?;
+        let (registered, reserved) = (self.elections[place].registered, Reserved::default());
+        out.reply(Reply::VotersRegistered(&VotersRegistered { election: id, added, registered, reserved }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn set_phase(&mut self, command: SetPhase, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let SetPhase { election: id, phase, .. } = command;
+        let place = self.elections.place(id)?;
+        let election = &self.elections[place];
+        let reason = match (election.phase.get(), phase.get()) {
+            (Phase::Draft, Phase::Open) | (Phase::Open, Phase::Closed) => None,
+            (Phase::Closed, Phase::Certified) => match () {
+                () if election.count.get() != CountState::Complete => Some(DeclineReason::NotCounted),
+                () if election.ballots < election.terms.quorum => Some(DeclineReason::QuorumNotMet),
+                () => None,
+            },
+            _ => Some(DeclineReason::WrongPhase),
+        };
+        if let Some(reason) = reason {
+            return Ok(decline(id, NOBODY, reason, out));
+        }
+        Ok(self.enter(place, phase.get(), Answer::PhaseChanged, out))
+    }
+
+    /// Puts an election into its next phase and says so; one that is closed is counted.
+    fn enter(&mut self, place: u32, phase: Phase, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
+        self.elections.set_phase(place, phase);
+        self.say_changed(place, out);
+        if phase == Phase::Closed {
+            return self.begin_counting(place, answer, out);
+        }
+        self.answer(place, answer, out);
+        Progress::Done
+    }
+
+    /// Opens and closes what is due, earliest first, and of those due together the lower number first.
+    pub(super) fn windows(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
+        if let Some(counting) = self.pending.take()
+            && self.go_on_counting(counting, out) == Progress::More
+        {
+            return Progress::More;
+        }
+        while let Some((_, place)) = self.elections.next_window().filter(|(window, _)| *window <= now) {
+            if out.room() == 0 {
+                return Progress::More;
+            }
+            let election = &self.elections[place];
+            let opens = election.phase.get() == Phase::Draft && election.terms.opens != Timestamp(0);
+            let phase = if opens { Phase::Open } else { Phase::Closed };
+            if self.enter(place, phase, Answer::Nobody, out) == Progress::More {
+                return Progress::More;
+            }
+        }
+        Progress::Done
+    }
+
+    pub(super) fn count(&mut self, command: CountElection, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = self.elections.place(command.election)?;
+        let election = &self.elections[place];
+        let reason = match election.phase.get() {
+            Phase::Draft => Some(DeclineReason::WrongPhase),
+            Phase::Open if election.terms.results.get() == Results::AtClose => Some(DeclineReason::ResultsHidden),
+            Phase::Open | Phase::Closed | Phase::Certified => None,
+        };
+        if let Some(reason) = reason {
+            return Ok(decline(command.election, NOBODY, reason, out));
+        }
+        Ok(self.begin_counting(place, Answer::Counted, out))
+    }
+
+    /// Notes on whom the lot fell, and counts again with that.
+    pub(super) fn decide_tie(&mut self, command: DecideTie, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let DecideTie { election: id, tie, candidate } = command;
+        let place = self.elections.place(id)?;
+        let election = &mut self.elections[place];
+        let at = usize::from(candidate.0.wrapping_sub(1));
+        let tied = election.tied.get(at / 64).is_some_and(|bits| bits >> (at % 64) & 1 == 1);
+        if election.count.get() != CountState::Tied || tie != election.decided + 1 || !tied {
+            return Ok(decline(id, NOBODY, DeclineReason::NoSuchTie, out));
+        }
+        let decided = usize::from(election.decided);
+        if decided == DECISIONS_MAX {
+            return Err(Reject::DecisionsFull);
+        }
+        election.decisions[decided] = candidate.0;
+        election.decided += 1;
+        Ok(self.begin_counting(place, Answer::Counted, out))
+    }
+
+    fn begin_counting(&mut self, place: u32, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
+        let election = &self.elections[place];
+        self.counter.begin(&election.terms, &election.decisions[..usize::from(election.decided)]);
+        self.go_on_counting(Counting::new(place, answer), out)
+    }
+
+    /// Says where an election stands. There is room for it.
+    pub(super) fn say_changed(&self, place: u32, out: &mut Out<'_, Self>) {
+        let changed = self.elections[place].changed();
+        out.publish(topics::PHASES, changed.election.0, Event::ElectionChanged(&changed));
+    }
+}

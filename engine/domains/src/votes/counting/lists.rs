@@ -1,0 +1,68 @@
+//! Methods that give seats to lists.
+
+use super::super::messages::{Method, Standing, TieQuestion, VOTE};
+use super::{Advance, Counter};
+use core::cmp::Ordering;
+
+impl Counter {
+    /// Seat by seat to the highest average: votes ÷ divisor, compared as products.
+    pub(super) fn highest_averages(&mut self) -> Advance {
+        let odd = self.method == Method::SainteLague;
+        self.award(|votes, won| (u128::from(votes), if odd { 2 * u128::from(won) + 1 } else { u128::from(won) + 1 }))
+    }
+
+    /// A seat for each whole Hare quota, votes ÷ seats; what is left goes to the largest remainders, once to each list.
+    pub(super) fn largest_remainders(&mut self) -> Advance {
+        let (seats, all) = (self.seats as u128, u128::from(self.votes.iter().sum::<u64>()));
+        let whole = |votes: u64| (u128::from(votes) * seats).checked_div(all).unwrap_or(0);
+        for at in 0..self.candidates {
+            self.seats_won[at] = whole(self.votes[at]) as u16;
+        }
+        self.award(|votes, won| {
+            let rest = u128::from(votes) * seats - whole(votes) * all;
+            // Who has got one of these seats stands behind all who have not.
+            (if u128::from(won) > whole(votes) { 0 } else { rest + 1 }, 1)
+        })
+    }
+
+    /// Gives the seats that are left, each to the list of the highest fraction of its votes and seats so far.
+    fn award(&mut self, fraction: impl Fn(u64, u16) -> (u128, u128)) -> Advance {
+        if self.votes.iter().all(|votes| *votes == 0) {
+            // Without a vote no list has a claim.
+            return Advance::Complete;
+        }
+        let mut left = self.seats - self.seats_won.iter().map(|won| usize::from(*won)).sum::<usize>();
+        while left > 0 {
+            let of = |at: usize| fraction(self.votes[at], self.seats_won[at]);
+            let compare = |a: usize, b: usize| (of(a).0 * of(b).1).cmp(&(of(b).0 * of(a).1));
+            let best = (0..self.candidates).reduce(|a, b| if compare(b, a) == Ordering::Greater { b } else { a });
+            let best = best.expect("there is a list");
+            self.tied.clear();
+            let tied = (0..self.candidates).filter(|at| compare(*at, best) == Ordering::Equal);
+            self.tied.extend(tied.map(|at| at as u16));
+            if self.tied.len() <= left {
+                left -= self.tied.len();
+                self.tied.iter().for_each(|at| self.seats_won[usize::from(*at)] += 1);
+                continue;
+            }
+            let Some(chosen) = self.pick(TieQuestion::Elect) else {
+                self.stand();
+                return Advance::Tied;
+            };
+            self.seats_won[chosen] += 1;
+            left -= 1;
+        }
+        self.stand();
+        Advance::Complete
+    }
+
+    /// Lists with seats are elected.
+    fn stand(&mut self) {
+        for (standing, won) in self.standing.iter_mut().zip(&self.seats_won) {
+            *standing = if *won > 0 { Standing::Elected } else { Standing::Continuing };
+        }
+    }
+}
+
+// Votes and divisors multiply within 128 bits.
+const _: () = assert!((super::super::messages::ROLL_WEIGHT_MAX as u128 * VOTE as u128).checked_mul(1 << 32).is_some());

@@ -1,0 +1,139 @@
+//! Vote tallying: elections with a roll, one ballot a voter, counted exactly. `README.md` has the rules in plain words.
+//!
+//! [`Votes::apply`] is the table of contents. Elections stand in `elections` with their rolls, different ballots in
+//! `ballots`; `counting` makes stages of them and `publishing` says those.
+#![doc = include_str!("README.md")]
+
+pub mod messages;
+
+mod casting;
+mod conduct;
+mod publishing;
+
+mod ballots;
+mod counting;
+mod elections;
+
+mod state;
+
+#[cfg(any(test, feature = "models"))]
+pub mod model;
+pub mod workload;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;
+
+use ballots::Ballots;
+use counting::Counter;
+use elections::Elections;
+use messages::{Command, Event, Reject, Reply, VotesLimits};
+use publishing::Counting;
+use ringfence_kernel::{
+    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+};
+
+/// Kinds of topics of this domain; their id is the election.
+pub mod topics {
+    /// [`super::messages::ElectionChanged`]. Its snapshot is where the election stands.
+    pub const PHASES: u16 = 1;
+    /// Stages of counts. Its snapshot is the candidates at the end of the official count.
+    pub const COUNTS: u16 = 2;
+}
+
+/// All elections, their rolls and their ballots.
+#[derive(Debug)]
+pub struct Votes {
+    elections: Elections,
+    ballots: Ballots,
+    /// The receipt given last.
+    last_receipt: u64,
+    /// Room for one count.
+    counter: Counter,
+    /// The count that goes on in [`Domain::resume`] or [`Domain::on_time`]. Nothing is saved while there is one.
+    pending: Option<Counting>,
+}
+
+impl Domain for Votes {
+    const ID: DomainId = DomainId(4);
+    const NAME: &'static str = "votes";
+    const VERSION: u16 = 1;
+    const REJECTS: &'static [ringfence_kernel::reject::Row] = Reject::TABLE;
+
+    type Command<'a> = Command<'a>;
+    type Reply<'a> = Reply<'a>;
+    type Event<'a> = Event<'a>;
+    type Reject = Reject;
+    type Limits = VotesLimits;
+
+    fn topics(limits: &VotesLimits) -> u64 {
+        // The phase and the counts of each election.
+        limits.elections.saturating_mul(2)
+    }
+
+    fn new(limits: &VotesLimits) -> Self {
+        Self {
+            elections: Elections::new(limits),
+            ballots: Ballots::new(limits.ballots as usize, limits.marks as usize),
+            last_receipt: 0,
+            counter: Counter::new(limits.ballots as usize),
+            pending: None,
+        }
+    }
+
+    fn roles_needed(command: &Command<'_>) -> Roles {
+        match command {
+            Command::CastBallot(..) => Roles::TRADE,
+            _ => Roles::ADMINISTER,
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        debug_assert!(self.pending.is_none(), "a decision is ended before the next one");
+        match command {
+            Command::CastBallot(command, marks) => self.cast(command, marks, out),
+            Command::SpoilBallot(command) => self.spoil(*command, out),
+            Command::RegisterVoters(command, voters) => self.register(*command, voters, out),
+            Command::DefineElection(command) => self.define(context, command, out),
+            Command::SetPhase(command) => self.set_phase(*command, out),
+            Command::CountElection(command) => self.count(*command, out),
+            Command::DecideTie(command) => self.decide_tie(*command, out),
+        }
+    }
+
+    fn resume(&mut self, _: Context, out: &mut Out<'_, Self>) -> Progress {
+        match self.pending.take() {
+            None => Progress::Done,
+            Some(counting) => self.go_on_counting(counting, out),
+        }
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
+        self.windows(context.now, out)
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
+        // Elections outlive the sessions of those who conduct them.
+        Progress::Done
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        // While a count goes on that a window began, what is due is not done.
+        self.elections.next_window().map(|(deadline, _)| deadline)
+    }
+
+    fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        self.snapshot(topic, cursor, out)
+    }
+
+    fn save(&self, sink: &mut impl Sink) {
+        self.write(sink);
+    }
+
+    fn load(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Self::read(limits, source)
+    }
+}

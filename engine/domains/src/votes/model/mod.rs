@@ -1,0 +1,476 @@
+//! The slow twin: maps and lists, every ballot kept as it was cast, every count from the first paper on. Written from
+//! `README.md`; it shares messages with the domain, and the draw of a seeded order, and nothing else.
+
+mod count;
+
+use super::messages::{
+    BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
+    DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
+    ElectionId, Event, Fault, Mark, Method, Phase, PhaseChanged, ROLL_WEIGHT_MAX, Receipt, Reject, Reply, Results,
+    StageCounted, Standing, TieBreak, TieFound, VoterId, VotersRegistered, Votes5, VotesLimits, WEIGHT_MAX,
+};
+use super::{Votes, topics};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use count::Count;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Out, SessionChange, Timestamp};
+
+/// What a paper says: candidates by number, with points.
+type Paper = Vec<(u16, u64)>;
+
+#[derive(Clone, Debug)]
+struct Voter {
+    weight: u64,
+    ballot: Option<(u64, Paper)>,
+}
+
+#[derive(Clone, Debug)]
+struct Election {
+    terms: DefineElection,
+    roll: BTreeMap<u32, Voter>,
+    phase: Phase,
+    count: CountState,
+    tied: Vec<u16>,
+    decisions: Vec<u16>,
+}
+
+impl Election {
+    fn ballots(&self) -> Vec<(u64, Paper)> {
+        let cast = self.roll.values();
+        cast.filter_map(|voter| voter.ballot.as_ref().map(|(_, paper)| (voter.weight, paper.clone()))).collect()
+    }
+}
+
+/// The twin of [`Votes`].
+#[derive(Debug)]
+pub struct Model {
+    limits: VotesLimits,
+    elections: BTreeMap<u32, Election>,
+    receipts: u64,
+    /// Everything that was ever said on a paper.
+    papers: BTreeSet<(u32, Paper)>,
+}
+
+impl ringfence_kernel::laws::Model for Model {
+    type Domain = Votes;
+
+    fn new(limits: &VotesLimits) -> Self {
+        Self { limits: *limits, elections: BTreeMap::new(), receipts: 0, papers: BTreeSet::new() }
+    }
+
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Votes>) -> Result<(), Reject> {
+        let id = match command {
+            Command::DefineElection(terms) => return self.define(context.now, terms, out),
+            Command::RegisterVoters(c, _) => c.election,
+            Command::SetPhase(c) => c.election,
+            Command::CastBallot(c, _) => c.election,
+            Command::SpoilBallot(c) => c.election,
+            Command::CountElection(c) => c.election,
+            Command::DecideTie(c) => c.election,
+        };
+        if !self.elections.contains_key(&id.0) {
+            return Err(Reject::UnknownElection);
+        }
+        let said = match command {
+            Command::DefineElection(_) => None,
+            Command::RegisterVoters(c, voters) => {
+                self.register(id, c.first, &voters.iter().map(|voter| voter.weight).collect::<Vec<_>>(), out)?
+            }
+            Command::SetPhase(c) => self.set_phase(id, c.phase.get(), out),
+            Command::CastBallot(c, marks) => self.cast(id, c.voter, marks, out)?,
+            Command::SpoilBallot(c) => self.spoil(id, c.voter, out),
+            Command::CountElection(_) => self.count_now(id, out),
+            Command::DecideTie(c) => self.decide(id, c.tie, c.candidate, out)?,
+        };
+        if let Some((voter, reason)) = said {
+            let reserved = Reserved::default();
+            out.reply(Reply::Declined(&Declined { election: id, voter, reason: reason.into(), reserved }));
+        }
+        Ok(())
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Votes>) {
+        loop {
+            let window = |election: &Election| {
+                let DefineElection { opens, closes, .. } = election.terms;
+                match election.phase {
+                    Phase::Draft if opens.0 > 0 => Some((opens, Phase::Open)),
+                    Phase::Draft | Phase::Open if closes.0 > 0 => Some((closes, Phase::Closed)),
+                    _ => None,
+                }
+            };
+            let due = self.elections.iter().filter_map(|(id, election)| {
+                window(election).filter(|(at, _)| *at <= context.now).map(|(at, phase)| (at, *id, phase))
+            });
+            let Some((_, id, phase)) = due.min_by_key(|(at, id, _)| (*at, *id)) else { return };
+            self.enter(ElectionId(id), phase, out);
+        }
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Votes>) {}
+}
+
+type Declining = Option<(VoterId, DeclineReason)>;
+const NOBODY: VoterId = VoterId(0);
+
+impl Model {
+    fn at(&mut self, id: ElectionId) -> &mut Election {
+        self.elections.get_mut(&id.0).expect("it was looked for")
+    }
+
+    fn define(&mut self, now: Timestamp, terms: &DefineElection, out: &mut Out<'_, Votes>) -> Result<(), Reject> {
+        let id = terms.election;
+        if id.0 == 0 || u64::from(id.0) > self.limits.elections {
+            return Err(Reject::ElectionsFull);
+        }
+        match self.elections.get(&id.0) {
+            Some(known) if known.terms != *terms => return Err(Reject::ElectionExists),
+            Some(_) => {}
+            None => {
+                if !makes_sense(now, terms) {
+                    return Err(Reject::BadTerms);
+                }
+                let sum = |of: fn(&DefineElection) -> u64| -> u64 {
+                    self.elections.values().map(|election| of(&election.terms)).sum::<u64>() + of(terms)
+                };
+                if sum(|terms| terms.voters.into()) > self.limits.voters {
+                    return Err(Reject::VotersFull);
+                }
+                if sum(|terms| terms.candidates.into()) > self.limits.candidates {
+                    return Err(Reject::CandidatesFull);
+                }
+                let (phase, count) = (Phase::Draft, CountState::NotCounted);
+                let (roll, tied, decisions) = (BTreeMap::new(), Vec::new(), Vec::new());
+                self.elections.insert(id.0, Election { terms: *terms, roll, phase, count, tied, decisions });
+                self.say_changed(id, out);
+            }
+        }
+        out.reply(Reply::ElectionDefined(&ElectionDefined { election: id, reserved: Reserved::default() }));
+        Ok(())
+    }
+
+    fn register(
+        &mut self,
+        id: ElectionId,
+        first: VoterId,
+        weights: &[u32],
+        out: &mut Out<'_, Votes>,
+    ) -> Result<Declining, Reject> {
+        let election = self.at(id);
+        if election.phase >= Phase::Closed {
+            return Ok(Some((NOBODY, DeclineReason::WrongPhase)));
+        }
+        let last = u64::from(first.0) + weights.len() as u64;
+        let weights_sound = weights.iter().all(|weight| (1..=WEIGHT_MAX).contains(weight));
+        if first.0 == 0 || weights.is_empty() || last > u64::from(election.terms.voters) + 1 || !weights_sound {
+            return Err(Reject::BadRoll);
+        }
+        let mut roll = election.roll.clone();
+        let mut added = 0;
+        for (number, weight) in (first.0..).zip(weights) {
+            let weight = u64::from(*weight);
+            match roll.get(&number) {
+                Some(known) if known.weight != weight => return Err(Reject::VoterExists),
+                Some(_) => {}
+                None => {
+                    added += 1;
+                    roll.insert(number, Voter { weight, ballot: None });
+                }
+            }
+        }
+        if roll.values().map(|voter| voter.weight).sum::<u64>() > ROLL_WEIGHT_MAX {
+            return Err(Reject::RollTooHeavy);
+        }
+        election.roll = roll;
+        let (registered, reserved) = (election.roll.len() as u32, Reserved::default());
+        out.reply(Reply::VotersRegistered(&VotersRegistered { election: id, added, registered, reserved }));
+        Ok(None)
+    }
+
+    fn set_phase(&mut self, id: ElectionId, phase: Phase, out: &mut Out<'_, Votes>) -> Declining {
+        let election = self.at(id);
+        let reason = match phase {
+            Phase::Open if election.phase == Phase::Draft => None,
+            Phase::Closed if election.phase == Phase::Open => None,
+            Phase::Certified if election.phase == Phase::Closed => {
+                if election.count != CountState::Complete {
+                    Some(DeclineReason::NotCounted)
+                } else if (election.ballots().len() as u64) < election.terms.quorum {
+                    Some(DeclineReason::QuorumNotMet)
+                } else {
+                    None
+                }
+            }
+            _ => Some(DeclineReason::WrongPhase),
+        };
+        if let Some(reason) = reason {
+            return Some((NOBODY, reason));
+        }
+        self.enter(id, phase, out);
+        let (count, reserved) = (self.at(id).count.into(), Reserved::default());
+        out.reply(Reply::PhaseChanged(&PhaseChanged { election: id, phase: phase.into(), count, reserved }));
+        None
+    }
+
+    fn enter(&mut self, id: ElectionId, phase: Phase, out: &mut Out<'_, Votes>) {
+        self.at(id).phase = phase;
+        self.say_changed(id, out);
+        if phase == Phase::Closed {
+            self.count(id, out);
+        }
+    }
+
+    fn cast(
+        &mut self,
+        id: ElectionId,
+        number: VoterId,
+        marks: &[Mark],
+        out: &mut Out<'_, Votes>,
+    ) -> Result<Declining, Reject> {
+        let election = self.elections[&id.0].clone();
+        let Some(voter) = election.roll.get(&number.0) else {
+            return Ok(Some((number, DeclineReason::NotRegistered)));
+        };
+        let changeable = election.phase == Phase::Open && election.terms.changes.get() == ChangePolicy::LastCounts;
+        let (receipt, outcome) = match &voter.ballot {
+            Some((receipt, _)) if !changeable => (*receipt, CastOutcome::AlreadyCast),
+            _ if election.phase != Phase::Open => return Ok(Some((number, DeclineReason::WrongPhase))),
+            known => {
+                let paper = read(&election.terms, marks)?;
+                let marks_held: usize = self.papers.iter().map(|(_, paper)| paper.len()).sum();
+                let entry = (id.0, paper.clone());
+                let full = self.papers.len() as u64 >= self.limits.ballots
+                    || (marks_held + paper.len()) as u64 > self.limits.marks;
+                if !self.papers.contains(&entry) && full {
+                    return Err(Reject::BallotsFull);
+                }
+                self.papers.insert(entry);
+                match known {
+                    Some((receipt, before)) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
+                    known => {
+                        self.receipts += 1;
+                        let ballot = Some((self.receipts, paper));
+                        let outcome = if known.is_some() { CastOutcome::Replaced } else { CastOutcome::Counted };
+                        self.at(id).roll.get_mut(&number.0).expect("it was found").ballot = ballot;
+                        (self.receipts, outcome)
+                    }
+                }
+            }
+        };
+        let (receipt, outcome, reserved) = (Receipt(receipt), outcome.into(), Reserved::default());
+        out.reply(Reply::BallotCast(&BallotCast { receipt, election: id, voter: number, outcome, reserved }));
+        Ok(None)
+    }
+
+    fn spoil(&mut self, id: ElectionId, number: VoterId, out: &mut Out<'_, Votes>) -> Declining {
+        let election = self.at(id);
+        let (phase, changes) = (election.phase, election.terms.changes.get());
+        let Some(voter) = election.roll.get_mut(&number.0) else {
+            return Some((number, DeclineReason::NotRegistered));
+        };
+        if changes != ChangePolicy::SpoilAndRecast {
+            return Some((number, DeclineReason::NotSpoilable));
+        }
+        if phase != Phase::Open {
+            return Some((number, DeclineReason::WrongPhase));
+        }
+        let Some((receipt, _)) = voter.ballot.take() else {
+            return Some((number, DeclineReason::NoBallot));
+        };
+        out.reply(Reply::BallotSpoilt(&BallotSpoilt { receipt: Receipt(receipt), election: id, voter: number }));
+        None
+    }
+
+    fn count_now(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) -> Declining {
+        let election = self.at(id);
+        let reason = match election.phase {
+            Phase::Draft => DeclineReason::WrongPhase,
+            Phase::Open if election.terms.results.get() == Results::AtClose => DeclineReason::ResultsHidden,
+            _ => {
+                self.count_and_answer(id, out);
+                return None;
+            }
+        };
+        Some((NOBODY, reason))
+    }
+
+    fn decide(
+        &mut self,
+        id: ElectionId,
+        tie: u16,
+        candidate: CandidateId,
+        out: &mut Out<'_, Votes>,
+    ) -> Result<Declining, Reject> {
+        let election = self.at(id);
+        let here = election.count == CountState::Tied && usize::from(tie) == election.decisions.len() + 1;
+        if !here || !election.tied.contains(&candidate.0) {
+            return Ok(Some((NOBODY, DeclineReason::NoSuchTie)));
+        }
+        if election.decisions.len() == DECISIONS_MAX {
+            return Err(Reject::DecisionsFull);
+        }
+        election.decisions.push(candidate.0);
+        self.count_and_answer(id, out);
+        Ok(None)
+    }
+
+    fn count_and_answer(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) {
+        let (stages, elected, tie) = self.count(id, out);
+        let reserved = Reserved::default();
+        out.reply(Reply::ElectionCounted(&ElectionCounted { election: id, stages, elected, tie, reserved }));
+    }
+
+    /// Counts, says all of it, and keeps what an official count found.
+    fn count(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) -> (u16, u16, u16) {
+        let election = self.at(id);
+        let mut count = Count::of(&election.terms, election.ballots(), election.decisions.clone());
+        let tied = count.run();
+        for (stage, table) in (1..).zip(&count.tables) {
+            let summary = StageCounted {
+                quota: Votes5(table.quota),
+                exhausted: Votes5(table.exhausted),
+                residual: Votes5(table.residual),
+                total: Votes5(count.total),
+                stage,
+                candidate: CandidateId(table.moved),
+                action: table.action.into(),
+                reserved: Reserved::default(),
+            };
+            out.publish(topics::COUNTS, id.0, Event::StageCounted(&summary));
+            for candidate in 1..=election.terms.candidates {
+                let votes = Votes5(table.votes[&candidate]);
+                let (standing, seats) = (table.standing[&candidate].into(), table.seats(candidate));
+                let reserved = Reserved::default();
+                let row =
+                    CandidateCounted { votes, stage, candidate: CandidateId(candidate), seats, standing, reserved };
+                out.publish(topics::COUNTS, id.0, Event::CandidateCounted(&row));
+            }
+        }
+        let stages = count.tables.len() as u16;
+        let mut tie = 0;
+        if let Some((question, candidates)) = &tied {
+            tie = count.decisions_used + 1;
+            for candidate in candidates {
+                let (candidate, question) = (CandidateId(*candidate), (*question).into());
+                let found = TieFound { tie, candidate, stage: stages, question, reserved: Reserved::default() };
+                out.publish(topics::COUNTS, id.0, Event::TieFound(&found));
+            }
+        } else {
+            for pair in count.pairs() {
+                out.publish(topics::COUNTS, id.0, Event::PairCounted(&pair));
+            }
+        }
+        if election.phase >= Phase::Closed {
+            election.count = if tied.is_some() { CountState::Tied } else { CountState::Complete };
+            election.tied = tied.map(|(_, candidates)| candidates).unwrap_or_default();
+            self.say_changed(id, out);
+        }
+        let last = count.tables.last().expect("there is a first stage");
+        (stages, last.standing.values().filter(|standing| **standing == Standing::Elected).count() as u16, tie)
+    }
+
+    fn say_changed(&self, id: ElectionId, out: &mut Out<'_, Votes>) {
+        let election = &self.elections[&id.0];
+        let ballots = election.ballots();
+        let changed = ElectionChanged {
+            ballots: ballots.len() as u64,
+            weight: ballots.iter().map(|(weight, _)| weight).sum(),
+            election: id,
+            registered: election.roll.len() as u32,
+            phase: election.phase.into(),
+            count: election.count.into(),
+            reserved: Reserved::default(),
+        };
+        out.publish(topics::PHASES, id.0, Event::ElectionChanged(&changed));
+    }
+}
+
+fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
+    let DefineElection { opens, closes, candidates, seats, marks_max, points_max, .. } = *terms;
+    let method = terms.method.get();
+    let one_seat = matches!(
+        method,
+        Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze | Method::RankedPairs
+    );
+    let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
+    let has_points = method == Method::Score;
+    let in_range = (1..=256).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
+    let marks = (1..=candidates).contains(&marks_max);
+    let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
+    let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
+    in_range
+        && marks
+        && points
+        && times
+        && (seats == 1 || !one_seat)
+        && (marks_max == 1 || !lists)
+        && (has_points || terms.points_total == 0)
+        && terms.voters > 0
+        && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
+}
+
+/// What a paper says by the rules.
+fn read(terms: &DefineElection, marks: &[Mark]) -> Result<Paper, Reject> {
+    let method = terms.method.get();
+    let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
+    let ranked = !lists && !matches!(method, Method::Plurality | Method::Score);
+    if !ranked && marks.len() > terms.marks_max.into() {
+        return Err(Reject::TooManyMarks);
+    }
+    let allowed = match method {
+        Method::Score => 0..=terms.points_max.into(),
+        _ if !ranked => 1..=1,
+        _ => 1..=terms.marks_max.into(),
+    };
+    for mark in marks {
+        if mark.candidate.0 == 0 || mark.candidate.0 > terms.candidates || !allowed.contains(&mark.value) {
+            return Err(Reject::BadMark);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let key = |mark: &Mark| (mark.candidate.0, if ranked { mark.value } else { 0 });
+    if !marks.iter().all(|mark| seen.insert(key(mark))) {
+        return Err(Reject::DuplicateMark);
+    }
+    if !ranked {
+        let given: BTreeMap<u16, u64> = marks.iter().map(|mark| (mark.candidate.0, mark.value.into())).collect();
+        if terms.points_total > 0 && given.values().sum::<u64>() > terms.points_total.into() {
+            return Err(Reject::TooManyPoints);
+        }
+        return Ok(given.into_iter().filter(|(_, points)| *points > 0).collect());
+    }
+    let mut by_rank = BTreeMap::<u32, Vec<u16>>::new();
+    marks.iter().for_each(|mark| by_rank.entry(mark.value).or_default().push(mark.candidate.0));
+    let highest = by_rank.keys().max().copied().unwrap_or(0);
+    let mut ranking = Vec::<u16>::new();
+    let mut after_gap = false;
+    for rank in 1..=highest {
+        let Some(named) = by_rank.get(&rank) else {
+            after_gap = true;
+            continue;
+        };
+        let gap = core::mem::take(&mut after_gap);
+        let duplicate = named.len() == 1 && ranking.contains(&named[0]);
+        let faults = [
+            (gap, terms.skipped_ranks.get(), Reject::SkippedRank),
+            (named.len() > 1, terms.overvotes.get(), Reject::Overvote),
+            (duplicate, terms.duplicates.get(), Reject::DuplicateMark),
+        ];
+        for (_, fault, reject) in faults.into_iter().filter(|(found, ..)| *found) {
+            match fault {
+                Fault::Refuse => return Err(reject),
+                Fault::Exhaust => return Ok(as_paper(&ranking)),
+                Fault::PassOver => {}
+            }
+        }
+        if named.len() == 1 && !duplicate {
+            ranking.push(named[0]);
+        }
+    }
+    Ok(as_paper(&ranking))
+}
+
+fn as_paper(ranking: &[u16]) -> Paper {
+    ranking.iter().map(|candidate| (*candidate, 0)).collect()
+}

@@ -1,0 +1,272 @@
+//! Runs the transcripts in `scenarios`: what clients ask, and below each request everything that is said.
+//!
+//! ```text
+//! # Words after a number sign are for the reader.
+//! at 5                                      time goes on to 5 ns after the start
+//! define 1 ScottishStv of 3 for 2 by 10     election 1: three candidates, two seats, ten voters
+//!   phase 1: Draft, 0 ballots of 0 …        an event: indented, as are all that follow
+//!   -> defined 1                            the answer
+//! ```
+//!
+//! Requests: `define I METHOD of CANDIDATES for SEATS by VOTERS [opens=T] [closes=T] [quorum=N] [marks=N] [points=N]
+//! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust]`,
+//! `register I from N: WEIGHT …`, `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
+//! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`. `latest` ignores earlier
+//! stages.
+//!
+//! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
+//! scenarios` writes what is said into the files: read the difference before it is committed.
+
+use super::messages::{
+    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, EarlierStages, ElectionId, Event, Fault,
+    Mark, Method, Phase, RegisterVoters, Reject, Reply, Results, SetPhase, SpoilBallot, TieBreak, VOTE, VoterEntry,
+    VoterId, Votes5, VotesLimits,
+};
+use super::model::Model;
+use super::{Votes, topics, workload};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::image;
+use ringfence_kernel::reject::Code;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use std::path::Path;
+
+const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32 };
+
+/// Guards against a rule that is not kept: each transcript names one at its top.
+#[test]
+fn scenarios_are_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/votes/scenarios");
+    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() >= 8, "the transcripts are where they should be");
+    let mut wrong = Vec::new();
+    for file in files {
+        let written = std::fs::read_to_string(&file).expect("text");
+        let name = file.file_name().expect("a name").to_string_lossy().to_string();
+        let said = run(&name, &written);
+        if said == written {
+            continue;
+        }
+        if bless {
+            std::fs::write(&file, said).expect("the folder can be written");
+        } else {
+            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
+            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
+            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
+            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The transcript with everything that is said now.
+fn run(name: &str, text: &str) -> String {
+    let mut harness = Harness::<Votes>::new(&LIMITS);
+    let (mut now, mut said) = (Timestamp(0), String::new());
+    let mut commands = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let plain = line.split('#').next().unwrap_or("").trim_end();
+        if plain.starts_with(' ') && line.starts_with("  ") {
+            continue;
+        }
+        said.push_str(line);
+        said.push('\n');
+        if plain.is_empty() {
+            continue;
+        }
+        if let Some(time) = plain.strip_prefix("at ") {
+            now = Timestamp(time.parse().unwrap_or_else(|_| broken(name, number, line)));
+            continue;
+        }
+        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
+        let outcome = harness.step(&Step::Command(command.clone()), now, true);
+        for slot in &outcome.outputs {
+            writeln!(said, "  {}", say(slot)).expect("a string takes all");
+        }
+        if let Some(Code(code)) = outcome.reject {
+            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
+            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
+        }
+        commands.push(command);
+    }
+    let steps = commands.len() as u64;
+    assert!(steps > 0, "{name} asks nothing");
+    // Without its times: what the transcript says of them is checked above.
+    let often = Often { rejects: 1, restores: 1 };
+    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
+    said
+}
+
+fn broken(name: &str, number: usize, line: &str) -> ! {
+    panic!("{name}, line {number}: {line:?} is no request")
+}
+
+struct Script(alloc::vec::IntoIter<CommandImage>);
+
+impl Workload for Script {
+    fn next(&mut self, image: &mut CommandImage) {
+        *image = self.0.next().expect("as many as there are");
+    }
+}
+
+fn parse(line: &str) -> Option<CommandImage> {
+    let line = line.replace(':', "");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut image = CommandImage::default();
+    let number = |word: &str| word.parse::<u32>().ok();
+    let id = |word: &str| number(word).map(ElectionId);
+    let reserved = Reserved::default();
+    let client = ClientId(1);
+    match words[..] {
+        ["define", election, method, "of", candidates, "for", seats, "by", voters, ref rest @ ..] => {
+            let (candidates, seats) = (candidates.parse().ok()?, seats.parse().ok()?);
+            let mut terms =
+                workload::terms(number(election)?, self::method(method)?, candidates, seats, number(voters)?);
+            for word in rest {
+                let (name, value) = word.split_once('=').unwrap_or((word, ""));
+                let value = |_: ()| value.parse::<u64>().ok();
+                let fault = || match word.ends_with("=pass") {
+                    true => Fault::PassOver.into(),
+                    false => Fault::Exhaust.into(),
+                };
+                match name {
+                    "opens" => terms.opens = Timestamp(value(())?),
+                    "closes" => terms.closes = Timestamp(value(())?),
+                    "quorum" => terms.quorum = value(())?,
+                    "marks" => terms.marks_max = value(())? as u16,
+                    "points" => terms.points_max = value(())? as u16,
+                    "total" => terms.points_total = value(())? as u32,
+                    "seed" => terms.seed = value(())?,
+                    "live" => terms.results = Results::Live.into(),
+                    "never" => terms.changes = ChangePolicy::Never.into(),
+                    "recast" => terms.changes = ChangePolicy::SpoilAndRecast.into(),
+                    "officer" => terms.tie_break = TieBreak::Officer.into(),
+                    "seeded" => terms.tie_break = TieBreak::Seeded.into(),
+                    "latest" => terms.earlier_stages = EarlierStages::Ignored.into(),
+                    "overvotes" => terms.overvotes = fault(),
+                    "skipped" => terms.skipped_ranks = fault(),
+                    "duplicates" => terms.duplicates = fault(),
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::DefineElection(&terms));
+        }
+        ["register", election, "from", first, ref weights @ ..] => {
+            let list: Option<Vec<_>> = weights
+                .iter()
+                .map(|weight| Some(VoterEntry { weight: number(weight)?, reserved: Reserved::default() }))
+                .collect();
+            let register = RegisterVoters { election: id(election)?, first: VoterId(number(first)?) };
+            image.set(client, Command::RegisterVoters(&register, &list?));
+        }
+        [phase @ ("open" | "close" | "certify"), election] => {
+            let phase = match phase {
+                "open" => Phase::Open,
+                "close" => Phase::Closed,
+                _ => Phase::Certified,
+            };
+            let phase = SetPhase { election: id(election)?, phase: phase.into(), reserved: Reserved::default() };
+            image.set(client, Command::SetPhase(&phase));
+        }
+        ["vote", election, "by", voter, ref marks @ ..] => {
+            // A rank only means something to a ranked ballot; a plain list of candidates is 1, 2, 3 … there. Ballots
+            // of votes write `C@1`.
+            let mark = |(rank, word): (u32, &&str)| {
+                let (candidate, value) = word.split_once('@').map_or((*word, Some(rank)), |(c, v)| (c, number(v)));
+                Some(Mark {
+                    value: value?,
+                    candidate: CandidateId(candidate.parse().ok()?),
+                    reserved: Reserved::default(),
+                })
+            };
+            let marks: Option<Vec<_>> = (1..).zip(marks).map(mark).collect();
+            let cast = CastBallot { election: id(election)?, voter: VoterId(number(voter)?) };
+            image.set(client, Command::CastBallot(&cast, &marks?));
+        }
+        ["spoil", election, "of", voter] => {
+            let (election, voter) = (id(election)?, VoterId(number(voter)?));
+            image.set(client, Command::SpoilBallot(&SpoilBallot { election, voter }));
+        }
+        ["count", election] => {
+            image.set(client, Command::CountElection(&CountElection { election: id(election)?, reserved }));
+        }
+        ["decide", election, "tie", tie, "on", candidate] => {
+            let (tie, candidate) = (tie.parse().ok()?, CandidateId(candidate.parse().ok()?));
+            image.set(client, Command::DecideTie(&DecideTie { election: id(election)?, tie, candidate }));
+        }
+        _ => return None,
+    }
+    Some(image)
+}
+
+fn method(name: &str) -> Option<Method> {
+    workload::METHODS.into_iter().find(|method| format!("{method:?}") == name)
+}
+
+/// Votes with their decimals, when they have any.
+fn votes(Votes5(votes): Votes5) -> String {
+    match votes % VOTE {
+        0 => format!("{}", votes / VOTE),
+        part => format!("{}.{part:05}", votes / VOTE),
+    }
+}
+
+/// One output as a line.
+fn say(slot: &Slot) -> String {
+    let bytes = image(slot);
+    let header = OutputHeader::read(bytes).expect("it has one");
+    let body = &bytes[OUTPUT_HEADER_BYTES..];
+    if header.kind == kind::REPLY {
+        return answer(&Reply::decode(header.message, body).expect("a reply"));
+    }
+    let id = header.topic.id();
+    match Event::decode(header.message, body).expect("an event") {
+        Event::ElectionChanged(c) => {
+            assert_eq!(header.topic.kind(), topics::PHASES);
+            let (phase, count) = (c.phase.get(), c.count.get());
+            format!("phase {id}: {phase:?}, {} ballots of weight {}, {count:?}", c.ballots, c.weight)
+        }
+        Event::StageCounted(s) => {
+            let (quota, lost) = (votes(s.quota), (votes(s.exhausted), votes(s.residual)));
+            let of = if s.candidate.0 == 0 { String::new() } else { format!(" of {}", s.candidate) };
+            format!(
+                "stage {}: {:?}{of}, quota {quota}, exhausted {}, residual {}",
+                s.stage,
+                s.action.get(),
+                lost.0,
+                lost.1
+            )
+        }
+        Event::CandidateCounted(c) => {
+            let seats = if c.seats > 1 { format!(", {} seats", c.seats) } else { String::new() };
+            format!("  {}: {} {:?}{seats}", c.candidate, votes(c.votes), c.standing.get())
+        }
+        Event::PairCounted(p) => {
+            format!("  {} to {}: {} to {}", p.first, p.second, votes(p.first_votes), votes(p.second_votes))
+        }
+        Event::TieFound(t) => format!("tie {} after stage {}: {:?} {}?", t.tie, t.stage, t.question.get(), t.candidate),
+    }
+}
+
+fn answer(reply: &Reply<'_>) -> String {
+    match reply {
+        Reply::ElectionDefined(d) => format!("-> defined {}", d.election),
+        Reply::VotersRegistered(r) => format!("-> registered {} more, {} in all", r.added, r.registered),
+        Reply::PhaseChanged(c) => format!("-> {} is {:?}, {:?}", c.election, c.phase.get(), c.count.get()),
+        Reply::BallotCast(c) => format!("-> receipt {} of {}: {:?}", c.receipt, c.voter, c.outcome.get()),
+        Reply::BallotSpoilt(s) => format!("-> receipt {} of {} is spoilt", s.receipt, s.voter),
+        Reply::ElectionCounted(c) => {
+            format!("-> counted {}: {} stages, {} elected, tie {}", c.election, c.stages, c.elected, c.tie)
+        }
+        Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
+    }
+}

@@ -1,0 +1,369 @@
+//! Seeded commands for benches, laws, fuzzing and simulation.
+//!
+//! All kinds but one are a [`Flow`]: officers who conduct one election after another, and voters who cast ballots, some
+//! of them again, too late, or against the rules.
+
+use super::messages::{
+    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DefineElection, EarlierStages,
+    ElectionId, Fault, Mark, Method, Phase, RegisterVoters, Results, SetPhase, SpoilBallot, TieBreak, VoterEntry,
+    VoterId,
+};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use ringfence_kernel::image::COMMAND_HEADER_BYTES;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use ringfence_kernel::workload::{CommandImage, Workload, WorkloadKind};
+use ringfence_kernel::{ClientId, Timestamp};
+
+/// The kinds of commands. Client 1 prepares the elections.
+pub const KINDS: &[WorkloadKind] = &[
+    WorkloadKind {
+        name: "poll",
+        doc: "one poll of five choices and 100,000 voters, of whom the last ballot counts",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, POLL)),
+    },
+    WorkloadKind {
+        name: "ranked",
+        doc: "one election by single transferable vote: eight candidates, four seats, 100,000 voters who rank up to five",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, RANKED)),
+    },
+    WorkloadKind {
+        name: "conducted",
+        doc: "small elections by every method from draft to certified, with ties, faulty papers and spoilt ballots",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, CONDUCTED)),
+    },
+    WorkloadKind {
+        name: "timed",
+        doc: "as conducted, with windows; times assume one command each microsecond from second 1 on",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { timed: true, ..CONDUCTED })),
+    },
+    WorkloadKind {
+        name: "hostile",
+        doc: "random values in all fields, edges of every range, malformed and cut bodies",
+        new: |seed, clients| Box::new(Hostile::new(seed, clients)),
+    },
+];
+
+/// What a [`Flow`] is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// Elections, one after another; then it begins again with the first, which is over.
+    pub elections: u32,
+    /// Voters of each at most.
+    pub voters: u32,
+    /// Commands while an election is open.
+    pub steps: u64,
+    /// By single transferable vote or as a poll; else by every method in turn.
+    pub method: Option<Method>,
+    /// Whether elections open and close by themselves.
+    pub timed: bool,
+}
+
+/// One poll without end.
+pub const POLL: Mix =
+    Mix { elections: 1, voters: 100_000, steps: u64::MAX, method: Some(Method::Plurality), timed: false };
+/// One ranked election without end.
+pub const RANKED: Mix = Mix { method: Some(Method::ScottishStv), ..POLL };
+/// Small elections, one after another.
+pub const CONDUCTED: Mix = Mix { elections: 64, voters: 40, steps: 60, method: None, timed: false };
+
+pub(super) const METHODS: [Method; 13] = [
+    Method::Plurality,
+    Method::Score,
+    Method::Borda,
+    Method::Dowdall,
+    Method::InstantRunoff,
+    Method::ScottishStv,
+    Method::Copeland,
+    Method::Minimax,
+    Method::Schulze,
+    Method::RankedPairs,
+    Method::DHondt,
+    Method::SainteLague,
+    Method::LargestRemainder,
+];
+const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::PassOver, Fault::Exhaust];
+
+/// Terms of an election that nothing makes special.
+#[must_use]
+pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters: u32) -> DefineElection {
+    DefineElection {
+        opens: Timestamp(0),
+        closes: Timestamp(0),
+        seed: 0,
+        quorum: 0,
+        election: ElectionId(election),
+        voters,
+        points_total: 0,
+        candidates,
+        seats,
+        marks_max: if method == Method::Plurality || method.is_of_lists() { 1 } else { candidates },
+        points_max: if method == Method::Score { 5 } else { 0 },
+        method: method.into(),
+        changes: ChangePolicy::LastCounts.into(),
+        results: Results::AtClose.into(),
+        earlier_stages: EarlierStages::Asked.into(),
+        tie_break: TieBreak::Order.into(),
+        overvotes: Fault::Refuse.into(),
+        skipped_ranks: Fault::Refuse.into(),
+        duplicates: Fault::Refuse.into(),
+        reserved: Reserved::default(),
+    }
+}
+
+/// Officers and voters.
+pub struct Flow {
+    mix: Mix,
+    random: Random,
+    clients: u32,
+    terms: DefineElection,
+    registered: u32,
+    /// Commands for this election after it was prepared; those above `mix.steps` close it.
+    step: u64,
+    steps: u64,
+    voters: Vec<VoterEntry>,
+    marks: Vec<Mark>,
+}
+
+impl Flow {
+    /// The commands of `seed` with that `mix`.
+    #[must_use]
+    pub fn new(seed: u64, clients: u32, mix: Mix) -> Self {
+        Self {
+            mix,
+            random: Random::new(seed),
+            clients: clients.max(1),
+            terms: terms(0, Method::Plurality, 1, 1, 0),
+            registered: 0,
+            step: 0,
+            steps: 0,
+            voters: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    fn define(&mut self) -> DefineElection {
+        let Mix { elections, voters, method, timed, .. } = self.mix;
+        let election = self.terms.election.0 % elections + 1;
+        let random = &mut self.random;
+        if let Some(method) = method {
+            let (candidates, seats, marks_max) = if method == Method::Plurality { (5, 1, 1) } else { (8, 4, 5) };
+            let base = terms(election, method, candidates, seats, voters);
+            return DefineElection { results: Results::Live.into(), marks_max, ..base };
+        }
+        let method = METHODS[random.below(METHODS.len() as u64) as usize];
+        let single = method == Method::InstantRunoff || method.compares();
+        // Mostly few candidates; sometimes more than one flush has events.
+        let most = if random.percent(10) { 70 } else { 7 };
+        let candidates = 1 + random.below(most) as u16;
+        let seats = if single { 1 } else { 1 + random.below(candidates.min(4).into()) as u16 };
+        let seats = if method.is_of_lists() { 1 + random.below(12) as u16 } else { seats };
+        let base = terms(election, method, candidates, seats, 1 + random.below(voters.into()) as u32);
+        let tie_break = [TieBreak::Officer, TieBreak::Order, TieBreak::Seeded][random.below(3) as usize];
+        let mut fault = || FAULTS[random.below(3) as usize].into();
+        let (overvotes, skipped_ranks, duplicates) = (fault(), fault(), fault());
+        let now = 1_000_000_000 + self.steps * 1_000;
+        let mut window = |from: u64, least: u64| match timed && random.percent(75) {
+            true => Timestamp(from + (least + random.below(60)) * 1_000),
+            false => Timestamp(0),
+        };
+        let (opens, closes) = (window(now, 1), window(now + 61_000, 1));
+        DefineElection {
+            opens,
+            closes,
+            seed: if tie_break == TieBreak::Seeded { random.next() } else { 0 },
+            quorum: random.below(12),
+            points_total: if method == Method::Score && random.percent(50) { 6 } else { 0 },
+            marks_max: if method.is_of_lists() { 1 } else { 1 + random.below(candidates.into()) as u16 },
+            changes: [ChangePolicy::Never, ChangePolicy::LastCounts, ChangePolicy::SpoilAndRecast]
+                [random.below(3) as usize]
+                .into(),
+            results: if random.percent(50) { Results::Live } else { Results::AtClose }.into(),
+            earlier_stages: if random.percent(70) { EarlierStages::Asked } else { EarlierStages::Ignored }.into(),
+            tie_break: tie_break.into(),
+            overvotes,
+            skipped_ranks,
+            duplicates,
+            ..base
+        }
+    }
+
+    fn register(&mut self, image: &mut CommandImage) {
+        let first = self.registered + 1;
+        let count = (self.terms.voters - self.registered).min(4_000);
+        self.voters.clear();
+        for _ in 0..count {
+            let weight = if self.mix.method.is_none() && self.random.percent(10) { 3 } else { 1 };
+            self.voters.push(VoterEntry { weight, reserved: Reserved::default() });
+        }
+        self.registered += count;
+        let register = RegisterVoters { election: self.terms.election, first: VoterId(first) };
+        image.set(ClientId(1), Command::RegisterVoters(&register, &self.voters));
+    }
+
+    fn cast(&mut self, image: &mut CommandImage) {
+        let random = &mut self.random;
+        let DefineElection { election, candidates, marks_max, points_max, .. } = self.terms;
+        self.marks.clear();
+        let ranked = self.terms.method.get().is_ranked();
+        let faulty = self.mix.method.is_none() && random.percent(15);
+        let count = random.below(u64::from(marks_max) + 1).max(u64::from(!faulty).min(random.below(20)));
+        for rank in 1..=count as u32 {
+            // The first are favourites.
+            let favourite = |random: &mut Random| random.below(candidates.into()).min(random.below(candidates.into()));
+            let mut candidate = CandidateId(1 + favourite(random) as u16);
+            let mut tries = 0;
+            while !faulty && self.marks.iter().any(|mark| mark.candidate == candidate) && tries < 600 {
+                candidate = CandidateId(1 + (candidate.0 % candidates));
+                tries += 1;
+            }
+            let value = match () {
+                () if ranked && faulty => 1 + random.below(marks_max.into()) as u32,
+                () if ranked => rank,
+                () => (random.below(u64::from(points_max) + 1) as u32).max(1),
+            };
+            self.marks.push(Mark { value, candidate, reserved: Reserved::default() });
+        }
+        let client = ClientId(1 + random.below(self.clients.into()) as u32);
+        let voter = VoterId(1 + random.below(u64::from(self.terms.voters) + u64::from(faulty)) as u32);
+        image.set(client, Command::CastBallot(&CastBallot { election, voter }, &self.marks));
+    }
+
+    fn conduct(&mut self, image: &mut CommandImage) {
+        let DefineElection { election, candidates, .. } = self.terms;
+        let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
+        let after = self.step.saturating_sub(self.mix.steps);
+        match after {
+            0 if self.step == 1 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Open))),
+            0 if self.mix.method.is_none() && self.random.percent(3) => {
+                let count = CountElection { election, reserved: Reserved::default() };
+                image.set(ClientId(1), Command::CountElection(&count));
+            }
+            0 if self.mix.method.is_none() && self.random.percent(8) => {
+                let voter = VoterId(1 + self.random.below(self.terms.voters.into()) as u32);
+                image.set(ClientId(1), Command::SpoilBallot(&SpoilBallot { election, voter }));
+            }
+            0 => self.cast(image),
+            1 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Closed))),
+            // Which tie it is nobody tells: some guesses are right.
+            2..12 => {
+                let tie = 1 + self.random.below(3) as u16;
+                let candidate = CandidateId(1 + self.random.below(candidates.into()) as u16);
+                image.set(ClientId(1), Command::DecideTie(&DecideTie { election, tie, candidate }));
+            }
+            12 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Certified))),
+            _ => self.cast(image),
+        }
+    }
+}
+
+impl Workload for Flow {
+    fn next(&mut self, image: &mut CommandImage) {
+        self.steps += 1;
+        let done = self.step > self.mix.steps.saturating_add(13);
+        if self.terms.voters == 0 || done {
+            self.terms = self.define();
+            (self.registered, self.step) = (0, 0);
+            image.set(ClientId(1), Command::DefineElection(&self.terms));
+        } else if self.registered < self.terms.voters {
+            self.register(image);
+        } else {
+            self.step += 1;
+            self.conduct(image);
+        }
+    }
+}
+
+/// Whatever a client could send: edges of ranges, and bodies that are no messages.
+struct Hostile {
+    random: Random,
+    clients: u32,
+}
+
+impl Hostile {
+    fn new(seed: u64, clients: u32) -> Self {
+        Self { random: Random::new(seed), clients: clients.max(1) }
+    }
+
+    fn number(&mut self, usual: u64) -> u64 {
+        match self.random.below(24) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => self.random.next(),
+            3 => 256 + self.random.below(2),
+            _ => 1 + self.random.below(usual),
+        }
+    }
+
+    fn command(&mut self, client: ClientId, image: &mut CommandImage) {
+        let election = ElectionId(self.number(5) as u32);
+        let voter = VoterId(self.number(8) as u32);
+        match self.random.below(14) {
+            0 => {
+                let method = METHODS[self.random.below(13) as usize];
+                let (candidates, seats) = (self.number(5) as u16, self.number(2) as u16);
+                let mut define = terms(election.0, method, candidates, seats, self.number(8) as u32);
+                if self.random.percent(30) {
+                    (define.closes, define.seed) = (Timestamp(self.number(1 << 31)), self.number(3));
+                    (define.points_max, define.marks_max) = (self.number(9) as u16, self.number(4) as u16);
+                }
+                if self.random.percent(50) {
+                    define.tie_break = TieBreak::Officer.into();
+                    define.changes = ChangePolicy::SpoilAndRecast.into();
+                    define.results = Results::Live.into();
+                }
+                image.set(client, Command::DefineElection(&define));
+            }
+            1..=2 => {
+                let list: Vec<_> = (0..self.random.below(9))
+                    .map(|_| VoterEntry { weight: self.number(3) as u32, reserved: Reserved::default() })
+                    .collect();
+                image.set(client, Command::RegisterVoters(&RegisterVoters { election, first: voter }, &list));
+            }
+            3..=4 => {
+                let phase = [Phase::Draft, Phase::Open, Phase::Open, Phase::Closed, Phase::Certified];
+                let phase = phase[self.random.below(5) as usize].into();
+                image.set(client, Command::SetPhase(&SetPhase { election, phase, reserved: Reserved::default() }));
+            }
+            5 => image.set(client, Command::SpoilBallot(&SpoilBallot { election, voter })),
+            6 => {
+                image.set(client, Command::CountElection(&CountElection { election, reserved: Reserved::default() }));
+            }
+            7 => {
+                let (tie, candidate) = (self.number(2) as u16, CandidateId(self.number(5) as u16));
+                image.set(client, Command::DecideTie(&DecideTie { election, tie, candidate }));
+            }
+            _ => {
+                let marks: Vec<_> = (1..=self.random.below(5))
+                    .map(|rank| {
+                        let value = if self.random.percent(80) { rank as u32 } else { self.number(3) as u32 };
+                        let candidate = CandidateId(self.number(5) as u16);
+                        Mark { value, candidate, reserved: Reserved::default() }
+                    })
+                    .collect();
+                image.set(client, Command::CastBallot(&CastBallot { election, voter }, &marks));
+            }
+        }
+    }
+}
+
+impl Workload for Hostile {
+    fn next(&mut self, image: &mut CommandImage) {
+        let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+        self.command(client, image);
+        if self.random.percent(85) {
+            return;
+        }
+        // Break it: flip a bit of the message header or the body, or cut it.
+        let mut bytes = image.bytes().to_vec();
+        if self.random.percent(25) {
+            bytes.truncate(COMMAND_HEADER_BYTES + 8 * self.random.below(4) as usize);
+        } else {
+            let from = COMMAND_HEADER_BYTES - size_of::<ringfence_kernel::MessageHeader>();
+            let at = from + self.random.below((bytes.len() - from) as u64) as usize;
+            bytes[at] ^= 1 << self.random.below(8);
+        }
+        image.set_bytes(client, &bytes);
+    }
+}
