@@ -9,6 +9,7 @@ use crate::subjects::{domain, journal, pipeline, replay, ring, wire};
 use crate::{noop, passing};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
+use ringfence_domains::Domains;
 use ringfence_domains::workloads::{WORKLOADS, find};
 use ringfence_engine::config::Durability;
 use ringfence_journal::Level;
@@ -299,7 +300,8 @@ impl Taking<'_> {
             find(name, workload).with_context(|| format!("{name} has no workload {workload:?}, but {names}"))?;
         }
         for kind in kinds.iter().filter(|kind| workload.is_none_or(|wanted| wanted == kind.name)) {
-            let outcomes = (0..self.runs).map(|_| domain::run(name, kind.name, seed, commands)).collect::<Vec<_>>();
+            let outcomes =
+                (0..self.runs).map(|_| domain::run::<Domains>(name, *kind, seed, commands)).collect::<Vec<_>>();
             let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
             let subject = format!("domain {name}, {}", kind.name);
             self.figure(&subject, "M/s", EXCLUDES, rates);

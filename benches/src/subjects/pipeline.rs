@@ -9,6 +9,7 @@ use crate::subjects::ring::ping;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_engine::idle::IdleStrategy;
 use ringfence_engine::layout::Layout;
+use ringfence_engine::machine::Machine;
 use ringfence_engine::pipeline::{Drained, Stop, Threads, assemble, run};
 use ringfence_engine::port::{EnginePort, FrontEnd};
 use ringfence_engine::replicate_stage::Solo;
@@ -20,7 +21,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::system::{Frame, SessionOpened};
 use ringfence_kernel::wire::PROTOCOL;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{ClientId, DomainId, RequestId, Roles, SessionId, Timestamp};
+use ringfence_kernel::{ClientId, DomainId, Outbox, Progress, RequestId, Roles, SessionId, Timestamp};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +51,45 @@ pub fn ready(dir: &Path, level: Durability, clients: u32, reply_window: u32, now
         build: 0,
     };
     start::<NoopOnly>(&Disk::handle(), &config, |_| {}).expect("the engine starts")
+}
+
+/// A machine with the no-op domain and an open session of client 1.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn machine() -> Machine<NoopOnly> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let Ready { mut machine, mut frames, .. } = ready(dir.path(), Durability::Cached, 1, 1 << 14, EPOCH);
+    frames.push_back(opening(ClientId(1)));
+    let mut outbox = Outbox::new();
+    for frame in &mut frames {
+        frame.stamp(SessionId(1), RequestId(0), EPOCH);
+        while machine.execute(frame.bytes(), &mut outbox).expect("it can be played") == Progress::More {
+            outbox.flushed();
+        }
+        outbox.flushed();
+    }
+    machine
+}
+
+/// The first `count` pings of the session of [`machine`].
+#[must_use]
+pub fn pings(count: usize) -> Vec<CommandImage> {
+    let mut images = vec![ping(); count];
+    for (image, request) in images.iter_mut().zip(1..) {
+        image.stamp(SessionId(1), RequestId(request), EPOCH);
+    }
+    images
+}
+
+/// The frame that opens a session of `client`.
+#[must_use]
+pub fn opening(client: ClientId) -> CommandImage {
+    let mut image = CommandImage::default();
+    let opened = SessionOpened { client, protocol: PROTOCOL, reserved: Reserved::default() };
+    image.set(ClientId(0), Frame::SessionOpened(&opened));
+    image
 }
 
 /// Sends pings when they are due, at most `window` unanswered, and times their answers.
@@ -152,10 +192,7 @@ pub fn drive(
     let gate = Solo::new(ready.writer.marks(), level.into());
     let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, 16_384);
     let mut frames = ready.frames;
-    let mut open = CommandImage::default();
-    let opened = SessionOpened { client, protocol: PROTOCOL, reserved: Reserved::default() };
-    open.set(ClientId(0), Frame::SessionOpened(&opened));
-    frames.push_back(open);
+    frames.push_back(opening(client));
     frames.iter_mut().for_each(|frame| frame.stamp(session, RequestId(0), now));
     let mut image = ping();
     image.stamp(session, RequestId(0), now);

@@ -5,7 +5,7 @@
 
 use crate::load::{Load, pin};
 use crate::noop::NoopOnly;
-use crate::subjects::pipeline::{EPOCH, drive, ready};
+use crate::subjects::pipeline::{EPOCH, drive, opening, ready};
 use crate::subjects::ring::ping;
 use ringfence_domains::Domains;
 use ringfence_domains::workloads::find;
@@ -14,9 +14,6 @@ use ringfence_engine::replay::{Blind, From, replay};
 use ringfence_engine::snapshots;
 use ringfence_engine::start::{Grant, Ready, StartConfig, start};
 use ringfence_journal::{Disk, Reader, Writer};
-use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::system::{Frame, SessionOpened};
-use ringfence_kernel::wire::PROTOCOL;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, Registry, RequestId, Roles, Sequence, SessionId, Timestamp};
 use std::path::Path;
@@ -66,9 +63,7 @@ impl Appender {
 }
 
 fn open(client: u32) -> CommandImage {
-    let mut open = CommandImage::default();
-    let opened = SessionOpened { client: ClientId(client), protocol: PROTOCOL, reserved: Reserved::default() };
-    open.set(ClientId(0), Frame::SessionOpened(&opened));
+    let mut open = opening(ClientId(client));
     open.stamp(SessionId(client), RequestId(0), EPOCH);
     open
 }
