@@ -34,9 +34,10 @@ struct Appender {
 }
 
 impl Appender {
-    fn append<'a>(&mut self, images: impl Iterator<Item = &'a CommandImage>) {
+    fn append<'a>(&mut self, images: impl Iterator<Item = &'a CommandImage> + Clone) {
+        let bytes = images.clone().map(|image| image.bytes().len()).sum();
         let mut batch = loop {
-            match self.writer.begin(1 << 18).expect("the journal goes on") {
+            match self.writer.begin(bytes).expect("the journal goes on") {
                 Some(batch) => break batch,
                 None => std::thread::yield_now(),
             }
@@ -74,14 +75,14 @@ fn begin<R: Registry>(dir: &Path) -> Appender {
         JournalConfig { directory: dir.into(), level: Durability::Cached, segment_mib: 256, low_water_mib: 8 };
     let genesis = GenesisConfig { topics_max: 65_536, ..GenesisConfig::default() };
     let limits = LimitsConfig::default();
-    let domain = R::DOMAINS[0].id;
-    let grant = |client| Grant { client: ClientId(client), key_version: 1, domain, roles: Roles::ALL };
+    let grant = |client, domain| Grant { client: ClientId(client), key_version: 1, domain, roles: Roles::ALL };
+    let domains = || R::DOMAINS.iter().map(|info| info.id);
     let config = StartConfig {
         engine: &engine,
         journal: &journal,
         genesis: &genesis,
         limits: &limits,
-        grants: (1..=CLIENTS).map(grant).collect(),
+        grants: (1..=CLIENTS).flat_map(|client| domains().map(move |domain| grant(client, domain))).collect(),
         now: EPOCH,
         accept_clock: false,
         build: 0,
@@ -190,13 +191,15 @@ pub fn recovery(bytes: u64, runs: usize) -> Vec<Recovered> {
     let replayed = replay::<NoopOnly>(&storage, dir, From::Genesis, until, &mut Blind).expect("it replays");
     snapshots::write(&replayed.machine, &storage, dir).expect("a snapshot can be written");
     drop(replayed);
+    // Every ping is stamped a microsecond after the one before: a start earlier than the last would be refused.
+    let end = Timestamp(EPOCH.0 + (commands + BATCH as u64) * 1000);
     let run = |_| {
         let begun = Instant::now();
         let mut reader = Reader::open(&storage, dir, Sequence(commands - TAIL)).expect("the journal opens");
         while reader.next_batch().expect("it reads").is_some() {}
         let tail = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
-        let ready = ready(dir, Durability::Cached, RECOVERY_CLIENTS + 1, RECOVERY_WINDOW, EPOCH);
+        let ready = ready(dir, Durability::Cached, RECOVERY_CLIENTS + 1, RECOVERY_WINDOW, end);
         // Its journal goes on from run to run, each with a client's session of one command.
         let answered = drive_one(ready);
         assert_eq!(answered, 1);
