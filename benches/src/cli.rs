@@ -1,7 +1,7 @@
 //! `ringfence bench SUBJECT …`, and `cargo bench -p ringfence-benches -- SUBJECT …`.
 
 use crate::compare::Compare;
-use crate::load::{Load, Outcome, jitter, pin};
+use crate::load::{Load, Outcome, jitter, pin, unpin};
 use crate::report::{Figure, Report, Series, machine};
 use crate::subjects::replay::Cache;
 use crate::subjects::wire::Client;
@@ -337,6 +337,8 @@ impl Taking<'_> {
 
     fn replay(&mut self, commands: u64) {
         const EXCLUDES: &str = "opening the journal's directory for writing";
+        // Reading ahead is another thread's work, and threads start where their parent may run.
+        unpin();
         for (cache, name) in [(Cache::Warm, "warm"), (Cache::Cold, "cold")] {
             let runs = replay::noop(commands, self.runs, cache).into_iter().map(|rate| rate / 1e6).collect();
             self.figure(format!("replay {name}, no-op"), "M/s", EXCLUDES, runs);
@@ -351,6 +353,7 @@ impl Taking<'_> {
 
     fn recovery(&mut self, gigabytes: u64) {
         const EXCLUDES: &str = "logon; the journal is in the page cache";
+        unpin();
         let runs = replay::recovery(gigabytes * 1_000_000_000, self.runs);
         let subject = format!("recovery of {gigabytes} GB, 250 MB of state, start to first answer");
         self.figure(subject, "s", EXCLUDES, runs.iter().map(|run| run.first_answer).collect());

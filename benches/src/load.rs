@@ -55,6 +55,16 @@ pub fn pin(core: usize) {
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
 }
 
+/// Lets the calling thread, and those that it starts, run on any core again.
+///
+/// # Panics
+/// When the system does not allow it.
+pub fn unpin() {
+    let mut cores = rustix::thread::CpuSet::new();
+    (0..rustix::thread::CpuSet::MAX_CPU).for_each(|core| cores.set(core));
+    rustix::thread::sched_setaffinity(None, &cores).expect("a thread may run on any core");
+}
+
 /// Nanoseconds between the start of a run and its first command, so that both sides are at work by then.
 pub const LEAD_NS: u64 = 1_000_000;
 

@@ -3,7 +3,7 @@
 //! Warm: the journal is in the page cache. Cold: the page cache was told to drop it before, as far as the kernel obeys;
 //! what a host keeps below the machine stays. Recovery: from the call to start until the answer to a first command.
 
-use crate::load::{Load, pin};
+use crate::load::{Load, unpin};
 use crate::noop::NoopOnly;
 use crate::subjects::pipeline::{EPOCH, drive, opening, ready};
 use crate::subjects::ring::ping;
@@ -194,6 +194,7 @@ pub fn recovery(bytes: u64, runs: usize) -> Vec<Recovered> {
     // Every ping is stamped a microsecond after the one before: a start earlier than the last would be refused.
     let end = Timestamp(EPOCH.0 + (commands + BATCH as u64) * 1000);
     let run = |_| {
+        unpin();
         let begun = Instant::now();
         let mut reader = Reader::open(&storage, dir, Sequence(commands - TAIL)).expect("the journal opens");
         while reader.next_batch().expect("it reads").is_some() {}
@@ -210,6 +211,5 @@ pub fn recovery(bytes: u64, runs: usize) -> Vec<Recovered> {
 
 /// The first command after a start: its client has asked nothing before, or the same.
 fn drive_one(ready: Ready<NoopOnly>) -> u64 {
-    pin(0);
     drive(ready, Durability::Cached, ClientId(RECOVERY_CLIENTS + 1), Load::Closed, 1, 1).answered
 }
