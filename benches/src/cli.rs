@@ -23,16 +23,16 @@ const JITTER_SECONDS: f64 = 2.0;
 pub struct Bench {
     #[command(subcommand)]
     subject: Subject,
-    /// Runs of each figure.
-    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
+    /// Runs of each figure: five, or ten of each program that is compared.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: Option<u16>,
     /// Write the run's folder here: histograms, plots, report.html, result.json.
     #[arg(long, global = true)]
     out: Option<PathBuf>,
     /// Append a line for each figure to this results file.
     #[arg(long, global = true)]
     keep: Option<PathBuf>,
-    /// Pauses of the processor added to each decision of the no-op domain, to see whether a comparison finds them.
+    /// Divisions in a row added to each decision of the no-op domain, to see whether a comparison finds them.
     #[arg(long, global = true, default_value_t = 0, env = "RINGFENCE_BENCH_BURN")]
     burn: u32,
 }
@@ -163,7 +163,7 @@ impl Bench {
     /// When a subject does not exist, a file cannot be written, or a comparison fails.
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.subject {
-            Subject::Compare(compare) => return compare.run(),
+            Subject::Compare(compare) => return compare.run(usize::from(self.runs.unwrap_or(10)), self.out.as_deref()),
             Subject::Client(client) => return Ok(passing::tell(&client.run(), &mut std::io::stdout().lock())?),
             _ => {}
         }
@@ -183,7 +183,7 @@ impl Bench {
             machine,
         };
         pin(0);
-        let mut taking = Taking { runs: usize::from(self.runs), report: &mut report };
+        let mut taking = Taking { runs: usize::from(self.runs.unwrap_or(5)), report: &mut report };
         taking.take(&self.subject)?;
         print!("{}", report.text());
         println!("\n{}", report.machine);

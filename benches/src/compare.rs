@@ -9,13 +9,13 @@ use anyhow::{Context as _, bail, ensure};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::load::histogram;
 use crate::plot;
-use crate::report::QUANTILES;
 
 /// The interval holds the ratio in at least this share of comparisons.
 const CONFIDENCE: f64 = 0.95;
@@ -84,45 +84,97 @@ fn mann_whitney(a: usize, b: usize) -> Vec<f64> {
     counts
 }
 
-/// The runs of one subject: the corrected round trips of each.
-type Runs = BTreeMap<String, Vec<Histogram<u64>>>;
-
-/// Reads the `.hlog` files of a run's folder.
-fn load(folder: &Path) -> anyhow::Result<Runs> {
-    let mut runs = Runs::new();
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "hlog") {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            runs.insert(name, read_log(&path)?);
-        }
-    }
-    ensure!(!runs.is_empty(), "no .hlog file in {}", folder.display());
-    Ok(runs)
+/// What the runs of one side gave.
+#[derive(Debug, Default)]
+struct Side {
+    /// By subject and percentile or unit, run by run: what is larger when it is slower.
+    rows: BTreeMap<(String, String), Vec<f64>>,
+    /// By the name of the file: the corrected round trips of all runs.
+    histograms: BTreeMap<String, Histogram<u64>>,
 }
 
-fn read_log(path: &Path) -> anyhow::Result<Vec<Histogram<u64>>> {
+/// What `result.json` of a run's folder says, as far as it is compared.
+#[derive(Debug, Deserialize)]
+struct Results {
+    series: Vec<SeriesResult>,
+    figures: Vec<FigureResult>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SeriesResult {
+    subject: String,
+    load: String,
+    corrected_ns: BTreeMap<String, RunsResult>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunsResult {
+    runs: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FigureResult {
+    subject: String,
+    unit: String,
+    runs: Vec<f64>,
+}
+
+impl Side {
+    /// Adds the runs of a folder.
+    fn read(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join("result.json");
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let results = serde_json::from_slice::<Results>(&bytes).with_context(|| path.display().to_string())?;
+        for series in results.series {
+            let subject = format!("{}, {}", series.subject, series.load);
+            for (percentile, RunsResult { runs }) in series.corrected_ns {
+                // A round trip of no nanosecond is below the clock's resolution.
+                self.add(&subject, &percentile, runs.into_iter().map(|run| run.max(1.0)));
+            }
+        }
+        for FigureResult { subject, unit, runs } in results.figures {
+            match unit.as_str() {
+                "M/s" => self.add(&subject, "µs a command", runs.into_iter().map(|run| 1.0 / run)),
+                "ns" | "s" => self.add(&subject, &unit, runs.into_iter()),
+                // What has no unit of time or rate says what was measured, not how fast.
+                _ => {}
+            }
+        }
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "hlog") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let all = self.histograms.entry(name).or_insert_with(histogram);
+                corrected_runs(&path, all).with_context(|| path.display().to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, subject: &str, label: &str, runs: impl Iterator<Item = f64>) {
+        self.rows.entry((subject.into(), label.into())).or_default().extend(runs);
+    }
+}
+
+/// Adds every corrected run of an interval log.
+fn corrected_runs(path: &Path, all: &mut Histogram<u64>) -> anyhow::Result<()> {
     let bytes = std::fs::read(path)?;
     let mut deserializer = Deserializer::new();
-    let mut runs = Vec::new();
     for entry in IntervalLogIterator::new(&bytes) {
-        let Ok(entry) = entry else { bail!("{} is not an interval log", path.display()) };
+        let Ok(entry) = entry else { bail!("not an interval log") };
         let LogEntry::Interval(interval) = entry else { continue };
         if interval.tag().is_some_and(|tag| tag.as_str() == "corrected") {
             let encoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, interval.encoded_histogram())?;
-            let run = deserializer.deserialize(&mut encoded.as_slice());
-            runs.push(run.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
+            all.add(deserializer.deserialize::<u64, _>(&mut encoded.as_slice())?)?;
         }
     }
-    ensure!(!runs.is_empty(), "no corrected run in {}", path.display());
-    Ok(runs)
+    Ok(())
 }
 
 /// Runs two programs' `bench` with the same words in the order A B B A …, since machines drift.
-fn interleave(programs: [&Path; 2], words: &[String], runs: usize) -> anyhow::Result<[Runs; 2]> {
+fn interleave(programs: [&Path; 2], words: &[String], runs: usize) -> anyhow::Result<[Side; 2]> {
     let dir = tempfile::tempdir()?;
-    let mut seen = [Runs::new(), Runs::new()];
+    let mut seen = [Side::default(), Side::default()];
     for run in 0..2 * runs {
         // 0 1 1 0, again and again.
         let side = (run + run / 2) % 2;
@@ -136,9 +188,7 @@ fn interleave(programs: [&Path; 2], words: &[String], runs: usize) -> anyhow::Re
             programs[side].display(),
             String::from_utf8_lossy(&output.stderr)
         );
-        for (name, histograms) in load(&folder)? {
-            seen[side].entry(name).or_default().extend(histograms);
-        }
+        seen[side].read(&folder)?;
     }
     Ok(seen)
 }
@@ -150,65 +200,65 @@ pub struct Compare {
     a: PathBuf,
     /// Another.
     b: PathBuf,
-    /// Slower by more than this many per cent at p50 or p90, and not by chance: failure.
+    /// Slower by more than this many per cent in a figure or at p50 or p90, and not by chance: failure.
     #[arg(long, default_value_t = 2.0)]
     bound: f64,
-    /// Runs of each program.
-    #[arg(long, default_value_t = 10)]
-    runs: usize,
-    /// Write an overlay plot of each subject into this folder.
-    #[arg(long)]
-    out: Option<PathBuf>,
     /// What the programs measure, as after `bench`.
     #[arg(last = true)]
     words: Vec<String>,
 }
 
 impl Compare {
-    /// Prints the comparison.
+    /// Prints the comparison: of `runs` runs of each program, or of what two folders hold. Writes an overlay plot of each
+    /// series into the folder `out`.
     ///
     /// # Errors
     /// When a side cannot be read or run, has other subjects, or B is slower beyond the bound.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, runs: usize, out: Option<&Path>) -> anyhow::Result<()> {
         let [a, b] = match (self.a.is_dir(), self.b.is_dir()) {
-            (true, true) => [load(&self.a)?, load(&self.b)?],
-            (false, false) => interleave([&self.a, &self.b], &self.words, self.runs)?,
+            (true, true) => {
+                ensure!(self.words.is_empty(), "folders hold what was measured: no words follow them");
+                let mut sides = [Side::default(), Side::default()];
+                sides[0].read(&self.a)?;
+                sides[1].read(&self.b)?;
+                sides
+            }
+            (false, false) => {
+                ensure!(!self.words.is_empty(), "say after -- what the programs measure, as pipeline --rate 1000000");
+                interleave([&self.a, &self.b], &self.words, runs)?
+            }
             _ => bail!("compare two folders, or two programs"),
         };
-        ensure!(a.keys().eq(b.keys()), "the two sides did not measure the same");
-        let mut slower = Vec::new();
-        for ((name, a), b) in a.iter().zip(b.values()) {
-            println!("{name}: {} runs of A, {} of B; above 1 is slower", a.len(), b.len());
-            for (quantile, label) in QUANTILES {
-                let at = |runs: &[Histogram<u64>]| -> Vec<f64> {
-                    runs.iter().map(|run| run.value_at_quantile(quantile).max(1) as f64).collect()
-                };
-                let ratio = ratio(&at(a), &at(b));
-                let interval = ratio.interval.map_or_else(
-                    || "too few runs for an interval".into(),
-                    |(low, high)| format!("95 % interval {low:.4} to {high:.4}"),
-                );
-                println!("  p{label:<6} {:.4}  {interval}", ratio.estimate);
-                // The bars are p50 and p90: what is beyond belongs to the machine as much as to the code.
-                if quantile <= 0.9 && ratio.is_slower(self.bound / 100.0) {
-                    slower.push(format!("{name} p{label}"));
-                }
-            }
-            if let Some(folder) = &self.out {
-                std::fs::create_dir_all(folder)?;
-                let merge = |runs: &[Histogram<u64>]| {
-                    runs.iter().fold(histogram(), |mut all, run| {
-                        all.add(run).expect("the bounds are the same");
-                        all
-                    })
-                };
-                let (a, b) = (merge(a), merge(b));
-                let svg = plot::percentiles(&[("A".into(), &a), ("B".into(), &b)]);
+        ensure!(a.rows.keys().eq(b.rows.keys()), "the two sides did not measure the same");
+        ensure!(!a.rows.is_empty(), "nothing measured can be compared");
+        let slower = self.table(&a, &b);
+        if let Some(folder) = out {
+            std::fs::create_dir_all(folder)?;
+            for ((name, a), b) in a.histograms.iter().zip(b.histograms.values()) {
+                let svg = plot::percentiles(&[("A".into(), a), ("B".into(), b)]);
                 std::fs::write(folder.join(format!("{name}.svg")), svg)?;
             }
         }
-        ensure!(slower.is_empty(), "B is slower by more than {} %: {}", self.bound, slower.join(", "));
+        ensure!(slower.is_empty(), "B is slower by more than {} %: {}", self.bound, slower.join("; "));
         Ok(())
+    }
+
+    /// Prints each row, and names those where B is slower.
+    fn table(&self, a: &Side, b: &Side) -> Vec<String> {
+        println!("how many times as long B takes as A, and the interval that holds it at 95 %");
+        let mut slower = Vec::new();
+        for (((subject, label), a), b) in a.rows.iter().zip(b.rows.values()) {
+            let ratio = ratio(a, b);
+            let interval =
+                ratio.interval.map_or_else(|| "too few runs".into(), |(low, high)| format!("{low:.4} to {high:.4}"));
+            println!("{subject:<52} {label:<14} {:.4}  {interval}  ({} and {} runs)", ratio.estimate, a.len(), b.len());
+            // Beyond p90 a round trip belongs to the machine as much as to the code.
+            let barred = !label.starts_with('p') || ["p50", "p90"].contains(&label.as_str());
+            if barred && ratio.is_slower(self.bound / 100.0) {
+                slower.push(format!("{subject}, {label}"));
+            }
+        }
+        slower
     }
 }
 

@@ -6,6 +6,7 @@ use ringfence_kernel::reject::{Code, Row};
 use ringfence_kernel::session::{Roles, SessionChange};
 use ringfence_kernel::state::{Corrupt, Sink, Source};
 use ringfence_kernel::{limits, messages};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 limits! {
@@ -59,16 +60,16 @@ messages! {
 #[derive(Debug)]
 pub struct Noop {
     total: u64,
-    /// Pauses of the processor that each decision takes. Not state: it changes when an answer comes, not what it is.
+    /// Divisions in a row that each decision takes longer. Not state: it changes when an answer comes, not what it is.
     burn: u32,
 }
 
 /// What [`burn`] set, for the domains made after it.
 static BURN: AtomicU32 = AtomicU32::new(0);
 
-/// Makes each decision of the domain take `pauses` of the processor, to see whether a comparison finds it.
-pub fn burn(pauses: u32) {
-    BURN.store(pauses, Ordering::Relaxed);
+/// Makes each decision of the domain longer by `divisions` in a row, to see whether a comparison finds it.
+pub fn burn(divisions: u32) {
+    BURN.store(divisions, Ordering::Relaxed);
 }
 
 impl Domain for Noop {
@@ -97,9 +98,12 @@ impl Domain for Noop {
     #[inline]
     fn apply(&mut self, _: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Code> {
         let Command::Ping(ping) = command;
+        let mut burnt = u64::MAX;
         for _ in 0..self.burn {
-            core::hint::spin_loop();
+            // Nanoseconds, and not to be done beside each other: a pause of the processor is too long to add 5 %.
+            burnt = black_box(burnt) / black_box(3);
         }
+        black_box(burnt);
         self.total = self.total.wrapping_add(ping.amount);
         out.reply(Reply::Pong(&Pong { token: ping.token, total: self.total }));
         Ok(Progress::Done)

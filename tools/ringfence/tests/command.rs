@@ -348,3 +348,17 @@ fn an_idle_engine_uses_less_than_2_percent_of_a_core() {
     assert!(least < 0.02, "an idle engine uses {:.1} % of a core", least * 100.0);
     engine.stop().expect("the engine stops cleanly");
 }
+
+/// Guards against a comparison that cannot start, counts the runs of one side only, or takes folders for programs.
+#[test]
+fn programs_are_compared_in_turns() {
+    let words = ["--", "domain", "matching", "--workload", "normal", "--commands", "1000"];
+    let compare = |a: &str, runs: &str, words: &[&str]| {
+        ringfence(&[&["bench", "compare", a, text(program()), "--runs", runs], words].concat())
+    };
+    let table = said(&compare(text(program()), "1", &words));
+    assert!(table.contains("domain matching, normal") && table.contains("(1 and 1 runs)"), "{table}");
+    assert!(refused(&compare(text(program()), "1", &[])).contains("what the programs measure"));
+    assert!(refused(&compare(".", "1", &words)).contains("two folders, or two programs"));
+    assert!(refused(&compare(text(program()), "1", &["--", "domain", "nothing"])).contains("no domain"));
+}
