@@ -5,7 +5,7 @@ use crate::load::{Load, Outcome, jitter, pin, unpin};
 use crate::report::{Figure, Report, Series, machine};
 use crate::subjects::replay::Cache;
 use crate::subjects::wire::Client;
-use crate::subjects::{domain, journal, pipeline, replay, ring, wire};
+use crate::subjects::{counters, domain, journal, pipeline, replay, ring, wire};
 use crate::{noop, passing};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
@@ -70,9 +70,14 @@ enum Subject {
         /// What a command survives before it is decided.
         #[arg(long, value_enum, default_value = "cached")]
         level: At,
+        /// No journal and no gate: commands pass both stages as they are.
+        #[arg(long, conflicts_with = "level")]
+        without_journal: bool,
         #[command(flatten)]
         loads: Loads,
     },
+    /// What counting costs the thread that counts.
+    Counters,
     /// A client process and an engine over loopback TCP, beside a bare echo.
     Wire {
         /// What a command survives before it is answered.
@@ -212,7 +217,10 @@ impl Taking<'_> {
             Subject::Domain { name, workload, seed, commands } => {
                 self.domain(name, workload.as_deref(), *seed, *commands)?;
             }
-            Subject::Pipeline { level, loads } => self.pipeline(*level, loads),
+            Subject::Pipeline { level, without_journal, loads } => {
+                self.pipeline((!without_journal).then_some(*level), loads);
+            }
+            Subject::Counters => self.counters(),
             Subject::Wire { level, loads } => self.wire(*level, loads)?,
             Subject::Replay { commands } => self.replay(*commands),
             Subject::Recovery { gigabytes } => self.recovery(*gigabytes),
@@ -230,8 +238,10 @@ impl Taking<'_> {
         for (name, _) in WORKLOADS {
             self.domain(name, None, 1, 5_000_000)?;
         }
-        self.pipeline(At::Cached, &open);
-        self.pipeline(At::Cached, &closed(&[8_192]));
+        self.counters();
+        self.pipeline(None, &open);
+        self.pipeline(Some(At::Cached), &open);
+        self.pipeline(Some(At::Cached), &closed(&[8_192]));
         self.wire(At::Cached, &few(1, 200_000))?;
         self.wire(At::Cached, &closed(&[256, 2_048]))?;
         self.wire(At::Fsync, &few(1, 5_000))?;
@@ -305,19 +315,35 @@ impl Taking<'_> {
             let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
             let subject = format!("domain {name}, {}", kind.name);
             self.figure(&subject, "M/s", EXCLUDES, rates);
-            let outputs = vec![outcomes[0].outputs];
-            self.figure(format!("{subject}, outputs a command"), "", EXCLUDES, outputs);
+            // The same in every run: the commands are.
+            self.figure(format!("{subject}, outputs a command"), "", EXCLUDES, vec![outcomes[0].outputs]);
+            self.figure(format!("{subject}, refused"), "%", EXCLUDES, vec![100.0 * outcomes[0].refused]);
         }
         Ok(())
     }
 
-    fn pipeline(&mut self, level: At, loads: &Loads) {
+    /// At no level there is no journal.
+    fn pipeline(&mut self, level: Option<At>, loads: &Loads) {
         const EXCLUDES: &str = "sockets, frames, logon";
         for (load, window, commands) in loads.each(1_000_000) {
-            let subject = format!("pipeline {}{}", level.name(), windowed(load, window));
-            let run = || pipeline::split(level.durability(), load, window, commands);
+            let subject = format!("pipeline {}{}", level.map_or("without a journal", At::name), windowed(load, window));
+            let run = || match level {
+                Some(level) => pipeline::split(level.durability(), load, window, commands),
+                None => pipeline::without_journal(load, window, commands),
+            };
             self.series(&subject, "split, busy-spin", load, EXCLUDES, run);
         }
+    }
+
+    fn counters(&mut self) {
+        const EXCLUDES: &str = "the first touch of a page";
+        let outcomes = (0..self.runs).map(|_| counters::run(10_000_000)).collect::<Vec<_>>();
+        let mut figure = |subject: &str, of: fn(&counters::Outcome) -> f64| {
+            self.figure(format!("counters, {subject}"), "ns", EXCLUDES, outcomes.iter().map(of).collect());
+        };
+        figure("adding", |outcome| outcome.add);
+        figure("setting", |outcome| outcome.set);
+        figure("recording in a histogram", |outcome| outcome.record);
     }
 
     fn wire(&mut self, level: At, loads: &Loads) -> anyhow::Result<()> {

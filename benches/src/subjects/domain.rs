@@ -17,6 +17,8 @@ pub struct Outcome {
     pub per_second: f64,
     /// Outputs a command, the answer included.
     pub outputs: f64,
+    /// The share of commands that were refused.
+    pub refused: f64,
 }
 
 /// A domain and the commands that it is to decide next.
@@ -28,6 +30,7 @@ pub struct Decisions<R> {
     outbox: Outbox,
     sequence: u64,
     outputs: usize,
+    refused: u64,
 }
 
 /// Makes `domain` and the first `batch` commands of a workload.
@@ -45,7 +48,8 @@ pub fn prepare<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, batch: 
     let domains = R::new(entries).expect("the domains are of this build");
     let index = R::DOMAINS.iter().position(|info| info.name == domain).expect("the domain exists");
     let (workload, images) = ((kind.new)(seed, CLIENTS), vec![CommandImage::default(); batch]);
-    let mut decisions = Decisions { domains, index, workload, images, outbox: Outbox::new(), sequence: 0, outputs: 0 };
+    let outbox = Outbox::new();
+    let mut decisions = Decisions { domains, index, workload, images, outbox, sequence: 0, outputs: 0, refused: 0 };
     decisions.refill();
     decisions
 }
@@ -58,7 +62,7 @@ impl<R: Registry> Decisions<R> {
 
     /// Decides them.
     pub fn decide(&mut self) {
-        let Self { domains, index, images, outbox, sequence, outputs, .. } = self;
+        let Self { domains, index, images, outbox, sequence, outputs, refused, .. } = self;
         for image in images {
             *sequence += 1;
             let client = ClientId(image.client.0);
@@ -72,6 +76,7 @@ impl<R: Registry> Decisions<R> {
             };
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
             let mut progress = domains.apply(*index, context, image.header().message, image.body(), outbox);
+            *refused += u64::from(progress.is_err());
             *outputs += outbox.len();
             outbox.flushed();
             while progress == Ok(Progress::More) {
@@ -92,11 +97,32 @@ pub fn run<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, commands: u
     let mut decisions = prepare::<R>(domain, kind, seed, 1 << 10);
     let mut seconds = 0.0;
     while decisions.sequence < commands {
-        decisions.refill();
         let begun = Instant::now();
         decisions.decide();
         seconds += begun.elapsed().as_secs_f64();
+        decisions.refill();
     }
     let decided = decisions.sequence as f64;
-    Outcome { per_second: decided / seconds, outputs: decisions.outputs as f64 / decided }
+    Outcome {
+        per_second: decided / seconds,
+        outputs: decisions.outputs as f64 / decided,
+        refused: decisions.refused as f64 / decided,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringfence_domains::Domains;
+    use ringfence_domains::workloads::WORKLOADS;
+
+    /// Guards against measuring refusals: a workload sets up first what it trades on afterwards, and leaving that out
+    /// makes every figure splendid.
+    #[test]
+    fn what_is_measured_is_decided() {
+        for (domain, kinds) in WORKLOADS {
+            let outcome = run::<Domains>(domain, kinds[0], 1, 50_000);
+            assert!(outcome.refused < 0.1, "{domain} {}: {outcome:?}", kinds[0].name);
+        }
+    }
 }

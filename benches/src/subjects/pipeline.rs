@@ -7,14 +7,16 @@ use crate::load::{Flight, LEAD_NS, Load, Nanos, Outcome, pin};
 use crate::noop::NoopOnly;
 use crate::subjects::ring::ping;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
+use ringfence_engine::execute_stage::{Deadline, ExecuteStage};
 use ringfence_engine::idle::IdleStrategy;
 use ringfence_engine::layout::Layout;
 use ringfence_engine::machine::Machine;
 use ringfence_engine::pipeline::{Drained, Stop, Threads, assemble, run};
 use ringfence_engine::port::{EnginePort, FrontEnd};
 use ringfence_engine::replicate_stage::Solo;
+use ringfence_engine::ring::{self, FirstReader, Producer, RING_SLOTS};
 use ringfence_engine::start::{Grant, Ready, StartConfig, start};
-use ringfence_gateway::Port as _;
+use ringfence_gateway::Port;
 use ringfence_journal::Disk;
 use ringfence_kernel::image::{Slot, kind};
 use ringfence_kernel::messages::Reserved;
@@ -24,6 +26,7 @@ use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, DomainId, Outbox, Progress, RequestId, Roles, SessionId, Timestamp};
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) const EPOCH: Timestamp = Timestamp(1_800_000_000_000_000_000);
@@ -93,8 +96,9 @@ pub fn opening(client: ClientId) -> CommandImage {
 }
 
 /// Sends pings when they are due, at most `window` unanswered, and times their answers.
-struct Front {
-    port: EnginePort,
+struct Front<P> {
+    port: P,
+    claimed: u64,
     frames: VecDeque<CommandImage>,
     image: CommandImage,
     clock: Nanos,
@@ -107,7 +111,51 @@ struct Front {
     flight: Flight,
 }
 
-impl Front {
+impl<P: Port> Front<P> {
+    /// The front of a pipeline that a machine with `frames` to begin with stands in, for a new session of `client`.
+    fn new(port: P, began: Began, client: ClientId, load: Load, window: u64, commands: u64) -> Self {
+        let Began { mut frames, session, now } = began;
+        frames.push_back(opening(client));
+        frames.iter_mut().for_each(|frame| frame.stamp(session, RequestId(0), now));
+        let mut image = ping();
+        image.stamp(session, RequestId(0), now);
+        let clock = Nanos::default();
+        let begun = clock.now() + LEAD_NS;
+        let flight = Flight::new(window as usize);
+        Self { port, claimed: 0, frames, image, clock, begun, load, window, commands, sent: 0, answered: 0, flight }
+    }
+
+    fn work(&mut self) -> usize {
+        while let Some(frame) = self.frames.pop_front() {
+            let bytes = frame.bytes();
+            assert!(self.port.try_claim(1, |_, slot| slot.bytes_mut()[..bytes.len()].copy_from_slice(bytes)));
+            self.claimed += 1;
+        }
+        let before = self.answered;
+        let Self { port, clock, flight, answered, .. } = self;
+        port.drain(256, |slot| {
+            if slot.kind() == kind::REPLY {
+                flight.land(clock.now());
+                *answered += 1;
+            }
+        });
+        if self.sent < self.commands {
+            self.send();
+        }
+        if self.is_answered() && self.flight.latency.elapsed.is_zero() {
+            self.flight.latency.elapsed = Duration::from_nanos(self.clock.now() - self.begun);
+        }
+        (self.answered - before) as usize
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered == self.commands
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome { latency: self.flight.latency, sent: self.sent, answered: self.answered, refused: 0 }
+    }
+
     fn send(&mut self) {
         let now = self.clock.now();
         let room = self.window.saturating_sub(self.sent - self.answered).min(self.commands - self.sent).min(BATCH);
@@ -128,39 +176,35 @@ impl Front {
         if published {
             (first..first + ready).for_each(|command| self.flight.send(due(command), now));
             self.sent += ready;
+            self.claimed += ready;
         }
     }
 }
 
-impl FrontEnd for Front {
+impl FrontEnd for Front<EnginePort> {
     fn step(&mut self) -> usize {
-        while let Some(frame) = self.frames.pop_front() {
-            let bytes = frame.bytes();
-            assert!(self.port.try_claim(1, |_, slot| slot.bytes_mut()[..bytes.len()].copy_from_slice(bytes)));
-        }
-        let before = self.answered;
-        let Self { port, clock, flight, answered, .. } = self;
-        port.drain(256, |slot| {
-            if slot.kind() == kind::REPLY {
-                flight.land(clock.now());
-                *answered += 1;
-            }
-        });
-        if self.sent < self.commands {
-            self.send();
-        }
-        if self.answered == self.commands && self.flight.latency.elapsed.is_zero() {
-            self.flight.latency.elapsed = Duration::from_nanos(self.clock.now() - self.begun);
-        }
-        (self.answered - before) as usize
+        self.work()
     }
     fn park(&mut self, _: Duration) {}
     fn begin_stop(&mut self) {}
     fn is_stopped(&self) -> bool {
-        self.answered == self.commands
+        self.is_answered()
     }
     fn claimed(&mut self) -> u64 {
-        self.port.claimed()
+        self.claimed
+    }
+}
+
+/// What a started machine has to say first, and the session that comes after its last.
+struct Began {
+    frames: VecDeque<CommandImage>,
+    session: SessionId,
+    now: Timestamp,
+}
+
+impl Began {
+    fn of(machine: &Machine<NoopOnly>, frames: VecDeque<CommandImage>) -> Self {
+        Self { frames, session: SessionId(machine.session_last().0 + 1), now: EPOCH.max(machine.now()) }
     }
 }
 
@@ -187,24 +231,75 @@ pub fn drive(
     window: u64,
     commands: u64,
 ) -> Outcome {
-    let session = SessionId(ready.machine.session_last().0 + 1);
-    let now = EPOCH.max(ready.machine.now());
+    let began = Began::of(&ready.machine, ready.frames);
     let gate = Solo::new(ready.writer.marks(), level.into());
-    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, 16_384);
-    let mut frames = ready.frames;
-    frames.push_back(opening(client));
-    frames.iter_mut().for_each(|frame| frame.stamp(session, RequestId(0), now));
-    let mut image = ping();
-    image.stamp(session, RequestId(0), now);
-    let clock = Nanos::default();
-    let begun = clock.now() + LEAD_NS;
-    let flight = Flight::new(window as usize);
-    let front = Front { port, frames, image, clock, begun, load, window, commands, sent: 0, answered: 0, flight };
+    let (port, stages) = assemble(ready.machine, ready.writer, ready.chain, gate, RING_SLOTS);
+    let front = Front::new(port, began, client, load, window, commands);
     let threads = Threads { layout: Layout::Split, idle: IdleStrategy::BusySpin, pinned: vec![0, 1] };
     let stop = Stop::default();
     stop.request();
     let Drained { front, writer, .. } = run(front, stages, &threads, &stop);
     writer.close().expect("the journal closes");
     pin(0);
-    Outcome { latency: front.flight.latency, sent: front.sent, answered: front.answered, refused: 0 }
+    front.outcome()
+}
+
+/// The two ends of a pipeline that nothing is admitted to by a journal.
+struct BarePort {
+    ingress: Producer,
+    egress: FirstReader,
+}
+
+impl Port for BarePort {
+    fn try_claim(&mut self, slots: usize, fill: impl FnMut(usize, &mut Slot)) -> bool {
+        self.ingress.try_claim(slots, fill)
+    }
+
+    fn drain(&mut self, limit: usize, each: impl FnMut(&Slot)) -> usize {
+        let read = self.egress.read_slots(limit, each);
+        self.egress.release(read);
+        read
+    }
+
+    fn accepts(&self) -> bool {
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// As [`split`], but the first two stages let every command pass: what the journal and its gate cost is the difference.
+///
+/// # Panics
+/// When the machine cannot be made.
+#[must_use]
+pub fn without_journal(load: Load, window: u64, commands: u64) -> Outcome {
+    let dir = tempfile::tempdir().expect("a directory");
+    let Ready { machine, frames, chain, .. } = ready(dir.path(), Durability::Cached, 1, 1 << 14, EPOCH);
+    let began = Began::of(&machine, frames);
+    let (ingress, mut journal, mut replicate, execute) = ring::ingress(RING_SLOTS);
+    let (to_front, egress) = ring::egress(RING_SLOTS);
+    let mut execute = ExecuteStage::new(execute, machine, to_front, Deadline::default(), chain);
+    let mut front = Front::new(BarePort { ingress, egress }, began, ClientId(1), load, window, commands);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(1);
+            while !over.load(Ordering::Relaxed) {
+                let read = journal.read(RING_SLOTS, |_| true);
+                journal.release(read.slots);
+                let read = replicate.read(RING_SLOTS, |_| true);
+                replicate.release(read.slots);
+                execute.step();
+            }
+        });
+        pin(0);
+        while !front.is_answered() {
+            front.work();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    front.outcome()
 }
