@@ -62,7 +62,7 @@ enum Subject {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Commands of a run.
-        #[arg(long, default_value_t = 5_000_000)]
+        #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
         commands: u64,
     },
     /// The pipeline in one process, no sockets.
@@ -89,13 +89,13 @@ enum Subject {
     /// Replay, warm and cold, of the no-op domain and of each domain's first workload.
     Replay {
         /// Commands of the journal.
-        #[arg(long, default_value_t = 20_000_000)]
+        #[arg(long, default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(2..))]
         commands: u64,
     },
     /// A start on a large journal with a snapshot of 250 MB.
     Recovery {
         /// Size of the journal.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
         gigabytes: u64,
     },
     /// Compare two folders of runs, or two programs run in turns.
@@ -172,6 +172,8 @@ impl Bench {
             Subject::Client(client) => return Ok(passing::tell(&client.run(), &mut std::io::stdout().lock())?),
             _ => {}
         }
+        ensure!(self.burn == 0 || self.keep.is_none(), "what --burn slows down on purpose is not kept");
+        Report::prepare(self.out.as_deref(), self.keep.as_deref())?;
         noop::burn(self.burn);
         // Before any thread is pinned: the cores that this process may use are counted.
         let machine = machine();

@@ -3,13 +3,13 @@
 use crate::files::{interval_log, merged, percentile_distribution};
 use crate::load::{Load, Outcome};
 use crate::plot;
+use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
-use std::process::Command;
 
 /// The quantiles of every table, and what their columns are called.
 pub const QUANTILES: [(f64, &str); 6] =
@@ -166,13 +166,12 @@ impl Report {
         text
     }
 
-    /// Writes the run's folder: `.hlog`, `.hgrm` and a plot for each load, `result.json`, and `report.html`, which opens
+    /// Writes into the run's folder: `.hlog`, `.hgrm` and a plot for each load, `result.json`, and `report.html`, which opens
     /// alone.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
         let file = |name: String| File::create(folder.join(name)).map(BufWriter::new);
         for series in &self.series {
             let (slug, all) = (series.slug(), merged(&series.runs));
@@ -191,15 +190,26 @@ impl Report {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, file: &Path) -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::options().append(true).create(true).open(file)?;
+        let mut file = results(file)?;
         let measured = self.series.iter().map(Series::json).chain(self.figures.iter().map(Figure::json));
         for mut line in measured {
             line["machine"] = self.machine.clone();
             line["jitter_ns"] = quantile_map(&self.jitter);
             writeln!(file, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that [`Report::write`] and [`Report::keep`] will find room, before minutes are spent on measuring.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file not be opened.
+    pub fn prepare(folder: Option<&Path>, file: Option<&Path>) -> anyhow::Result<()> {
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))?;
+        }
+        if let Some(file) = file {
+            results(file).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(())
     }
@@ -243,6 +253,14 @@ impl Report {
     }
 }
 
+/// A results file, open at its end.
+fn results(file: &Path) -> io::Result<File> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    File::options().append(true).create(true).open(file)
+}
+
 impl Series {
     fn plot(&self) -> String {
         let all = merged(&self.runs);
@@ -257,15 +275,10 @@ pub fn machine() -> Value {
     let cpu = read("/proc/cpuinfo");
     let model =
         cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |m| m.1);
-    let git = |words: &[&str]| {
-        let output = Command::new("git").args(words).output().ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
     json!({
         "cpu": model,
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
-        "revision": git(&["rev-parse", "--short=12", "HEAD"]),
-        "changed": git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        "revision": env!("RINGFENCE_REVISION"),
     })
 }
