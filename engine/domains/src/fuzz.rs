@@ -3,6 +3,8 @@
 use crate::matching::messages::{Command, MatchingLimits};
 use crate::matching::model::Model;
 use crate::votes;
+use crate::votes::messages::{Fault, Method};
+use crate::votes::workload::METHODS;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{COMMAND_BYTES_MAX, COMMAND_HEADER_BYTES, CommandHeader};
 use ringfence_kernel::laws::{self, Often};
@@ -168,24 +170,33 @@ fn small_votes(name: &str, body: &mut [u8]) {
     };
     match name {
         "DefineElection" => {
-            let choices: [u8; 8] = core::array::from_fn(|at| body[52 + at]);
+            let choices: [u8; 12] = core::array::from_fn(|at| body[52 + at]);
             (0..32).step_by(8).for_each(|at| keep(at, 8, 1, body));
             body[..24].fill(0);
             for (at, bytes) in [(32, 4), (36, 4), (40, 4), (44, 2), (46, 2), (48, 2), (50, 2)] {
                 keep(at, bytes, 3, body);
             }
-            for (at, most) in [13_u8, 3, 2, 2, 2, 3, 3, 3].into_iter().enumerate() {
-                body[52 + at] = 1 + choices[at] % most;
+            for (at, most) in [3_u8, 2, 2, 2, 3, 3, 3, 2, 2, 2].into_iter().enumerate() {
+                body[53 + at] = 1 + choices[1 + at] % most;
             }
+            let method = METHODS[usize::from(choices[0]) % METHODS.len()];
+            body[52] = method as u8;
+            if !method.excludes() {
+                body[60] = 1;
+            }
+            if method != Method::InstantRunoff {
+                body[61..63].fill(1);
+            }
+            let passes = method.is_ranked() && body[58] == Fault::PassOver as u8;
+            body[63] = if passes { choices[11] % 3 } else { 0 };
             // Three candidates, whom every method can elect one of.
             (body[44], body[46], body[48]) = (3, 1, 1 + body[48] % 3);
-            if body[52] > 10 {
+            if method.is_of_lists() {
                 body[48] = 1;
             }
-            if body[52] != votes::messages::Method::Score as u8 {
+            if method != Method::Score {
                 (body[40], body[50]) = (0, 0);
             }
-            body[60..].fill(0);
         }
         "RegisterVoters" | "CastBallot" => {
             (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));

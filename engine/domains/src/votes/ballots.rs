@@ -65,13 +65,18 @@ pub(super) const fn points(mark: u32) -> u64 {
 
 impl Method {
     /// Whether a mark's value is a rank.
-    pub(super) const fn is_ranked(self) -> bool {
+    pub(crate) const fn is_ranked(self) -> bool {
         !matches!(self, Self::Plurality | Self::Score) && !self.is_of_lists()
     }
 
     /// Whether lists win seats, rather than candidates one.
-    pub(super) const fn is_of_lists(self) -> bool {
+    pub(crate) const fn is_of_lists(self) -> bool {
         matches!(self, Self::DHondt | Self::SainteLague | Self::LargestRemainder)
+    }
+
+    /// Whether it goes on by excluding the last and nothing else.
+    pub(crate) const fn excludes(self) -> bool {
+        matches!(self, Self::InstantRunoff | Self::BottomsUp)
     }
 
     /// Whether it compares two candidates at a time.
@@ -146,11 +151,12 @@ impl Ballots {
         }
         let mut expected = 1;
         for rank in ranks.chunk_by(|a, b| points(*a) == points(*b)) {
-            let skipped = points(rank[0]) > expected;
+            let gap = points(rank[0]) - expected;
             expected = points(rank[0]) + 1;
-            if skipped {
+            if gap > 0 {
                 match terms.skipped_ranks.get() {
                     Fault::Refuse => return Err(Reject::SkippedRank),
+                    Fault::PassOver if terms.gap_max != 0 && gap > terms.gap_max.into() => return Ok(()),
                     Fault::PassOver => {}
                     Fault::Exhaust => return Ok(()),
                 }

@@ -2,9 +2,9 @@
 
 use super::ballots::NONE;
 use super::messages::{
-    CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Method,
-    POINTS_MAX, Phase, PhaseCode, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode, TieBreak, VoterId, Votes5,
-    VotesLimits, WEIGHT_MAX,
+    CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Exclusions,
+    Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode, TieBreak,
+    Until, VoterId, Votes5, VotesLimits, WEIGHT_MAX,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -117,6 +117,10 @@ fn sound(terms: &DefineElection) -> bool {
         && points
         && (!method.is_of_lists() || terms.marks_max == 1)
         && (!single || terms.seats == 1)
+        && (method.excludes() || terms.exclusions.get() == Exclusions::OneByOne)
+        && (method == Method::InstantRunoff || terms.majority.get() == Majority::OfContinuing)
+        && (method == Method::InstantRunoff || terms.until.get() == Until::Majority)
+        && (terms.gap_max == 0 || method.is_ranked() && terms.skipped_ranks.get() == Fault::PassOver)
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
         && (terms.closes == Timestamp(0) || terms.opens < terms.closes)
 }
@@ -358,7 +362,9 @@ fn valid(election: &Election) -> bool {
         && terms.overvotes.is_valid()
         && terms.skipped_ranks.is_valid()
         && terms.duplicates.is_valid()
-        && terms.reserved.is_valid()
+        && terms.exclusions.is_valid()
+        && terms.majority.is_valid()
+        && terms.until.is_valid()
         && election.phase.is_valid()
         && election.count.is_valid()
         && usize::from(election.decided) <= DECISIONS_MAX

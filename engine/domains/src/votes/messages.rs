@@ -73,6 +73,8 @@ choice! {
         SainteLague = 12,
         /// Seats for lists by Hare quotas, the rest by largest remainders.
         LargestRemainder = 13,
+        /// The last is excluded until as many continue as there are seats.
+        BottomsUp = 14,
     }
 }
 choice! {
@@ -113,6 +115,33 @@ choice! {
         Asked = 1,
         /// They do not.
         Ignored = 2,
+    }
+}
+choice! {
+    /// Who is excluded at a stage, where the last is.
+    pub enum Exclusions as ExclusionsCode {
+        /// One candidate.
+        OneByOne = 1,
+        /// All who together have fewer votes than the next, when there are several; else one.
+        Batches = 2,
+    }
+}
+choice! {
+    /// Of which votes an instant-runoff majority is more than half.
+    pub enum Majority as MajorityCode {
+        /// Of those that continuing candidates have.
+        OfContinuing = 1,
+        /// Of those that candidates had at the first stage.
+        OfFirstStage = 2,
+    }
+}
+choice! {
+    /// How long an instant-runoff count goes on.
+    pub enum Until as UntilCode {
+        /// Until one has the majority.
+        Majority = 1,
+        /// Until two candidates are left, though one has the majority before.
+        TwoLeft = 2,
     }
 }
 choice! {
@@ -317,8 +346,15 @@ messages! {
             skipped_ranks: FaultCode,
             /// What becomes of a ranked ballot that ranks a candidate again.
             duplicates: FaultCode,
-            /// Zero.
-            reserved: Reserved<4>,
+            /// Who is excluded at a stage.
+            exclusions: ExclusionsCode,
+            /// Of which votes a majority is more than half.
+            majority: MajorityCode,
+            /// How long an instant-runoff count goes on.
+            until: UntilCode,
+            /// Ranks in a row that may be skipped where skipped ranks are passed over; more exhaust the ballot. Zero: any
+            /// number.
+            gap_max: u8,
         },
         /// Puts voters that follow each other on the roll. Until the election closes; saying the same again changes
         /// nothing.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Requests: `define I METHOD of CANDIDATES for SEATS by VOTERS [opens=T] [closes=T] [quorum=N] [marks=N] [points=N]
-//! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust]`,
+//! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust] [gap=N]
+//! [batches] [static] [two]`,
 //! `register I from N: WEIGHT …`, `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
 //! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`. `latest` ignores earlier
 //! stages.
@@ -18,9 +19,9 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, EarlierStages, ElectionId, Event, Fault,
-    Mark, Method, Phase, RegisterVoters, Reject, Reply, Results, SetPhase, SpoilBallot, TieBreak, VOTE, VoterEntry,
-    VoterId, Votes5, VotesLimits,
+    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, EarlierStages, ElectionId, Event,
+    Exclusions, Fault, Majority, Mark, Method, Phase, RegisterVoters, Reject, Reply, Results, SetPhase, SpoilBallot,
+    TieBreak, Until, VOTE, VoterEntry, VoterId, Votes5, VotesLimits,
 };
 use super::model::Model;
 use super::{Votes, topics, workload};
@@ -152,6 +153,10 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "officer" => terms.tie_break = TieBreak::Officer.into(),
                     "seeded" => terms.tie_break = TieBreak::Seeded.into(),
                     "latest" => terms.earlier_stages = EarlierStages::Ignored.into(),
+                    "batches" => terms.exclusions = Exclusions::Batches.into(),
+                    "static" => terms.majority = Majority::OfFirstStage.into(),
+                    "two" => terms.until = Until::TwoLeft.into(),
+                    "gap" => terms.gap_max = value(())? as u8,
                     "overvotes" => terms.overvotes = fault(),
                     "skipped" => terms.skipped_ranks = fault(),
                     "duplicates" => terms.duplicates = fault(),

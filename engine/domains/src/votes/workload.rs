@@ -5,8 +5,8 @@
 
 use super::messages::{
     CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DefineElection, EarlierStages,
-    ElectionId, Fault, Mark, Method, Phase, RegisterVoters, Results, SetPhase, SpoilBallot, TieBreak, VoterEntry,
-    VoterId,
+    ElectionId, Exclusions, Fault, Majority, Mark, Method, Phase, RegisterVoters, Results, SetPhase, SpoilBallot,
+    TieBreak, Until, VoterEntry, VoterId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -68,7 +68,7 @@ pub const RANKED: Mix = Mix { method: Some(Method::ScottishStv), ..POLL };
 /// Small elections, one after another.
 pub const CONDUCTED: Mix = Mix { elections: 64, voters: 40, steps: 60, method: None, timed: false };
 
-pub(super) const METHODS: [Method; 13] = [
+pub(crate) const METHODS: [Method; 14] = [
     Method::Plurality,
     Method::Score,
     Method::Borda,
@@ -82,6 +82,7 @@ pub(super) const METHODS: [Method; 13] = [
     Method::DHondt,
     Method::SainteLague,
     Method::LargestRemainder,
+    Method::BottomsUp,
 ];
 const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::PassOver, Fault::Exhaust];
 
@@ -108,7 +109,10 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
         overvotes: Fault::Refuse.into(),
         skipped_ranks: Fault::Refuse.into(),
         duplicates: Fault::Refuse.into(),
-        reserved: Reserved::default(),
+        exclusions: Exclusions::OneByOne.into(),
+        majority: Majority::OfContinuing.into(),
+        until: Until::Majority.into(),
+        gap_max: 0,
     }
 }
 
@@ -163,6 +167,8 @@ impl Flow {
         let tie_break = [TieBreak::Officer, TieBreak::Order, TieBreak::Seeded][random.below(3) as usize];
         let mut fault = || FAULTS[random.below(3) as usize].into();
         let (overvotes, skipped_ranks, duplicates) = (fault(), fault(), fault());
+        let runoff = method == Method::InstantRunoff;
+        let passes = method.is_ranked() && skipped_ranks == Fault::PassOver.into();
         let now = 1_000_000_000 + self.steps * 1_000;
         let mut window = |from: u64, least: u64| match timed && random.percent(75) {
             true => Timestamp(from + (least + random.below(60)) * 1_000),
@@ -185,6 +191,15 @@ impl Flow {
             overvotes,
             skipped_ranks,
             duplicates,
+            exclusions: if method.excludes() && random.percent(50) {
+                Exclusions::Batches
+            } else {
+                Exclusions::OneByOne
+            }
+            .into(),
+            majority: if runoff && random.percent(30) { Majority::OfFirstStage } else { Majority::OfContinuing }.into(),
+            until: if runoff && random.percent(30) { Until::TwoLeft } else { Until::Majority }.into(),
+            gap_max: if passes && random.percent(50) { 1 } else { 0 },
             ..base
         }
     }

@@ -18,8 +18,8 @@ mod tests;
 
 use super::ballots::Ballots;
 use super::messages::{
-    Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, DefineElection, EarlierStages, Method, PairCounted,
-    StageCounted, Standing, TieBreak, TieQuestion, VOTE, Votes5,
+    Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, DefineElection, EarlierStages, Exclusions, Majority, Method,
+    PairCounted, StageCounted, Standing, TieBreak, TieQuestion, Until, VOTE, Votes5,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -48,6 +48,10 @@ pub(super) struct Counter {
     method: Method,
     seats: usize,
     candidates: usize,
+    /// Whether several are excluded at a stage.
+    batches: bool,
+    majority: Majority,
+    until: Until,
     earlier_stages: bool,
     tie_break: TieBreak,
     seed: u64,
@@ -90,6 +94,9 @@ impl Counter {
             method: Method::Plurality,
             seats: 0,
             candidates: 0,
+            batches: false,
+            majority: Majority::OfContinuing,
+            until: Until::Majority,
             earlier_stages: false,
             tie_break: TieBreak::Order,
             seed: 0,
@@ -120,6 +127,8 @@ impl Counter {
     pub(super) fn begin(&mut self, terms: &DefineElection, decisions: &[u16]) {
         self.method = terms.method.get();
         (self.seats, self.candidates) = (terms.seats.into(), terms.candidates.into());
+        self.batches = terms.exclusions.get() == Exclusions::Batches;
+        (self.majority, self.until) = (terms.majority.get(), terms.until.get());
         self.earlier_stages = terms.earlier_stages.get() == EarlierStages::Asked;
         (self.tie_break, self.seed) = (terms.tie_break.get(), terms.seed);
         self.decisions.clear();
@@ -168,7 +177,7 @@ impl Counter {
             }
         }
         match self.method {
-            Method::InstantRunoff | Method::ScottishStv => self.sort(ballots, first),
+            Method::InstantRunoff | Method::BottomsUp | Method::ScottishStv => self.sort(ballots, first),
             method if method.compares() => self.compare(ballots, first),
             _ => self.tally(ballots, first),
         }
@@ -178,6 +187,7 @@ impl Counter {
     fn settle(&mut self) -> Option<Advance> {
         match self.method {
             Method::InstantRunoff => self.settle_majority(),
+            Method::BottomsUp => self.settle_seats(),
             Method::ScottishStv => self.settle_quota(),
             Method::DHondt | Method::SainteLague => Some(self.highest_averages()),
             Method::LargestRemainder => Some(self.largest_remainders()),
@@ -190,7 +200,7 @@ impl Counter {
 
     /// Continuing, exhausted and lost votes are all that were cast, where ballots move.
     fn is_conserved(&self) -> bool {
-        let moves = matches!(self.method, Method::InstantRunoff | Method::ScottishStv);
+        let moves = self.method.excludes() || self.method == Method::ScottishStv;
         !moves || self.votes.iter().sum::<u64>() + self.exhausted + self.residual == self.total
     }
 

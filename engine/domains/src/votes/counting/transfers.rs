@@ -1,7 +1,7 @@
 //! Methods that move ballots from candidate to candidate: instant-runoff, and the single transferable vote of Scotland.
 
 use super::super::ballots::{Ballots, NONE, candidate};
-use super::super::messages::{Action, CANDIDATES_MAX, Method, Standing, TieQuestion, VOTE};
+use super::super::messages::{Action, CANDIDATES_MAX, Majority, Method, Standing, TieQuestion, Until, VOTE};
 use super::{Advance, Counter};
 use alloc::boxed::Box;
 
@@ -50,14 +50,12 @@ impl Counter {
     /// Gives a ballot to the first continuing candidate from its mark on.
     #[inline]
     fn give(&mut self, ballots: &Ballots, at: u32, weight: u64) {
-        let place = &mut self.piles.ballots[at as usize];
-        let worth = weight * u64::from(place.value);
-        let from = usize::from(place.mark);
-        let continuing = |mark: &&u32| self.standing[candidate(**mark)] == Standing::Continuing;
+        let Place { value, mark, .. } = self.piles.ballots[at as usize];
+        let (worth, from) = (weight * u64::from(value), usize::from(mark));
         let rest = ballots.marks(at)[from..].iter().enumerate();
-        match rest.map(|(on, mark)| (from + on, mark)).find(|(_, mark)| continuing(mark)) {
+        match rest.map(|(on, mark)| (from + on, mark)).find(|(_, mark)| self.receives(candidate(**mark))) {
             Some((mark, named)) => {
-                let candidate = candidate(*named);
+                let (candidate, place) = (candidate(*named), &mut self.piles.ballots[at as usize]);
                 place.mark = mark as u16;
                 place.next = core::mem::replace(&mut self.piles.heads[candidate], at);
                 self.votes[candidate] += worth;
@@ -66,8 +64,24 @@ impl Counter {
         }
     }
 
+    /// Whether ballots go to a candidate: as long as it continues, and where a count goes on beyond the majority to who
+    /// has it too.
+    #[inline]
+    fn receives(&self, candidate: usize) -> bool {
+        match self.standing[candidate] {
+            Standing::Continuing => true,
+            Standing::Elected => self.method == Method::InstantRunoff,
+            Standing::Excluded | Standing::Defeated => false,
+        }
+    }
+
     /// Transfers the largest surplus, or else excludes the last. False when a tie is in the way.
     pub(super) fn transfer(&mut self, ballots: &Ballots) -> bool {
+        if self.batches && self.find_batch() {
+            self.moved = None;
+            self.exclude_tied(ballots);
+            return true;
+        }
         // Whoever is elected without a surplus has the quota exactly, before or after it was transferred.
         let surplus = (0..self.candidates)
             .filter(|at| self.standing[*at] == Standing::Elected && self.votes[*at] > self.quota)
@@ -89,9 +103,40 @@ impl Counter {
         self.moved = Some(chosen);
         match question {
             TieQuestion::Transfer => self.transfer_surplus(ballots, chosen),
-            _ => self.exclude(ballots, chosen),
+            _ => {
+                self.tied.clear();
+                self.tied.push(chosen as u16);
+                self.exclude_tied(ballots);
+            }
         }
         true
+    }
+
+    /// Puts those into `tied` who cannot be overtaken into the next one's place, when they are several: the largest number
+    /// of last candidates who together have fewer votes than the next, and leave as many as the count ends with.
+    fn find_batch(&mut self) -> bool {
+        let least = match self.until {
+            Until::TwoLeft => 2,
+            Until::Majority => self.seats,
+        };
+        self.tied.clear();
+        for at in 0..self.candidates {
+            if self.receives(at) {
+                self.tied.push(at as u16);
+            }
+        }
+        let Self { tied, votes, .. } = self;
+        tied.sort_unstable_by_key(|at| votes[usize::from(*at)]);
+        let (mut sum, mut batch) = (0, 0);
+        for place in 0..=tied.len().saturating_sub(least) {
+            let next = votes[usize::from(tied[place])];
+            if sum < next {
+                batch = place;
+            }
+            sum += next;
+        }
+        tied.truncate(batch);
+        batch > 1
     }
 
     /// Every paper of the candidate goes on, at its value × surplus ÷ votes, truncated.
@@ -119,17 +164,23 @@ impl Counter {
         self.residual += surplus - given;
     }
 
-    /// Every paper of the candidate goes on at its value.
-    fn exclude(&mut self, ballots: &Ballots, chosen: usize) {
+    /// Every paper of those in `tied` goes on at its value, to none of them.
+    fn exclude_tied(&mut self, ballots: &Ballots) {
         self.action = Action::Exclusion;
-        self.standing[chosen] = Standing::Excluded;
-        self.votes[chosen] = 0;
-        let mut next = core::mem::replace(&mut self.piles.heads[chosen], NONE);
-        while next != NONE {
-            let at = next;
-            next = self.piles.ballots[at as usize].next;
-            self.give(ballots, at, ballots.get(at).weight);
+        for at in &self.tied {
+            self.standing[usize::from(*at)] = Standing::Excluded;
+            self.votes[usize::from(*at)] = 0;
         }
+        for excluded in 0..self.tied.len() {
+            let excluded = usize::from(self.tied[excluded]);
+            let mut next = core::mem::replace(&mut self.piles.heads[excluded], NONE);
+            while next != NONE {
+                let at = next;
+                next = self.piles.ballots[at as usize].next;
+                self.give(ballots, at, ballots.get(at).weight);
+            }
+        }
+        self.tied.clear();
     }
 
     /// Elects whoever has the quota; and the continuing, when no more of them are left than seats.
@@ -151,14 +202,27 @@ impl Counter {
         Some(Advance::Complete)
     }
 
-    /// Elects whoever has more than half of the continuing votes, or is the only one left.
-    pub(super) fn settle_majority(&mut self) -> Option<Advance> {
-        let continuing = self.votes.iter().sum::<u64>();
-        self.quota = (continuing / VOTE / 2 + 1) * VOTE;
-        let left = |at: &usize| self.standing[*at] == Standing::Continuing;
-        let only = (0..self.candidates).filter(left).count() == 1;
-        let winner = (0..self.candidates).filter(left).find(|at| only || self.votes[*at] >= self.quota)?;
-        self.standing[winner] = Standing::Elected;
+    /// Elects those who are left when there is a seat for each.
+    pub(super) fn settle_seats(&mut self) -> Option<Advance> {
+        let left = |standing: &&mut Standing| **standing == Standing::Continuing;
+        if self.standing.iter_mut().filter(left).count() > self.seats {
+            return None;
+        }
+        self.standing.iter_mut().filter(left).for_each(|standing| *standing = Standing::Elected);
         Some(Advance::Complete)
+    }
+
+    /// Elects whoever has the majority, or is the only one left.
+    pub(super) fn settle_majority(&mut self) -> Option<Advance> {
+        if self.stage == 1 || self.majority == Majority::OfContinuing {
+            let continuing = self.votes.iter().sum::<u64>();
+            self.quota = (continuing / VOTE / 2 + 1) * VOTE;
+        }
+        let left = (0..self.candidates).filter(|at| self.receives(*at)).count();
+        let winner = (0..self.candidates)
+            .filter(|at| self.receives(*at))
+            .find(|at| left == 1 || self.votes[*at] >= self.quota)?;
+        self.standing[winner] = Standing::Elected;
+        (self.until == Until::Majority || left <= 2).then_some(Advance::Complete)
     }
 }

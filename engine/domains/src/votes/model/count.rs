@@ -21,7 +21,7 @@ pub(super) struct Table {
     pub(super) action: Action,
     pub(super) moved: u16,
     /// What lists have won.
-    lists: Option<BTreeMap<u16, u16>>,
+    pub(super) lists: Option<BTreeMap<u16, u16>>,
 }
 
 impl Table {
@@ -33,9 +33,9 @@ impl Table {
 
 /// One paper as it is counted.
 #[derive(Clone, Debug)]
-struct Counted {
-    weight: u64,
-    paper: Paper,
+pub(super) struct Counted {
+    pub(super) weight: u64,
+    pub(super) paper: Paper,
     /// What it is worth, in units of 10⁻⁵.
     value: u64,
     /// Who has it; none when it is exhausted.
@@ -44,8 +44,8 @@ struct Counted {
 
 /// A count from the first paper on.
 pub(super) struct Count {
-    terms: DefineElection,
-    papers: Vec<Counted>,
+    pub(super) terms: DefineElection,
+    pub(super) papers: Vec<Counted>,
     pub(super) total: u64,
     pub(super) tables: Vec<Table>,
     decisions: Vec<u16>,
@@ -61,14 +61,15 @@ impl Count {
         Self { terms: *terms, papers: papers.collect(), total, tables: Vec::new(), decisions, decisions_used: 0 }
     }
 
-    fn everyone(&self) -> core::ops::RangeInclusive<u16> {
+    pub(super) fn everyone(&self) -> core::ops::RangeInclusive<u16> {
         1..=self.terms.candidates
     }
 
     /// Makes all tables; the tie at which it stopped, if it did.
     pub(super) fn run(&mut self) -> Option<Tie> {
         match self.terms.method.get() {
-            Method::InstantRunoff | Method::ScottishStv => self.run_transfers(),
+            Method::InstantRunoff | Method::BottomsUp => self.run_exclusions(),
+            Method::ScottishStv => self.run_transfers(),
             _ => self.run_sums(),
         }
     }
@@ -290,7 +291,6 @@ impl Count {
     }
 
     fn run_transfers(&mut self) -> Option<Tie> {
-        let scottish = self.terms.method.get() == Method::ScottishStv;
         let seats = u64::from(self.terms.seats);
         let valid: u64 = self.papers.iter().filter(|paper| !paper.paper.is_empty()).map(|paper| paper.weight).sum();
         let quota = (valid / (seats + 1) + 1) * VOTE;
@@ -315,12 +315,11 @@ impl Count {
                 .map(|candidate| (candidate, if kept.contains(&candidate) { quota } else { held(Some(candidate)) }))
                 .collect();
             let exhausted = held(None);
-            let threshold = if scottish { quota } else { (votes.values().sum::<u64>() / VOTE / 2 + 1) * VOTE };
-            let done = elect_by(threshold, seats, scottish, &votes, &mut standing);
+            let done = elect_by(quota, seats, &votes, &mut standing);
             self.tables.push(Table {
                 votes: votes.clone(),
                 standing: standing.clone(),
-                quota: threshold,
+                quota,
                 exhausted,
                 residual,
                 action,
@@ -367,7 +366,7 @@ impl Count {
     }
 
     /// On whom of `tied` it falls, or between whom an officer must decide.
-    fn draw(&mut self, question: TieQuestion, mut tied: Vec<u16>) -> Result<u16, Tie> {
+    pub(super) fn draw(&mut self, question: TieQuestion, mut tied: Vec<u16>) -> Result<u16, Tie> {
         let worst = question == TieQuestion::Exclude;
         if self.terms.earlier_stages.get() == EarlierStages::Asked {
             for table in self.tables.iter().rev() {
@@ -403,13 +402,7 @@ impl Count {
 }
 
 /// Elects by the threshold, and whoever is left when the seats allow it. Whether the count is over.
-fn elect_by(
-    threshold: u64,
-    seats: u64,
-    scottish: bool,
-    votes: &BTreeMap<u16, u64>,
-    standing: &mut BTreeMap<u16, Standing>,
-) -> bool {
+fn elect_by(threshold: u64, seats: u64, votes: &BTreeMap<u16, u64>, standing: &mut BTreeMap<u16, Standing>) -> bool {
     let who = |standing: &BTreeMap<u16, Standing>, what: Standing| -> Vec<u16> {
         standing.iter().filter(|(_, known)| **known == what).map(|(candidate, _)| *candidate).collect()
     };
@@ -418,8 +411,7 @@ fn elect_by(
     standing.extend(elected.iter().map(|candidate| (*candidate, Standing::Elected)));
     elected = who(standing, Standing::Elected);
     let left = who(standing, Standing::Continuing);
-    let fits = if scottish { elected.len() + left.len() <= seats as usize } else { left.len() == 1 };
-    if (elected.len() as u64) < seats && fits {
+    if (elected.len() as u64) < seats && elected.len() + left.len() <= seats as usize {
         standing.extend(left.iter().map(|candidate| (*candidate, Standing::Elected)));
         elected.extend(left);
     }

@@ -2,12 +2,14 @@
 //! `README.md`; it shares messages with the domain, and the draw of a seeded order, and nothing else.
 
 mod count;
+mod exclusions;
 
 use super::messages::{
     BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
     DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
-    ElectionId, Event, Fault, Mark, Method, Phase, PhaseChanged, ROLL_WEIGHT_MAX, Receipt, Reject, Reply, Results,
-    StageCounted, Standing, TieBreak, TieFound, VoterId, VotersRegistered, Votes5, VotesLimits, WEIGHT_MAX,
+    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, PhaseChanged, ROLL_WEIGHT_MAX, Receipt,
+    Reject, Reply, Results, StageCounted, Standing, TieBreak, TieFound, Until, VoterId, VotersRegistered, Votes5,
+    VotesLimits, WEIGHT_MAX,
 };
 use super::{Votes, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -399,8 +401,18 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     let marks = (1..=candidates).contains(&marks_max);
     let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
     let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
+    let runoff = method == Method::InstantRunoff;
+    let only_exclude = runoff || method == Method::BottomsUp;
+    let ranked = !lists && !has_points && method != Method::Plurality;
+    let extras = [
+        (terms.exclusions.get() == Exclusions::Batches, only_exclude),
+        (terms.majority.get() == Majority::OfFirstStage, runoff),
+        (terms.until.get() == Until::TwoLeft, runoff),
+        (terms.gap_max > 0, ranked && terms.skipped_ranks.get() == Fault::PassOver),
+    ];
     in_range
         && marks
+        && extras.iter().all(|(asked, allowed)| *allowed || !asked)
         && points
         && times
         && (seats == 1 || !one_seat)
@@ -444,16 +456,20 @@ fn read(terms: &DefineElection, marks: &[Mark]) -> Result<Paper, Reject> {
     marks.iter().for_each(|mark| by_rank.entry(mark.value).or_default().push(mark.candidate.0));
     let highest = by_rank.keys().max().copied().unwrap_or(0);
     let mut ranking = Vec::<u16>::new();
-    let mut after_gap = false;
+    let mut skipped = 0;
     for rank in 1..=highest {
         let Some(named) = by_rank.get(&rank) else {
-            after_gap = true;
+            skipped += 1;
             continue;
         };
-        let gap = core::mem::take(&mut after_gap);
+        let gap = core::mem::take(&mut skipped);
+        let skipping = match terms.skipped_ranks.get() {
+            Fault::PassOver if terms.gap_max > 0 && gap > u32::from(terms.gap_max) => Fault::Exhaust,
+            fault => fault,
+        };
         let duplicate = named.len() == 1 && ranking.contains(&named[0]);
         let faults = [
-            (gap, terms.skipped_ranks.get(), Reject::SkippedRank),
+            (gap > 0, skipping, Reject::SkippedRank),
             (named.len() > 1, terms.overvotes.get(), Reject::Overvote),
             (duplicate, terms.duplicates.get(), Reject::DuplicateMark),
         ];
