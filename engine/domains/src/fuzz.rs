@@ -1,5 +1,6 @@
 //! Bodies of the fuzz targets in `tools/fuzz`. Ordinary tests run them on seeded bytes.
 
+use crate::atm;
 use crate::matching::messages::{Command, MatchingLimits};
 use crate::matching::model::Model;
 use crate::votes;
@@ -22,6 +23,9 @@ pub fn decoders(bytes: &[u8]) {
     decode::<Command<'_>>(&image);
     decode::<crate::matching::messages::Reply<'_>>(&image);
     decode::<crate::matching::messages::Event<'_>>(&image);
+    decode::<atm::messages::Command<'_>>(&image);
+    decode::<atm::messages::Reply<'_>>(&image);
+    decode::<atm::messages::Event<'_>>(&image);
     decode::<votes::messages::Command<'_>>(&image);
     decode::<votes::messages::Reply<'_>>(&image);
     decode::<votes::messages::Event<'_>>(&image);
@@ -48,6 +52,17 @@ pub fn matching(bytes: &[u8]) {
     let limits = MatchingLimits { instruments: 3, orders: 24, levels: 10, accounts: 3 };
     hold::<Model>(&limits, images::<Command<'_>>(bytes, small));
 }
+
+/// Any bytes, taken for commands of atm one after another, against the laws and the model.
+///
+/// # Panics
+/// When a law is broken.
+pub fn atm(bytes: &[u8]) {
+    hold::<atm::model::Model>(&ATM, images::<atm::messages::Command<'_>>(bytes, small_atm));
+}
+
+const ATM: atm::messages::AtmLimits =
+    atm::messages::AtmLimits { accounts: 5, cards: 3, terminals: 2, transactions: 8, transfers: 40 };
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.
 ///
@@ -222,6 +237,116 @@ fn small_votes(name: &str, body: &mut [u8]) {
     }
 }
 
+/// As [`small`], for atm: few accounts, cards, terminals and names, one currency, and amounts that notes pay.
+fn small_atm(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    let one_of = |at: usize, choices: &[u8], body: &mut [u8]| {
+        body[at] = choices[usize::from(body[at]) % choices.len()];
+    };
+    match name {
+        "OpenAccount" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 0, body);
+            keep(16, 2, 0, body);
+            body[16] = 1;
+            one_of(18, &[1, 2], body);
+            body[19..].fill(0);
+        }
+        "TransferLinked" => {
+            body[..8].fill(0);
+            for at in (16..body.len()).step_by(56) {
+                for (place, mask) in [(0, 15), (8, 3), (16, 3), (24, 15), (32, 15), (40, 7)] {
+                    keep(at + place, 8, mask, body);
+                }
+                one_of(at + 48, &[1, 1, 2, 2, 3, 4], body);
+                if body[at + 48] < 3 {
+                    body[at + 32] = 0;
+                } else {
+                    (body[at + 8], body[at + 16]) = (0, 0);
+                }
+                body[at + 49..at + 56].fill(0);
+            }
+        }
+        "SetCard" => {
+            keep(0, 16, 1, body);
+            (16..40).step_by(8).for_each(|at| keep(at, 8, 3, body));
+            keep(40, 8, 0xff, body);
+            keep(48, 8, 0xff, body);
+            keep(56, 4, 3, body);
+            keep(60, 4, 0, body);
+            one_of(68, &[1, 1, 1, 2, 3, 4, 5, 6], body);
+            body[69..].fill(0);
+        }
+        "SetCardStatus" => {
+            keep(0, 16, 1, body);
+            one_of(16, &[1, 1, 2, 6], body);
+            body[17..].fill(0);
+        }
+        "ReplaceCard" => {
+            keep(0, 16, 1, body);
+            keep(16, 16, 3, body);
+            keep(32, 4, 0, body);
+        }
+        "SetTerminal" => {
+            keep(0, 8, 1, body);
+            body[0] += 6;
+            keep(8, 8, 7, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 0, body);
+            body[20] = 1;
+        }
+        "SetService" => {
+            keep(0, 4, 1, body);
+            one_of(4, &[1, 1, 1, 2], body);
+            body[5..].fill(0);
+        }
+        "LoadCash" | "CountCash" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 1, body);
+            for at in (24..body.len()).step_by(8) {
+                let (first, second) = if name == "LoadCash" { (1, 7) } else { (15, 0) };
+                keep(at, 4, first, body);
+                keep(at + 4, 4, second, body);
+            }
+        }
+        "UnloadCash" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 1, body);
+        }
+        "CaptureCard" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 1, body);
+        }
+        "Cutover" => keep(0, 8, 3, body),
+        "Authorize" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+            keep(24, 4, 1, body);
+            keep(28, 4, 7, body);
+            keep(32, 8, 1, body);
+            keep(36, 4, 0, body);
+            one_of(40, &[1, 1, 1, 2], body);
+            one_of(41, &[1, 1, 1, 31], body);
+            one_of(42, &[10, 20, 30], body);
+            body[43..].fill(0);
+        }
+        "Complete" => {
+            keep(0, 8, 7, body);
+            keep(8, 4, 1, body);
+            keep(12, 4, 7, body);
+            keep(16, 8, 1, body);
+        }
+        _ => {
+            keep(0, 4, 1, body);
+            keep(4, 4, 7, body);
+            keep(8, 8, 1, body);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +365,7 @@ mod tests {
             let mut image = bytes(&mut random, 200);
             if let Some(header) = image.get_mut(24..32) {
                 // A header that some schema knows.
-                let schema = [0_u8, 1, 4, 255][random.below(4) as usize];
+                let schema = [0_u8, 1, 2, 4, 255][random.below(5) as usize];
                 let template = [1 + random.below(9) as u8, 51 + random.below(7) as u8, 101 + random.below(9) as u8];
                 let template = template[random.below(3) as usize];
                 let length = 8 * (1 + random.below(8) as u8);
@@ -249,6 +374,7 @@ mod tests {
             decoders(&image);
             matching(&bytes(&mut random, 3_000));
             votes(&bytes(&mut random, 1_500));
+            atm(&bytes(&mut random, 3_000));
         }
     }
 
@@ -285,5 +411,20 @@ mod tests {
             }
         }
         assert!(said > 60, "{said} commands had an election counted");
+    }
+    /// As above, for atm.
+    #[test]
+    fn seeded_bytes_reach_the_ledger() {
+        let mut random = Random::new(33);
+        let mut said = 0;
+        for _ in 0..20 {
+            let mut harness = laws::Harness::<atm::Atm>::new(&ATM);
+            for image in images::<atm::messages::Command<'_>>(&bytes(&mut random, 20_000), small_atm) {
+                let is_transaction = image.header().message.template >= 13;
+                let outcome = harness.step(&laws::Step::Command(image), ringfence_kernel::Timestamp(1), false);
+                said += u32::from(is_transaction && !outcome.outputs.is_empty());
+            }
+        }
+        assert!(said > 100, "{said} transactions were answered");
     }
 }

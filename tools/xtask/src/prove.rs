@@ -36,6 +36,18 @@ pub const PROOFS: &[Proof] = &[
         filter: "prove_invariants",
     },
     Proof {
+        name: "atm-laws",
+        shows: "atm agrees with its slow twin on over 10⁷ seeded commands, and with every capacity reached",
+        package: "ringfence-domains",
+        filter: "atm_is_as_the_model",
+    },
+    Proof {
+        name: "atm-conservation",
+        shows: "money and notes are conserved at every sequence, every code and every event reached",
+        package: "ringfence-domains",
+        filter: "prove_atm_conserves",
+    },
+    Proof {
         name: "votes-laws",
         shows: "votes agrees with its slow twin, every method and window included, and with every capacity reached",
         package: "ringfence-domains",

@@ -1,0 +1,183 @@
+//! Terminals: defined, signed on and off, loaded, unloaded and balanced.
+
+use super::messages::{
+    AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus, CashDiffered,
+    CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Event, LoadCash, Reject, Reply,
+    SetService, SetTerminal, TerminalId, UnloadCash,
+};
+use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
+use super::{Atm, topics};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Out, Progress};
+
+impl Atm {
+    pub(super) fn set_terminal(&mut self, command: &SetTerminal, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let SetTerminal { cash, confirm_within_ns, terminal: number, currency, .. } = *command;
+        let place = self.terminals.place(number).filter(|_| confirm_within_ns != 0).ok_or(Reject::BadTerminal)?;
+        if place.confirm_within_ns != 0 {
+            if self.ledger[place.cash].number != cash || place.currency != currency {
+                return Err(Reject::BadTerminal);
+            }
+            place.confirm_within_ns = confirm_within_ns;
+            return Ok(self.is_set(out));
+        }
+        if cash.0 == 0 || currency.0 == 0 {
+            return Err(Reject::BadAccount);
+        }
+        if self.ledger.find(cash).is_some() {
+            return Err(Reject::AccountExists);
+        }
+        let account = self.ledger.open(cash, currency, Constraint::Cash, Amount(0));
+        *place = Terminal::new(account.map_err(|_| Reject::AccountsFull)?, currency, confirm_within_ns);
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn set_service(&mut self, command: &SetService, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        self.terminals.get(command.terminal)?.service = command.service;
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn load_cash(
+        &mut self,
+        context: Context,
+        command: &LoadCash,
+        loads: &[CassetteLoad],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let mut terminal = *self.terminals.get(command.terminal)?;
+        let vault = self.counter_account(&terminal, command.vault)?;
+        if loads.is_empty() || loads.len() > CASSETTES {
+            return Err(Reject::BadCassettes);
+        }
+        let before = terminal.sums().0;
+        for (cassette, load) in terminal.cassettes.iter_mut().zip(loads) {
+            let is_other = load.denomination != cassette.denomination;
+            match load.denomination {
+                0 if load.notes == 0 => continue,
+                0 => return Err(Reject::BadCassettes),
+                _ if is_other && cassette.notes > 0 || load.notes > CASSETTE_NOTES - cassette.notes => {
+                    return Err(Reject::BadCassettes);
+                }
+                denomination => cassette.denomination = denomination,
+            }
+            cassette.notes += load.notes;
+            if is_other {
+                terminal.balanced = Authorization(context.sequence.0);
+            }
+        }
+        self.set_cash(command.terminal, terminal, vault, before, out)
+    }
+
+    pub(super) fn unload_cash(
+        &mut self,
+        context: Context,
+        command: &UnloadCash,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let mut terminal = *self.terminals.get(command.terminal)?;
+        let vault = self.counter_account(&terminal, command.vault)?;
+        if terminal.is_busy() {
+            return Err(Reject::TerminalBusy);
+        }
+        let before = terminal.sums().0;
+        terminal.cassettes.iter_mut().for_each(|cassette| cassette.notes = 0);
+        terminal.balanced = Authorization(context.sequence.0);
+        self.set_cash(command.terminal, terminal, vault, before, out)
+    }
+
+    pub(super) fn count_cash(
+        &mut self,
+        context: Context,
+        command: &CountCash,
+        counts: &[CassetteCount],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let mut terminal = *self.terminals.get(command.terminal)?;
+        let difference = self.counter_account(&terminal, command.difference)?;
+        if terminal.is_busy() {
+            return Err(Reject::TerminalBusy);
+        }
+        let fits = |(cassette, count): (&Cassette, &CassetteCount)| {
+            count.notes <= if cassette.denomination == 0 { 0 } else { CASSETTE_NOTES }
+        };
+        if counts.is_empty() || counts.len() > CASSETTES || !terminal.cassettes.iter().zip(counts).all(fits) {
+            return Err(Reject::BadCassettes);
+        }
+        let (before, cassettes) = (terminal.sums().0, terminal.cassettes);
+        for (cassette, count) in terminal.cassettes.iter_mut().zip(counts) {
+            cassette.notes = count.notes;
+        }
+        (terminal.balanced, terminal.captured) = (Authorization(context.sequence.0), 0);
+        let progress = self.set_cash(command.terminal, terminal, difference, before, out)?;
+        for ((number, was), count) in (1..).zip(&cassettes).zip(counts).filter(|((_, was), is)| was.notes != is.notes) {
+            let differed = CashDiffered {
+                difference: Balance(i64::from(was.denomination) * (i64::from(count.notes) - i64::from(was.notes))),
+                expected: was.notes,
+                counted: count.notes,
+                denomination: was.denomination,
+                cassette: number,
+                reserved: Reserved::default(),
+            };
+            out.publish(topics::TERMINAL, command.terminal.0, Event::CashDiffered(&differed));
+        }
+        Ok(progress)
+    }
+
+    /// The place of an account that a terminal's cash may come from and go to.
+    fn counter_account(&self, terminal: &Terminal, number: AccountNumber) -> Result<u32, Reject> {
+        let fits = |place: &u32| {
+            let account = &self.ledger[*place];
+            account.currency == terminal.currency && !account.is_cash()
+        };
+        self.ledger.find(number).filter(fits).ok_or(Reject::UnknownAccount)
+    }
+
+    /// Makes the terminal what it is now, and moves what its notes are worth more or less than `before` from or to
+    /// `other`.
+    fn set_cash(
+        &mut self,
+        number: TerminalId,
+        terminal: Terminal,
+        other: u32,
+        before: u64,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let now = terminal.sums().0;
+        let (debit, credit) = if now > before { (terminal.cash, other) } else { (other, terminal.cash) };
+        self.ledger.move_now(debit, credit, Amount(now.abs_diff(before))).map_err(|_| Reject::NotCovered)?;
+        *self.terminals.get(number)? = terminal;
+        let (cash, change) = (Balance(now as i64), Balance(now as i64 - before as i64));
+        out.reply(Reply::CashSet(&CashSet { cash, change, terminal: number, reserved: Reserved::default() }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn capture_card(&mut self, command: &CaptureCard, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let CaptureCard { token, terminal: number, .. } = *command;
+        let terminal = self.terminals.get(number)?;
+        let card = self.cards.find(&token).ok_or(Reject::UnknownCard)?;
+        let card = &mut self.cards[card];
+        if card.status.get() != CardStatus::Retained {
+            card.status = CardStatus::Retained.into();
+            terminal.captured += 1;
+            let (captured, reserved) = (terminal.captured, Reserved::default());
+            let event = CardCaptured { token, captured, reserved };
+            out.publish(topics::TERMINAL, number.0, Event::CardCaptured(&event));
+        }
+        Ok(self.is_set(out))
+    }
+
+    /// Says a terminal's cassettes.
+    pub(super) fn snapshot_terminal(&self, number: TerminalId, out: &mut Out<'_, Self>) -> Option<Progress> {
+        let terminal = self.terminals.look(number)?;
+        if out.room() < CASSETTES {
+            return Some(Progress::More);
+        }
+        for (number, cassette) in (1..).zip(&terminal.cassettes) {
+            let Cassette { denomination, notes, held } = *cassette;
+            let (cassette, service, reserved) = (number, terminal.service, Reserved::default());
+            let stands = CassetteStands { denomination, notes, held, cassette, service, reserved };
+            out.part(Event::CassetteStands(&stands));
+        }
+        Some(Progress::Done)
+    }
+}

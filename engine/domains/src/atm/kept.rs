@@ -1,0 +1,147 @@
+//! What is kept so that repeats are answered alike: a ring in the order in which it came, found by key.
+
+use super::messages::BusinessDate;
+use bytemuck::Pod;
+use ringfence_kernel::bounded::{KeyIndex, Timers};
+use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
+
+/// Something that is kept.
+pub(super) trait Keep: Pod {
+    type Key: Copy + PartialEq;
+    const WHAT: &'static str;
+    fn key(&self) -> Self::Key;
+    fn hash(key: Self::Key) -> u64;
+    /// The business date that it is kept for.
+    fn date(&self) -> BusinessDate;
+    /// When it ends by itself; zero when it has ended, or never does by itself.
+    fn deadline(&self) -> Timestamp;
+    /// Whether money is held for it.
+    fn is_held(&self) -> bool;
+    /// Whether its fields can be as they are.
+    fn is_sound(&self) -> bool;
+}
+
+/// All that is kept of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct Kept<T> {
+    ring: alloc::vec::Vec<T>,
+    capacity: u64,
+    /// Numbers of the oldest that is kept and of the next one to come; a number's place is its rest by the capacity.
+    first: u64,
+    next: u64,
+    by_key: KeyIndex,
+    timers: Timers,
+}
+
+impl<T> core::ops::Index<u32> for Kept<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.ring[index as usize]
+    }
+}
+
+impl<T: Keep> Kept<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            ring: alloc::vec::Vec::with_capacity(capacity),
+            capacity: capacity as u64,
+            first: 0,
+            next: 0,
+            by_key: KeyIndex::new(capacity),
+            timers: Timers::new(capacity),
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: T::Key) -> Option<u32> {
+        self.by_key.get(T::hash(key), |index| self[index].key() == key)
+    }
+
+    /// Whether `more` may come: there is room, or the oldest have ended on dates before `kept_from`.
+    #[inline]
+    pub(super) fn has_room(&self, more: usize, kept_from: BusinessDate) -> bool {
+        let over = (self.next - self.first + more as u64).saturating_sub(self.capacity);
+        (self.first..self.first + over).all(|number| {
+            let oldest = &self[(number % self.capacity) as u32];
+            oldest.date() < kept_from && !oldest.is_held()
+        })
+    }
+
+    /// Keeps one more, for which there is room; the oldest goes when the ring is full.
+    #[inline]
+    pub(super) fn add(&mut self, value: T) {
+        if self.next - self.first == self.capacity {
+            let oldest = (self.first % self.capacity) as u32;
+            assert!(!self[oldest].is_held(), "what is held is not forgotten");
+            self.by_key.remove(T::hash(self[oldest].key()), oldest);
+            self.first += 1;
+        }
+        let index = (self.next % self.capacity) as u32;
+        match self.ring.get_mut(index as usize) {
+            Some(place) => *place = value,
+            None => self.ring.push(value),
+        }
+        self.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
+        if value.deadline() != Timestamp(0) {
+            self.timers.set(index, value.deadline(), self.next);
+        }
+        self.next += 1;
+    }
+
+    /// Changes one whose key and date stay; its deadline is gone when it has none any more.
+    #[inline]
+    pub(super) fn change(&mut self, index: u32, change: impl FnOnce(&mut T)) {
+        let value = &mut self.ring[index as usize];
+        change(value);
+        if value.deadline() == Timestamp(0) {
+            self.timers.clear(index);
+        }
+    }
+
+    /// The one that ends by itself next, and when.
+    #[inline]
+    pub(super) fn next_to_end(&self) -> Option<(Timestamp, u32)> {
+        self.timers.first()
+    }
+
+    /// Those that money is held for.
+    pub(super) fn held(&self) -> impl Iterator<Item = &T> {
+        self.ring.iter().filter(|value| value.is_held())
+    }
+
+    /// All that are kept.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.ring.iter()
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        sink.value(&self.first);
+        sink.value(&self.next);
+        sink.values(&self.ring);
+    }
+
+    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut kept = Self::new(capacity);
+        let (first, next): (u64, u64) = (source.value()?, source.value()?);
+        let count = next.checked_sub(first).ok_or(Corrupt(T::WHAT))?;
+        // The ring fills once and stays full: before that its oldest is the first there ever was.
+        if count > kept.capacity || count < kept.capacity && first != 0 {
+            return Err(Corrupt(T::WHAT));
+        }
+        (kept.first, kept.next) = (first, next);
+        for index in 0..count as u32 {
+            let value: T = source.value()?;
+            if !value.is_sound() || kept.find(value.key()).is_some() {
+                return Err(Corrupt(T::WHAT));
+            }
+            kept.ring.push(value);
+            kept.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
+            if value.deadline() != Timestamp(0) {
+                let behind = (u64::from(index) + kept.capacity - first % kept.capacity) % kept.capacity;
+                kept.timers.set(index, value.deadline(), first + behind);
+            }
+        }
+        Ok(kept)
+    }
+}

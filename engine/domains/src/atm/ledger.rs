@@ -1,0 +1,218 @@
+//! The ledger: accounts, and money that moves between two of them at once or is held first.
+//!
+//! Each account carries what it was debited and credited, posted and held, as TigerBeetle's do: both sides of every
+//! movement change by the same amount, so that each currency sums to zero at every sequence.
+
+use super::messages::{AMOUNT_MAX, AccountNumber, Amount, Balance, Constraint, Currency};
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::{Full, HashIndex, Slab};
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+/// One account. What is posted and held of a side together never exceeds `i64::MAX`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Account {
+    pub(super) number: AccountNumber,
+    debits: u64,
+    credits: u64,
+    debits_held: u64,
+    credits_held: u64,
+    overdraft: Amount,
+    pub(super) currency: Currency,
+    constraint: u16,
+    reserved: u32,
+}
+
+impl Account {
+    /// What it holds, and what of it is not held for debits.
+    #[inline]
+    pub(super) fn balances(&self) -> (Balance, Balance) {
+        let balance = self.credits as i64 - self.debits as i64;
+        (Balance(balance), Balance(balance - self.debits_held as i64))
+    }
+
+    /// What the account of a terminal's cash says is in it, and what of that is held.
+    pub(super) fn cash(&self) -> (i64, u64) {
+        (self.debits as i64 - self.credits as i64, self.credits_held)
+    }
+
+    pub(super) fn is(&self, currency: Currency, constraint: Constraint, overdraft: Amount) -> bool {
+        self.currency == currency && self.constraint == constraint as u16 && self.overdraft == overdraft
+    }
+
+    /// Whether it is the cash in a terminal.
+    #[inline]
+    pub(super) fn is_cash(&self) -> bool {
+        self.constraint == Constraint::Cash as u16
+    }
+
+    /// Whether all sums are in range and the constraint holds.
+    #[inline]
+    fn is_sound(&self) -> bool {
+        let side = |posted: u64, held: u64| posted.checked_add(held).filter(|sum| *sum <= i64::MAX as u64);
+        let (Some(debits), Some(credits)) =
+            (side(self.debits, self.debits_held), side(self.credits, self.credits_held))
+        else {
+            return false;
+        };
+        match self.constraint {
+            1 => true,
+            2 => debits <= self.credits + self.overdraft.0,
+            3 => credits <= self.debits,
+            _ => false,
+        }
+    }
+}
+
+/// Which account does not bear a movement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotCovered {
+    Debit,
+    Credit,
+}
+
+/// All accounts.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    accounts: Slab<Account>,
+    by_number: HashIndex,
+}
+
+impl core::ops::Index<u32> for Ledger {
+    type Output = Account;
+    #[inline]
+    fn index(&self, index: u32) -> &Account {
+        &self.accounts[index]
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(accounts: usize) -> Self {
+        Self { accounts: Slab::new(accounts), by_number: HashIndex::new(accounts) }
+    }
+
+    pub(super) fn find(&self, number: AccountNumber) -> Option<u32> {
+        self.by_number.get(number.0)
+    }
+
+    /// Opens an account whose number is not taken.
+    pub(super) fn open(
+        &mut self,
+        number: AccountNumber,
+        currency: Currency,
+        constraint: Constraint,
+        overdraft: Amount,
+    ) -> Result<u32, Full> {
+        let account = Account { number, currency, constraint: constraint as u16, overdraft, ..Account::zeroed() };
+        let index = self.accounts.insert(account)?;
+        self.by_number.insert(number.0, index).expect("as many keys as accounts");
+        Ok(index)
+    }
+
+    /// Changes both sides, or neither.
+    #[inline]
+    fn both(
+        &mut self,
+        debit: u32,
+        credit: u32,
+        change_debit: impl FnOnce(&mut Account),
+        change_credit: impl FnOnce(&mut Account),
+    ) -> Result<(), NotCovered> {
+        debug_assert!(debit != credit, "money moves between two accounts");
+        let (mut giver, mut taker) = (self.accounts[debit], self.accounts[credit]);
+        debug_assert!(giver.currency == taker.currency, "money moves within a currency");
+        change_debit(&mut giver);
+        change_credit(&mut taker);
+        if !giver.is_sound() {
+            return Err(NotCovered::Debit);
+        }
+        if !taker.is_sound() {
+            return Err(NotCovered::Credit);
+        }
+        (self.accounts[debit], self.accounts[credit]) = (giver, taker);
+        Ok(())
+    }
+
+    /// Makes an account what it was before.
+    pub(super) fn restore(&mut self, index: u32, account: Account) {
+        self.accounts[index] = account;
+    }
+
+    /// Moves `amount`, which is at most [`AMOUNT_MAX`], at once.
+    pub(super) fn move_now(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
+        self.both(debit, credit, |account| account.debits += amount.0, |account| account.credits += amount.0)
+    }
+
+    /// Holds `amount` on both sides.
+    #[inline]
+    pub(super) fn hold(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
+        self.both(debit, credit, |account| account.debits_held += amount.0, |account| account.credits_held += amount.0)
+    }
+
+    /// Posts `posted` of what was held and lets the rest go. That never fails: the hold made sure.
+    #[inline]
+    pub(super) fn settle(&mut self, debit: u32, credit: u32, held: Amount, posted: Amount) {
+        assert!(posted <= held, "no more is posted than was held");
+        let settled = self.both(
+            debit,
+            credit,
+            |account| {
+                account.debits_held -= held.0;
+                account.debits += posted.0;
+            },
+            |account| {
+                account.credits_held -= held.0;
+                account.credits += posted.0;
+            },
+        );
+        assert!(settled.is_ok(), "what was held is covered");
+    }
+
+    /// Whether every account is sound, each currency sums to zero, and holds are those that `held` lists: debit
+    /// account, credit account, amount.
+    pub(super) fn is_balanced(&self, held: impl Iterator<Item = (u32, u32, Amount)>) -> bool {
+        let entries = self.accounts.entries();
+        let mut holds = alloc::vec![(0_u64, 0_u64); entries.len()];
+        for (debit, credit, amount) in held {
+            let (Some(giver), Some(taker)) = (entries.get(debit as usize), entries.get(credit as usize)) else {
+                return false;
+            };
+            if debit == credit || giver.currency != taker.currency {
+                return false;
+            }
+            holds[debit as usize].0 = holds[debit as usize].0.saturating_add(amount.0);
+            holds[credit as usize].1 = holds[credit as usize].1.saturating_add(amount.0);
+        }
+        let mut sums = alloc::collections::BTreeMap::new();
+        for account in entries {
+            *sums.entry(account.currency).or_insert(0_i128) += i128::from(account.credits) - i128::from(account.debits);
+        }
+        entries.iter().all(Account::is_sound)
+            && sums.values().all(|sum| *sum == 0)
+            && entries.iter().zip(&holds).all(|(account, held)| (account.debits_held, account.credits_held) == *held)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        self.accounts.save(sink);
+    }
+
+    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut ledger = Self { accounts: Slab::load(capacity, source)?, by_number: HashIndex::new(capacity) };
+        if ledger.accounts.len() != ledger.accounts.entries().len() {
+            return Err(Corrupt("an account that was closed"));
+        }
+        for (index, account) in (0..).zip(ledger.accounts.entries()) {
+            let named = account.number.0 != 0 && account.currency.0 != 0 && account.reserved == 0;
+            let bounded = account.overdraft.0 <= if account.constraint == 2 { AMOUNT_MAX } else { 0 };
+            if !named || !bounded || !account.is_sound() || ledger.by_number.insert(account.number.0, index) != Ok(None)
+            {
+                return Err(Corrupt("the number of an account"));
+            }
+        }
+        Ok(ledger)
+    }
+}

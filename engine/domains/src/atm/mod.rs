@@ -1,0 +1,173 @@
+//! Card transactions at terminals: a ledger under them, and each withdrawal from its authorization to its end.
+//! `README.md` has the rules in plain words.
+//!
+//! [`Atm::apply`] is the table of contents. `decisions` has the life of a transaction and the order of precedence,
+//! `cash` what is done at a terminal, `operator` and `transfers` what the bank does; what they decide over stands in
+//! `ledger`, `cards`, `terminals` and `transactions`.
+#![doc = include_str!("README.md")]
+
+pub mod messages;
+
+mod cash;
+mod decisions;
+mod operator;
+mod transfers;
+
+mod cards;
+mod kept;
+mod ledger;
+mod terminals;
+mod transactions;
+
+mod state;
+
+#[cfg(any(test, feature = "models"))]
+pub mod model;
+pub mod workload;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;
+
+use cards::Cards;
+use kept::Kept;
+use ledger::Ledger;
+use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
+use ringfence_kernel::{
+    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+};
+use terminals::Terminals;
+use transactions::Transaction;
+use transfers::Transfer;
+
+/// Kinds of topics of this domain.
+pub mod topics {
+    /// What happens at a terminal beside its answers; the id is the terminal. Its snapshot is the cassettes.
+    pub const TERMINAL: u16 = 1;
+    /// [`super::messages::HoldExpired`]; the id is 0. It has no snapshot.
+    pub const HOLDS: u16 = 2;
+}
+
+/// The authorization host: accounts, cards, terminals and transactions.
+#[derive(Debug)]
+pub struct Atm {
+    /// The business date, and the one before it.
+    date: BusinessDate,
+    date_before: BusinessDate,
+    ledger: Ledger,
+    cards: Cards,
+    terminals: Terminals,
+    transactions: Kept<Transaction>,
+    transfers: Kept<Transfer>,
+}
+
+impl Domain for Atm {
+    const ID: DomainId = DomainId(2);
+    const NAME: &'static str = "atm";
+    const VERSION: u16 = 1;
+    const REJECTS: &'static [ringfence_kernel::reject::Row] = Reject::TABLE;
+
+    type Command<'a> = Command<'a>;
+    type Reply<'a> = Reply<'a>;
+    type Event<'a> = Event<'a>;
+    type Reject = Reject;
+    type Limits = AtmLimits;
+
+    fn topics(limits: &AtmLimits) -> u64 {
+        // The terminals' and that of the holds.
+        limits.terminals.saturating_add(1)
+    }
+
+    fn new(limits: &AtmLimits) -> Self {
+        Self {
+            date: BusinessDate(0),
+            date_before: BusinessDate(0),
+            ledger: Ledger::new(limits.accounts as usize),
+            cards: Cards::new(limits.cards as usize),
+            terminals: Terminals::new(limits.terminals as usize),
+            transactions: Kept::new(limits.transactions as usize),
+            transfers: Kept::new(limits.transfers as usize),
+        }
+    }
+
+    fn roles_needed(command: &Command<'_>) -> Roles {
+        match command {
+            Command::Authorize(_)
+            | Command::Complete(_)
+            | Command::Reverse(_)
+            | Command::SetService(_)
+            | Command::CaptureCard(_) => Roles::TRADE,
+            _ => Roles::ADMINISTER,
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        match command {
+            Command::Authorize(command) => self.authorize(context, command, out),
+            Command::Complete(command) => self.complete(command, out),
+            Command::Reverse(command) => self.reverse(command, out),
+            Command::SetService(command) => self.set_service(command, out),
+            Command::CaptureCard(command) => self.capture_card(command, out),
+            Command::TransferLinked(_, transfers) => self.transfer_linked(context, transfers, out),
+            Command::OpenAccount(command) => self.open_account(command, out),
+            Command::SetCard(command) => self.set_card(command, out),
+            Command::SetCardStatus(command) => self.set_card_status(command, out),
+            Command::ReplaceCard(command) => self.replace_card(command, out),
+            Command::SetTerminal(command) => self.set_terminal(command, out),
+            Command::LoadCash(command, cassettes) => self.load_cash(context, command, cassettes, out),
+            Command::UnloadCash(command) => self.unload_cash(context, command, out),
+            Command::CountCash(command, cassettes) => self.count_cash(context, command, cassettes, out),
+            Command::Cutover(command) => self.cutover(command, out),
+        }
+    }
+
+    fn resume(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
+        // Every decision is complete at once.
+        Progress::Done
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
+        while self.next_deadline().is_some_and(|deadline| deadline <= context.now) {
+            if out.room() == 0 {
+                return Progress::More;
+            }
+            match (self.transactions.next_to_end(), self.transfers.next_to_end()) {
+                // Of those due together, withdrawals first.
+                (Some((deadline, index)), other) if other.is_none_or(|(other, _)| deadline <= other) => {
+                    self.time_out(index, out);
+                }
+                (_, other) => self.expire_hold(other.expect("one of them is due").1, out),
+            }
+        }
+        Progress::Done
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
+        // Transactions outlive the session that asked for them.
+        Progress::Done
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let (transactions, transfers) = (self.transactions.next_to_end(), self.transfers.next_to_end());
+        transactions.into_iter().chain(transfers).map(|(deadline, _)| deadline).min()
+    }
+
+    fn snapshot_topic(&self, topic: Topic, _: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        match topic.kind() {
+            topics::TERMINAL => self.snapshot_terminal(TerminalId(topic.id()), out),
+            topics::HOLDS if topic.id() == 0 => Some(Progress::Done),
+            _ => None,
+        }
+    }
+
+    fn save(&self, sink: &mut impl Sink) {
+        self.write(sink);
+    }
+
+    fn load(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Self::read(limits, source)
+    }
+}

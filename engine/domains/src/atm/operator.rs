@@ -1,0 +1,75 @@
+//! What the operator does beside moving money: accounts, cards, the business date.
+
+use super::Atm;
+use super::cards::NONE;
+use super::messages::{
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Cutover, OpenAccount, Reject, ReplaceCard, Reply,
+    Set, SetCard, SetCardStatus,
+};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Out, Progress};
+
+impl Atm {
+    pub(super) fn open_account(&mut self, command: &OpenAccount, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let OpenAccount { account, currency, overdraft, .. } = *command;
+        let constraint = command.constraint.get();
+        let most = match constraint {
+            Constraint::Free => Amount(0),
+            Constraint::Covered => Amount(AMOUNT_MAX),
+            Constraint::Cash => return Err(Reject::BadAccount),
+        };
+        if account.0 == 0 || currency.0 == 0 || overdraft > most {
+            return Err(Reject::BadAccount);
+        }
+        let index = match self.ledger.find(account) {
+            Some(index) if self.ledger[index].is(currency, constraint, overdraft) => index,
+            Some(_) => return Err(Reject::AccountExists),
+            None => self.ledger.open(account, currency, constraint, overdraft).map_err(|_| Reject::AccountsFull)?,
+        };
+        let (balance, available) = self.ledger[index].balances();
+        out.reply(Reply::AccountOpened(&AccountOpened { account, balance, available }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn set_card(&mut self, command: &SetCard, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = |number: AccountNumber| match number.0 {
+            0 => Ok(NONE),
+            _ => self.ledger.find(number).filter(|place| !self.ledger[*place].is_cash()).ok_or(Reject::UnknownAccount),
+        };
+        let accounts = [place(command.cheque)?, place(command.savings)?, place(command.credit)?];
+        self.cards.set(command, accounts).map_err(|_| Reject::CardsFull)?;
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn set_card_status(
+        &mut self,
+        command: &SetCardStatus,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let card = self.cards.find(&command.token).ok_or(Reject::UnknownCard)?;
+        self.cards[card].status = command.status;
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn replace_card(&mut self, command: &ReplaceCard, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let card = self.cards.find(&command.token).ok_or(Reject::UnknownCard)?;
+        if self.cards.find(&command.new_token).is_some() {
+            return Err(Reject::CardExists);
+        }
+        self.cards.replace(card, command).map_err(|_| Reject::CardsFull)?;
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn cutover(&mut self, command: &Cutover, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        if command.date <= self.date {
+            return Err(Reject::BadDate);
+        }
+        (self.date_before, self.date) = (self.date, command.date);
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn is_set(&self, out: &mut Out<'_, Self>) -> Progress {
+        out.reply(Reply::Set(&Set { date: self.date, reserved: Reserved::default() }));
+        Progress::Done
+    }
+}

@@ -1,0 +1,358 @@
+//! Runs the transcripts in `scenarios`: what clients ask, and below each request everything that is said.
+//!
+//! ```text
+//! # Words after a number sign are for the reader.
+//! at 5                                      time goes on to 5 ns after the start
+//! withdraw 1 120 card=7                     card 7 asks for 120 at terminal 1, trace number 1
+//!   -> 1: 00 Approved, 120 in notes [2, 1, 0, 0], balance 500, available 380
+//! ```
+//!
+//! Requests: `account N free|covered [in=CURRENCY] [overdraft=N]`; transfers, linked by `+`: `move ID DEBIT CREDIT AMOUNT`,
+//! `hold ID DEBIT CREDIT AMOUNT [for=T]`, `post ID HOLD AMOUNT`, `void ID HOLD`; `card N [cheque=A] [savings=A]
+//! [credit=A] [max=N] [day=N] [count=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
+//! cash=A within=T [in=CURRENCY]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
+//! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
+//! [version=N] [wrong]`, `inquire TRACE …` likewise, `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! [date=D]`.
+//!
+//! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
+//! scenarios` writes what is said into the files: read the difference before it is committed.
+
+use super::messages::{
+    AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CaptureCard, CardStatus,
+    CassetteCount, CassetteLoad, Command, Complete, Constraint, CountCash, Currency, Cutover, Event, LoadCash, Notes,
+    OpenAccount, PinVerdict, PinVersion, Reject, ReplaceCard, Reply, ResponseCode, Reverse, Service, SetCard,
+    SetCardStatus, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
+    TransferKind, TransferLinked, TransferOutcome, UnloadCash,
+};
+use super::model::Model;
+use super::{Atm, topics};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::image;
+use ringfence_kernel::reject::Code;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use std::path::Path;
+
+const LIMITS: AtmLimits = AtmLimits { accounts: 8, cards: 4, terminals: 2, transactions: 8, transfers: 32 };
+
+/// Guards against a rule that is not kept: each transcript names one at its top.
+#[test]
+fn scenarios_are_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/atm/scenarios");
+    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() >= 10, "the transcripts are where they should be");
+    let mut wrong = Vec::new();
+    for file in files {
+        let written = std::fs::read_to_string(&file).expect("text");
+        let name = file.file_name().expect("a name").to_string_lossy().to_string();
+        let said = run(&name, &written);
+        if said == written {
+            continue;
+        }
+        if bless {
+            std::fs::write(&file, said).expect("the folder can be written");
+        } else {
+            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
+            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
+            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
+            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The transcript with everything that is said now.
+fn run(name: &str, text: &str) -> String {
+    let mut harness = Harness::<Atm>::new(&LIMITS);
+    let (mut now, mut said) = (Timestamp(0), String::new());
+    let mut commands = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let plain = line.split('#').next().unwrap_or("").trim_end();
+        if plain.starts_with(' ') && line.starts_with("  ") {
+            continue;
+        }
+        said.push_str(line);
+        said.push('\n');
+        if plain.is_empty() {
+            continue;
+        }
+        if let Some(time) = plain.strip_prefix("at ") {
+            now = Timestamp(time.parse().unwrap_or_else(|_| broken(name, number, line)));
+            continue;
+        }
+        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
+        let outcome = harness.step(&Step::Command(command.clone()), now, true);
+        for slot in &outcome.outputs {
+            writeln!(said, "  {}", say(slot)).expect("a string takes all");
+        }
+        if let Some(Code(code)) = outcome.reject {
+            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
+            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
+        }
+        assert_eq!(harness.domain.check(), Ok(()), "{name}, line {number}");
+        commands.push(command);
+    }
+    let steps = commands.len() as u64;
+    assert!(steps > 0, "{name} asks nothing");
+    // Without its times: what the transcript says of them is checked above.
+    let often = Often { rejects: 1, restores: 1 };
+    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
+    said
+}
+
+fn broken(name: &str, number: usize, line: &str) -> ! {
+    panic!("{name}, line {number}: {line:?} is no request")
+}
+
+struct Script(alloc::vec::IntoIter<CommandImage>);
+
+impl Workload for Script {
+    fn next(&mut self, image: &mut CommandImage) {
+        *image = self.0.next().expect("as many as there are");
+    }
+}
+
+/// The words `name=value` of a request.
+struct Options<'l>(Vec<(&'l str, &'l str)>);
+
+impl Options<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// The number of that name, or `otherwise`.
+    fn number(&self, name: &str, otherwise: u64) -> u64 {
+        self.text(name).map_or(otherwise, |value| value.parse().expect("a number"))
+    }
+}
+
+fn token(card: u64) -> [u8; 16] {
+    bytemuck::cast([card, 0])
+}
+
+fn status(name: &str) -> Option<CardStatus> {
+    use CardStatus::{Active, Blocked, Expired, Lost, Retained, Stolen};
+    [Active, Blocked, Expired, Lost, Retained, Stolen].into_iter().find(|status| format!("{status:?}") == name)
+}
+
+fn parse(line: &str) -> Option<CommandImage> {
+    let line = line.replace(':', "");
+    let (options, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
+    let options = Options(options.iter().filter_map(|word| word.split_once('=')).collect());
+    let number = |word: &str| word.parse::<u64>().ok();
+    let account = |word: &str| number(word).map(AccountNumber);
+    let terminal = |word: &str| number(word).map(|number| TerminalId(number as u32));
+    let named = |name: &str| AccountNumber(options.number(name, 0));
+    let currency = Currency(options.number("in", 978) as u16);
+    let date = BusinessDate(options.number("date", 0) as u32);
+    let at = TerminalId(options.number("at", 1) as u32);
+    let pin_version = PinVersion(options.number("version", 0) as u32);
+    let trace = |word: &str| number(word).map(|number| Trace(number as u32));
+    let mut image = CommandImage::default();
+    let client = ClientId(1);
+    match words[..] {
+        ["account", account_number, constraint] => {
+            let constraint = if constraint == "free" { Constraint::Free } else { Constraint::Covered }.into();
+            let (account, overdraft) = (account(account_number)?, Amount(options.number("overdraft", 0)));
+            let open = OpenAccount { account, overdraft, currency, constraint, reserved: Reserved::default() };
+            image.set(client, Command::OpenAccount(&open));
+        }
+        ["move" | "hold" | "post" | "void", ..] => {
+            let parts = words.split(|word| *word == "+");
+            let entries: Option<Vec<_>> = parts.map(|words| transfer(words, options.number("for", 0))).collect();
+            image.set(client, Command::TransferLinked(&TransferLinked { reserved: Reserved::default() }, &entries?));
+        }
+        ["card", card] => {
+            let set = SetCard {
+                token: token(number(card)?),
+                cheque: named("cheque"),
+                savings: named("savings"),
+                credit: named("credit"),
+                transaction_max: Amount(options.number("max", AMOUNT_MAX)),
+                day_max: Amount(options.number("day", AMOUNT_MAX)),
+                day_count_max: options.number("count", 99) as u32,
+                pin_version,
+                last_four: *b"0000",
+                status: status(options.text("status").unwrap_or("Active"))?.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetCard(&set));
+        }
+        ["status", card, name] => {
+            let (token, status) = (token(number(card)?), status(name)?.into());
+            image.set(client, Command::SetCardStatus(&SetCardStatus { token, status, reserved: Reserved::default() }));
+        }
+        ["replace", card, "by", new] => {
+            let (token, new_token) = (token(number(card)?), token(number(new)?));
+            let replace = ReplaceCard { token, new_token, pin_version, last_four: *b"1111" };
+            image.set(client, Command::ReplaceCard(&replace));
+        }
+        ["terminal", terminal_number] => {
+            let (cash, confirm_within_ns) = (named("cash"), options.number("within", 0));
+            let (terminal, reserved) = (terminal(terminal_number)?, Reserved::default());
+            let set = SetTerminal { cash, confirm_within_ns, terminal, currency, reserved };
+            image.set(client, Command::SetTerminal(&set));
+        }
+        ["service", terminal_number, service] => {
+            let service = if service == "In" { Service::In } else { Service::Out }.into();
+            let (terminal, reserved) = (terminal(terminal_number)?, Reserved::default());
+            image.set(client, Command::SetService(&SetService { terminal, service, reserved }));
+        }
+        ["load", terminal_number, "from", vault, ref loads @ ..] => {
+            let load = |word: &&str| {
+                let (denomination, notes) = word.split_once('*')?;
+                Some(CassetteLoad { denomination: denomination.parse().ok()?, notes: notes.parse().ok()? })
+            };
+            let loads: Option<Vec<_>> = loads.iter().map(load).collect();
+            let (vault, terminal, reserved) = (account(vault)?, terminal(terminal_number)?, Reserved::default());
+            image.set(client, Command::LoadCash(&LoadCash { vault, terminal, reserved }, &loads?));
+        }
+        ["unload", terminal_number, "to", vault] => {
+            let (vault, terminal, reserved) = (account(vault)?, terminal(terminal_number)?, Reserved::default());
+            image.set(client, Command::UnloadCash(&UnloadCash { vault, terminal, reserved }));
+        }
+        ["count", terminal_number, "against", difference, ref counts @ ..] => {
+            let count = |word: &&str| Some(CassetteCount { notes: word.parse().ok()?, reserved: Reserved::default() });
+            let counts: Option<Vec<_>> = counts.iter().map(count).collect();
+            let (difference, terminal, reserved) =
+                (account(difference)?, terminal(terminal_number)?, Reserved::default());
+            image.set(client, Command::CountCash(&CountCash { difference, terminal, reserved }, &counts?));
+        }
+        ["capture", card, "at", terminal_number] => {
+            let (token, terminal, reserved) = (token(number(card)?), terminal(terminal_number)?, Reserved::default());
+            image.set(client, Command::CaptureCard(&CaptureCard { token, terminal, reserved }));
+        }
+        ["cutover", date] => {
+            let (date, reserved) = (BusinessDate(date.parse().ok()?), Reserved::default());
+            image.set(client, Command::Cutover(&Cutover { date, reserved }));
+        }
+        ["withdraw" | "inquire", trace_number, ref rest @ ..] => {
+            let (transaction, amount) = match (words[0], rest.first()) {
+                ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
+                (_, Some(amount)) if *amount != "wrong" => (TransactionType::BalanceInquiry, number(amount)?),
+                _ => (TransactionType::BalanceInquiry, 0),
+            };
+            let of = match options.text("of") {
+                None => AccountType::Cheque,
+                Some("Savings") => AccountType::Savings,
+                Some("Credit") => AccountType::Credit,
+                Some(_) => return None,
+            };
+            let authorize = Authorize {
+                token: token(options.number("card", 1)),
+                amount: Amount(amount),
+                terminal: at,
+                trace: trace(trace_number)?,
+                date,
+                pin_version,
+                pin: if rest.contains(&"wrong") { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
+                transaction: transaction.into(),
+                account: of.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::Authorize(&authorize));
+        }
+        ["complete", trace_number, ref counts @ ..] => {
+            let mut notes = [0; 4];
+            for (notes, word) in notes.iter_mut().zip(counts) {
+                *notes = word.parse().ok()?;
+            }
+            let (trace, notes, reserved) = (trace(trace_number)?, Notes::new(notes), Reserved::default());
+            image.set(client, Command::Complete(&Complete { notes, terminal: at, trace, date, reserved }));
+        }
+        ["reverse", trace_number] => {
+            let (trace, reserved) = (trace(trace_number)?, Reserved::default());
+            image.set(client, Command::Reverse(&Reverse { terminal: at, trace, date, reserved }));
+        }
+        _ => return None,
+    }
+    Some(image)
+}
+
+fn transfer(words: &[&str], lasts_ns: u64) -> Option<TransferEntry> {
+    let numbers: Option<Vec<u64>> = words[1..].iter().map(|word| word.parse().ok()).collect();
+    let (kind, id, debit, credit, hold, amount) = match (words[0], &numbers?[..]) {
+        ("move", [id, debit, credit, amount]) => (TransferKind::Move, *id, *debit, *credit, 0, *amount),
+        ("hold", [id, debit, credit, amount]) => (TransferKind::Hold, *id, *debit, *credit, 0, *amount),
+        ("post", [id, hold, amount]) => (TransferKind::Post, *id, 0, 0, *hold, *amount),
+        ("void", [id, hold]) => (TransferKind::Void, *id, 0, 0, *hold, 0),
+        _ => return None,
+    };
+    Some(TransferEntry {
+        id: TransferId(id),
+        debit: AccountNumber(debit),
+        credit: AccountNumber(credit),
+        amount: Amount(amount),
+        hold: TransferId(hold),
+        lasts_ns: if kind == TransferKind::Hold { lasts_ns } else { 0 },
+        kind: kind.into(),
+        reserved: Reserved::default(),
+    })
+}
+
+fn code(code: ResponseCode) -> String {
+    format!("{:02} {code:?}", code as u8)
+}
+
+/// One output as a line.
+fn say(slot: &Slot) -> String {
+    let bytes = image(slot);
+    let header = OutputHeader::read(bytes).expect("it has one");
+    let body = &bytes[OUTPUT_HEADER_BYTES..];
+    if header.kind == kind::REPLY {
+        return answer(&Reply::decode(header.message, body).expect("a reply"));
+    }
+    let id = header.topic.id();
+    let event = Event::decode(header.message, body).expect("an event");
+    let is_holds = matches!(event, Event::HoldExpired(_));
+    assert_eq!(header.topic.kind(), if is_holds { topics::HOLDS } else { topics::TERMINAL });
+    match event {
+        Event::TimedOut(t) => format!("terminal {id}: {} of {} timed out: {}", t.trace, t.date, t.amount),
+        Event::Exception(e) => {
+            let notes = e.notes.counts();
+            format!("terminal {id}: exception, {} of {}: notes {notes:?}, {}", e.trace, e.date, code(e.code.get()))
+        }
+        Event::CashDiffered(d) => format!(
+            "terminal {id}: cassette {} of {}: {} counted, {} expected, difference {}",
+            d.cassette, d.denomination, d.counted, d.expected, d.difference
+        ),
+        Event::CardCaptured(c) => format!("terminal {id}: kept card {}, {} so far", c.token[0], c.captured),
+        Event::CassetteStands(c) => format!("terminal {id}: cassette {}", c.cassette),
+        Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
+    }
+}
+
+fn answer(reply: &Reply<'_>) -> String {
+    match reply {
+        Reply::AccountOpened(a) => format!("-> account {}: {}, available {}", a.account, a.balance, a.available),
+        Reply::Transferred(t) if t.outcome.get() == TransferOutcome::Done => format!(
+            "-> {} done: {}, available {}; {}, available {}",
+            t.at, t.debit_balance, t.debit_available, t.credit_balance, t.credit_available
+        ),
+        Reply::Transferred(t) => format!("-> none done: {:?} at {}", t.outcome.get(), t.at),
+        Reply::Set(s) => format!("-> set, date {}", s.date),
+        Reply::CashSet(c) => format!("-> terminal {}: cash {}, change {}", c.terminal, c.cash, c.change),
+        Reply::Authorized(a) => {
+            let (code, notes) = (code(a.code.get()), a.notes.counts());
+            let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}", a.held) };
+            format!("-> {}: {code}{notes}, balance {}, available {}", a.authorization, a.balance, a.available)
+        }
+        Reply::Ended(e) => {
+            let code = code(e.code.get());
+            format!(
+                "-> {}: {code}, posted {}, balance {}, available {}",
+                e.authorization, e.posted, e.balance, e.available
+            )
+        }
+    }
+}

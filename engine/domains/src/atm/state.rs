@@ -1,0 +1,95 @@
+//! Saving and loading: one canonical walk. Indexes and timers are built again from what is saved.
+
+use super::Atm;
+use super::cards::Cards;
+use super::kept::Kept;
+use super::ledger::Ledger;
+use super::messages::AtmLimits;
+use super::terminals::Terminals;
+use alloc::collections::BTreeMap;
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+impl Atm {
+    pub(super) fn write(&self, sink: &mut impl Sink) {
+        sink.value(&self.date);
+        sink.value(&self.date_before);
+        self.ledger.save(sink);
+        self.cards.save(sink);
+        self.terminals.save(sink);
+        self.transactions.save(sink);
+        self.transfers.save(sink);
+    }
+
+    pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let (date, date_before) = (source.value()?, source.value()?);
+        if date < date_before {
+            return Err(Corrupt("the business date"));
+        }
+        let ledger = Ledger::load(limits.accounts as usize, source)?;
+        let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
+        let terminals = Terminals::load(limits.terminals as usize, source)?;
+        let transactions = Kept::load(limits.transactions as usize, source)?;
+        let transfers = Kept::load(limits.transfers as usize, source)?;
+        let atm = Self { date, date_before, ledger, cards, terminals, transactions, transfers };
+        atm.check().map_err(Corrupt)?;
+        Ok(atm)
+    }
+
+    /// What must hold at every sequence: each currency sums to zero and what the ledger holds is what transactions and
+    /// transfers hold; a terminal's notes are worth what the account of its cash says, and those that are held are what
+    /// transactions hold; every card has counted what it holds.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let places = |place: u32| (place as usize) < self.ledger.len();
+        let mut cash_of = BTreeMap::new();
+        for (number, terminal) in self.terminals.iter() {
+            let account = terminal.cash;
+            if !places(account) || !self.ledger[account].is_cash() || self.ledger[account].currency != terminal.currency
+            {
+                return Err("the account of a terminal's cash");
+            }
+            let (cash, held) = self.ledger[account].cash();
+            if i64::try_from(terminal.sums().0) != Ok(cash) || terminal.sums().1 != held {
+                return Err("the notes of a terminal are not its cash");
+            }
+            if cash_of.insert(account, number).is_some() {
+                return Err("two terminals have one account");
+            }
+        }
+        for transaction in self.transactions.iter() {
+            let has_card = (transaction.card as usize) < self.cards.len();
+            if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
+                return Err("the terminal or the card of a transaction");
+            }
+            if !places(transaction.account) {
+                return Err("the account of a transaction");
+            }
+        }
+        let mut holds = alloc::vec::Vec::new();
+        let mut notes_held = BTreeMap::new();
+        let mut counted = BTreeMap::new();
+        for held in self.transactions.held() {
+            let Some(terminal) = self.terminals.look(held.terminal) else { return Err("a hold without a terminal") };
+            if terminal.worth(held.notes) != held.amount {
+                return Err("a hold of other notes");
+            }
+            holds.push((held.account, terminal.cash, held.amount));
+            let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
+            notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
+            let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
+            *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+        }
+        let notes_of = |number| notes_held.get(&number).copied().unwrap_or_default();
+        if !self.terminals.iter().all(|(number, terminal)| terminal.cassettes.map(|one| one.held) == notes_of(number)) {
+            return Err("the notes held of a terminal");
+        }
+        if !counted.iter().all(|((card, date), (amount, count))| self.cards[*card].has_counted(*amount, *count, *date))
+        {
+            return Err("what a card has counted");
+        }
+        if !self.transfers.iter().all(|transfer| places(transfer.debit) && places(transfer.credit)) {
+            return Err("the accounts of a transfer");
+        }
+        holds.extend(self.transfers.held().map(|hold| (hold.debit, hold.credit, hold.amount)));
+        if self.ledger.is_balanced(holds.into_iter()) { Ok(()) } else { Err("the sums of the ledger") }
+    }
+}

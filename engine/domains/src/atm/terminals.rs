@@ -1,0 +1,187 @@
+//! Terminals: their cassettes, and which notes pay an amount.
+
+use super::messages::{
+    Amount, Authorization, CASSETTES, Currency, NOTES_MAX, Notes, Reject, Service, ServiceCode, TerminalId,
+};
+use alloc::vec::Vec;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+/// The most notes of a cassette.
+pub(super) const CASSETTE_NOTES: u32 = u16::MAX as u32;
+
+/// One cassette. Nothing of it is set while its denomination is zero.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Cassette {
+    /// What a note is worth, in minor units.
+    pub(super) denomination: u32,
+    pub(super) notes: u32,
+    /// Those of them that are authorized and not yet completed.
+    pub(super) held: u32,
+}
+
+/// One terminal.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Terminal {
+    /// Zero while it is not defined.
+    pub(super) confirm_within_ns: u64,
+    /// What was authorized before this is not posted late: the notes were counted since, or are others.
+    pub(super) balanced: Authorization,
+    pub(super) cassettes: [Cassette; CASSETTES],
+    /// The place of the account of its cash.
+    pub(super) cash: u32,
+    /// Cards that it has kept since it was last balanced.
+    pub(super) captured: u32,
+    pub(super) currency: Currency,
+    pub(super) service: ServiceCode,
+    reserved: [u8; 5],
+}
+
+impl Terminal {
+    pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
+        Self { confirm_within_ns, cash, currency, service: Service::Out.into(), ..Self::zeroed() }
+    }
+
+    fn is_defined(&self) -> bool {
+        self.confirm_within_ns != 0
+    }
+
+    pub(super) fn is_in_service(&self) -> bool {
+        self.service.get() == Service::In
+    }
+
+    /// Whether notes in it are authorized and not yet completed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.cassettes.iter().any(|cassette| cassette.held > 0)
+    }
+
+    /// The notes that pay `amount`: of all ways with at most [`NOTES_MAX`] notes the one with most notes of the highest
+    /// denomination, then of the next; of equal denominations the first cassette gives first.
+    #[inline]
+    pub(super) fn mix(&self, amount: Amount) -> Option<Notes> {
+        let mut order: [usize; CASSETTES] = core::array::from_fn(|at| at);
+        order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[*at].denomination));
+        let mut counts = [0; CASSETTES];
+        self.pay(amount.0, &order, NOTES_MAX, &mut counts).then(|| Notes::new(counts))
+    }
+
+    fn pay(&self, amount: u64, order: &[usize], notes_left: u32, counts: &mut [u16; CASSETTES]) -> bool {
+        if amount == 0 {
+            return true;
+        }
+        let [at, rest @ ..] = order else { return false };
+        let Cassette { denomination, notes, held } = self.cassettes[*at];
+        if denomination == 0 || amount > u64::from(denomination) * u64::from(notes_left) {
+            // Those that follow are worth no more a note.
+            return false;
+        }
+        let most = (amount / u64::from(denomination)).min((notes - held).min(notes_left).into()) as u32;
+        for count in (0..=most).rev() {
+            let paid = u64::from(denomination) * u64::from(count);
+            counts[*at] = count as u16;
+            if self.pay(amount - paid, rest, notes_left - count, counts) {
+                return true;
+            }
+        }
+        counts[*at] = 0;
+        false
+    }
+
+    /// What notes are worth.
+    pub(super) fn worth(&self, notes: Notes) -> Amount {
+        let worth = |(cassette, count): (&Cassette, u16)| u64::from(cassette.denomination) * u64::from(count);
+        Amount(self.cassettes.iter().zip(notes.counts()).map(worth).sum())
+    }
+
+    /// What all notes in it are worth, and what those that are held are.
+    pub(super) fn sums(&self) -> (u64, u64) {
+        let worth = |sum: (u64, u64), cassette: &Cassette| {
+            let of = |notes: u32| u64::from(cassette.denomination) * u64::from(notes);
+            (sum.0 + of(cassette.notes), sum.1 + of(cassette.held))
+        };
+        self.cassettes.iter().fold((0, 0), worth)
+    }
+
+    /// Whether so many notes are in it and not held.
+    pub(super) fn has(&self, notes: Notes) -> bool {
+        let mut all = self.cassettes.iter().zip(notes.counts());
+        all.all(|(cassette, count)| u32::from(count) <= cassette.notes - cassette.held)
+    }
+
+    #[inline]
+    pub(super) fn hold(&mut self, notes: Notes) {
+        for (cassette, count) in self.cassettes.iter_mut().zip(notes.counts()) {
+            cassette.held += u32::from(count);
+            assert!(cassette.held <= cassette.notes, "only notes that are in it are held");
+        }
+    }
+
+    /// Takes out what was dispensed of the notes that were held, and holds the rest no more.
+    #[inline]
+    pub(super) fn settle(&mut self, held: Notes, dispensed: Notes) {
+        for (cassette, (held, dispensed)) in
+            self.cassettes.iter_mut().zip(held.counts().into_iter().zip(dispensed.counts()))
+        {
+            cassette.held -= u32::from(held);
+            cassette.notes -= u32::from(dispensed);
+        }
+    }
+}
+
+/// All terminals.
+#[derive(Clone, Debug)]
+pub(super) struct Terminals {
+    /// By number, from 1; the undefined ones are zero.
+    terminals: Vec<Terminal>,
+}
+
+impl Terminals {
+    pub(super) fn new(terminals: usize) -> Self {
+        Self { terminals: alloc::vec![Terminal::zeroed(); terminals] }
+    }
+
+    /// The terminal of that number.
+    #[inline]
+    pub(super) fn get(&mut self, number: TerminalId) -> Result<&mut Terminal, Reject> {
+        self.place(number).filter(|terminal| terminal.is_defined()).ok_or(Reject::UnknownTerminal)
+    }
+
+    /// Where the terminal of that number is, or will be.
+    pub(super) fn place(&mut self, TerminalId(number): TerminalId) -> Option<&mut Terminal> {
+        self.terminals.get_mut((number as usize).checked_sub(1)?)
+    }
+
+    /// As [`Terminals::get`], to look at.
+    pub(super) fn look(&self, TerminalId(number): TerminalId) -> Option<&Terminal> {
+        self.terminals.get((number as usize).checked_sub(1)?).filter(|terminal| terminal.is_defined())
+    }
+
+    /// All that are defined, with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TerminalId, &Terminal)> {
+        let numbered = (1..).map(TerminalId).zip(&self.terminals);
+        numbered.filter(|(_, terminal)| terminal.is_defined())
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        sink.values(&self.terminals);
+    }
+
+    pub(super) fn load(terminals: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut loaded = Self::new(terminals);
+        for terminal in &mut loaded.terminals {
+            *terminal = source.value()?;
+            let sound = |cassette: &Cassette| {
+                cassette.notes <= CASSETTE_NOTES
+                    && cassette.held <= cassette.notes
+                    && (cassette.notes == 0 || cassette.denomination != 0)
+            };
+            let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
+            if terminal.is_defined() && !known || terminal.reserved != [0; 5] {
+                return Err(Corrupt("a terminal"));
+            }
+        }
+        Ok(loaded)
+    }
+}

@@ -1,0 +1,138 @@
+//! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies long.
+
+use super::Atm;
+use super::messages::{AtmLimits, Reply, ResponseCode};
+use super::model::Model;
+use super::workload::KINDS;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
+use ringfence_kernel::laws::{self, Bytes, Harness, Often, Step};
+use ringfence_kernel::messages::Message;
+use ringfence_kernel::outbox::{image, message};
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{Domain, OutputHeader, Timestamp};
+
+const ROOMY: AtmLimits =
+    AtmLimits { accounts: 30_000, cards: 16_384, terminals: 1_024, transactions: 8_192, transfers: 16_384 };
+/// So little room that commands run into every capacity.
+const TIGHT: AtmLimits = AtmLimits { accounts: 14, cards: 15, terminals: 5, transactions: 60, transfers: 40 };
+/// Room for what may be repeated and little else.
+const SMALL: AtmLimits = AtmLimits { accounts: 20, cards: 60, terminals: 6, transactions: 1_000, transfers: 300 };
+
+/// How many steps a law runs: `steps`, or `long` to prove.
+fn prove(steps: u64, long: u64) -> u64 {
+    if std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1") { long } else { steps }
+}
+
+fn workload(kind: &str, seed: u64) -> alloc::boxed::Box<dyn Workload> {
+    std::println!("workload {kind}, seed {seed}");
+    (KINDS.iter().find(|known| known.name == kind).expect("a known kind").new)(seed, 5)
+}
+
+/// Guards against a decision other than the rules say: repeats, reversals first, silence, partial dispenses, balancing.
+#[test]
+fn prove_mixed_atm_is_as_the_model() {
+    let often = Often { rejects: 64, restores: 2_048 };
+    for seed in 0..4 {
+        let count = if seed == 0 { prove(40_000, 10_000_000) } else { prove(20_000, 200_000) };
+        laws::check::<Model>(&SMALL, 5, &mut *workload("mixed", seed), count, 1_000, often);
+        std::println!("proved: seed {seed}: {count} commands");
+    }
+}
+
+/// Guards against a capacity that is overstepped, or refused where there is room, and a repeat that is forgotten.
+#[test]
+fn prove_tight_atm_is_as_the_model() {
+    for seed in 10..14 {
+        let often = Often { rejects: 8, restores: 64 };
+        laws::check::<Model>(&TIGHT, 5, &mut *workload("mixed", seed), prove(8_000, 200_000), 1_000, often);
+    }
+}
+
+/// Guards against money or notes that come from nowhere or are lost, at any sequence; and against a code, an event or a
+/// reject that no command reaches.
+#[test]
+fn prove_atm_conserves_money_and_notes_at_every_sequence() {
+    let (mut codes, mut events, mut rejects, mut outcomes) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut checked = 0_u64;
+    for (seed, limits) in (20..24).zip([SMALL, SMALL, TIGHT, TIGHT]) {
+        let (mut harness, mut workload) = (Harness::<Atm>::new(&limits), workload("mixed", seed));
+        let mut command = CommandImage::default();
+        for step in 0..prove(6_000, 250_000) {
+            workload.next(&mut command);
+            let outcome = harness.step(&Step::Command(command.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
+            assert_eq!(harness.domain.check(), Ok(()), "seed {seed}, step {step}, after {command:?}");
+            checked += 1;
+            rejects.extend(outcome.reject.map(|code| code.0));
+            for slot in &outcome.outputs {
+                let (header, body) = (message(image(slot)), &image(slot)[OUTPUT_HEADER_BYTES..]);
+                if OutputHeader::read(image(slot)).expect("it has one").kind == kind::REPLY {
+                    match Reply::decode(header, body).expect("a reply") {
+                        Reply::Authorized(said) => codes.insert(said.code.get() as u8),
+                        Reply::Ended(said) => codes.insert(said.code.get() as u8),
+                        Reply::Transferred(said) => outcomes.insert(said.outcome.get() as u8),
+                        _ => false,
+                    };
+                } else {
+                    events.insert(header.template);
+                }
+            }
+        }
+    }
+    std::println!("proved: {checked} commands, codes {codes:?}, rejects {rejects:?}");
+    let expected = [0, 12, 13, 14, 36, 38, 41, 43, 51, 53, 54, 55, 57, 58, 61, 62, 65, 68, 75, 76, 94];
+    assert_eq!(Vec::from_iter(codes), expected, "the codes");
+    assert_eq!(Vec::from_iter(outcomes), Vec::from_iter(1..=8), "what becomes of transfers");
+    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106], "the events");
+    assert!(rejects.len() >= 10, "{rejects:?}");
+}
+
+/// Guards against the workloads of benches doing something else than withdrawing.
+#[test]
+fn uniform_and_hot_withdraw() {
+    for kind in ["uniform", "hot"] {
+        let (mut harness, mut workload) = (Harness::<Atm>::new(&ROOMY), workload(kind, 1));
+        let (mut command, mut posted) = (CommandImage::default(), 0_u64);
+        for step in 0..80_000 {
+            workload.next(&mut command);
+            let outcome = harness.step(&Step::Command(command.clone()), Timestamp(step), false);
+            assert_eq!(outcome.reject, None, "{kind}, step {step}");
+            for slot in &outcome.outputs {
+                match Reply::decode(message(image(slot)), &image(slot)[OUTPUT_HEADER_BYTES..]).expect("a reply") {
+                    Reply::Authorized(said) => assert_eq!(said.code.get(), ResponseCode::Approved, "{kind}"),
+                    Reply::Ended(said) => posted += u64::from(said.posted.0 > 0),
+                    _ => {}
+                }
+            }
+        }
+        assert!(posted > 20_000, "{kind}: {posted} withdrawals were dispensed");
+        assert_eq!(harness.domain.check(), Ok(()));
+    }
+}
+
+/// Guards against saved state that is damaged and yet loaded into a ledger that does not sum to zero.
+#[test]
+fn damaged_state_is_refused_or_sound() {
+    let (mut harness, mut workload) = (Harness::<Atm>::new(&TIGHT), workload("mixed", 30));
+    let mut command = CommandImage::default();
+    for step in 0..400 {
+        workload.next(&mut command);
+        harness.step(&Step::Command(command.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
+    }
+    let mut saved = Bytes::default();
+    harness.domain.save(&mut saved);
+    let saved = saved.bytes().to_vec();
+    let mut refused = 0;
+    for at in 0..saved.len() {
+        let mut damaged = saved.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match Atm::load(&TIGHT, &mut Bytes::from(damaged)) {
+            Ok(atm) => assert_eq!(atm.check(), Ok(()), "byte {at}"),
+            Err(_) => refused += 1,
+        }
+        assert!(Atm::load(&TIGHT, &mut Bytes::from(saved[..at].to_vec())).is_err(), "cut at byte {at}");
+    }
+    assert!(refused > saved.len() / 10, "damage is seen: {refused} of {}", saved.len());
+}

@@ -1,0 +1,416 @@
+//! Seeded commands for benches, laws and simulation: terminals that dispense, repeat, reverse and fall silent.
+
+use super::messages::{
+    AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
+    CassetteCount, CassetteLoad, Command, Complete, Constraint, CountCash, Currency, Cutover, LoadCash, Notes,
+    OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetCard, SetCardStatus, SetService,
+    SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked,
+    UnloadCash,
+};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use ringfence_kernel::ClientId;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use ringfence_kernel::workload::{CommandImage, Workload, WorkloadKind};
+
+/// The kinds of commands. Client 1 opens accounts, issues cards and loads terminals first.
+pub const KINDS: &[WorkloadKind] = &[
+    WorkloadKind {
+        name: "uniform",
+        doc: "withdrawals from 10,000 cards and accounts at 1,000 terminals, each authorized and dispensed in full",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, UNIFORM)),
+    },
+    WorkloadKind {
+        name: "hot",
+        doc: "as uniform, with all cards on one account",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { accounts: 1, ..UNIFORM })),
+    },
+    WorkloadKind {
+        name: "mixed",
+        doc: "twelve cards: repeats, reversals before and after, silence, partial dispenses, wrong PINs, cutovers, and \
+              all that an operator does",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, MIXED)),
+    },
+];
+
+/// What a [`Flow`] is like.
+#[derive(Clone, Copy, Debug)]
+struct Mix {
+    cards: u64,
+    accounts: u64,
+    terminals: u64,
+    /// Share of commands, in a hundred, that are anything but an authorization and its full completion.
+    trouble: u64,
+    /// What each account starts with.
+    funds: u64,
+    confirm_within_ns: u64,
+}
+
+const UNIFORM: Mix = Mix {
+    cards: 10_000,
+    accounts: 10_000,
+    terminals: 1_000,
+    trouble: 0,
+    funds: AMOUNT_MAX,
+    confirm_within_ns: 60_000_000_000,
+};
+const MIXED: Mix = Mix { cards: 12, accounts: 7, terminals: 5, trouble: 45, funds: 40_000, confirm_within_ns: 40_000 };
+
+const BANK: AccountNumber = AccountNumber(1);
+const EURO: Currency = Currency(978);
+/// What the cassettes of a terminal hold: 10, 20, 50 and 100 euro.
+const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
+
+struct Flow {
+    mix: Mix,
+    random: Random,
+    clients: u32,
+    steps: u64,
+    traces: u32,
+    transfers: u64,
+    /// The hold that was asked for last.
+    hold: TransferId,
+    date: u32,
+    /// Transactions that were asked for, the latest last, and the notes that pay them.
+    sent: Vec<(Authorize, Notes)>,
+}
+
+fn token(card: u64) -> [u8; 16] {
+    bytemuck::cast([card.wrapping_mul(0x9e37_79b9_7f4a_7c15), card])
+}
+
+fn customer(account: u64) -> AccountNumber {
+    AccountNumber(1_000_000 + account)
+}
+
+fn cash(terminal: u64) -> AccountNumber {
+    AccountNumber(500_000 + terminal)
+}
+
+impl Flow {
+    fn new(seed: u64, clients: u32, mix: Mix) -> Self {
+        let (random, clients, sent) = (Random::new(seed), clients.max(1), Vec::with_capacity(64));
+        Self { mix, random, clients, steps: 0, traces: 0, transfers: 0, hold: TransferId(0), date: 0, sent }
+    }
+
+    fn is_troubled(&self) -> bool {
+        self.mix.trouble > 0
+    }
+
+    fn open(account: AccountNumber, constraint: Constraint, overdraft: u64, image: &mut CommandImage) {
+        let (constraint, overdraft) = (constraint.into(), Amount(overdraft));
+        let open = OpenAccount { account, overdraft, currency: EURO, constraint, reserved: Reserved::default() };
+        image.set(ClientId(1), Command::OpenAccount(&open));
+    }
+
+    fn card(&mut self, card: u64, status: CardStatus, image: &mut CommandImage) {
+        let troubled = self.is_troubled();
+        let set = SetCard {
+            token: token(card),
+            cheque: customer(card % self.mix.accounts),
+            savings: if troubled && card.is_multiple_of(3) { customer(0) } else { AccountNumber(0) },
+            credit: if troubled && card.is_multiple_of(4) { customer(1) } else { AccountNumber(0) },
+            transaction_max: Amount(if troubled { 30_000 } else { 50_000 }),
+            day_max: Amount(if troubled { 100_000 * (1 + card % 3) } else { u64::MAX }),
+            day_count_max: if troubled { 2 + 4 * (card % 2) as u32 } else { u32::MAX },
+            pin_version: PinVersion(if troubled { self.random.below(2) as u32 } else { 0 }),
+            last_four: *b"0000",
+            status: status.into(),
+            reserved: Reserved::default(),
+        };
+        image.set(ClientId(1), Command::SetCard(&set));
+    }
+
+    fn terminal(&self, terminal: u64, image: &mut CommandImage) {
+        let confirm_within_ns = self.mix.confirm_within_ns;
+        let (cash, terminal) = (cash(terminal), TerminalId(terminal as u32));
+        let set = SetTerminal { cash, confirm_within_ns, terminal, currency: EURO, reserved: Reserved::default() };
+        image.set(ClientId(1), Command::SetTerminal(&set));
+    }
+
+    fn service(&self, terminal: u64, service: Service, image: &mut CommandImage) {
+        let (terminal, reserved) = (TerminalId(terminal as u32), Reserved::default());
+        let set = SetService { terminal, service: service.into(), reserved };
+        image.set(self.client(terminal), Command::SetService(&set));
+    }
+
+    fn load(terminal: u64, loads: &[CassetteLoad], image: &mut CommandImage) {
+        let (terminal, reserved) = (TerminalId(terminal as u32), Reserved::default());
+        image.set(ClientId(1), Command::LoadCash(&LoadCash { vault: BANK, terminal, reserved }, loads));
+    }
+
+    /// A transfer with the next id, or seldom with an earlier one.
+    fn entry(&mut self, kind: TransferKind, debit: AccountNumber, credit: AccountNumber, amount: u64) -> TransferEntry {
+        self.transfers += 1;
+        let late = self.is_troubled() && self.random.percent(10);
+        let id = TransferId(self.transfers - if late { self.random.below(self.transfers.min(20)) } else { 0 });
+        let (amount, hold, reserved) = (Amount(amount), TransferId(0), Reserved::default());
+        TransferEntry { id, debit, credit, amount, hold, lasts_ns: 0, kind: kind.into(), reserved }
+    }
+
+    fn transfer(entries: &[TransferEntry], image: &mut CommandImage) {
+        image.set(ClientId(1), Command::TransferLinked(&TransferLinked { reserved: Reserved::default() }, entries));
+    }
+
+    /// The commands that set the stage; whether `step` is one of them.
+    fn set_up(&mut self, mut step: u64, image: &mut CommandImage) -> bool {
+        let Mix { cards, accounts, terminals, funds, .. } = self.mix;
+        if step == 0 {
+            Self::open(BANK, Constraint::Free, 0, image);
+            return true;
+        }
+        step -= 1;
+        if step < accounts * 2 {
+            let number = customer(step / 2);
+            if step.is_multiple_of(2) {
+                let overdraft = if self.is_troubled() && step == 2 { 20_000 } else { 0 };
+                Self::open(number, Constraint::Covered, overdraft, image);
+            } else {
+                let entry = self.entry(TransferKind::Move, BANK, number, funds);
+                Self::transfer(&[entry], image);
+            }
+            return true;
+        }
+        step -= accounts * 2;
+        if step < terminals * 3 {
+            let number = 1 + step / 3;
+            match step % 3 {
+                0 => self.terminal(number, image),
+                1 => {
+                    let notes = if self.is_troubled() { 30 } else { 60_000 };
+                    let loads = DENOMINATIONS.map(|denomination| CassetteLoad { denomination, notes });
+                    Self::load(number, &loads, image);
+                }
+                _ => self.service(number, Service::In, image),
+            }
+            return true;
+        }
+        step -= terminals * 3;
+        if step < cards {
+            self.card(step, CardStatus::Active, image);
+        }
+        step < cards
+    }
+
+    fn authorize(&mut self, image: &mut CommandImage) {
+        self.traces += 1;
+        let troubled = self.is_troubled();
+        let random = &mut self.random;
+        // Mostly one note of each of some cassettes; the terminal may pay in others.
+        let notes: [u16; CASSETTES] = core::array::from_fn(|_| random.below(if troubled { 3 } else { 2 }) as u16);
+        let notes = if notes == [0; CASSETTES] && !troubled { [0, 1, 0, 0] } else { notes };
+        let worth = |(count, one): (&u16, u32)| u64::from(*count) * u64::from(one);
+        let mut amount: u64 = notes.iter().zip(DENOMINATIONS).map(worth).sum();
+        if troubled && random.percent(3) {
+            amount = random.below(50) * 500;
+        }
+        let inquires = troubled && random.percent(10);
+        let account = match random.below(100) {
+            0..10 if troubled => AccountType::Savings,
+            10..20 if troubled => AccountType::Credit,
+            _ => AccountType::Cheque,
+        };
+        let card = random.below(self.mix.cards + u64::from(troubled));
+        let wrong = troubled && random.percent(if card == 5 { 50 } else { 8 });
+        let authorize = Authorize {
+            token: token(card),
+            amount: Amount(if inquires { 0 } else { amount }),
+            terminal: TerminalId(1 + random.below(self.mix.terminals) as u32),
+            trace: Trace(self.traces),
+            date: BusinessDate(self.date),
+            pin_version: PinVersion(if troubled { random.below(2) as u32 } else { 0 }),
+            pin: if wrong { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
+            transaction: if inquires { TransactionType::BalanceInquiry } else { TransactionType::Withdrawal }.into(),
+            account: account.into(),
+            reserved: Reserved::default(),
+        };
+        if self.sent.len() == 64 {
+            self.sent.remove(0);
+        }
+        self.sent.push((authorize, greedy(amount)));
+        self.send(&authorize, image);
+    }
+
+    fn client(&self, terminal: TerminalId) -> ClientId {
+        ClientId(1 + terminal.0 % self.clients)
+    }
+
+    fn send(&self, authorize: &Authorize, image: &mut CommandImage) {
+        image.set(self.client(authorize.terminal), Command::Authorize(authorize));
+    }
+
+    fn complete(&self, sent: &Authorize, notes: Notes, image: &mut CommandImage) {
+        let Authorize { terminal, trace, date, .. } = *sent;
+        let complete = Complete { notes, terminal, trace, date, reserved: Reserved::default() };
+        image.set(self.client(terminal), Command::Complete(&complete));
+    }
+
+    fn reverse(&self, sent: &Authorize, image: &mut CommandImage) {
+        let Authorize { terminal, trace, date, .. } = *sent;
+        let reverse = Reverse { terminal, trace, date, reserved: Reserved::default() };
+        image.set(self.client(terminal), Command::Reverse(&reverse));
+    }
+
+    fn cutover(&mut self, image: &mut CommandImage) {
+        self.date += 1;
+        let cutover = Cutover { date: BusinessDate(self.date), reserved: Reserved::default() };
+        image.set(ClientId(1), Command::Cutover(&cutover));
+    }
+
+    fn trouble(&mut self, image: &mut CommandImage) {
+        let latest = self.sent.len().max(1) as u64;
+        let Some((mut sent, notes)) = self.sent.get(self.random.below(latest) as usize).copied() else {
+            return self.authorize(image);
+        };
+        match self.random.below(20) {
+            0..3 => self.send(&sent, image),
+            3 => {
+                sent.amount.0 += 1_000;
+                self.send(&sent, image);
+            }
+            4 | 5 => self.reverse(&sent, image),
+            6 => {
+                // The reversal comes first; its original may come as a repeat.
+                self.traces += 1;
+                sent.trace = Trace(self.traces);
+                self.sent[0] = (sent, notes);
+                self.reverse(&sent, image);
+            }
+            7..10 => {
+                let some = notes.counts().map(|count| self.random.below(u64::from(count) + 1) as u16);
+                self.complete(&sent, Notes::new(some), image);
+            }
+            10 => self.complete(&sent, Notes(0), image),
+            11 => {
+                let other = Notes::new([0, self.random.below(3) as u16, 1, 0]);
+                self.complete(&sent, other, image);
+            }
+            12..14 => self.card_command(image),
+            14..17 => self.terminal_command(image),
+            17 if self.random.percent(10) => self.cutover(image),
+            18 => Self::open(customer(self.random.below(9)), Constraint::Covered, self.random.below(2), image),
+            _ => self.transfer_command(image),
+        }
+    }
+
+    fn card_command(&mut self, image: &mut CommandImage) {
+        const STATUSES: [CardStatus; 7] = [
+            CardStatus::Active,
+            CardStatus::Active,
+            CardStatus::Blocked,
+            CardStatus::Lost,
+            CardStatus::Stolen,
+            CardStatus::Expired,
+            CardStatus::Retained,
+        ];
+        let (card, status) = (self.random.below(self.mix.cards), STATUSES[self.random.below(7) as usize]);
+        let (token, new_token) = (token(card), token(self.random.below(self.mix.cards + 40)));
+        match self.random.below(8) {
+            0..4 => self.card(card, CardStatus::Active, image),
+            4 => self.card(card, status, image),
+            5 => {
+                let set = SetCardStatus { token, status: status.into(), reserved: Reserved::default() };
+                image.set(ClientId(1), Command::SetCardStatus(&set));
+            }
+            6 => {
+                let replace = ReplaceCard { token, new_token, pin_version: PinVersion(0), last_four: *b"1111" };
+                image.set(ClientId(1), Command::ReplaceCard(&replace));
+            }
+            _ => {
+                let terminal = TerminalId(self.random.below(self.mix.terminals + 1) as u32);
+                let capture = CaptureCard { token, terminal, reserved: Reserved::default() };
+                image.set(self.client(terminal), Command::CaptureCard(&capture));
+            }
+        }
+    }
+
+    fn terminal_command(&mut self, image: &mut CommandImage) {
+        let number = self.random.below(self.mix.terminals + 2);
+        let (terminal, reserved) = (TerminalId(number as u32), Reserved::default());
+        match self.random.below(12) {
+            0..2 => self.terminal(number, image),
+            2 => self.service(number, Service::Out, image),
+            3..8 => self.service(number, Service::In, image),
+            8 | 9 => {
+                let other = self.random.percent(20);
+                let loads = DENOMINATIONS.map(|denomination| CassetteLoad {
+                    denomination: if other { denomination / 2 } else { denomination },
+                    notes: self.random.below(8) as u32,
+                });
+                Self::load(number, &loads[..self.random.below(5) as usize], image);
+            }
+            10 if self.random.percent(30) => {
+                image.set(ClientId(1), Command::UnloadCash(&UnloadCash { vault: BANK, terminal, reserved }));
+            }
+            _ => {
+                let counts: [CassetteCount; CASSETTES] = core::array::from_fn(|_| CassetteCount {
+                    notes: 10 + self.random.below(20) as u32,
+                    reserved: Reserved::default(),
+                });
+                let count = CountCash { difference: BANK, terminal, reserved };
+                image.set(ClientId(1), Command::CountCash(&count, &counts));
+            }
+        }
+    }
+
+    fn transfer_command(&mut self, image: &mut CommandImage) {
+        let count = 1 + self.random.below(3);
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            let number = |random: &mut Random| match random.below(4) {
+                0 | 1 => BANK,
+                2 => customer(random.below(9)),
+                _ if random.percent(20) => cash(1 + random.below(5)),
+                _ => customer(random.below(3)),
+            };
+            let (debit, credit) = (number(&mut self.random), number(&mut self.random));
+            let amount = if self.random.percent(10) { 0 } else { self.random.below(30_000) };
+            let mut entry = match self.random.below(5) {
+                0 | 1 => self.entry(TransferKind::Move, debit, credit, amount),
+                2 => self.entry(TransferKind::Hold, debit, credit, amount),
+                3 => self.entry(TransferKind::Post, AccountNumber(0), AccountNumber(0), amount),
+                _ => self.entry(TransferKind::Void, AccountNumber(0), AccountNumber(0), 0),
+            };
+            match entry.kind.get() {
+                TransferKind::Hold => {
+                    entry.lasts_ns = self.random.below(3) * 30_000;
+                    self.hold = entry.id;
+                }
+                TransferKind::Post | TransferKind::Void => entry.hold = self.hold,
+                TransferKind::Move => {}
+            }
+            entries.push(entry);
+        }
+        Self::transfer(&entries, image);
+    }
+}
+
+/// The notes that a terminal with enough of each pays.
+fn greedy(mut amount: u64) -> Notes {
+    let mut counts = [0; CASSETTES];
+    for (count, one) in counts.iter_mut().zip(DENOMINATIONS).rev() {
+        (*count, amount) = ((amount / u64::from(one)) as u16, amount % u64::from(one));
+    }
+    Notes::new(counts)
+}
+
+impl Workload for Flow {
+    fn next(&mut self, image: &mut CommandImage) {
+        let step = self.steps;
+        self.steps += 1;
+        if self.set_up(step, image) {
+            return;
+        }
+        if self.random.percent(self.mix.trouble) {
+            return self.trouble(image);
+        }
+        if self.mix.trouble == 0 && step % 2_000 == 1 {
+            return self.cutover(image);
+        }
+        match self.sent.last().copied().filter(|_| step.is_multiple_of(2)) {
+            Some((sent, notes)) => self.complete(&sent, notes, image),
+            None => self.authorize(image),
+        }
+    }
+}
