@@ -112,6 +112,16 @@ impl Counter {
         true
     }
 
+    /// Puts those into `tied` whom ballots go to.
+    fn find_left(&mut self) {
+        self.tied.clear();
+        for at in 0..self.candidates {
+            if self.receives(at) {
+                self.tied.push(at as u16);
+            }
+        }
+    }
+
     /// Puts those into `tied` who cannot be overtaken into the next one's place, when they are several: the largest number
     /// of last candidates who together have fewer votes than the next, and leave as many as the count ends with.
     fn find_batch(&mut self) -> bool {
@@ -119,12 +129,7 @@ impl Counter {
             Until::TwoLeft => 2,
             Until::Majority => self.seats,
         };
-        self.tied.clear();
-        for at in 0..self.candidates {
-            if self.receives(at) {
-                self.tied.push(at as u16);
-            }
-        }
+        self.find_left();
         let Self { tied, votes, .. } = self;
         tied.sort_unstable_by_key(|at| votes[usize::from(*at)]);
         let (mut sum, mut batch) = (0, 0);
@@ -212,16 +217,22 @@ impl Counter {
         Some(Advance::Complete)
     }
 
-    /// Elects whoever has the majority, or is the only one left.
+    /// Elects whoever has the majority; of the last two the one with more votes, or who is left alone.
     pub(super) fn settle_majority(&mut self) -> Option<Advance> {
-        if self.stage == 1 || self.majority == Majority::OfContinuing {
+        let reached = self.standing.contains(&Standing::Elected);
+        if self.stage == 1 || self.majority == Majority::OfContinuing && !reached {
             let continuing = self.votes.iter().sum::<u64>();
             self.quota = (continuing / VOTE / 2 + 1) * VOTE;
         }
-        let left = (0..self.candidates).filter(|at| self.receives(*at)).count();
-        let winner = (0..self.candidates)
-            .filter(|at| self.receives(*at))
-            .find(|at| left == 1 || self.votes[*at] >= self.quota)?;
+        self.find_left();
+        let left = self.tied.len();
+        let Self { tied, votes, quota, .. } = self;
+        let most = tied.iter().map(|at| votes[usize::from(*at)]).max().expect("someone is left");
+        if left > 2 && most < *quota {
+            return None;
+        }
+        tied.retain(|at| votes[usize::from(*at)] == most);
+        let Some(winner) = self.pick(TieQuestion::Elect) else { return Some(Advance::Tied) };
         self.standing[winner] = Standing::Elected;
         (self.until == Until::Majority || left <= 2).then_some(Advance::Complete)
     }

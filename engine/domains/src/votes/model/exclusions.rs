@@ -12,15 +12,26 @@ impl Count {
         let seats = usize::from(self.terms.seats);
         let mut left: Vec<u16> = self.everyone().collect();
         let (mut elected, mut moved, mut of_first) = (Vec::new(), 0, None);
+        let mut quota = 0;
         loop {
             let (votes, exhausted) = self.read_again(&left);
             let all: u64 = votes.values().sum();
             let of_first = *of_first.get_or_insert(all);
             let basis = if self.terms.majority.get() == Majority::OfFirstStage { of_first } else { all };
-            let quota = if runoff { (basis / VOTE / 2 + 1) * VOTE } else { 0 };
+            // What one has reached does not change any more.
+            if runoff && elected.is_empty() {
+                quota = (basis / VOTE / 2 + 1) * VOTE;
+            }
+            let mut tie = None;
             if runoff {
-                let winner = left.iter().find(|candidate| left.len() == 1 || votes[candidate] >= quota);
-                elected = winner.into_iter().copied().collect();
+                let most = left.iter().map(|candidate| votes[candidate]).max();
+                let best: Vec<u16> = left.iter().filter(|candidate| Some(votes[candidate]) == most).copied().collect();
+                if left.len() <= 2 || most >= Some(quota) {
+                    match self.draw(TieQuestion::Elect, best) {
+                        Ok(winner) => elected = alloc::vec![winner],
+                        Err(tied) => tie = Some(tied),
+                    }
+                }
             } else if left.len() <= seats {
                 elected = left.clone();
             }
@@ -47,8 +58,8 @@ impl Count {
                 moved,
                 lists,
             });
-            if done {
-                return None;
+            if done || tie.is_some() {
+                return tie;
             }
             let fewest = if two { 2 } else { seats };
             let batch = match self.terms.exclusions.get() {
