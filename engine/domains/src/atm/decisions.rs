@@ -48,6 +48,7 @@ impl Atm {
                 }
             }
             Decision::Decline(code, account) => {
+                self.terminals.get(command.terminal)?.totals.declined += 1;
                 transaction.code = code.into();
                 if account != NONE {
                     transaction.balances = self.ledger[account].balances().into();
@@ -161,7 +162,7 @@ impl Atm {
     }
 
     fn take_exception(
-        &self,
+        &mut self,
         command: &Complete,
         authorization: Authorization,
         code: ResponseCode,
@@ -170,6 +171,7 @@ impl Atm {
         let Complete { notes, trace, date, .. } = *command;
         let (code, reserved) = (code.into(), Reserved::default());
         let exception = Exception { authorization, notes, trace, date, code, reserved };
+        self.terminals.get(command.terminal).expect("it was found").totals.exceptions += 1;
         out.publish(topics::TERMINAL, command.terminal.0, Event::Exception(&exception));
     }
 
@@ -201,6 +203,11 @@ impl Atm {
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(dispensed);
         terminal.settle(notes, dispensed);
+        match state {
+            State::Dispensed => terminal.totals.dispense(posted),
+            State::TimedOut => terminal.totals.timed_out += 1,
+            _ => terminal.totals.voided += 1,
+        }
         self.ledger.settle(account, terminal.cash, amount, posted);
         self.cards[card].give_back(amount, posted, counted);
         let ended = self.ledger[account].balances().into();
@@ -219,6 +226,7 @@ impl Atm {
             return ResponseCode::TooLate;
         }
         terminal.settle(Notes(0), notes);
+        terminal.totals.dispense(posted);
         self.cards[card].count_late(posted, counted);
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {

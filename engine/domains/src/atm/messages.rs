@@ -15,7 +15,7 @@ newtype! {
     pub struct TransferId(u64);
 }
 newtype! {
-    /// A currency by its ISO 4217 number.
+    /// A currency by its ISO 4217 number, 1 to 999.
     pub struct Currency(u16);
 }
 newtype! {
@@ -63,6 +63,17 @@ impl Notes {
     #[must_use]
     pub const fn counts(self) -> [u16; CASSETTES] {
         [self.0 as u16, (self.0 >> 16) as u16, (self.0 >> 32) as u16, (self.0 >> 48) as u16]
+    }
+}
+
+impl Currency {
+    /// One more than the largest number of a currency.
+    pub const END: u16 = 1_000;
+
+    /// Whether it can be one.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.0 > 0 && self.0 < Self::END
     }
 }
 
@@ -239,7 +250,7 @@ rejects! {
         UnknownAccount = 2001,
         /// The account is open with other terms.
         AccountExists = 2002,
-        /// An account's number or currency is zero, its overdraft is above 10¹² or of an account that is free, or it is
+        /// An account's number is zero, its currency is none, its overdraft is above 10¹² or of an account that is free, or it is
         /// to be cash.
         BadAccount = 2003,
         /// As many accounts are open as may.
@@ -446,7 +457,7 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
-        /// Ends the business date. Transactions and transfers of dates before the one that ends are no longer repeated.
+        /// Ends the business date, and says what was done on it at each terminal and in each currency. Transactions and transfers of dates before the one that ends are no longer repeated.
         12 => Cutover: 8 {
             /// The business date that begins.
             date: BusinessDate,
@@ -652,6 +663,47 @@ messages! {
             cassette: u8,
             /// Whether the terminal may begin transactions.
             service: ServiceCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// What was done at a terminal on a business date of the host that has ended. On the terminal's stream.
+        107 => TerminalTotals: 48 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What its notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held: authorized on this date and not yet completed.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out, in full or in part.
+            withdrawals: u32,
+            /// Transactions that were declined.
+            declined: u32,
+            /// Withdrawals that were let go: nothing came out, or they were reversed.
+            voided: u32,
+            /// Withdrawals that timed out; those that were posted late are among `withdrawals` too.
+            timed_out: u32,
+            /// What the terminal says was dispensed and is not posted.
+            exceptions: u32,
+        },
+        /// What was done in a currency on a business date that has ended: the sums of its terminals. On the stream of
+        /// business dates.
+        108 => CurrencyTotals: 40 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What all notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out.
+            withdrawals: u32,
+            /// Terminals.
+            terminals: u32,
+            /// Which currency.
+            currency: Currency,
             /// Zero.
             reserved: Reserved<2>,
         },

@@ -2,13 +2,14 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the life of a transaction and the order of precedence,
-//! `cash` what is done at a terminal, `operator` and `transfers` what the bank does; what they decide over stands in
+//! `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
 //! `ledger`, `cards`, `terminals` and `transactions`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
 mod cash;
+mod day_end;
 mod decisions;
 mod operator;
 mod transfers;
@@ -30,7 +31,9 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use cards::Cards;
+use day_end::{Closing, Sums};
 use kept::Kept;
 use ledger::Ledger;
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
@@ -47,6 +50,8 @@ pub mod topics {
     pub const TERMINAL: u16 = 1;
     /// [`super::messages::HoldExpired`]; the id is 0. It has no snapshot.
     pub const HOLDS: u16 = 2;
+    /// [`super::messages::CurrencyTotals`]; the id is 0. It has no snapshot.
+    pub const DATES: u16 = 3;
 }
 
 /// The authorization host: accounts, cards, terminals and transactions.
@@ -60,6 +65,10 @@ pub struct Atm {
     terminals: Terminals,
     transactions: Kept<Transaction>,
     transfers: Kept<Transfer>,
+    /// Room for the totals of a cutover, and the one that goes on in [`Domain::resume`]. Nothing is saved while there is
+    /// one.
+    sums: Box<[Sums]>,
+    closing: Option<Closing>,
 }
 
 impl Domain for Atm {
@@ -75,8 +84,8 @@ impl Domain for Atm {
     type Limits = AtmLimits;
 
     fn topics(limits: &AtmLimits) -> u64 {
-        // The terminals' and that of the holds.
-        limits.terminals.saturating_add(1)
+        // The terminals', that of the holds and that of the business dates.
+        limits.terminals.saturating_add(2)
     }
 
     fn new(limits: &AtmLimits) -> Self {
@@ -88,6 +97,8 @@ impl Domain for Atm {
             terminals: Terminals::new(limits.terminals as usize),
             transactions: Kept::new(limits.transactions as usize),
             transfers: Kept::new(limits.transfers as usize),
+            sums: day_end::no_sums(),
+            closing: None,
         }
     }
 
@@ -123,9 +134,11 @@ impl Domain for Atm {
         }
     }
 
-    fn resume(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
-        // Every decision is complete at once.
-        Progress::Done
+    fn resume(&mut self, _: Context, out: &mut Out<'_, Self>) -> Progress {
+        match self.closing.take() {
+            None => Progress::Done,
+            Some(closing) => self.close(closing, out),
+        }
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
@@ -158,7 +171,7 @@ impl Domain for Atm {
     fn snapshot_topic(&self, topic: Topic, _: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
         match topic.kind() {
             topics::TERMINAL => self.snapshot_terminal(TerminalId(topic.id()), out),
-            topics::HOLDS if topic.id() == 0 => Some(Progress::Done),
+            topics::HOLDS | topics::DATES if topic.id() == 0 => Some(Progress::Done),
             _ => None,
         }
     }

@@ -4,9 +4,10 @@
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, AccountType, Amount, AtmLimits, Authorization, Authorize, Authorized,
     Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered, CashSet, CassetteCount, CassetteLoad,
-    Command, Complete, Constraint, Currency, Ended, Event, Exception, HoldExpired, Key, LINKED_MAX, NOTES_MAX, Notes,
-    OpenAccount, PinVerdict, Reject, ReplaceCard, Reply, ResponseCode, Service, Set, SetCard, SetTerminal, TerminalId,
-    TimedOut, TransactionType, TransferEntry, TransferKind, TransferOutcome, Transferred,
+    Command, Complete, Constraint, Currency, CurrencyTotals, Ended, Event, Exception, HoldExpired, Key, LINKED_MAX,
+    NOTES_MAX, Notes, OpenAccount, PinVerdict, Reject, ReplaceCard, Reply, ResponseCode, Service, Set, SetCard,
+    SetTerminal, TerminalId, TerminalTotals, TimedOut, TransactionType, TransferEntry, TransferKind, TransferOutcome,
+    Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -69,6 +70,16 @@ struct Terminal {
     balanced: u64,
 }
 
+/// Something that counts on a business date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    Dispensed(u64),
+    Declined,
+    Voided,
+    TimedOut,
+    Exception,
+}
+
 /// The slow twin.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -89,6 +100,8 @@ pub struct Model {
     /// Holds: turn, deadline or zero, debit, credit, amount.
     holds: BTreeMap<u64, (u64, u64, u64, u64, u64)>,
     transfer_order: VecDeque<u64>,
+    /// What was done where since the business date began.
+    deeds: Vec<(TerminalId, Deed)>,
 }
 
 type Says<'o, 'b> = &'o mut Out<'b, Atm>;
@@ -144,7 +157,7 @@ impl Model {
     fn open_account(&mut self, open: &OpenAccount, out: Says<'_, '_>) -> Result<(), Reject> {
         let constraint = open.constraint.get();
         let too_low = open.overdraft.0 > AMOUNT_MAX || constraint == Constraint::Free && open.overdraft.0 > 0;
-        if open.account.0 == 0 || open.currency.0 == 0 || constraint == Constraint::Cash || too_low {
+        if open.account.0 == 0 || !(1..=999).contains(&open.currency.0) || constraint == Constraint::Cash || too_low {
             return Err(Reject::BadAccount);
         }
         self.add_account(*open, true)?;
@@ -330,7 +343,7 @@ impl Model {
             known.terms = *terms;
             return self.set(out);
         }
-        if terms.cash.0 == 0 || terms.currency.0 == 0 {
+        if terms.cash.0 == 0 || !(1..=999).contains(&terms.currency.0) {
             return Err(Reject::BadAccount);
         }
         let (account, currency, overdraft) = (terms.cash, terms.currency, Amount(0));
@@ -498,6 +511,49 @@ impl Model {
         self.set(out)
     }
 
+    fn cutover(&mut self, date: BusinessDate, out: Says<'_, '_>) -> Result<(), Reject> {
+        if date <= self.date {
+            return Err(Reject::BadDate);
+        }
+        (self.before, self.date) = (self.date, date);
+        self.set(out)?;
+        let (date, deeds) = (self.before, core::mem::take(&mut self.deeds));
+        let mut of_currencies = BTreeMap::new();
+        for (number, terminal) in &self.terminals {
+            let here = || deeds.iter().filter(|(at, _)| at.0 == *number).map(|(_, deed)| *deed);
+            let count = |wanted: Deed| here().filter(|deed| *deed == wanted).count() as u32;
+            let out_here = || here().filter_map(|deed| if let Deed::Dispensed(sum) = deed { Some(sum) } else { None });
+            let [debits, credits, _, held] = self.sums(terminal.terms.cash.0);
+            let totals = TerminalTotals {
+                dispensed: Amount(out_here().sum()),
+                cash: Balance((debits - credits) as i64),
+                held: Amount(held as u64),
+                date,
+                withdrawals: out_here().count() as u32,
+                declined: count(Deed::Declined),
+                voided: count(Deed::Voided),
+                timed_out: count(Deed::TimedOut),
+                exceptions: count(Deed::Exception),
+            };
+            out.publish(topics::TERMINAL, *number, Event::TerminalTotals(&totals));
+            of_currencies.entry(terminal.terms.currency).or_insert_with(Vec::new).push(totals);
+        }
+        for (currency, all) in of_currencies {
+            let totals = CurrencyTotals {
+                dispensed: Amount(all.iter().map(|one| one.dispensed.0).sum()),
+                cash: Balance(all.iter().map(|one| one.cash.0).sum()),
+                held: Amount(all.iter().map(|one| one.held.0).sum()),
+                date,
+                withdrawals: all.iter().map(|one| one.withdrawals).sum(),
+                terminals: all.len() as u32,
+                currency,
+                reserved: Reserved::default(),
+            };
+            out.publish(topics::DATES, 0, Event::CurrencyTotals(&totals));
+        }
+        Ok(())
+    }
+
     /// Makes room for a transaction of that date, which may be new.
     fn take(&mut self, key: Key) -> Result<(), Reject> {
         if !(self.before..=self.date).contains(&key.2) {
@@ -538,6 +594,9 @@ impl Model {
         self.take(key)?;
         let (code, account, notes) = self.decide(&terminal, asked)?;
         let (approved, amount) = (code == ResponseCode::Approved, asked.amount.0);
+        if !approved {
+            self.deeds.push((asked.terminal, Deed::Declined));
+        }
         let withdraws = approved && asked.transaction.get() == TransactionType::Withdrawal;
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
@@ -659,10 +718,13 @@ impl Model {
         (amount == 0).then(|| Notes::new(counts))
     }
 
-    /// Ends an open withdrawal with so many notes dispensed.
-    fn end(&mut self, key: Key, notes: Notes) {
+    /// Ends an open withdrawal with so many notes dispensed; with none, that is `empty`.
+    fn end(&mut self, key: Key, notes: Notes, empty: Deed) {
         self.open.remove(&key);
         self.dispense(key, notes);
+        if notes.0 == 0 {
+            self.deeds.push((key.0, empty));
+        }
     }
 
     /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
@@ -689,6 +751,9 @@ impl Model {
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
+        if worth > 0 {
+            self.deeds.push((key.0, Deed::Dispensed(worth)));
+        }
         true
     }
 
@@ -710,7 +775,7 @@ impl Model {
             None => ResponseCode::UnknownOriginal,
             Some(known) if over(&known) => ResponseCode::InvalidAmount,
             Some(_) if self.open.contains_key(&key) => {
-                self.end(key, notes);
+                self.end(key, notes, Deed::Voided);
                 ResponseCode::Approved
             }
             Some(Known { fate: Fate::Out(_, before), .. }) if before != notes => ResponseCode::Duplicate,
@@ -730,6 +795,7 @@ impl Model {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
             let (trace, date, code, reserved) = (said.trace, said.date, code.into(), Reserved::default());
             let exception = Exception { authorization, notes, trace, date, code, reserved };
+            self.deeds.push((said.terminal, Deed::Exception));
             out.publish(topics::TERMINAL, said.terminal.0, Event::Exception(&exception));
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
@@ -749,7 +815,7 @@ impl Model {
             Some(Known { fate: Fate::Out(..), .. }) => ResponseCode::InvalidTransaction,
             Some(_) => {
                 if self.open.contains_key(&key) {
-                    self.end(key, Notes(0));
+                    self.end(key, Notes(0), Deed::Voided);
                 }
                 ResponseCode::Approved
             }
@@ -801,6 +867,7 @@ impl ringfence_kernel::laws::Model for Model {
             transfers: BTreeMap::new(),
             holds: BTreeMap::new(),
             transfer_order: VecDeque::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -827,11 +894,7 @@ impl ringfence_kernel::laws::Model for Model {
                 self.count(context, command.terminal, command.difference, counts, out)
             }
             Command::CaptureCard(command) => self.capture(command.token, command.terminal, out),
-            Command::Cutover(command) if command.date <= self.date => Err(Reject::BadDate),
-            Command::Cutover(command) => {
-                (self.before, self.date) = (self.date, command.date);
-                self.set(out)
-            }
+            Command::Cutover(command) => self.cutover(command.date, out),
             Command::Authorize(command) => self.authorize(context, command, out),
             Command::Complete(command) => self.complete(command, out),
             Command::Reverse(command) => self.reverse(Key(command.terminal, command.trace, command.date), out),
@@ -853,7 +916,7 @@ impl ringfence_kernel::laws::Model for Model {
                 continue;
             };
             let amount = Amount(self.open[&key].amount);
-            self.end(key, Notes(0));
+            self.end(key, Notes(0), Deed::TimedOut);
             let (authorization, Key(terminal, trace, date)) = (self.known[&key].answer.authorization, key);
             let timed_out = TimedOut { authorization, amount, trace, date };
             out.publish(topics::TERMINAL, terminal.0, Event::TimedOut(&timed_out));

@@ -1,10 +1,10 @@
-//! What the operator does beside moving money: accounts, cards, the business date.
+//! What the operator does beside moving money: accounts and cards.
 
 use super::Atm;
 use super::cards::NONE;
 use super::messages::{
-    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Cutover, OpenAccount, Reject, ReplaceCard, Reply,
-    Set, SetCard, SetCardStatus,
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, OpenAccount, Reject, ReplaceCard, Reply, Set,
+    SetCard, SetCardStatus,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress};
@@ -18,7 +18,7 @@ impl Atm {
             Constraint::Covered => Amount(AMOUNT_MAX),
             Constraint::Cash => return Err(Reject::BadAccount),
         };
-        if account.0 == 0 || currency.0 == 0 || overdraft > most {
+        if account.0 == 0 || !currency.is_valid() || overdraft > most {
             return Err(Reject::BadAccount);
         }
         let index = match self.ledger.find(account) {
@@ -57,14 +57,6 @@ impl Atm {
             return Err(Reject::CardExists);
         }
         self.cards.replace(card, command).map_err(|_| Reject::CardsFull)?;
-        Ok(self.is_set(out))
-    }
-
-    pub(super) fn cutover(&mut self, command: &Cutover, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        if command.date <= self.date {
-            return Err(Reject::BadDate);
-        }
-        (self.date_before, self.date) = (self.date, command.date);
         Ok(self.is_set(out))
     }
 

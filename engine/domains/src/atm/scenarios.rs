@@ -314,8 +314,12 @@ fn say(slot: &Slot) -> String {
     }
     let id = header.topic.id();
     let event = Event::decode(header.message, body).expect("an event");
-    let is_holds = matches!(event, Event::HoldExpired(_));
-    assert_eq!(header.topic.kind(), if is_holds { topics::HOLDS } else { topics::TERMINAL });
+    let topic = match event {
+        Event::HoldExpired(_) => topics::HOLDS,
+        Event::CurrencyTotals(_) => topics::DATES,
+        _ => topics::TERMINAL,
+    };
+    assert_eq!(header.topic.kind(), topic);
     match event {
         Event::TimedOut(t) => format!("terminal {id}: {} of {} timed out: {}", t.trace, t.date, t.amount),
         Event::Exception(e) => {
@@ -328,6 +332,15 @@ fn say(slot: &Slot) -> String {
         ),
         Event::CardCaptured(c) => format!("terminal {id}: kept card {}, {} so far", c.token[0], c.captured),
         Event::CassetteStands(c) => format!("terminal {id}: cassette {}", c.cassette),
+        Event::TerminalTotals(t) => format!(
+            "terminal {id}: date {}: {} withdrawals of {}; {} declined, {} voided, {} timed out, {} exceptions; cash {}, \
+             held {}",
+            t.date, t.withdrawals, t.dispensed, t.declined, t.voided, t.timed_out, t.exceptions, t.cash, t.held
+        ),
+        Event::CurrencyTotals(t) => format!(
+            "currency {}: date {}: {} withdrawals of {} at {} terminals; cash {}, held {}",
+            t.currency, t.date, t.withdrawals, t.dispensed, t.terminals, t.cash, t.held
+        ),
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
     }
 }

@@ -11,6 +11,7 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 
 impl Atm {
     pub(super) fn write(&self, sink: &mut impl Sink) {
+        assert!(self.closing.is_none(), "nothing is saved in the middle of a decision");
         sink.value(&self.date);
         sink.value(&self.date_before);
         self.ledger.save(sink);
@@ -30,7 +31,17 @@ impl Atm {
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
-        let atm = Self { date, date_before, ledger, cards, terminals, transactions, transfers };
+        let atm = Self {
+            date,
+            date_before,
+            ledger,
+            cards,
+            terminals,
+            transactions,
+            transfers,
+            sums: super::day_end::no_sums(),
+            closing: None,
+        };
         atm.check().map_err(Corrupt)?;
         Ok(atm)
     }
