@@ -167,11 +167,17 @@ choice! {
         Withdrawal = 1,
         /// What the account holds.
         BalanceInquiry = 31,
+        /// From one of the card's accounts to another.
+        Transfer = 40,
+        /// Another PIN. Its numbers are those for private use: ISO 8583:1987 has none for it.
+        PinChange = 90,
     }
 }
 choice! {
     /// Which of a card's accounts: the account type of an ISO 8583 processing code.
     pub enum AccountType as AccountTypeCode {
+        /// None is named: the first that the card has of cheque, savings and credit.
+        Default = 0,
         /// The savings account.
         Savings = 10,
         /// The cheque account.
@@ -180,6 +186,11 @@ choice! {
         Credit = 30,
     }
 }
+impl AccountType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
+}
+
 choice! {
     /// What the gateway found of the PIN.
     pub enum PinVerdict as PinVerdictCode {
@@ -194,8 +205,8 @@ choice! {
     pub enum ResponseCode as ResponseByte {
         /// Approved, or done as asked.
         Approved = 0,
-        /// Invalid transaction: the terminal and the account have different currencies, or what was dispensed is
-        /// reversed.
+        /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
+        /// that it comes from, or another transaction to any; what was dispensed, or a change of PIN, is reversed.
         InvalidTransaction = 12,
         /// Invalid amount: zero, above 10¹² or not payable in the terminal's notes; not zero for an inquiry; other notes
         /// than were authorized.
@@ -212,7 +223,7 @@ choice! {
         Stolen = 43,
         /// Not enough funds.
         InsufficientFunds = 51,
-        /// The card has no cheque account.
+        /// The card has no cheque account; or none at all, and none was named.
         NoCheque = 52,
         /// The card has no savings account.
         NoSavings = 53,
@@ -342,9 +353,11 @@ messages! {
             reserved: Reserved<7>,
         },
         /// Issues a card, or changes all terms of one. Another PIN version forgets the wrong PINs.
-        3 => SetCard: 80 {
+        3 => SetCard: 96 {
             /// The keyed token of its number. The number itself never comes here.
             token: [u8; 16],
+            /// What the gateway verifies its PIN against, a PVV or an offset as text. The PIN itself never comes here.
+            pin_reference: [u8; 16],
             /// Its cheque account; zero for none.
             cheque: AccountNumber,
             /// Its savings account; zero for none.
@@ -377,11 +390,13 @@ messages! {
         },
         /// Gives the accounts, limits and counts of a card to a new one. The old one is expired, unless its status says
         /// worse.
-        5 => ReplaceCard: 40 {
+        5 => ReplaceCard: 56 {
             /// The card that is replaced.
             token: [u8; 16],
             /// The token of the new one.
             new_token: [u8; 16],
+            /// What the gateway verifies the PIN of the new one against.
+            pin_reference: [u8; 16],
             /// The PIN version of the new one.
             pin_version: PinVersion,
             /// The last four digits of its number, as text.
@@ -464,7 +479,7 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
-        /// Asks for a transaction. An approved withdrawal holds the money and the notes until it is completed or
+        /// Asks for a withdrawal, an inquiry or a transfer. An approved withdrawal holds the money and the notes until it is completed or
         /// reversed, or its time is over.
         13 => Authorize: 48 {
             /// The card.
@@ -485,8 +500,10 @@ messages! {
             transaction: TransactionTypeCode,
             /// Of which account.
             account: AccountTypeCode,
+            /// To which account a transfer goes; zero for all else.
+            to: AccountTypeCode,
             /// Zero.
-            reserved: Reserved<5>,
+            reserved: Reserved<4>,
         },
         /// Says what was dispensed: all is posted, part is posted and the rest let go, nothing lets all go.
         14 => Complete: 24 {
@@ -511,6 +528,25 @@ messages! {
             date: BusinessDate,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// Asks for another PIN, which the gateway has made a reference of. It is answered by `Authorized`.
+        16 => ChangePin: 56 {
+            /// The card.
+            token: [u8; 16],
+            /// What the gateway verifies the new PIN against.
+            new_pin_reference: [u8; 16],
+            /// Who asks.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// Which version the verdict is of; the new PIN has the next one.
+            pin_version: PinVersion,
+            /// What was found of the old PIN.
+            pin: PinVerdictCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }
@@ -666,6 +702,13 @@ messages! {
             /// Zero.
             reserved: Reserved<2>,
         },
+        /// The time of a hold is over: it is let go. On the stream of holds.
+        106 => HoldExpired: 16 {
+            /// The hold.
+            id: TransferId,
+            /// What was held.
+            amount: Amount,
+        },
         /// What was done at a terminal on a business date of the host that has ended. On the terminal's stream.
         107 => TerminalTotals: 48 {
             /// What was posted for notes that came out.
@@ -707,12 +750,16 @@ messages! {
             /// Zero.
             reserved: Reserved<2>,
         },
-        /// The time of a hold is over: it is let go. On the stream of holds.
-        106 => HoldExpired: 16 {
-            /// The hold.
-            id: TransferId,
-            /// What was held.
-            amount: Amount,
+        /// What the gateway is to verify a card's PIN against from now on. On the stream of PIN references.
+        109 => PinReferenceSet: 40 {
+            /// The card.
+            token: [u8; 16],
+            /// A PVV or an offset as text.
+            pin_reference: [u8; 16],
+            /// Its version, which a verdict names.
+            pin_version: PinVersion,
+            /// The last four digits of the card's number, as text.
+            last_four: [u8; 4],
         },
     }
 }

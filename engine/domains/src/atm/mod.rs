@@ -52,6 +52,8 @@ pub mod topics {
     pub const HOLDS: u16 = 2;
     /// [`super::messages::CurrencyTotals`]; the id is 0. It has no snapshot.
     pub const DATES: u16 = 3;
+    /// [`super::messages::PinReferenceSet`]; the id is 0. Its snapshot is the references of all cards.
+    pub const PINS: u16 = 4;
 }
 
 /// The authorization host: accounts, cards, terminals and transactions.
@@ -84,8 +86,8 @@ impl Domain for Atm {
     type Limits = AtmLimits;
 
     fn topics(limits: &AtmLimits) -> u64 {
-        // The terminals', that of the holds and that of the business dates.
-        limits.terminals.saturating_add(2)
+        // The terminals', and those of holds, business dates and PIN references.
+        limits.terminals.saturating_add(3)
     }
 
     fn new(limits: &AtmLimits) -> Self {
@@ -105,6 +107,7 @@ impl Domain for Atm {
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::Authorize(_)
+            | Command::ChangePin(_)
             | Command::Complete(_)
             | Command::Reverse(_)
             | Command::SetService(_)
@@ -117,6 +120,7 @@ impl Domain for Atm {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         match command {
             Command::Authorize(command) => self.authorize(context, command, out),
+            Command::ChangePin(command) => self.change_pin(context, command, out),
             Command::Complete(command) => self.complete(command, out),
             Command::Reverse(command) => self.reverse(command, out),
             Command::SetService(command) => self.set_service(command, out),
@@ -168,10 +172,11 @@ impl Domain for Atm {
         transactions.into_iter().chain(transfers).map(|(deadline, _)| deadline).min()
     }
 
-    fn snapshot_topic(&self, topic: Topic, _: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+    fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
         match topic.kind() {
             topics::TERMINAL => self.snapshot_terminal(TerminalId(topic.id()), out),
             topics::HOLDS | topics::DATES if topic.id() == 0 => Some(Progress::Done),
+            topics::PINS if topic.id() == 0 => Some(self.snapshot_pins(cursor, out)),
             _ => None,
         }
     }

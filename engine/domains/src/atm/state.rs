@@ -71,7 +71,7 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if !places(transaction.account) {
+            if !places(transaction.account) || !places(transaction.to) {
                 return Err("the account of a transaction");
             }
         }
