@@ -272,13 +272,13 @@ fn small_atm(name: &str, body: &mut [u8]) {
         }
         "SetCard" => {
             keep(0, 16, 1, body);
-            (16..40).step_by(8).for_each(|at| keep(at, 8, 3, body));
-            keep(40, 8, 0xff, body);
-            keep(48, 8, 0xff, body);
-            keep(56, 4, 3, body);
-            keep(60, 4, 0, body);
-            one_of(68, &[1, 1, 1, 2, 3, 4, 5, 6], body);
-            body[69..].fill(0);
+            (32..56).step_by(8).for_each(|at| keep(at, 8, 3, body));
+            keep(56, 8, 0xff, body);
+            keep(64, 8, 0xff, body);
+            keep(72, 4, 3, body);
+            keep(76, 4, 0, body);
+            one_of(84, &[1, 1, 1, 2, 3, 4, 5, 6], body);
+            body[85..].fill(0);
         }
         "SetCardStatus" => {
             keep(0, 16, 1, body);
@@ -288,7 +288,7 @@ fn small_atm(name: &str, body: &mut [u8]) {
         "ReplaceCard" => {
             keep(0, 16, 1, body);
             keep(16, 16, 3, body);
-            keep(32, 4, 0, body);
+            keep(48, 4, 0, body);
         }
         "SetTerminal" => {
             keep(0, 8, 1, body);
@@ -329,9 +329,20 @@ fn small_atm(name: &str, body: &mut [u8]) {
             keep(32, 8, 1, body);
             keep(36, 4, 0, body);
             one_of(40, &[1, 1, 1, 2], body);
-            one_of(41, &[1, 1, 1, 31], body);
-            one_of(42, &[10, 20, 30], body);
-            body[43..].fill(0);
+            one_of(41, &[1, 1, 1, 31, 40], body);
+            one_of(42, &[0, 10, 20, 30], body);
+            one_of(43, if body[41] == 40 { &[10, 20, 30] } else { &[0] }, body);
+            body[44..].fill(0);
+        }
+        "ChangePin" => {
+            keep(0, 16, 1, body);
+            keep(16, 16, 1, body);
+            keep(32, 4, 1, body);
+            keep(36, 4, 7, body);
+            keep(40, 8, 1, body);
+            keep(44, 4, 1, body);
+            one_of(48, &[1, 1, 1, 2], body);
+            body[49..].fill(0);
         }
         "Complete" => {
             keep(0, 8, 7, body);

@@ -1,7 +1,8 @@
 //! Cards: what their holders may do, and what they did today.
 
 use super::messages::{
-    Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinVersion, ReplaceCard, ResponseCode, SetCard,
+    AccountType, Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion, ReplaceCard,
+    ResponseCode, SetCard,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, KeyIndex, Slab};
@@ -15,7 +16,8 @@ pub(super) const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Card {
-    token: [u8; 16],
+    pub(super) token: [u8; 16],
+    pub(super) pin_reference: [u8; 16],
     pub(super) transaction_max: Amount,
     day_max: Amount,
     /// What was withdrawn or is held on `date`.
@@ -26,13 +28,34 @@ pub(super) struct Card {
     pub(super) pin_version: PinVersion,
     /// The places of its cheque, its savings and its credit account.
     pub(super) accounts: [u32; 3],
-    last_four: [u8; 4],
+    pub(super) last_four: [u8; 4],
     pub(super) status: CardStatusCode,
     pub(super) pin_wrong: u8,
     reserved: [u8; 6],
 }
 
 impl Card {
+    /// The place of the account of that type, or the code that says that it has none.
+    #[inline]
+    pub(super) fn account(&self, of: AccountType) -> Result<u32, ResponseCode> {
+        let [cheque, savings, credit] = self.accounts;
+        let (place, missing) = match of {
+            AccountType::Default => {
+                (self.accounts.into_iter().find(|place| *place != NONE).unwrap_or(NONE), ResponseCode::NoCheque)
+            }
+            AccountType::Cheque => (cheque, ResponseCode::NoCheque),
+            AccountType::Savings => (savings, ResponseCode::NoSavings),
+            AccountType::Credit => (credit, ResponseCode::NotPermitted),
+        };
+        if place == NONE { Err(missing) } else { Ok(place) }
+    }
+
+    /// What the gateway is told of its PIN.
+    pub(super) fn pin_reference_set(&self) -> PinReferenceSet {
+        let Self { token, pin_reference, pin_version, last_four, .. } = *self;
+        PinReferenceSet { token, pin_reference, pin_version, last_four }
+    }
+
     /// Why its status declines, if it does.
     #[inline]
     pub(super) fn declines(&self) -> Option<ResponseCode> {
@@ -134,8 +157,8 @@ impl Cards {
         Ok(index)
     }
 
-    /// Issues the card or changes its terms.
-    pub(super) fn set(&mut self, terms: &SetCard, accounts: [u32; 3]) -> Result<(), Full> {
+    /// Issues the card or changes its terms; gives its place.
+    pub(super) fn set(&mut self, terms: &SetCard, accounts: [u32; 3]) -> Result<u32, Full> {
         let index = match self.find(&terms.token) {
             Some(index) => index,
             None => self.add(Card { token: terms.token, ..Card::zeroed() })?,
@@ -148,19 +171,25 @@ impl Cards {
         (card.transaction_max, card.day_max) = (terms.transaction_max, terms.day_max);
         (card.day_count_max, card.pin_version) = (terms.day_count_max, terms.pin_version);
         (card.last_four, card.status) = (terms.last_four, terms.status);
-        Ok(())
+        card.pin_reference = terms.pin_reference;
+        Ok(index)
     }
 
     /// Gives all of the card at `index` but its PIN and status to a new one.
-    pub(super) fn replace(&mut self, index: u32, by: &ReplaceCard) -> Result<(), Full> {
+    pub(super) fn replace(&mut self, index: u32, by: &ReplaceCard) -> Result<u32, Full> {
         let old = self.cards[index];
-        let status = CardStatus::Active.into();
-        let (token, pin_version, last_four) = (by.new_token, by.pin_version, by.last_four);
-        self.add(Card { token, pin_version, last_four, status, pin_wrong: 0, ..old })?;
+        let (status, pin_wrong) = (CardStatus::Active.into(), 0);
+        let ReplaceCard { new_token: token, pin_reference, pin_version, last_four, .. } = *by;
+        let new = self.add(Card { token, pin_reference, pin_version, last_four, status, pin_wrong, ..old })?;
         if matches!(old.status.get(), CardStatus::Active | CardStatus::Blocked) {
             self.cards[index].status = CardStatus::Expired.into();
         }
-        Ok(())
+        Ok(new)
+    }
+
+    /// All of them, by place.
+    pub(super) fn all(&self) -> &[Card] {
+        self.cards.entries()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -21,7 +21,7 @@ impl Atm {
             place.confirm_within_ns = confirm_within_ns;
             return Ok(self.is_set(out));
         }
-        if cash.0 == 0 || currency.0 == 0 {
+        if cash.0 == 0 || !currency.is_valid() {
             return Err(Reject::BadAccount);
         }
         if self.ledger.find(cash).is_some() {

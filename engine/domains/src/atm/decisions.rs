@@ -1,10 +1,12 @@
 //! The life of a transaction: authorized, then completed, reversed or timed out.
 
 use super::cards::NONE;
+use super::kept::Keep;
 use super::ledger::NotCovered;
 use super::messages::{
-    AMOUNT_MAX, AccountType, Authorization, Authorize, BusinessDate, Complete, Event, Exception, Key, Notes, PIN_TRIES,
-    PinVerdict, Reject, Reply, ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Complete, Event, Exception,
+    Key, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Reverse, TerminalId, TimedOut,
+    TransactionType,
 };
 use super::transactions::{State, Transaction};
 use super::{Atm, topics};
@@ -12,13 +14,17 @@ use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress};
 
-/// What was decided of an authorization.
-enum Decision {
-    /// Approved: the places of card and account, and the notes, which are held.
-    Approve { card: u32, account: u32, notes: Notes },
-    /// Declined, and the account whose balances the answer says.
-    Decline(ResponseCode, u32),
+/// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
+#[derive(Clone, Copy, Debug)]
+struct Approval {
+    card: u32,
+    account: u32,
+    to: u32,
+    notes: Notes,
 }
+
+/// Declined, and the account whose balances the answer says.
+type Decline = (ResponseCode, u32);
 
 impl Atm {
     #[inline]
@@ -29,35 +35,75 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
-        if let Some(index) = self.transactions.find(Key(command.terminal, command.trace, command.date)) {
-            out.reply(Reply::Authorized(&self.transactions[index].repeated(command)));
+        let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
+        if self.is_repeated(&transaction, out) {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
-        let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
         match self.decide(command)? {
-            Decision::Approve { card, account, notes } => {
-                (transaction.card, transaction.account, transaction.notes) = (card, account, notes);
-                transaction.balances = self.ledger[account].balances().into();
+            Ok(Approval { card, account, to, notes }) => {
+                (transaction.card, transaction.account, transaction.to) = (card, account, to);
+                (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
                 if command.transaction.get() == TransactionType::Withdrawal {
                     transaction.state = State::Held.into();
                     transaction.deadline = context.now.saturating_add(confirm_within_ns);
                     transaction.counted = self.date;
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
+                    transaction.posted = command.amount;
                 }
             }
-            Decision::Decline(code, account) => {
-                transaction.code = code.into();
-                if account != NONE {
-                    transaction.balances = self.ledger[account].balances().into();
-                }
-                transaction.ended = transaction.balances;
-            }
+            Err(decline) => self.decline(&mut transaction, decline),
         }
         self.transactions.add(transaction);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    pub(super) fn change_pin(
+        &mut self,
+        context: Context,
+        command: &ChangePin,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        self.terminals.get(command.terminal)?;
+        let mut transaction = Transaction::changing_pin(command, Authorization(context.sequence.0));
+        if self.is_repeated(&transaction, out) {
+            return Ok(Progress::Done);
+        }
+        self.check_new(command.date)?;
+        let ChangePin { token, terminal, pin_version, pin, new_pin_reference, .. } = *command;
+        match self.admit(terminal, &token, pin_version, pin.get())? {
+            Ok(place) => {
+                (transaction.state, transaction.card) = (State::Answered.into(), place);
+                let card = &mut self.cards[place];
+                (card.pin_reference, card.pin_version) = (new_pin_reference, PinVersion(pin_version.0.wrapping_add(1)));
+                self.say_pin_reference(place, out);
+            }
+            Err(code) => self.decline(&mut transaction, (code, NONE)),
+        }
+        self.transactions.add(transaction);
+        out.reply(Reply::Authorized(&transaction.answer()));
+        Ok(Progress::Done)
+    }
+
+    /// Answers `asked` when its key is known.
+    #[inline]
+    fn is_repeated(&self, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
+        let known = self.transactions.find(asked.key());
+        if let Some(index) = known {
+            out.reply(Reply::Authorized(&self.transactions[index].repeated(asked)));
+        }
+        known.is_some()
+    }
+
+    fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
+        self.terminals.get(transaction.terminal).expect("it was found").totals.declined += 1;
+        transaction.code = code.into();
+        if account != NONE {
+            transaction.balances = self.ledger[account].balances().into();
+        }
+        transaction.ended = transaction.balances;
     }
 
     /// Whether a key of `date` that is not known may be taken in.
@@ -68,61 +114,94 @@ impl Atm {
         if self.transactions.has_room(1, self.date_before) { Ok(()) } else { Err(Reject::TransactionsFull) }
     }
 
-    /// The order of precedence: the first that applies decides.
-    fn decide(&mut self, command: &Authorize) -> Result<Decision, Reject> {
+    /// The first part of the order of precedence: whether terminal, card and PIN may; gives the card's place.
+    #[inline]
+    fn admit(
+        &mut self,
+        terminal: TerminalId,
+        token: &[u8; 16],
+        pin_version: PinVersion,
+        pin: PinVerdict,
+    ) -> Result<Result<u32, ResponseCode>, Reject> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, .. } = self;
-        let terminal = terminals.get(command.terminal)?;
-        let decline = |code, account| Ok(Decision::Decline(code, account));
-        if !terminal.is_in_service() {
-            return decline(Code::TerminalNotPermitted, NONE);
+        if !self.terminals.get(terminal)?.is_in_service() {
+            return Ok(Err(Code::TerminalNotPermitted));
         }
-        let Some(place) = cards.find(&command.token) else { return decline(Code::InvalidCard, NONE) };
-        let card = &mut cards[place];
+        let Some(place) = self.cards.find(token) else { return Ok(Err(Code::InvalidCard)) };
+        let card = &mut self.cards[place];
         if let Some(code) = card.declines() {
-            return decline(code, NONE);
+            return Ok(Err(code));
         }
         if card.pin_wrong >= PIN_TRIES {
-            return decline(Code::PinLocked, NONE);
+            return Ok(Err(Code::PinLocked));
         }
-        if card.pin_version != command.pin_version {
+        if card.pin_version != pin_version {
             return Err(Reject::StalePin);
         }
-        if command.pin.get() == PinVerdict::Wrong {
+        if pin == PinVerdict::Wrong {
             card.pin_wrong += 1;
-            return decline(if card.pin_wrong == PIN_TRIES { Code::PinTriesKeep } else { Code::WrongPin }, NONE);
+            return Ok(Err(if card.pin_wrong == PIN_TRIES { Code::PinTriesKeep } else { Code::WrongPin }));
         }
         card.pin_wrong = 0;
-        let notes = match command.transaction.get() {
-            TransactionType::BalanceInquiry => (command.amount.0 == 0).then_some(Notes(0)),
-            TransactionType::Withdrawal if command.amount.0 == 0 || command.amount.0 > AMOUNT_MAX => None,
-            TransactionType::Withdrawal => terminal.mix(command.amount),
+        Ok(Ok(place))
+    }
+
+    /// The order of precedence: the first that applies decides. What is approved is held, or moved.
+    #[inline]
+    fn decide(&mut self, command: &Authorize) -> Result<Result<Approval, Decline>, Reject> {
+        let Authorize { terminal, token, pin_version, pin, .. } = *command;
+        Ok(match self.admit(terminal, &token, pin_version, pin.get())? {
+            Err(code) => Err((code, NONE)),
+            Ok(card) => self.decide_amount(command, card),
+        })
+    }
+
+    /// The second part: amount, accounts, limits, funds.
+    #[inline]
+    fn decide_amount(&mut self, command: &Authorize, place: u32) -> Result<Approval, Decline> {
+        use ResponseCode as Code;
+        let Self { terminals, cards, ledger, .. } = self;
+        let terminal = terminals.get(command.terminal).expect("it was found");
+        let (card, amount, kind) = (&mut cards[place], command.amount, command.transaction.get());
+        let notes = match kind {
+            TransactionType::BalanceInquiry => (amount.0 == 0).then_some(Notes(0)),
+            _ if amount.0 == 0 || amount.0 > AMOUNT_MAX => None,
+            TransactionType::Withdrawal => terminal.mix(amount),
+            TransactionType::Transfer => Some(Notes(0)),
+            // It has a command of its own.
+            TransactionType::PinChange => None,
         };
-        let Some(notes) = notes else { return decline(Code::InvalidAmount, NONE) };
-        let (account, missing) = match command.account.get() {
-            AccountType::Cheque => (card.accounts[0], Code::NoCheque),
-            AccountType::Savings => (card.accounts[1], Code::NoSavings),
-            AccountType::Credit => (card.accounts[2], Code::NotPermitted),
+        let notes = notes.ok_or((Code::InvalidAmount, NONE))?;
+        let account = card.account(command.account.get()).map_err(|code| (code, NONE))?;
+        let to = match (kind, command.to.get()) {
+            (TransactionType::Transfer, of) => card.account(of).map_err(|code| (code, account))?,
+            (_, AccountType::Default) => account,
+            _ => return Err((Code::InvalidTransaction, account)),
         };
-        if account == NONE {
-            return decline(missing, NONE);
+        let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
+        if is_foreign(account) || is_foreign(to) || kind == TransactionType::Transfer && account == to {
+            return Err((Code::InvalidTransaction, account));
         }
-        if ledger[account].currency != terminal.currency {
-            return decline(Code::InvalidTransaction, account);
+        let done = match kind {
+            TransactionType::Withdrawal => {
+                if let Some(code) = card.exceeds(amount, self.date) {
+                    return Err((code, account));
+                }
+                ledger.hold(account, terminal.cash, amount)
+            }
+            TransactionType::Transfer => ledger.move_now(account, to, amount),
+            _ => Ok(()),
+        };
+        match done {
+            Ok(()) => {}
+            Err(NotCovered::Debit) => return Err((Code::InsufficientFunds, account)),
+            Err(NotCovered::Credit) => return Err((Code::Malfunction, account)),
         }
-        if command.transaction.get() == TransactionType::Withdrawal {
-            if let Some(code) = card.exceeds(command.amount, self.date) {
-                return decline(code, account);
-            }
-            match ledger.hold(account, terminal.cash, command.amount) {
-                Ok(()) => {}
-                Err(NotCovered::Debit) => return decline(Code::InsufficientFunds, account),
-                Err(NotCovered::Credit) => return decline(Code::Malfunction, account),
-            }
+        if kind == TransactionType::Withdrawal {
             terminal.hold(notes);
-            card.count(command.amount, self.date);
+            card.count(amount, self.date);
         }
-        Ok(Decision::Approve { card: place, account, notes })
+        Ok(Approval { card: place, account, to, notes })
     }
 
     #[inline]
@@ -161,7 +240,7 @@ impl Atm {
     }
 
     fn take_exception(
-        &self,
+        &mut self,
         command: &Complete,
         authorization: Authorization,
         code: ResponseCode,
@@ -170,6 +249,7 @@ impl Atm {
         let Complete { notes, trace, date, .. } = *command;
         let (code, reserved) = (code.into(), Reserved::default());
         let exception = Exception { authorization, notes, trace, date, code, reserved };
+        self.terminals.get(command.terminal).expect("it was found").totals.exceptions += 1;
         out.publish(topics::TERMINAL, command.terminal.0, Event::Exception(&exception));
     }
 
@@ -183,11 +263,14 @@ impl Atm {
             out.reply(Reply::Ended(&tombstone.ended(ResponseCode::Approved)));
             return Ok(Progress::Done);
         };
-        let code = match self.transactions[index].state.get() {
+        let transaction = self.transactions[index];
+        let code = match transaction.state.get() {
             State::Held => {
                 self.end(index, State::Voided, Notes(0));
                 ResponseCode::Approved
             }
+            State::Answered if transaction.is(TransactionType::Transfer) => self.move_back(index),
+            State::Answered if transaction.is(TransactionType::PinChange) => ResponseCode::InvalidTransaction,
             State::Dispensed => ResponseCode::InvalidTransaction,
             _ => ResponseCode::Approved,
         };
@@ -201,6 +284,11 @@ impl Atm {
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(dispensed);
         terminal.settle(notes, dispensed);
+        match state {
+            State::Dispensed => terminal.totals.dispense(posted),
+            State::TimedOut => terminal.totals.timed_out += 1,
+            _ => terminal.totals.voided += 1,
+        }
         self.ledger.settle(account, terminal.cash, amount, posted);
         self.cards[card].give_back(amount, posted, counted);
         let ended = self.ledger[account].balances().into();
@@ -208,6 +296,19 @@ impl Atm {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
             (transaction.ended, transaction.deadline) = (ended, Default::default());
         });
+    }
+
+    /// Takes a transfer back, when the account that it went to covers it.
+    fn move_back(&mut self, index: u32) -> ResponseCode {
+        let Transaction { account, to, amount, .. } = self.transactions[index];
+        if self.ledger.move_now(to, account, amount).is_err() {
+            return ResponseCode::InsufficientFunds;
+        }
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
+        });
+        ResponseCode::Approved
     }
 
     /// Posts notes of a hold that was let go.
@@ -219,6 +320,7 @@ impl Atm {
             return ResponseCode::TooLate;
         }
         terminal.settle(Notes(0), notes);
+        terminal.totals.dispense(posted);
         self.cards[card].count_late(posted, counted);
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {

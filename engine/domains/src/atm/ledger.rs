@@ -206,7 +206,7 @@ impl Ledger {
             return Err(Corrupt("an account that was closed"));
         }
         for (index, account) in (0..).zip(ledger.accounts.entries()) {
-            let named = account.number.0 != 0 && account.currency.0 != 0 && account.reserved == 0;
+            let named = account.number.0 != 0 && account.currency.is_valid() && account.reserved == 0;
             let bounded = account.overdraft.0 <= if account.constraint == 2 { AMOUNT_MAX } else { 0 };
             if !named || !bounded || !account.is_sound() || ledger.by_number.insert(account.number.0, index) != Ok(None)
             {

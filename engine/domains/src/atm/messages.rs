@@ -15,7 +15,7 @@ newtype! {
     pub struct TransferId(u64);
 }
 newtype! {
-    /// A currency by its ISO 4217 number.
+    /// A currency by its ISO 4217 number, 1 to 999.
     pub struct Currency(u16);
 }
 newtype! {
@@ -63,6 +63,17 @@ impl Notes {
     #[must_use]
     pub const fn counts(self) -> [u16; CASSETTES] {
         [self.0 as u16, (self.0 >> 16) as u16, (self.0 >> 32) as u16, (self.0 >> 48) as u16]
+    }
+}
+
+impl Currency {
+    /// One more than the largest number of a currency.
+    pub const END: u16 = 1_000;
+
+    /// Whether it can be one.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.0 > 0 && self.0 < Self::END
     }
 }
 
@@ -156,11 +167,17 @@ choice! {
         Withdrawal = 1,
         /// What the account holds.
         BalanceInquiry = 31,
+        /// From one of the card's accounts to another.
+        Transfer = 40,
+        /// Another PIN. Its numbers are those for private use: ISO 8583:1987 has none for it.
+        PinChange = 90,
     }
 }
 choice! {
     /// Which of a card's accounts: the account type of an ISO 8583 processing code.
     pub enum AccountType as AccountTypeCode {
+        /// None is named: the first that the card has of cheque, savings and credit.
+        Default = 0,
         /// The savings account.
         Savings = 10,
         /// The cheque account.
@@ -169,6 +186,11 @@ choice! {
         Credit = 30,
     }
 }
+impl AccountType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
+}
+
 choice! {
     /// What the gateway found of the PIN.
     pub enum PinVerdict as PinVerdictCode {
@@ -183,8 +205,8 @@ choice! {
     pub enum ResponseCode as ResponseByte {
         /// Approved, or done as asked.
         Approved = 0,
-        /// Invalid transaction: the terminal and the account have different currencies, or what was dispensed is
-        /// reversed.
+        /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
+        /// that it comes from, or another transaction to any; what was dispensed, or a change of PIN, is reversed.
         InvalidTransaction = 12,
         /// Invalid amount: zero, above 10¹² or not payable in the terminal's notes; not zero for an inquiry; other notes
         /// than were authorized.
@@ -201,7 +223,7 @@ choice! {
         Stolen = 43,
         /// Not enough funds.
         InsufficientFunds = 51,
-        /// The card has no cheque account.
+        /// The card has no cheque account; or none at all, and none was named.
         NoCheque = 52,
         /// The card has no savings account.
         NoSavings = 53,
@@ -239,7 +261,7 @@ rejects! {
         UnknownAccount = 2001,
         /// The account is open with other terms.
         AccountExists = 2002,
-        /// An account's number or currency is zero, its overdraft is above 10¹² or of an account that is free, or it is
+        /// An account's number is zero, its currency is none, its overdraft is above 10¹² or of an account that is free, or it is
         /// to be cash.
         BadAccount = 2003,
         /// As many accounts are open as may.
@@ -331,9 +353,11 @@ messages! {
             reserved: Reserved<7>,
         },
         /// Issues a card, or changes all terms of one. Another PIN version forgets the wrong PINs.
-        3 => SetCard: 80 {
+        3 => SetCard: 96 {
             /// The keyed token of its number. The number itself never comes here.
             token: [u8; 16],
+            /// What the gateway verifies its PIN against, a PVV or an offset as text. The PIN itself never comes here.
+            pin_reference: [u8; 16],
             /// Its cheque account; zero for none.
             cheque: AccountNumber,
             /// Its savings account; zero for none.
@@ -366,11 +390,13 @@ messages! {
         },
         /// Gives the accounts, limits and counts of a card to a new one. The old one is expired, unless its status says
         /// worse.
-        5 => ReplaceCard: 40 {
+        5 => ReplaceCard: 56 {
             /// The card that is replaced.
             token: [u8; 16],
             /// The token of the new one.
             new_token: [u8; 16],
+            /// What the gateway verifies the PIN of the new one against.
+            pin_reference: [u8; 16],
             /// The PIN version of the new one.
             pin_version: PinVersion,
             /// The last four digits of its number, as text.
@@ -446,14 +472,14 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
-        /// Ends the business date. Transactions and transfers of dates before the one that ends are no longer repeated.
+        /// Ends the business date, and says what was done on it at each terminal and in each currency. Transactions and transfers of dates before the one that ends are no longer repeated.
         12 => Cutover: 8 {
             /// The business date that begins.
             date: BusinessDate,
             /// Zero.
             reserved: Reserved<4>,
         },
-        /// Asks for a transaction. An approved withdrawal holds the money and the notes until it is completed or
+        /// Asks for a withdrawal, an inquiry or a transfer. An approved withdrawal holds the money and the notes until it is completed or
         /// reversed, or its time is over.
         13 => Authorize: 48 {
             /// The card.
@@ -474,8 +500,10 @@ messages! {
             transaction: TransactionTypeCode,
             /// Of which account.
             account: AccountTypeCode,
+            /// To which account a transfer goes; zero for all else.
+            to: AccountTypeCode,
             /// Zero.
-            reserved: Reserved<5>,
+            reserved: Reserved<4>,
         },
         /// Says what was dispensed: all is posted, part is posted and the rest let go, nothing lets all go.
         14 => Complete: 24 {
@@ -500,6 +528,25 @@ messages! {
             date: BusinessDate,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// Asks for another PIN, which the gateway has made a reference of. It is answered by `Authorized`.
+        16 => ChangePin: 56 {
+            /// The card.
+            token: [u8; 16],
+            /// What the gateway verifies the new PIN against.
+            new_pin_reference: [u8; 16],
+            /// Who asks.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// Which version the verdict is of; the new PIN has the next one.
+            pin_version: PinVersion,
+            /// What was found of the old PIN.
+            pin: PinVerdictCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }
@@ -661,6 +708,58 @@ messages! {
             id: TransferId,
             /// What was held.
             amount: Amount,
+        },
+        /// What was done at a terminal on a business date of the host that has ended. On the terminal's stream.
+        107 => TerminalTotals: 48 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What its notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held: authorized on this date and not yet completed.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out, in full or in part.
+            withdrawals: u32,
+            /// Transactions that were declined.
+            declined: u32,
+            /// Withdrawals that were let go: nothing came out, or they were reversed.
+            voided: u32,
+            /// Withdrawals that timed out; those that were posted late are among `withdrawals` too.
+            timed_out: u32,
+            /// What the terminal says was dispensed and is not posted.
+            exceptions: u32,
+        },
+        /// What was done in a currency on a business date that has ended: the sums of its terminals. On the stream of
+        /// business dates.
+        108 => CurrencyTotals: 40 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What all notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out.
+            withdrawals: u32,
+            /// Terminals.
+            terminals: u32,
+            /// Which currency.
+            currency: Currency,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// What the gateway is to verify a card's PIN against from now on. On the stream of PIN references.
+        109 => PinReferenceSet: 40 {
+            /// The card.
+            token: [u8; 16],
+            /// A PVV or an offset as text.
+            pin_reference: [u8; 16],
+            /// Its version, which a verdict names.
+            pin_version: PinVersion,
+            /// The last four digits of the card's number, as text.
+            last_four: [u8; 4],
         },
     }
 }

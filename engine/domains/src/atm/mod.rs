@@ -2,13 +2,14 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the life of a transaction and the order of precedence,
-//! `cash` what is done at a terminal, `operator` and `transfers` what the bank does; what they decide over stands in
+//! `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
 //! `ledger`, `cards`, `terminals` and `transactions`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
 mod cash;
+mod day_end;
 mod decisions;
 mod operator;
 mod transfers;
@@ -30,7 +31,9 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use cards::Cards;
+use day_end::{Closing, Sums};
 use kept::Kept;
 use ledger::Ledger;
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
@@ -47,6 +50,10 @@ pub mod topics {
     pub const TERMINAL: u16 = 1;
     /// [`super::messages::HoldExpired`]; the id is 0. It has no snapshot.
     pub const HOLDS: u16 = 2;
+    /// [`super::messages::CurrencyTotals`]; the id is 0. It has no snapshot.
+    pub const DATES: u16 = 3;
+    /// [`super::messages::PinReferenceSet`]; the id is 0. Its snapshot is the references of all cards.
+    pub const PINS: u16 = 4;
 }
 
 /// The authorization host: accounts, cards, terminals and transactions.
@@ -60,6 +67,10 @@ pub struct Atm {
     terminals: Terminals,
     transactions: Kept<Transaction>,
     transfers: Kept<Transfer>,
+    /// Room for the totals of a cutover, and the one that goes on in [`Domain::resume`]. Nothing is saved while there is
+    /// one.
+    sums: Box<[Sums]>,
+    closing: Option<Closing>,
 }
 
 impl Domain for Atm {
@@ -75,8 +86,8 @@ impl Domain for Atm {
     type Limits = AtmLimits;
 
     fn topics(limits: &AtmLimits) -> u64 {
-        // The terminals' and that of the holds.
-        limits.terminals.saturating_add(1)
+        // The terminals', and those of holds, business dates and PIN references.
+        limits.terminals.saturating_add(3)
     }
 
     fn new(limits: &AtmLimits) -> Self {
@@ -88,12 +99,15 @@ impl Domain for Atm {
             terminals: Terminals::new(limits.terminals as usize),
             transactions: Kept::new(limits.transactions as usize),
             transfers: Kept::new(limits.transfers as usize),
+            sums: day_end::no_sums(),
+            closing: None,
         }
     }
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::Authorize(_)
+            | Command::ChangePin(_)
             | Command::Complete(_)
             | Command::Reverse(_)
             | Command::SetService(_)
@@ -106,6 +120,7 @@ impl Domain for Atm {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         match command {
             Command::Authorize(command) => self.authorize(context, command, out),
+            Command::ChangePin(command) => self.change_pin(context, command, out),
             Command::Complete(command) => self.complete(command, out),
             Command::Reverse(command) => self.reverse(command, out),
             Command::SetService(command) => self.set_service(command, out),
@@ -123,9 +138,11 @@ impl Domain for Atm {
         }
     }
 
-    fn resume(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
-        // Every decision is complete at once.
-        Progress::Done
+    fn resume(&mut self, _: Context, out: &mut Out<'_, Self>) -> Progress {
+        match self.closing.take() {
+            None => Progress::Done,
+            Some(closing) => self.close(closing, out),
+        }
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
@@ -155,10 +172,11 @@ impl Domain for Atm {
         transactions.into_iter().chain(transfers).map(|(deadline, _)| deadline).min()
     }
 
-    fn snapshot_topic(&self, topic: Topic, _: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+    fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
         match topic.kind() {
             topics::TERMINAL => self.snapshot_terminal(TerminalId(topic.id()), out),
-            topics::HOLDS if topic.id() == 0 => Some(Progress::Done),
+            topics::HOLDS | topics::DATES if topic.id() == 0 => Some(Progress::Done),
+            topics::PINS if topic.id() == 0 => Some(self.snapshot_pins(cursor, out)),
             _ => None,
         }
     }

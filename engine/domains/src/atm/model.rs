@@ -4,9 +4,10 @@
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, AccountType, Amount, AtmLimits, Authorization, Authorize, Authorized,
     Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered, CashSet, CassetteCount, CassetteLoad,
-    Command, Complete, Constraint, Currency, Ended, Event, Exception, HoldExpired, Key, LINKED_MAX, NOTES_MAX, Notes,
-    OpenAccount, PinVerdict, Reject, ReplaceCard, Reply, ResponseCode, Service, Set, SetCard, SetTerminal, TerminalId,
-    TimedOut, TransactionType, TransferEntry, TransferKind, TransferOutcome, Transferred,
+    ChangePin, Command, Complete, Constraint, Currency, CurrencyTotals, Ended, Event, Exception, HoldExpired, Key,
+    LINKED_MAX, NOTES_MAX, Notes, OpenAccount, PinReferenceSet, PinVerdict, PinVersion, Reject, ReplaceCard, Reply,
+    ResponseCode, Service, Set, SetCard, SetTerminal, TerminalId, TerminalTotals, TimedOut, TransactionType,
+    TransferEntry, TransferKind, TransferOutcome, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -21,20 +22,55 @@ enum Fate {
     Never,
     /// It was declined, or was an inquiry.
     Answered,
+    /// It moved so much between accounts.
+    Moved(u64),
+    /// It changed the PIN.
+    PinChanged,
     /// So much came out, and in these notes.
     Out(u64, Notes),
     /// Nothing came out.
     Nothing,
 }
 
+/// What was asked.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    For(Authorize),
+    Pin(ChangePin),
+}
+
+impl Asked {
+    /// Whether it is the same but for key and verdict.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::For(one), Self::For(two)) => {
+                let said = |of: &Authorize| (of.token, of.amount, of.transaction, of.account, of.to);
+                said(one) == said(two)
+            }
+            (Self::Pin(one), Self::Pin(two)) => {
+                (one.token, one.new_pin_reference) == (two.token, two.new_pin_reference)
+            }
+            _ => false,
+        }
+    }
+
+    fn token(&self) -> [u8; 16] {
+        match self {
+            Self::For(asked) => asked.token,
+            Self::Pin(asked) => asked.token,
+        }
+    }
+}
+
 /// A transaction, what was asked and what was said.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    asked: Option<Authorize>,
+    asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
-    /// The account of the holder.
+    /// The account of the holder, and the one that a transfer goes to.
     account: u64,
+    to: u64,
     counted: BusinessDate,
     fate: Fate,
 }
@@ -69,6 +105,16 @@ struct Terminal {
     balanced: u64,
 }
 
+/// Something that counts on a business date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    Dispensed(u64),
+    Declined,
+    Voided,
+    TimedOut,
+    Exception,
+}
+
 /// The slow twin.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -89,6 +135,8 @@ pub struct Model {
     /// Holds: turn, deadline or zero, debit, credit, amount.
     holds: BTreeMap<u64, (u64, u64, u64, u64, u64)>,
     transfer_order: VecDeque<u64>,
+    /// What was done where since the business date began.
+    deeds: Vec<(TerminalId, Deed)>,
 }
 
 type Says<'o, 'b> = &'o mut Out<'b, Atm>;
@@ -144,7 +192,7 @@ impl Model {
     fn open_account(&mut self, open: &OpenAccount, out: Says<'_, '_>) -> Result<(), Reject> {
         let constraint = open.constraint.get();
         let too_low = open.overdraft.0 > AMOUNT_MAX || constraint == Constraint::Free && open.overdraft.0 > 0;
-        if open.account.0 == 0 || open.currency.0 == 0 || constraint == Constraint::Cash || too_low {
+        if open.account.0 == 0 || !(1..=999).contains(&open.currency.0) || constraint == Constraint::Cash || too_low {
             return Err(Reject::BadAccount);
         }
         self.add_account(*open, true)?;
@@ -295,6 +343,7 @@ impl Model {
                 self.cards.insert(terms.token, card);
             }
         }
+        self.say_pin(terms.token, out);
         self.set(out)
     }
 
@@ -314,7 +363,10 @@ impl Model {
         new.terms.pin_version = by.pin_version;
         new.terms.status = CardStatus::Active.into();
         new.wrong = 0;
+        new.terms.pin_reference = by.pin_reference;
+        new.terms.last_four = by.last_four;
         self.cards.insert(by.new_token, new);
+        self.say_pin(by.new_token, out);
         self.set(out)
     }
 
@@ -330,7 +382,7 @@ impl Model {
             known.terms = *terms;
             return self.set(out);
         }
-        if terms.cash.0 == 0 || terms.currency.0 == 0 {
+        if terms.cash.0 == 0 || !(1..=999).contains(&terms.currency.0) {
             return Err(Reject::BadAccount);
         }
         let (account, currency, overdraft) = (terms.cash, terms.currency, Amount(0));
@@ -498,6 +550,49 @@ impl Model {
         self.set(out)
     }
 
+    fn cutover(&mut self, date: BusinessDate, out: Says<'_, '_>) -> Result<(), Reject> {
+        if date <= self.date {
+            return Err(Reject::BadDate);
+        }
+        (self.before, self.date) = (self.date, date);
+        self.set(out)?;
+        let (date, deeds) = (self.before, core::mem::take(&mut self.deeds));
+        let mut of_currencies = BTreeMap::new();
+        for (number, terminal) in &self.terminals {
+            let here = || deeds.iter().filter(|(at, _)| at.0 == *number).map(|(_, deed)| *deed);
+            let count = |wanted: Deed| here().filter(|deed| *deed == wanted).count() as u32;
+            let out_here = || here().filter_map(|deed| if let Deed::Dispensed(sum) = deed { Some(sum) } else { None });
+            let [debits, credits, _, held] = self.sums(terminal.terms.cash.0);
+            let totals = TerminalTotals {
+                dispensed: Amount(out_here().sum()),
+                cash: Balance((debits - credits) as i64),
+                held: Amount(held as u64),
+                date,
+                withdrawals: out_here().count() as u32,
+                declined: count(Deed::Declined),
+                voided: count(Deed::Voided),
+                timed_out: count(Deed::TimedOut),
+                exceptions: count(Deed::Exception),
+            };
+            out.publish(topics::TERMINAL, *number, Event::TerminalTotals(&totals));
+            of_currencies.entry(terminal.terms.currency).or_insert_with(Vec::new).push(totals);
+        }
+        for (currency, all) in of_currencies {
+            let totals = CurrencyTotals {
+                dispensed: Amount(all.iter().map(|one| one.dispensed.0).sum()),
+                cash: Balance(all.iter().map(|one| one.cash.0).sum()),
+                held: Amount(all.iter().map(|one| one.held.0).sum()),
+                date,
+                withdrawals: all.iter().map(|one| one.withdrawals).sum(),
+                terminals: all.len() as u32,
+                currency,
+                reserved: Reserved::default(),
+            };
+            out.publish(topics::DATES, 0, Event::CurrencyTotals(&totals));
+        }
+        Ok(())
+    }
+
     /// Makes room for a transaction of that date, which may be new.
     fn take(&mut self, key: Key) -> Result<(), Reject> {
         if !(self.before..=self.date).contains(&key.2) {
@@ -525,19 +620,18 @@ impl Model {
     fn authorize(&mut self, context: Context, asked: &Authorize, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(asked.terminal)?;
         let key = Key(asked.terminal, asked.trace, asked.date);
-        let said = |asked: &Authorize| (asked.token, asked.amount, asked.transaction, asked.account);
-        if let Some(known) = self.known.get(&key) {
-            let again = match known.asked {
-                None => answer(ResponseCode::TooLate),
-                Some(first) if said(&first) == said(asked) => known.answer,
-                Some(_) => answer(ResponseCode::Duplicate),
-            };
-            out.reply(Reply::Authorized(&again));
+        if self.is_repeated(key, &Asked::For(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
-        let (code, account, notes) = self.decide(&terminal, asked)?;
+        let (code, account, to, notes) = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
+            ResponseCode::Approved => self.decide(&terminal, asked),
+            code => (code, 0, 0, Notes(0)),
+        };
         let (approved, amount) = (code == ResponseCode::Approved, asked.amount.0);
+        if !approved {
+            self.deeds.push((asked.terminal, Deed::Declined));
+        }
         let withdraws = approved && asked.transaction.get() == TransactionType::Withdrawal;
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
@@ -547,7 +641,7 @@ impl Model {
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
-            held: if approved { asked.amount } else { Amount(0) },
+            held: if withdraws { asked.amount } else { Amount(0) },
             notes,
             balance,
             available,
@@ -555,10 +649,53 @@ impl Model {
             reserved: Reserved::default(),
         };
         let last = if withdraws { (Balance(0), Balance(0)) } else { (balance, available) };
-        let (asked, counted, fate) = (Some(*asked), self.date, Fate::Answered);
-        self.keep(key, Known { asked, answer, last, account, counted, fate });
+        let moves = approved && asked.transaction.get() == TransactionType::Transfer;
+        let (counted, fate) = (self.date, if moves { Fate::Moved(amount) } else { Fate::Answered });
+        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, account, to, counted, fate });
         out.reply(Reply::Authorized(&answer));
         Ok(())
+    }
+
+    fn change_pin(&mut self, context: Context, asked: &ChangePin, out: Says<'_, '_>) -> Result<(), Reject> {
+        let terminal = self.terminal(asked.terminal)?;
+        let key = Key(asked.terminal, asked.trace, asked.date);
+        if self.is_repeated(key, &Asked::Pin(*asked), out) {
+            return Ok(());
+        }
+        self.take(key)?;
+        let code = self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())?;
+        let fate = if code == ResponseCode::Approved { Fate::PinChanged } else { Fate::Answered };
+        if code == ResponseCode::Approved {
+            let card = self.cards.get_mut(&asked.token).expect("it was found");
+            card.terms.pin_reference = asked.new_pin_reference;
+            card.terms.pin_version = PinVersion(asked.pin_version.0.wrapping_add(1));
+            self.say_pin(asked.token, out);
+        } else {
+            self.deeds.push((asked.terminal, Deed::Declined));
+        }
+        let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
+        let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
+        self.keep(key, Known { asked, answer, last, account: 0, to: 0, counted, fate });
+        out.reply(Reply::Authorized(&answer));
+        Ok(())
+    }
+
+    fn say_pin(&self, token: [u8; 16], out: Says<'_, '_>) {
+        let SetCard { pin_reference, pin_version, last_four, .. } = self.cards[&token].terms;
+        let set = PinReferenceSet { token, pin_reference, pin_version, last_four };
+        out.publish(topics::PINS, 0, Event::PinReferenceSet(&set));
+    }
+
+    /// Answers what has a key that is known.
+    fn is_repeated(&self, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
+        let Some(known) = self.known.get(&key) else { return false };
+        let again = match known.asked {
+            None => answer(ResponseCode::TooLate),
+            Some(first) if first.is(asked) => known.answer,
+            Some(_) => answer(ResponseCode::Duplicate),
+        };
+        out.reply(Reply::Authorized(&again));
+        true
     }
 
     fn count_day(&mut self, token: [u8; 16], key: Key, amount: u64) {
@@ -569,56 +706,81 @@ impl Model {
         card.day.insert(key, amount);
     }
 
-    /// The rules in their order: code, account when one was found, notes when it is approved.
-    fn decide(&mut self, terminal: &Terminal, asked: &Authorize) -> Result<(ResponseCode, u64, Notes), Reject> {
+    /// The rules in their order, up to the PIN.
+    fn admit(
+        &mut self,
+        terminal: &Terminal,
+        token: [u8; 16],
+        version: PinVersion,
+        pin: PinVerdict,
+    ) -> Result<ResponseCode, Reject> {
         use ResponseCode as Code;
-        let no = |code: Code| Ok((code, 0, Notes(0)));
         if terminal.service == Service::Out {
-            return no(Code::TerminalNotPermitted);
+            return Ok(Code::TerminalNotPermitted);
         }
-        let Some(card) = self.cards.get_mut(&asked.token) else { return no(Code::InvalidCard) };
+        let Some(card) = self.cards.get_mut(&token) else { return Ok(Code::InvalidCard) };
         match card.terms.status.get() {
             CardStatus::Active => {}
-            CardStatus::Blocked => return no(Code::Restricted),
-            CardStatus::Lost => return no(Code::Lost),
-            CardStatus::Stolen => return no(Code::Stolen),
-            CardStatus::Expired => return no(Code::Expired),
-            CardStatus::Retained => return no(Code::RestrictedKeep),
+            CardStatus::Blocked => return Ok(Code::Restricted),
+            CardStatus::Lost => return Ok(Code::Lost),
+            CardStatus::Stolen => return Ok(Code::Stolen),
+            CardStatus::Expired => return Ok(Code::Expired),
+            CardStatus::Retained => return Ok(Code::RestrictedKeep),
         }
         if card.wrong == 3 {
-            return no(Code::PinLocked);
+            return Ok(Code::PinLocked);
         }
-        if card.terms.pin_version != asked.pin_version {
+        if card.terms.pin_version != version {
             return Err(Reject::StalePin);
         }
-        card.wrong = if asked.pin.get() == PinVerdict::Wrong { card.wrong + 1 } else { 0 };
-        match card.wrong {
-            0 => {}
-            3 => return no(Code::PinTriesKeep),
-            _ => return no(Code::WrongPin),
-        }
-        let card = card.clone();
-        let (amount, withdraws) = (asked.amount.0, asked.transaction.get() == TransactionType::Withdrawal);
-        let notes = match (withdraws, amount) {
-            (false, 0) => Some(Notes(0)),
-            (true, 1..=AMOUNT_MAX) => self.mix(asked.terminal, terminal, amount),
+        card.wrong = if pin == PinVerdict::Wrong { card.wrong + 1 } else { 0 };
+        Ok(match card.wrong {
+            0 => Code::Approved,
+            3 => Code::PinTriesKeep,
+            _ => Code::WrongPin,
+        })
+    }
+
+    /// The rules in their order, from the amount on: code, account when one was found, account to transfer to, notes.
+    fn decide(&mut self, terminal: &Terminal, asked: &Authorize) -> (ResponseCode, u64, u64, Notes) {
+        use ResponseCode as Code;
+        let card = self.cards[&asked.token].clone();
+        let (amount, kind) = (asked.amount.0, asked.transaction.get());
+        let notes = match (kind, amount) {
+            (TransactionType::BalanceInquiry, 0) | (TransactionType::Transfer, 1..=AMOUNT_MAX) => Some(Notes(0)),
+            (TransactionType::Withdrawal, 1..=AMOUNT_MAX) => self.mix(asked.terminal, terminal, amount),
             _ => None,
         };
-        let Some(notes) = notes else { return no(Code::InvalidAmount) };
-        let (account, missing) = match asked.account.get() {
-            AccountType::Cheque => (card.terms.cheque.0, Code::NoCheque),
-            AccountType::Savings => (card.terms.savings.0, Code::NoSavings),
-            AccountType::Credit => (card.terms.credit.0, Code::NotPermitted),
+        let Some(notes) = notes else { return (Code::InvalidAmount, 0, 0, Notes(0)) };
+        let own = [card.terms.cheque.0, card.terms.savings.0, card.terms.credit.0];
+        let find = |of: AccountType| match of {
+            AccountType::Default => (own.into_iter().find(|account| *account != 0).unwrap_or(0), Code::NoCheque),
+            AccountType::Cheque => (own[0], Code::NoCheque),
+            AccountType::Savings => (own[1], Code::NoSavings),
+            AccountType::Credit => (own[2], Code::NotPermitted),
         };
+        let (account, missing) = find(asked.account.get());
         if account == 0 {
+            return (missing, 0, 0, Notes(0));
+        }
+        let no = |code: Code| (code, account, 0, Notes(0));
+        let transfers = kind == TransactionType::Transfer;
+        let (to, missing) = if transfers { find(asked.to.get()) } else { (account, Code::Approved) };
+        if to == 0 {
             return no(missing);
         }
-        let no = |code: Code| Ok((code, account, Notes(0)));
-        if self.accounts[&account].currency != terminal.terms.currency {
+        let is_foreign = |account: u64| self.accounts[&account].currency != terminal.terms.currency;
+        let goes_nowhere = if transfers { to == account } else { asked.to.get() != AccountType::Default };
+        if is_foreign(account) || is_foreign(to) || goes_nowhere {
             return no(Code::InvalidTransaction);
         }
-        if !withdraws {
-            return no(Code::Approved);
+        match kind {
+            TransactionType::Withdrawal => {}
+            TransactionType::Transfer if self.try_post(account, to, amount) => {
+                return (Code::Approved, account, to, notes);
+            }
+            TransactionType::Transfer => return no(Code::InsufficientFunds),
+            _ => return no(Code::Approved),
         }
         let today = if card.date == self.date { card.day } else { BTreeMap::new() };
         let sum = today.values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(amount);
@@ -634,7 +796,7 @@ impl Model {
         if bounded && debits + held + i128::from(amount) > credits + i128::from(terms.overdraft.0) {
             return no(Code::InsufficientFunds);
         }
-        Ok((Code::Approved, account, notes))
+        (Code::Approved, account, 0, notes)
     }
 
     /// The notes that pay `amount`: cassettes by denomination, each giving as many as leave a rest that the following
@@ -659,10 +821,13 @@ impl Model {
         (amount == 0).then(|| Notes::new(counts))
     }
 
-    /// Ends an open withdrawal with so many notes dispensed.
-    fn end(&mut self, key: Key, notes: Notes) {
+    /// Ends an open withdrawal with so many notes dispensed; with none, that is `empty`.
+    fn end(&mut self, key: Key, notes: Notes, empty: Deed) {
         self.open.remove(&key);
         self.dispense(key, notes);
+        if notes.0 == 0 {
+            self.deeds.push((key.0, empty));
+        }
     }
 
     /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
@@ -677,7 +842,7 @@ impl Model {
         }
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         terminal.notes.iter_mut().zip(counts).for_each(|(notes, count)| *notes -= count);
-        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token).expect("cards stay");
+        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
         if card.date == known.counted {
             if worth == 0 {
                 card.day.remove(&key)
@@ -689,12 +854,15 @@ impl Model {
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
+        if worth > 0 {
+            self.deeds.push((key.0, Deed::Dispensed(worth)));
+        }
         true
     }
 
     fn ended(&self, key: Key, code: ResponseCode) -> Ended {
         let Some(known) = self.known.get(&key) else { return nothing(code) };
-        let posted = Amount(if let Fate::Out(amount, _) = known.fate { amount } else { 0 });
+        let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) = known.fate { amount } else { 0 });
         let ((balance, available), authorization) = (known.last, known.answer.authorization);
         Ended { authorization, posted, balance, available, code: code.into(), reserved: Reserved::default() }
     }
@@ -710,7 +878,7 @@ impl Model {
             None => ResponseCode::UnknownOriginal,
             Some(known) if over(&known) => ResponseCode::InvalidAmount,
             Some(_) if self.open.contains_key(&key) => {
-                self.end(key, notes);
+                self.end(key, notes, Deed::Voided);
                 ResponseCode::Approved
             }
             Some(Known { fate: Fate::Out(_, before), .. }) if before != notes => ResponseCode::Duplicate,
@@ -730,6 +898,7 @@ impl Model {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
             let (trace, date, code, reserved) = (said.trace, said.date, code.into(), Reserved::default());
             let exception = Exception { authorization, notes, trace, date, code, reserved };
+            self.deeds.push((said.terminal, Deed::Exception));
             out.publish(topics::TERMINAL, said.terminal.0, Event::Exception(&exception));
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
@@ -742,14 +911,25 @@ impl Model {
             None => {
                 self.take(key)?;
                 let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
-                let (account, counted, fate) = (0, BusinessDate(0), Fate::Never);
-                self.keep(key, Known { asked: None, answer, last, account, counted, fate });
+                let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
+                self.keep(key, Known { asked: None, answer, last, account, to, counted, fate });
                 ResponseCode::Approved
             }
-            Some(Known { fate: Fate::Out(..), .. }) => ResponseCode::InvalidTransaction,
+            Some(Known { fate: Fate::Out(..) | Fate::PinChanged, .. }) => ResponseCode::InvalidTransaction,
+            Some(Known { fate: Fate::Moved(amount), account, to, .. }) => {
+                let (amount, account, to) = (*amount, *account, *to);
+                if self.try_post(to, account, amount) {
+                    let last = self.balances(account);
+                    let known = self.known.get_mut(&key).expect("it was found");
+                    (known.fate, known.last) = (Fate::Nothing, last);
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::InsufficientFunds
+                }
+            }
             Some(_) => {
                 if self.open.contains_key(&key) {
-                    self.end(key, Notes(0));
+                    self.end(key, Notes(0), Deed::Voided);
                 }
                 ResponseCode::Approved
             }
@@ -801,6 +981,7 @@ impl ringfence_kernel::laws::Model for Model {
             transfers: BTreeMap::new(),
             holds: BTreeMap::new(),
             transfer_order: VecDeque::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -827,12 +1008,9 @@ impl ringfence_kernel::laws::Model for Model {
                 self.count(context, command.terminal, command.difference, counts, out)
             }
             Command::CaptureCard(command) => self.capture(command.token, command.terminal, out),
-            Command::Cutover(command) if command.date <= self.date => Err(Reject::BadDate),
-            Command::Cutover(command) => {
-                (self.before, self.date) = (self.date, command.date);
-                self.set(out)
-            }
+            Command::Cutover(command) => self.cutover(command.date, out),
             Command::Authorize(command) => self.authorize(context, command, out),
+            Command::ChangePin(command) => self.change_pin(context, command, out),
             Command::Complete(command) => self.complete(command, out),
             Command::Reverse(command) => self.reverse(Key(command.terminal, command.trace, command.date), out),
         }
@@ -853,7 +1031,7 @@ impl ringfence_kernel::laws::Model for Model {
                 continue;
             };
             let amount = Amount(self.open[&key].amount);
-            self.end(key, Notes(0));
+            self.end(key, Notes(0), Deed::TimedOut);
             let (authorization, Key(terminal, trace, date)) = (self.known[&key].answer.authorization, key);
             let timed_out = TimedOut { authorization, amount, trace, date };
             out.publish(topics::TERMINAL, terminal.0, Event::TimedOut(&timed_out));

@@ -1,13 +1,13 @@
-//! What the operator does beside moving money: accounts, cards, the business date.
+//! What the operator does beside moving money: accounts and cards.
 
-use super::Atm;
 use super::cards::NONE;
 use super::messages::{
-    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Cutover, OpenAccount, Reject, ReplaceCard, Reply,
-    Set, SetCard, SetCardStatus,
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Event, OpenAccount, Reject, ReplaceCard, Reply, Set,
+    SetCard, SetCardStatus,
 };
+use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Out, Progress};
+use ringfence_kernel::{Cursor, Out, Progress};
 
 impl Atm {
     pub(super) fn open_account(&mut self, command: &OpenAccount, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
@@ -18,7 +18,7 @@ impl Atm {
             Constraint::Covered => Amount(AMOUNT_MAX),
             Constraint::Cash => return Err(Reject::BadAccount),
         };
-        if account.0 == 0 || currency.0 == 0 || overdraft > most {
+        if account.0 == 0 || !currency.is_valid() || overdraft > most {
             return Err(Reject::BadAccount);
         }
         let index = match self.ledger.find(account) {
@@ -37,7 +37,8 @@ impl Atm {
             _ => self.ledger.find(number).filter(|place| !self.ledger[*place].is_cash()).ok_or(Reject::UnknownAccount),
         };
         let accounts = [place(command.cheque)?, place(command.savings)?, place(command.credit)?];
-        self.cards.set(command, accounts).map_err(|_| Reject::CardsFull)?;
+        let card = self.cards.set(command, accounts).map_err(|_| Reject::CardsFull)?;
+        self.say_pin_reference(card, out);
         Ok(self.is_set(out))
     }
 
@@ -56,16 +57,26 @@ impl Atm {
         if self.cards.find(&command.new_token).is_some() {
             return Err(Reject::CardExists);
         }
-        self.cards.replace(card, command).map_err(|_| Reject::CardsFull)?;
+        let new = self.cards.replace(card, command).map_err(|_| Reject::CardsFull)?;
+        self.say_pin_reference(new, out);
         Ok(self.is_set(out))
     }
 
-    pub(super) fn cutover(&mut self, command: &Cutover, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        if command.date <= self.date {
-            return Err(Reject::BadDate);
+    /// Tells gateways what to verify the PIN of the card at `place` against.
+    pub(super) fn say_pin_reference(&self, place: u32, out: &mut Out<'_, Self>) {
+        out.publish(topics::PINS, 0, Event::PinReferenceSet(&self.cards[place].pin_reference_set()));
+    }
+
+    /// Says the PIN references of all cards, from `cursor` on.
+    pub(super) fn snapshot_pins(&self, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Progress {
+        for card in &self.cards.all()[cursor.0 as usize..] {
+            if out.room() == 0 {
+                return Progress::More;
+            }
+            out.part(Event::PinReferenceSet(&card.pin_reference_set()));
+            cursor.0 += 1;
         }
-        (self.date_before, self.date) = (self.date, command.date);
-        Ok(self.is_set(out))
+        Progress::Done
     }
 
     pub(super) fn is_set(&self, out: &mut Out<'_, Self>) -> Progress {

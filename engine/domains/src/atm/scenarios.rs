@@ -12,7 +12,8 @@
 //! [credit=A] [max=N] [day=N] [count=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
 //! cash=A within=T [in=CURRENCY]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
-//! [version=N] [wrong]`, `inquire TRACE …` likewise, `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
+//! card=N …`, `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
 //! [date=D]`.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -20,9 +21,9 @@
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, Command, Complete, Constraint, CountCash, Currency, Cutover, Event, LoadCash, Notes,
-    OpenAccount, PinVerdict, PinVersion, Reject, ReplaceCard, Reply, ResponseCode, Reverse, Service, SetCard,
-    SetCardStatus, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, Currency, Cutover, Event,
+    LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, Reject, ReplaceCard, Reply, ResponseCode, Reverse, Service,
+    SetCard, SetCardStatus, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
     TransferKind, TransferLinked, TransferOutcome, UnloadCash,
 };
 use super::model::Model;
@@ -175,6 +176,7 @@ fn parse(line: &str) -> Option<CommandImage> {
         ["card", card] => {
             let set = SetCard {
                 token: token(number(card)?),
+                pin_reference: *b"1234            ",
                 cheque: named("cheque"),
                 savings: named("savings"),
                 credit: named("credit"),
@@ -194,7 +196,8 @@ fn parse(line: &str) -> Option<CommandImage> {
         }
         ["replace", card, "by", new] => {
             let (token, new_token) = (token(number(card)?), token(number(new)?));
-            let replace = ReplaceCard { token, new_token, pin_version, last_four: *b"1111" };
+            let (pin_reference, last_four) = (*b"5678            ", *b"1111");
+            let replace = ReplaceCard { token, new_token, pin_reference, pin_version, last_four };
             image.set(client, Command::ReplaceCard(&replace));
         }
         ["terminal", terminal_number] => {
@@ -236,17 +239,25 @@ fn parse(line: &str) -> Option<CommandImage> {
             let (date, reserved) = (BusinessDate(date.parse().ok()?), Reserved::default());
             image.set(client, Command::Cutover(&Cutover { date, reserved }));
         }
-        ["withdraw" | "inquire", trace_number, ref rest @ ..] => {
+        ["pin", trace_number, new, ref rest @ ..] => {
+            let mut new_pin_reference = [b' '; 16];
+            new_pin_reference[..new.len()].copy_from_slice(new.as_bytes());
+            let (token, trace) = (token(options.number("card", 1)), trace(trace_number)?);
+            let pin = if rest.contains(&"wrong") { PinVerdict::Wrong } else { PinVerdict::Right }.into();
+            let (terminal, reserved) = (at, Reserved::default());
+            let change = ChangePin { token, new_pin_reference, terminal, trace, date, pin_version, pin, reserved };
+            image.set(client, Command::ChangePin(&change));
+        }
+        ["withdraw" | "inquire" | "transfer", trace_number, ref rest @ ..] => {
             let (transaction, amount) = match (words[0], rest.first()) {
                 ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
+                ("transfer", Some(amount)) => (TransactionType::Transfer, number(amount)?),
                 (_, Some(amount)) if *amount != "wrong" => (TransactionType::BalanceInquiry, number(amount)?),
                 _ => (TransactionType::BalanceInquiry, 0),
             };
-            let of = match options.text("of") {
-                None => AccountType::Cheque,
-                Some("Savings") => AccountType::Savings,
-                Some("Credit") => AccountType::Credit,
-                Some(_) => return None,
+            let of = |name: &str, otherwise: AccountType| match options.text(name) {
+                None => Some(otherwise),
+                Some(name) => AccountType::ALL.into_iter().find(|of| format!("{of:?}") == name),
             };
             let authorize = Authorize {
                 token: token(options.number("card", 1)),
@@ -257,7 +268,8 @@ fn parse(line: &str) -> Option<CommandImage> {
                 pin_version,
                 pin: if rest.contains(&"wrong") { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
                 transaction: transaction.into(),
-                account: of.into(),
+                account: of("of", AccountType::Cheque)?.into(),
+                to: of("to", AccountType::Default)?.into(),
                 reserved: Reserved::default(),
             };
             image.set(client, Command::Authorize(&authorize));
@@ -314,8 +326,13 @@ fn say(slot: &Slot) -> String {
     }
     let id = header.topic.id();
     let event = Event::decode(header.message, body).expect("an event");
-    let is_holds = matches!(event, Event::HoldExpired(_));
-    assert_eq!(header.topic.kind(), if is_holds { topics::HOLDS } else { topics::TERMINAL });
+    let topic = match event {
+        Event::HoldExpired(_) => topics::HOLDS,
+        Event::CurrencyTotals(_) => topics::DATES,
+        Event::PinReferenceSet(_) => topics::PINS,
+        _ => topics::TERMINAL,
+    };
+    assert_eq!(header.topic.kind(), topic);
     match event {
         Event::TimedOut(t) => format!("terminal {id}: {} of {} timed out: {}", t.trace, t.date, t.amount),
         Event::Exception(e) => {
@@ -328,6 +345,19 @@ fn say(slot: &Slot) -> String {
         ),
         Event::CardCaptured(c) => format!("terminal {id}: kept card {}, {} so far", c.token[0], c.captured),
         Event::CassetteStands(c) => format!("terminal {id}: cassette {}", c.cassette),
+        Event::TerminalTotals(t) => format!(
+            "terminal {id}: date {}: {} withdrawals of {}; {} declined, {} voided, {} timed out, {} exceptions; cash {}, \
+             held {}",
+            t.date, t.withdrawals, t.dispensed, t.declined, t.voided, t.timed_out, t.exceptions, t.cash, t.held
+        ),
+        Event::CurrencyTotals(t) => format!(
+            "currency {}: date {}: {} withdrawals of {} at {} terminals; cash {}, held {}",
+            t.currency, t.date, t.withdrawals, t.dispensed, t.terminals, t.cash, t.held
+        ),
+        Event::PinReferenceSet(p) => {
+            let reference = p.pin_reference.iter().map(|byte| char::from(*byte)).collect::<String>();
+            format!("card {}: PIN reference {}, version {}", p.token[0], reference.trim_end(), p.pin_version)
+        }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
     }
 }

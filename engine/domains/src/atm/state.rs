@@ -11,6 +11,7 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 
 impl Atm {
     pub(super) fn write(&self, sink: &mut impl Sink) {
+        assert!(self.closing.is_none(), "nothing is saved in the middle of a decision");
         sink.value(&self.date);
         sink.value(&self.date_before);
         self.ledger.save(sink);
@@ -30,7 +31,17 @@ impl Atm {
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
-        let atm = Self { date, date_before, ledger, cards, terminals, transactions, transfers };
+        let atm = Self {
+            date,
+            date_before,
+            ledger,
+            cards,
+            terminals,
+            transactions,
+            transfers,
+            sums: super::day_end::no_sums(),
+            closing: None,
+        };
         atm.check().map_err(Corrupt)?;
         Ok(atm)
     }
@@ -60,7 +71,7 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if !places(transaction.account) {
+            if !places(transaction.account) || !places(transaction.to) {
                 return Err("the account of a transaction");
             }
         }

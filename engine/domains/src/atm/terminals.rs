@@ -37,6 +37,29 @@ pub(super) struct Terminal {
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
     reserved: [u8; 5],
+    pub(super) totals: Totals,
+}
+
+/// What was done at a terminal since the business date began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Totals {
+    pub(super) dispensed: u64,
+    pub(super) withdrawals: u32,
+    pub(super) declined: u32,
+    pub(super) voided: u32,
+    pub(super) timed_out: u32,
+    pub(super) exceptions: u32,
+    pub(super) reserved: u32,
+}
+
+impl Totals {
+    /// Counts notes that came out.
+    #[inline]
+    pub(super) fn dispense(&mut self, posted: Amount) {
+        self.dispensed += posted.0;
+        self.withdrawals += 1;
+    }
 }
 
 impl Terminal {
@@ -158,6 +181,11 @@ impl Terminals {
         self.terminals.get((number as usize).checked_sub(1)?).filter(|terminal| terminal.is_defined())
     }
 
+    /// How many there can be.
+    pub(super) fn len(&self) -> usize {
+        self.terminals.len()
+    }
+
     /// All that are defined, with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TerminalId, &Terminal)> {
         let numbered = (1..).map(TerminalId).zip(&self.terminals);
@@ -178,7 +206,8 @@ impl Terminals {
                     && (cassette.notes == 0 || cassette.denomination != 0)
             };
             let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            if terminal.is_defined() && !known || terminal.reserved != [0; 5] {
+            let is_zero = terminal.reserved == [0; 5] && terminal.totals.reserved == 0;
+            if terminal.is_defined() && !(known && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));
             }
         }

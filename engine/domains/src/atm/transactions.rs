@@ -2,8 +2,8 @@
 
 use super::kept::Keep;
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, Ended, Key, Notes,
-    ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
+    Key, Notes, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Reserved;
@@ -17,7 +17,7 @@ choice! {
         Tombstone = 1,
         /// It was declined.
         Declined = 2,
-        /// It was approved and is complete as it is: an inquiry.
+        /// It was approved and is complete as it is: an inquiry, a transfer, a change of PIN.
         Answered = 3,
         /// It was authorized: its amount and its notes are held until `deadline`.
         Held = 4,
@@ -35,6 +35,8 @@ choice! {
 #[repr(C)]
 pub(super) struct Transaction {
     token: [u8; 16],
+    /// The new one, when the PIN is changed.
+    pin_reference: [u8; 16],
     pub(super) amount: Amount,
     pub(super) authorization: Authorization,
     /// The notes that were authorized.
@@ -52,14 +54,16 @@ pub(super) struct Transaction {
     pub(super) date: BusinessDate,
     /// The business date on which its card counted it.
     pub(super) counted: BusinessDate,
-    /// The places of card and account; meaningful once it was authorized.
+    /// The places of card, account, and the account that a transfer goes to; meaningful once it was authorized.
     pub(super) card: u32,
     pub(super) account: u32,
+    pub(super) to: u32,
     pub(super) code: ResponseByte,
     pub(super) state: StateCode,
     kind: u8,
     account_type: u8,
-    reserved: [u8; 4],
+    to_type: u8,
+    reserved: [u8; 7],
 }
 
 impl Transaction {
@@ -68,9 +72,13 @@ impl Transaction {
         Self { terminal, trace, date, state: state.into(), ..Self::zeroed() }
     }
 
-    /// Whether money was held for it once.
+    /// Whether it was approved, so that its card is known.
     pub(super) fn was_authorized(&self) -> bool {
-        matches!(self.state.get(), State::Held | State::Dispensed | State::Voided | State::TimedOut)
+        !matches!(self.state.get(), State::Tombstone | State::Declined)
+    }
+
+    pub(super) fn is(&self, kind: TransactionType) -> bool {
+        self.kind == kind as u8
     }
 
     /// What `command` asks for, not decided yet.
@@ -82,19 +90,28 @@ impl Transaction {
             authorization,
             kind: command.transaction.get() as u8,
             account_type: command.account.get() as u8,
+            to_type: command.to.get() as u8,
             ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
         }
     }
 
-    /// The answer to an authorization whose key is this one's.
-    pub(super) fn repeated(&self, command: &Authorize) -> Authorized {
-        let asks_the_same = self.token == command.token
-            && self.amount == command.amount
-            && self.kind == command.transaction.get() as u8
-            && self.account_type == command.account.get() as u8;
+    /// As [`Transaction::asked_by`], for a change of PIN.
+    pub(super) fn changing_pin(command: &ChangePin, authorization: Authorization) -> Self {
+        Self {
+            token: command.token,
+            pin_reference: command.new_pin_reference,
+            authorization,
+            kind: TransactionType::PinChange as u8,
+            ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
+        }
+    }
+
+    /// The answer to what `asked` asks under the same key as this.
+    pub(super) fn repeated(&self, asked: &Self) -> Authorized {
+        let content = |of: &Self| (of.token, of.pin_reference, of.amount, of.kind, of.account_type, of.to_type);
         match self.state.get() {
             State::Tombstone => refused(ResponseCode::TooLate),
-            _ if asks_the_same => self.answer(),
+            _ if content(self) == content(asked) => self.answer(),
             _ => refused(ResponseCode::Duplicate),
         }
     }
@@ -103,7 +120,8 @@ impl Transaction {
     #[inline]
     pub(super) fn answer(&self) -> Authorized {
         let [balance, available] = self.balances;
-        let held = if self.code.get() == ResponseCode::Approved { self.amount } else { Amount(0) };
+        let is_held = self.code.get() == ResponseCode::Approved && self.is(TransactionType::Withdrawal);
+        let held = if is_held { self.amount } else { Amount(0) };
         let Self { authorization, notes, code, .. } = *self;
         Authorized { authorization, held, notes, balance, available, code, reserved: Reserved::default() }
     }
@@ -152,11 +170,12 @@ impl Keep for Transaction {
 
     fn is_sound(&self) -> bool {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
-        let types = [TransactionType::Withdrawal as u8, TransactionType::BalanceInquiry as u8];
-        let accounts = [AccountType::Savings as u8, AccountType::Cheque as u8, AccountType::Credit as u8];
-        let asked = types.contains(&self.kind) && accounts.contains(&self.account_type);
-        self.reserved == [0; 4]
-            && (asked || state == State::Tombstone && (self.kind, self.account_type) == (0, 0))
+        use TransactionType as Kind;
+        let types = [Kind::Withdrawal, Kind::BalanceInquiry, Kind::Transfer, Kind::PinChange].map(|kind| kind as u8);
+        let is_account = |of: u8| AccountType::ALL.iter().any(|known| *known as u8 == of);
+        let asked = types.contains(&self.kind) && is_account(self.account_type) && is_account(self.to_type);
+        self.reserved == [0; 7]
+            && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == (0, 0, 0))
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (state == State::Held) == (self.deadline != Timestamp(0))
             && (state != State::Held || (1..=AMOUNT_MAX).contains(&self.amount.0))

@@ -2,8 +2,8 @@
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, Command, Complete, Constraint, CountCash, Currency, Cutover, LoadCash, Notes,
-    OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetCard, SetCardStatus, SetService,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, Currency, Cutover, LoadCash,
+    Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetCard, SetCardStatus, SetService,
     SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked,
     UnloadCash,
 };
@@ -108,6 +108,7 @@ impl Flow {
         let troubled = self.is_troubled();
         let set = SetCard {
             token: token(card),
+            pin_reference: *b"0000            ",
             cheque: customer(card % self.mix.accounts),
             savings: if troubled && card.is_multiple_of(3) { customer(0) } else { AccountNumber(0) },
             credit: if troubled && card.is_multiple_of(4) { customer(1) } else { AccountNumber(0) },
@@ -205,24 +206,33 @@ impl Flow {
         if troubled && random.percent(3) {
             amount = random.below(50) * 500;
         }
-        let inquires = troubled && random.percent(10);
-        let account = match random.below(100) {
+        let transaction = match random.below(100) {
+            0..8 if troubled => TransactionType::BalanceInquiry,
+            8..16 if troubled => TransactionType::Transfer,
+            _ => TransactionType::Withdrawal,
+        };
+        let of = |random: &mut Random| match random.below(100) {
             0..10 if troubled => AccountType::Savings,
             10..20 if troubled => AccountType::Credit,
+            20..30 if troubled => AccountType::Default,
             _ => AccountType::Cheque,
         };
+        let account = of(random);
+        let named = transaction == TransactionType::Transfer || troubled && random.percent(1);
+        let to = if named { of(random) } else { AccountType::Default };
         let card = random.below(self.mix.cards + u64::from(troubled));
         let wrong = troubled && random.percent(if card == 5 { 50 } else { 8 });
         let authorize = Authorize {
             token: token(card),
-            amount: Amount(if inquires { 0 } else { amount }),
+            amount: Amount(if transaction == TransactionType::BalanceInquiry { 0 } else { amount }),
             terminal: TerminalId(1 + random.below(self.mix.terminals) as u32),
             trace: Trace(self.traces),
             date: BusinessDate(self.date),
             pin_version: PinVersion(if troubled { random.below(2) as u32 } else { 0 }),
             pin: if wrong { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
-            transaction: if inquires { TransactionType::BalanceInquiry } else { TransactionType::Withdrawal }.into(),
+            transaction: transaction.into(),
             account: account.into(),
+            to: to.into(),
             reserved: Reserved::default(),
         };
         if self.sent.len() == 64 {
@@ -230,6 +240,23 @@ impl Flow {
         }
         self.sent.push((authorize, greedy(amount)));
         self.send(&authorize, image);
+    }
+
+    /// A change of PIN, or another one under the key of the last.
+    fn change_pin(&mut self, image: &mut CommandImage) {
+        self.traces += u32::from(self.random.percent(60));
+        let random = &mut self.random;
+        let change = ChangePin {
+            token: token(random.below(self.mix.cards)),
+            new_pin_reference: [b'0' + random.below(2) as u8; 16],
+            terminal: TerminalId(1 + random.below(2) as u32),
+            trace: Trace(self.traces),
+            date: BusinessDate(self.date),
+            pin_version: PinVersion(random.below(3) as u32),
+            pin: if random.percent(20) { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
+            reserved: Reserved::default(),
+        };
+        image.set(self.client(change.terminal), Command::ChangePin(&change));
     }
 
     fn client(&self, terminal: TerminalId) -> ClientId {
@@ -263,7 +290,7 @@ impl Flow {
         let Some((mut sent, notes)) = self.sent.get(self.random.below(latest) as usize).copied() else {
             return self.authorize(image);
         };
-        match self.random.below(20) {
+        match self.random.below(21) {
             0..3 => self.send(&sent, image),
             3 => {
                 sent.amount.0 += 1_000;
@@ -289,6 +316,7 @@ impl Flow {
             12..14 => self.card_command(image),
             14..17 => self.terminal_command(image),
             17 if self.random.percent(10) => self.cutover(image),
+            19 => self.change_pin(image),
             18 => Self::open(customer(self.random.below(9)), Constraint::Covered, self.random.below(2), image),
             _ => self.transfer_command(image),
         }
@@ -314,7 +342,8 @@ impl Flow {
                 image.set(ClientId(1), Command::SetCardStatus(&set));
             }
             6 => {
-                let replace = ReplaceCard { token, new_token, pin_version: PinVersion(0), last_four: *b"1111" };
+                let (pin_reference, pin_version, last_four) = (*b"1111            ", PinVersion(0), *b"1111");
+                let replace = ReplaceCard { token, new_token, pin_reference, pin_version, last_four };
                 image.set(ClientId(1), Command::ReplaceCard(&replace));
             }
             _ => {

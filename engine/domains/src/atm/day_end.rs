@@ -1,0 +1,91 @@
+//! The end of a business date: what was done on it, terminal by terminal, and currency by currency.
+
+use super::messages::{
+    Amount, Balance, BusinessDate, Currency, CurrencyTotals, Cutover, Event, Reject, TerminalId, TerminalTotals,
+};
+use super::terminals::Totals;
+use super::{Atm, topics};
+use alloc::boxed::Box;
+use bytemuck::Zeroable;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Out, Progress};
+
+/// A cutover that is being said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    /// The date that ends.
+    date: BusinessDate,
+    /// How many terminals, and then currencies, were gone through.
+    at: usize,
+}
+
+/// The sums of the terminals of a currency, while a cutover is said.
+#[derive(Clone, Copy, Debug, Zeroable)]
+pub(super) struct Sums {
+    dispensed: u64,
+    cash: u64,
+    held: u64,
+    withdrawals: u32,
+    terminals: u32,
+}
+
+/// Room for the sums of every currency.
+pub(super) fn no_sums() -> Box<[Sums]> {
+    alloc::vec![Sums::zeroed(); Currency::END.into()].into()
+}
+
+impl Atm {
+    pub(super) fn cutover(&mut self, command: &Cutover, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        if command.date <= self.date {
+            return Err(Reject::BadDate);
+        }
+        let closing = Closing { date: self.date, at: 0 };
+        (self.date_before, self.date) = (self.date, command.date);
+        self.sums.fill(Sums::zeroed());
+        // The answer names the date that begins; the totals follow.
+        let _ = self.is_set(out);
+        Ok(self.close(closing, out))
+    }
+
+    /// Says the totals that have not been said yet.
+    pub(super) fn close(&mut self, mut closing: Closing, out: &mut Out<'_, Self>) -> Progress {
+        let terminals = self.terminals.len();
+        while closing.at < terminals + self.sums.len() {
+            if out.room() == 0 {
+                self.closing = Some(closing);
+                return Progress::More;
+            }
+            match closing.at.checked_sub(terminals) {
+                None => self.close_terminal(TerminalId(closing.at as u32 + 1), closing.date, out),
+                Some(currency) => self.close_currency(Currency(currency as u16), closing.date, out),
+            }
+            closing.at += 1;
+        }
+        Progress::Done
+    }
+
+    fn close_terminal(&mut self, number: TerminalId, date: BusinessDate, out: &mut Out<'_, Self>) {
+        let Ok(terminal) = self.terminals.get(number) else { return };
+        let totals = core::mem::replace(&mut terminal.totals, Totals::zeroed());
+        let Totals { dispensed, withdrawals, declined, voided, timed_out, exceptions, .. } = totals;
+        let (cash, held) = terminal.sums();
+        let sums = &mut self.sums[usize::from(terminal.currency.0)];
+        sums.dispensed += dispensed;
+        (sums.cash, sums.held) = (sums.cash + cash, sums.held + held);
+        (sums.withdrawals, sums.terminals) = (sums.withdrawals + withdrawals, sums.terminals + 1);
+        let (dispensed, cash, held) = (Amount(dispensed), Balance(cash as i64), Amount(held));
+        let totals =
+            TerminalTotals { dispensed, cash, held, date, withdrawals, declined, voided, timed_out, exceptions };
+        out.publish(topics::TERMINAL, number.0, Event::TerminalTotals(&totals));
+    }
+
+    fn close_currency(&self, currency: Currency, date: BusinessDate, out: &mut Out<'_, Self>) {
+        let Sums { dispensed, cash, held, withdrawals, terminals } = self.sums[usize::from(currency.0)];
+        if terminals > 0 {
+            let (dispensed, cash, held) = (Amount(dispensed), Balance(cash as i64), Amount(held));
+            let reserved = Reserved::default();
+            let totals = CurrencyTotals { dispensed, cash, held, date, withdrawals, terminals, currency, reserved };
+            out.publish(topics::DATES, 0, Event::CurrencyTotals(&totals));
+        }
+    }
+}
