@@ -17,6 +17,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod auction;
 pub mod matching;
 pub mod votes;
 
@@ -28,6 +29,7 @@ ringfence_kernel::registry! {
     /// All domains of this build.
     pub struct Domains {
         matching: matching::Matching,
+        auction: auction::Auction,
         votes: votes::Votes,
     }
 }

@@ -3,8 +3,11 @@
 use ringfence_kernel::workload::WorkloadKind;
 
 /// The kinds of commands that each domain can be sent, for benches, laws, fuzzing and simulation.
-pub const WORKLOADS: &[(&str, &[WorkloadKind])] =
-    &[("matching", crate::matching::workload::KINDS), ("votes", crate::votes::workload::KINDS)];
+pub const WORKLOADS: &[(&str, &[WorkloadKind])] = &[
+    ("matching", crate::matching::workload::KINDS),
+    ("auction", crate::auction::workload::KINDS),
+    ("votes", crate::votes::workload::KINDS),
+];
 
 /// The kind `kind` of the domain `domain`.
 #[must_use]

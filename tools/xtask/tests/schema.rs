@@ -1,5 +1,6 @@
 //! The generated files are what the messages say, and the messages read the golden vectors as what they mean.
 
+use ringfence_domains::auction::messages as auction;
 use ringfence_domains::matching::messages as matching;
 use ringfence_domains::votes::messages as votes;
 use ringfence_kernel::image::COMMAND_BYTES_MAX;
@@ -109,6 +110,9 @@ fn decode(schema: &str, part: &str, header: MessageHeader, body: &[u8]) -> Resul
         ("matching", "Command") => again::<matching::Command<'_>>(header, body),
         ("matching", "Reply") => again::<matching::Reply<'_>>(header, body),
         ("matching", "Event") => again::<matching::Event<'_>>(header, body),
+        ("auction", "Command") => again::<auction::Command<'_>>(header, body),
+        ("auction", "Reply") => again::<auction::Reply<'_>>(header, body),
+        ("auction", "Event") => again::<auction::Event<'_>>(header, body),
         ("votes", "Command") => again::<votes::Command<'_>>(header, body),
         ("votes", "Reply") => again::<votes::Reply<'_>>(header, body),
         ("votes", "Event") => again::<votes::Event<'_>>(header, body),
