@@ -68,7 +68,7 @@ pub(super) struct Caps {
 }
 
 fn hash(user: UserKey, item: u32) -> u64 {
-    fold(user.0 ^ 0x9e37_79b9_7f4a_7c15, u64::from(item) << 1 | 0xd6e8_feb8_0000_0001)
+    fold(fold(user.0 ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) ^ u64::from(item), 0x9fb2_1c65_1e98_df25)
 }
 
 impl Caps {

@@ -73,7 +73,7 @@ impl Auction {
     }
 
     pub(super) fn set_bid(&mut self, command: &SetBid, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let place = self.items.set_bid(command)?;
+        let place = self.items.set_bid(command, &self.campaigns)?;
         self.say_line_item(place, out);
         Ok(self.answer_line_item(place, out))
     }

@@ -1,13 +1,14 @@
 //! Holding an auction: who takes part, who wins, what it costs, and why the others lost.
 
 use super::Auction;
-use super::caps;
 use super::messages::{
     Attribute, AuctionHeld, CapPeriod, Event, HoldAuction, LineItemId, Nanos, Reject, Reply, SLOTS_MAX, SlotWon,
     TARGETS_MAX, UserKey, WinId,
 };
 use super::pricing::{Bidder, floor_of_event, price};
 use super::wins::Win;
+use super::{caps, index};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::state::fold;
@@ -44,7 +45,7 @@ struct Competitor {
 }
 
 /// Room for one auction.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ranking {
     /// The best, each of another advertiser, best first.
     best: [Competitor; RANKED_MAX],
@@ -53,23 +54,21 @@ pub(super) struct Ranking {
     wanted: usize,
     /// Those who did not compete and may have ranked before the last of the best.
     losses: Vec<(Rank, Loss)>,
+    /// A bit for each line item that is targeted.
+    found: Box<[u64]>,
 }
 
 impl Ranking {
-    pub(super) fn new(items: usize) -> Self {
-        Self { best: [Competitor::default(); RANKED_MAX], len: 0, wanted: 0, losses: Vec::with_capacity(items) }
+    /// Room for an auction among `items` line items, which an index with rows of `words` words finds.
+    pub(super) fn new(items: usize, words: usize) -> Self {
+        let found = bytemuck::allocation::zeroed_slice_box(words);
+        Self { losses: Vec::with_capacity(items), found, ..Self::default() }
     }
 
     fn begin(&mut self, slots: usize) {
         self.len = 0;
         self.wanted = slots + 1;
         self.losses.clear();
-    }
-
-    /// The score that a candidate must reach to matter.
-    #[inline]
-    fn threshold(&self) -> u64 {
-        if self.len == self.wanted { self.best[self.len - 1].rank.score } else { 0 }
     }
 
     /// Behind whom nobody matters; none while fewer compete than are looked for.
@@ -150,27 +149,47 @@ impl Auction {
         let floor = placement.floor.max(command.floor);
         self.caps.turn(context.now);
         let request = Request { now: context.now, user: command.user, floor, slots };
-        let mut candidates = 0;
-        let mut ranking = core::mem::replace(&mut self.ranking, Ranking::new(0));
+        let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots);
-        self.items.index.find(attributes, |place, score| {
-            candidates += 1;
-            if score < ranking.threshold() {
-                return;
+        let candidates = self.items.index.meet(attributes, &mut ranking.found);
+        for (class, word) in self.items.index.order() {
+            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
+                break;
             }
-            let rank = Rank { score, draw: draw(seed, context, place), number: !place };
-            if ranking.last().is_some_and(|last| rank < last) {
-                return;
+            let mut bits = ranking.found[word];
+            while bits != 0 {
+                let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+                self.look_at(context, request, seed, (place, score), &mut ranking);
             }
-            match self.competes(request, place) {
-                Ok((advertiser, floor)) => ranking.compete(Competitor { rank, place, advertiser, floor }),
-                Err(loss) => ranking.lose(rank, loss),
-            }
-        });
+        }
         let won = self.award(context, place, request, &ranking, out);
         self.answer(candidates, won, &ranking, out);
         self.ranking = ranking;
         Ok(Progress::Done)
+    }
+
+    /// Ranks a candidate, unless it ranks behind everybody who matters.
+    #[inline]
+    fn look_at(
+        &self,
+        context: Context,
+        request: Request,
+        seed: u64,
+        (place, score): (u32, u64),
+        ranking: &mut Ranking,
+    ) {
+        if ranking.last().is_some_and(|last| score < last.score) {
+            return;
+        }
+        let rank = Rank { score, draw: draw(seed, context, place), number: !place };
+        if ranking.last().is_some_and(|last| rank < last) {
+            return;
+        }
+        match self.competes(request, place) {
+            Ok((advertiser, floor)) => ranking.compete(Competitor { rank, place, advertiser, floor }),
+            Err(loss) => ranking.lose(rank, loss),
+        }
     }
 
     /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
@@ -262,7 +281,7 @@ impl Auction {
             budget_spent,
             capped,
             same_advertiser,
-            not_targeted: self.items.index.serving() - candidates,
+            not_targeted: self.items.index.count() - candidates,
             reserved: Reserved::default(),
         }));
     }

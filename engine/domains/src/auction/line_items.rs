@@ -87,6 +87,12 @@ fn first_bid(terms: &DefineLineItem) -> SetBid {
     SetBid { bid, item, rate, quality, reserved: Reserved::default() }
 }
 
+fn targets_of<'t>(items: &[LineItem], targets: &'t [Target], place: u32) -> &'t [Target] {
+    let item = &items[place as usize];
+    let first = item.first_target as usize;
+    &targets[first..first + item.targets as usize]
+}
+
 /// All line items by their numbers, and the index that finds them.
 #[derive(Clone, Debug)]
 pub(super) struct LineItems {
@@ -159,7 +165,7 @@ impl LineItems {
         if self.targets.len() + targets.len() > self.targets_capacity {
             return Err(Reject::TargetsFull);
         }
-        self.index.add(place, targets).map_err(|_| Reject::ValuesFull)?;
+        self.index.know(targets).map_err(|_| Reject::ValuesFull)?;
         self.items[place as usize] = LineItem {
             terms: *terms,
             bid: first_bid(terms),
@@ -176,20 +182,18 @@ impl LineItems {
     }
 
     fn targets(&self, place: u32) -> &[Target] {
-        let item = &self.items[place as usize];
-        let first = item.first_target as usize;
-        &self.targets[first..first + item.targets as usize]
+        targets_of(&self.items, &self.targets, place)
     }
 
     /// Changes a bid.
-    pub(super) fn set_bid(&mut self, bid: &SetBid) -> Result<u32, Reject> {
+    pub(super) fn set_bid(&mut self, bid: &SetBid, campaigns: &Campaigns) -> Result<u32, Reject> {
         let place = self.place(bid.item)?;
         let item = &mut self.items[place as usize];
         if !bid_is_sound(item.terms.model.get(), bid) {
             return Err(Reject::BadTerms);
         }
         item.bid = *bid;
-        self.index.set_score(place, item.bid.bid.0 * item.weight());
+        self.settle(place, campaigns);
         Ok(place)
     }
 
@@ -238,8 +242,9 @@ impl LineItems {
             None => self.flights.clear(place),
         }
         let active = item.phase.get() == Phase::Active && campaigns[item.terms.campaign.0 - 1].is_active();
-        self.index.set_score(place, item.bid.bid.0 * item.weight());
-        self.index.set_serving(place, active && item.started == 1);
+        let score = (active && item.started == 1).then(|| item.bid.bid.0 * item.weight());
+        let Self { items, targets, index, .. } = self;
+        index.put(place, score, |place| targets_of(items, targets, place));
     }
 
     /// The line item at a place, when one is defined.
@@ -283,13 +288,11 @@ impl LineItems {
             all.targets.push(source.value()?);
         }
         all.check_targets()?;
+        for target in &all.targets {
+            all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
+        }
         let places: Vec<u32> = all.iter().map(|(place, _)| place).collect();
         for place in places {
-            let Self { items, targets, index, .. } = &mut all;
-            let item = &items[place as usize];
-            let first = item.first_target as usize;
-            let own = &targets[first..first + item.targets as usize];
-            index.add(place, own).map_err(|_| Corrupt("values that are targeted"))?;
             all.settle(place, campaigns);
         }
         Ok(all)

@@ -84,14 +84,15 @@ impl Domain for Auction {
     }
 
     fn new(limits: &AuctionLimits) -> Self {
+        let items = LineItems::new(limits);
         Self {
+            ranking: Ranking::new(limits.line_items as usize, items.index.words()),
             campaigns: Campaigns::new(limits),
-            items: LineItems::new(limits),
+            items,
             placements: Placements::new(limits),
             wins: Wins::new(limits),
             caps: Caps::new(limits),
             ledger: Ledger::new(limits),
-            ranking: Ranking::new(limits.line_items as usize),
         }
     }
 

@@ -25,14 +25,15 @@ impl Auction {
 
     pub(super) fn read(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
         let campaigns = Campaigns::load(limits, source)?;
+        let items = LineItems::load(limits, &campaigns, source)?;
         let auction = Self {
-            items: LineItems::load(limits, &campaigns, source)?,
+            ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            items,
             campaigns,
             placements: Placements::load(limits, source)?,
             wins: Wins::load(limits, source)?,
             caps: Caps::load(limits, source)?,
             ledger: Ledger::load(limits, source)?,
-            ranking: Ranking::new(limits.line_items as usize),
         };
         auction.check()?;
         Ok(auction)

@@ -226,6 +226,7 @@ impl Flow {
         self.targets.clear();
         let mut terms =
             line_item(id, 1 + (id - 1) % campaigns, 1_000_000_000_000_000, 1_000_000 + random.below(4_000_000));
+        terms.window = 10_000 * tick;
         for dimension in [Dimension::Geography, Dimension::Device] {
             if !varied || random.percent(60) {
                 self.targets.push(target(TargetMode::Include, dimension, random.below(values.into()) as u32));
