@@ -75,6 +75,11 @@ impl<R: Registry> Decisions<R> {
                 logic: 1,
             };
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
+            while domains.next_deadline(*index).is_some_and(|due| due <= context.now) {
+                let _ = domains.on_time(*index, context, outbox);
+                *outputs += outbox.len();
+                outbox.flushed();
+            }
             let mut progress = domains.apply(*index, context, image.header().message, image.body(), outbox);
             *refused += u64::from(progress.is_err());
             *outputs += outbox.len();

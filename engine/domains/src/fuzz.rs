@@ -1,6 +1,7 @@
 //! Bodies of the fuzz targets in `tools/fuzz`. Ordinary tests run them on seeded bytes.
 
 use crate::atm;
+use crate::auction;
 use crate::matching::messages::{Command, MatchingLimits};
 use crate::matching::model::Model;
 use crate::votes;
@@ -26,6 +27,9 @@ pub fn decoders(bytes: &[u8]) {
     decode::<atm::messages::Command<'_>>(&image);
     decode::<atm::messages::Reply<'_>>(&image);
     decode::<atm::messages::Event<'_>>(&image);
+    decode::<auction::messages::Command<'_>>(&image);
+    decode::<auction::messages::Reply<'_>>(&image);
+    decode::<auction::messages::Event<'_>>(&image);
     decode::<votes::messages::Command<'_>>(&image);
     decode::<votes::messages::Reply<'_>>(&image);
     decode::<votes::messages::Event<'_>>(&image);
@@ -63,6 +67,26 @@ pub fn atm(bytes: &[u8]) {
 
 const ATM: atm::messages::AtmLimits =
     atm::messages::AtmLimits { accounts: 5, cards: 3, terminals: 2, transactions: 8, transfers: 40 };
+
+/// Any bytes, taken for commands of auctions one after another, against the laws and the model.
+///
+/// # Panics
+/// When a law is broken.
+pub fn auction(bytes: &[u8]) {
+    hold::<auction::model::Model>(&AUCTION, images::<auction::messages::Command<'_>>(bytes, small_auction));
+}
+
+const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimits {
+    advertisers: 3,
+    publishers: 3,
+    campaigns: 3,
+    line_items: 3,
+    placements: 3,
+    targets: 12,
+    values: 8,
+    wins: 12,
+    counters: 4,
+};
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.
 ///
@@ -358,6 +382,92 @@ fn small_atm(name: &str, body: &mut [u8]) {
     }
 }
 
+/// As [`small`], for auctions: few of everything, and terms that make sense.
+fn small_auction(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    let number = |at: usize, body: &mut [u8]| {
+        body[at] = 1 + body[at] % 2;
+        body[at + 1..at + 4].fill(0);
+    };
+    match name {
+        "DefineCampaign" => {
+            body[2..8].fill(0);
+            keep(8, 8, 0, body);
+            number(16, body);
+            number(20, body);
+            body[25..].fill(0);
+        }
+        "DefineLineItem" => {
+            let (first, model) = (body[68] % 5, body[69] % 3);
+            body[2..8].fill(0);
+            keep(8, 8, 0, body);
+            keep(16, 8, 15, body);
+            keep(24, 8, 0, body);
+            body[32..40].fill(255);
+            keep(40, 8, 127, body);
+            number(48, body);
+            number(52, body);
+            body[56..60].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            body[60..64].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            keep(64, 4, 3, body);
+            body[64] = if first == 0 { 0 } else { body[64].max(1) };
+            (body[68], body[69]) = (1 + first, 1 + model);
+            body[70..72].fill(0);
+            for (rank, at) in (80..body.len()).step_by(8).enumerate() {
+                let mode = 1 + body[at + 5] % 2;
+                body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, mode, 0, 0]);
+            }
+        }
+        "DefinePlacement" => {
+            keep(0, 8, 7, body);
+            number(16, body);
+            number(20, body);
+            keep(24, 4, 255, body);
+            body[28] = 1 + body[28] % 4;
+            body[29..32].fill(0);
+            for at in (40..body.len()).step_by(8) {
+                body[at..at + 8].copy_from_slice(&[100, 0, 0, 0, 0, 0, 0, 0]);
+            }
+        }
+        "SetCampaign" | "SetLineItem" => {
+            number(0, body);
+            body[4] = if body[4].is_multiple_of(8) { 1 + body[4] / 64 } else { 2 };
+            body[5..].fill(0);
+        }
+        "SetBid" => {
+            keep(0, 8, 15, body);
+            number(8, body);
+            body[12..16].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            body[16..20].copy_from_slice(&500_000_u32.to_le_bytes());
+            body[20..].fill(0);
+        }
+        "SetFloor" => {
+            keep(0, 8, 7, body);
+            keep(8, 8, 3, body);
+        }
+        "HoldAuction" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 7, body);
+            keep(16, 8, 255, body);
+            number(16, body);
+            for (rank, at) in (32..body.len()).step_by(8).enumerate() {
+                body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, 0, 0, 0]);
+            }
+        }
+        "RecordEvent" => {
+            // Of one of the first 256 commands, the first slot.
+            keep(2, 6, 0, body);
+            (body[0], body[1]) = (body[0] & !7, body[1] & 7);
+            body[8] = 1 + body[8] % 3;
+            body[9..].fill(0);
+        }
+        _ => keep(0, 8, 3, body),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,7 +486,7 @@ mod tests {
             let mut image = bytes(&mut random, 200);
             if let Some(header) = image.get_mut(24..32) {
                 // A header that some schema knows.
-                let schema = [0_u8, 1, 2, 4, 255][random.below(5) as usize];
+                let schema = [0_u8, 1, 2, 3, 4, 255][random.below(6) as usize];
                 let template = [1 + random.below(9) as u8, 51 + random.below(7) as u8, 101 + random.below(9) as u8];
                 let template = template[random.below(3) as usize];
                 let length = 8 * (1 + random.below(8) as u8);
@@ -384,6 +494,7 @@ mod tests {
             }
             decoders(&image);
             matching(&bytes(&mut random, 3_000));
+            auction(&bytes(&mut random, 2_000));
             votes(&bytes(&mut random, 1_500));
             atm(&bytes(&mut random, 3_000));
         }
@@ -437,5 +548,22 @@ mod tests {
             }
         }
         assert!(said > 100, "{said} transactions were answered");
+    }
+
+    /// As above, for auctions.
+    #[test]
+    fn seeded_bytes_reach_the_auctions() {
+        let mut random = Random::new(33);
+        let (mut said, mut billed) = (0, 0);
+        for _ in 0..300 {
+            let mut harness = laws::Harness::<auction::Auction>::new(&AUCTION);
+            for image in images::<auction::messages::Command<'_>>(&bytes(&mut random, 30_000), small_auction) {
+                let record = image.header().message.template == 9;
+                let outcome = harness.step(&laws::Step::Command(image), ringfence_kernel::Timestamp(1), false);
+                said += u32::from(outcome.outputs.len() > 1);
+                billed += u32::from(record && outcome.outputs.len() > 1);
+            }
+        }
+        assert!(said > 1_000 && billed > 10, "{said} commands were more than answered, {billed} billed");
     }
 }

@@ -18,6 +18,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod atm;
+pub mod auction;
 pub mod matching;
 pub mod votes;
 
@@ -30,6 +31,7 @@ ringfence_kernel::registry! {
     pub struct Domains {
         matching: matching::Matching,
         atm: atm::Atm,
+        auction: auction::Auction,
         votes: votes::Votes,
     }
 }

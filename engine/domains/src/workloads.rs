@@ -6,6 +6,7 @@ use ringfence_kernel::workload::WorkloadKind;
 pub const WORKLOADS: &[(&str, &[WorkloadKind])] = &[
     ("matching", crate::matching::workload::KINDS),
     ("atm", crate::atm::workload::KINDS),
+    ("auction", crate::auction::workload::KINDS),
     ("votes", crate::votes::workload::KINDS),
 ];
 

@@ -30,7 +30,7 @@ pub fn write_keys(file: &Path, keys: &[KeyLine<'_>]) -> anyhow::Result<()> {
         let key = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         text += &format!(
             "[[client]]\nid = {client}\nkey = \"{key}\"\nkey_version = 1\n\
-             roles = {{ matching = {roles:?}, atm = {roles:?}, votes = {roles:?} }}\n\n"
+             roles = {{ matching = {roles:?}, atm = {roles:?}, auction = {roles:?}, votes = {roles:?} }}\n\n"
         );
     }
     std::fs::write(file, text)?;

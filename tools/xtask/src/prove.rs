@@ -48,6 +48,18 @@ pub const PROOFS: &[Proof] = &[
         filter: "prove_atm_conserves",
     },
     Proof {
+        name: "auction-laws",
+        shows: "auctions agree with their slow twin on over 10⁷ seeded commands, days, caps, flights and capacities included",
+        package: "ringfence-domains",
+        filter: "auctions_agree_with_the_model",
+    },
+    Proof {
+        name: "auction-budgets",
+        shows: "at every place of the log no budget is overspent, every sum is right, the ledger is zero",
+        package: "ringfence-domains",
+        filter: "prove_no_cent_is_overspent",
+    },
+    Proof {
         name: "votes-laws",
         shows: "votes agrees with its slow twin, every method and window included, and with every capacity reached",
         package: "ringfence-domains",

@@ -1,6 +1,7 @@
 //! The generated files are what the messages say, and the messages read the golden vectors as what they mean.
 
 use ringfence_domains::atm::messages as atm;
+use ringfence_domains::auction::messages as auction;
 use ringfence_domains::matching::messages as matching;
 use ringfence_domains::votes::messages as votes;
 use ringfence_kernel::image::COMMAND_BYTES_MAX;
@@ -113,6 +114,9 @@ fn decode(schema: &str, part: &str, header: MessageHeader, body: &[u8]) -> Resul
         ("atm", "Command") => again::<atm::Command<'_>>(header, body),
         ("atm", "Reply") => again::<atm::Reply<'_>>(header, body),
         ("atm", "Event") => again::<atm::Event<'_>>(header, body),
+        ("auction", "Command") => again::<auction::Command<'_>>(header, body),
+        ("auction", "Reply") => again::<auction::Reply<'_>>(header, body),
+        ("auction", "Event") => again::<auction::Event<'_>>(header, body),
         ("votes", "Command") => again::<votes::Command<'_>>(header, body),
         ("votes", "Reply") => again::<votes::Reply<'_>>(header, body),
         ("votes", "Event") => again::<votes::Event<'_>>(header, body),

@@ -1,0 +1,95 @@
+//! A budget: what may be spent in all and on a day, and what was. It can not be overspent: a win holds the whole of its
+//! price until it is billed or over.
+
+use super::messages::Nanos;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::Timestamp;
+
+/// Days since the epoch in a campaign's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub(super) struct Day(pub(super) i32);
+
+impl Day {
+    /// The day of `now` where days begin `zone_minutes` before UTC's.
+    #[inline]
+    pub(super) fn of(now: Timestamp, zone_minutes: i16) -> Self {
+        let minutes = (now.0 / 60_000_000_000) as i64 + i64::from(zone_minutes);
+        Self(minutes.div_euclid(24 * 60) as i32)
+    }
+}
+
+/// Money of one campaign or line item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Budget {
+    pub(super) total: Nanos,
+    /// Zero when nothing but `total` bounds a day.
+    pub(super) daily: Nanos,
+    /// What was billed.
+    pub(super) spent: Nanos,
+    /// What wins wait to be billed.
+    pub(super) held: Nanos,
+    /// What wins of `day` hold or were billed.
+    pub(super) used: Nanos,
+    pub(super) day: Day,
+    reserved: [u8; 4],
+}
+
+impl Budget {
+    pub(super) fn new(total: Nanos, daily: Nanos) -> Self {
+        Self { total, daily, ..Self::zeroed() }
+    }
+
+    /// Whether the terms make sense.
+    pub(super) fn is_sound(total: Nanos, daily: Nanos) -> bool {
+        total.0 > 0 && total.0 <= i64::MAX as u64 && daily <= total
+    }
+
+    /// What may still be spent on `day`.
+    #[inline]
+    pub(super) fn room(&self, day: Day) -> u64 {
+        let room = self.total.0 - self.spent.0 - self.held.0;
+        match self.daily.0 {
+            0 => room,
+            daily => room.min(daily - if day == self.day { self.used.0 } else { 0 }),
+        }
+    }
+
+    /// Holds `price` for a win of `day`. There is room for it.
+    #[inline]
+    pub(super) fn hold(&mut self, price: Nanos, day: Day) {
+        debug_assert!(self.room(day) >= price.0, "nothing is held that could not be paid");
+        if day != self.day {
+            (self.day, self.used) = (day, Nanos(0));
+        }
+        self.held.0 += price.0;
+        self.used.0 += price.0;
+    }
+
+    /// What was held is billed.
+    #[inline]
+    pub(super) fn bill(&mut self, price: Nanos) {
+        self.held.0 -= price.0;
+        self.spent.0 += price.0;
+    }
+
+    /// What was held for a win of `day` is free again.
+    #[inline]
+    pub(super) fn release(&mut self, price: Nanos, day: Day) {
+        self.held.0 -= price.0;
+        if day == self.day {
+            self.used.0 -= price.0;
+        }
+    }
+
+    /// Whether its sums are within its bounds: what [`Budget::room`] relies on.
+    pub(super) fn is_kept(&self) -> bool {
+        let spent = self.spent.0.checked_add(self.held.0);
+        Self::is_sound(self.total, self.daily)
+            && spent.is_some_and(|sum| sum <= self.total.0)
+            && (self.daily.0 == 0 || self.used <= self.daily)
+            && self.used <= self.total
+            && self.reserved == [0; 4]
+    }
+}

@@ -1,0 +1,210 @@
+//! Frequency caps: how often each user was shown each line item in the period at hand. Exact, and no counter of a period
+//! that is over takes room from one that is not.
+
+use super::messages::{AuctionLimits, CapPeriod, UserKey};
+use alloc::vec::Vec;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::KeyIndex;
+use ringfence_kernel::state::fold;
+use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
+
+const NONE: u32 = u32::MAX;
+const HOUR_NS: u64 = 3_600_000_000_000;
+/// Periods that there are, [`CapPeriod::None`] aside; a counter's list is its period's number.
+const PERIODS: usize = 4;
+/// The list of counters whose period is over.
+const OVER: usize = PERIODS;
+
+/// One user and one line item in one period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct Counter {
+    user: UserKey,
+    item: u32,
+    /// Which hour, day or week.
+    period: u32,
+    count: u32,
+    /// The next on its list.
+    next: u32,
+}
+
+/// Counters in a row: those of one period that are alive, or those that are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct List {
+    first: u32,
+    last: u32,
+    len: u32,
+    /// The period that its counters are of.
+    period: u32,
+}
+
+const EMPTY: List = List { first: NONE, last: NONE, len: 0, period: 0 };
+
+/// Which hour, day or week `now` is in.
+pub(super) fn period(kind: CapPeriod, now: Timestamp) -> u32 {
+    let hours = now.0 / HOUR_NS;
+    let number = match kind {
+        CapPeriod::None | CapPeriod::Life => 0,
+        CapPeriod::Hour => hours,
+        CapPeriod::Day => hours / 24,
+        // The epoch was a Thursday; weeks begin on Monday.
+        CapPeriod::Week => (hours / 24 + 3) / 7,
+    };
+    number as u32
+}
+
+fn list_of(kind: CapPeriod) -> usize {
+    kind as usize - CapPeriod::Hour as usize
+}
+
+/// All counters.
+#[derive(Clone, Debug)]
+pub(super) struct Caps {
+    counters: Vec<Counter>,
+    capacity: usize,
+    lists: [List; PERIODS + 1],
+    index: KeyIndex,
+}
+
+fn hash(user: UserKey, item: u32) -> u64 {
+    fold(fold(user.0 ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) ^ u64::from(item), 0x9fb2_1c65_1e98_df25)
+}
+
+impl Caps {
+    pub(super) fn new(limits: &AuctionLimits) -> Self {
+        let capacity = limits.counters as usize;
+        Self { counters: Vec::with_capacity(capacity), capacity, lists: [EMPTY; 5], index: KeyIndex::new(capacity) }
+    }
+
+    /// Lets periods be over that are: their counters can be taken for others.
+    pub(super) fn turn(&mut self, now: Timestamp) {
+        for kind in [CapPeriod::Hour, CapPeriod::Day, CapPeriod::Week] {
+            let (at, current) = (list_of(kind), period(kind, now));
+            let list = self.lists[at];
+            if list.period == current {
+                continue;
+            }
+            self.lists[at] = List { period: current, ..EMPTY };
+            if list.len == 0 {
+                continue;
+            }
+            let over = &mut self.lists[OVER];
+            if over.len == 0 {
+                (over.first, over.last) = (list.first, list.last);
+            } else {
+                self.counters[over.last as usize].next = list.first;
+                over.last = list.last;
+            }
+            over.len += list.len;
+        }
+    }
+
+    /// Counters that can be begun.
+    pub(super) fn room(&self) -> usize {
+        self.capacity - self.counters.len() + self.lists[OVER].len as usize
+    }
+
+    #[inline]
+    fn find(&self, user: UserKey, item: u32, period: u32) -> Option<u32> {
+        let is_it = |at: u32| {
+            let counter = &self.counters[at as usize];
+            counter.user == user && counter.item == item && counter.period == period
+        };
+        self.index.get(hash(user, item), is_it)
+    }
+
+    /// How often `user` was shown `item` in a period; none where nothing was ever counted.
+    #[inline]
+    pub(super) fn count(&self, user: UserKey, item: u32, period: u32) -> Option<u32> {
+        self.find(user, item, period).map(|at| self.counters[at as usize].count)
+    }
+
+    /// Counts one more in a period, which is not over. There is room for it.
+    pub(super) fn add(&mut self, user: UserKey, item: u32, kind: CapPeriod, period: u32) {
+        if let Some(at) = self.find(user, item, period) {
+            self.counters[at as usize].count += 1;
+            return;
+        }
+        let counter = Counter { user, item, period, count: 1, next: NONE };
+        let at = if self.counters.len() < self.capacity {
+            self.counters.push(counter);
+            self.counters.len() as u32 - 1
+        } else {
+            let over = &mut self.lists[OVER];
+            assert!(over.len > 0, "there is room for a counter");
+            let at = over.first;
+            let old = core::mem::replace(&mut self.counters[at as usize], counter);
+            *over = List { first: old.next, len: over.len - 1, ..*over };
+            if over.len == 0 {
+                *over = EMPTY;
+            }
+            self.index.remove(hash(old.user, old.item), at);
+            at
+        };
+        self.index.insert(hash(user, item), at).expect("there is room for a counter");
+        let list = &mut self.lists[list_of(kind)];
+        debug_assert_eq!(list.period, period, "what is counted is of the period at hand");
+        let last = core::mem::replace(&mut list.last, at);
+        list.len += 1;
+        if last == NONE {
+            list.first = at;
+        } else {
+            self.counters[last as usize].next = at;
+        }
+    }
+
+    /// Takes one back that was not shown; a counter that serves another period by now stays as it is.
+    pub(super) fn take_back(&mut self, user: UserKey, item: u32, period: u32) {
+        if let Some(at) = self.find(user, item, period) {
+            self.counters[at as usize].count -= 1;
+        }
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        sink.values(&self.lists);
+        sink.value(&(self.counters.len() as u64));
+        sink.values(&self.counters);
+    }
+
+    /// What [`Caps::save`] wrote; counts and line items are checked by [`super::Auction::check`].
+    pub(super) fn load(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut all = Self::new(limits);
+        all.lists = source.value()?;
+        for _ in 0..source.count(all.capacity, "counters of caps")? {
+            all.counters.push(source.value()?);
+        }
+        let mut listed = alloc::vec![false; all.counters.len()];
+        for (kind, list) in all.lists.iter().enumerate() {
+            let (mut at, mut last) = (list.first, NONE);
+            for _ in 0..list.len {
+                let counter = all.counters.get(at as usize).ok_or(Corrupt("a list of counters"))?;
+                if core::mem::replace(&mut listed[at as usize], true) {
+                    return Err(Corrupt("a counter on two lists"));
+                }
+                if kind != OVER {
+                    let found = all.index.get(hash(counter.user, counter.item), |other| {
+                        let other = &all.counters[other as usize];
+                        (other.user, other.item, other.period) == (counter.user, counter.item, counter.period)
+                    });
+                    if counter.period != list.period || found.is_some() {
+                        return Err(Corrupt("the period of a counter"));
+                    }
+                }
+                all.index.insert(hash(counter.user, counter.item), at).map_err(|_| Corrupt("counters"))?;
+                (last, at) = (at, counter.next);
+            }
+            // The last of a list has none after it, or, in the list of those that are over, none that counts.
+            let ends = if list.len == 0 { list.first == NONE && list.last == NONE } else { last == list.last };
+            if !ends || at != NONE || (kind == OVER && list.period != 0) {
+                return Err(Corrupt("the end of a list of counters"));
+            }
+        }
+        if listed.iter().all(|listed| *listed) { Ok(all) } else { Err(Corrupt("a counter on no list")) }
+    }
+
+    /// How often everybody was shown every line item, over all counters.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UserKey, u32, u32, u32)> {
+        self.counters.iter().map(|counter| (counter.user, counter.item, counter.period, counter.count))
+    }
+}

@@ -1,0 +1,174 @@
+//! What those who run campaigns and placements do: prepare, start, pause, end, bid, set floors, invoice. And the flights
+//! that begin and end.
+
+use super::Auction;
+use super::campaigns::can_go;
+use super::messages::{
+    AdvertiserId, CampaignId, CampaignSet, DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement,
+    Event, LineItemSet, MakeInvoice, PlacementSet, Reject, Reply, SetBid, SetCampaign, SetFloor, SetLineItem, Slot,
+    Target, WinId,
+};
+use super::topics;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Cursor, Out, Progress, Timestamp, Topic};
+
+const NO_WIN: WinId = WinId(0);
+
+impl Auction {
+    pub(super) fn define_campaign(
+        &mut self,
+        terms: &DefineCampaign,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let (place, new) = self.campaigns.define(terms)?;
+        if new {
+            self.say_campaign(place, out);
+        }
+        Ok(self.answer_campaign(place, out))
+    }
+
+    pub(super) fn define_line_item(
+        &mut self,
+        context: Context,
+        terms: &DefineLineItem,
+        targets: &[Target],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let (place, new) = self.items.define(context.now, terms, targets, &self.campaigns)?;
+        if new {
+            self.say_line_item(place, out);
+        }
+        Ok(self.answer_line_item(place, out))
+    }
+
+    pub(super) fn define_placement(
+        &mut self,
+        terms: &DefinePlacement,
+        slots: &[Slot],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let place = self.placements.define(terms, slots)?;
+        Ok(self.answer_placement(place, out))
+    }
+
+    pub(super) fn set_campaign(&mut self, command: SetCampaign, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = self.campaigns.place(command.campaign)?;
+        let campaign = &mut self.campaigns[place];
+        if !can_go(campaign.phase.get(), command.phase.get()) {
+            return Ok(decline(NO_WIN, command.campaign.0, DeclineReason::WrongPhase, out));
+        }
+        campaign.phase = command.phase;
+        self.items.campaign_changed(place, &self.campaigns);
+        self.say_campaign(place, out);
+        Ok(self.answer_campaign(place, out))
+    }
+
+    pub(super) fn set_line_item(&mut self, command: SetLineItem, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = self.items.place(command.item)?;
+        if !self.items.set_phase(place, command.phase.get(), &self.campaigns) {
+            return Ok(decline(NO_WIN, command.item.0, DeclineReason::WrongPhase, out));
+        }
+        self.say_line_item(place, out);
+        Ok(self.answer_line_item(place, out))
+    }
+
+    pub(super) fn set_bid(&mut self, command: &SetBid, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = self.items.set_bid(command, &self.campaigns)?;
+        self.say_line_item(place, out);
+        Ok(self.answer_line_item(place, out))
+    }
+
+    pub(super) fn set_floor(&mut self, command: SetFloor, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let place = self.placements.set_floor(command.placement, command.floor)?;
+        Ok(self.answer_placement(place, out))
+    }
+
+    pub(super) fn make_invoice(&mut self, command: MakeInvoice, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let AdvertiserId(id) = command.advertiser;
+        match self.ledger.invoice(command.advertiser)? {
+            Some(invoice) => out.reply(Reply::InvoiceMade(&invoice)),
+            None => return Ok(decline(NO_WIN, id, DeclineReason::NothingToInvoice, out)),
+        }
+        Ok(Progress::Done)
+    }
+
+    /// Begins and ends the flights that are due, earliest first, of those due together the lower number first.
+    pub(super) fn flights(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
+        while let Some((_, place)) = self.items.next_flight().filter(|(due, _)| *due <= now) {
+            if out.room() == 0 {
+                return Progress::More;
+            }
+            self.items.fly(place, &self.campaigns);
+            self.say_line_item(place, out);
+        }
+        Progress::Done
+    }
+
+    fn answer_campaign(&self, place: u32, out: &mut Out<'_, Self>) -> Progress {
+        let (campaign, phase) = (CampaignId(place + 1), self.campaigns[place].phase);
+        out.reply(Reply::CampaignSet(&CampaignSet { campaign, phase, reserved: Reserved::default() }));
+        Progress::Done
+    }
+
+    fn answer_line_item(&self, place: u32, out: &mut Out<'_, Self>) -> Progress {
+        let (item, phase) = (self.items[place].terms.item, self.items[place].phase);
+        out.reply(Reply::LineItemSet(&LineItemSet { item, phase, reserved: Reserved::default() }));
+        Progress::Done
+    }
+
+    fn answer_placement(&self, place: u32, out: &mut Out<'_, Self>) -> Progress {
+        let (placement, floor) = (self.placements[place].terms.placement, self.placements[place].floor);
+        out.reply(Reply::PlacementSet(&PlacementSet { floor, placement, reserved: Reserved::default() }));
+        Progress::Done
+    }
+
+    /// Says where a campaign stands. There is room for it.
+    fn say_campaign(&self, place: u32, out: &mut Out<'_, Self>) {
+        out.publish(topics::CAMPAIGNS, place + 1, Event::CampaignChanged(&self.campaigns[place].changed()));
+    }
+
+    /// Says where a line item stands. There is room for it.
+    fn say_line_item(&self, place: u32, out: &mut Out<'_, Self>) {
+        let item = &self.items[place];
+        out.publish(topics::CAMPAIGNS, item.terms.campaign.0, Event::LineItemChanged(&item.changed()));
+    }
+
+    /// Says a topic's state: of a campaign where it and its line items stand, of spend the advertiser's account. The
+    /// cursor is the place after the last line item said, and one.
+    pub(super) fn snapshot(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        match topic.kind() {
+            topics::SPEND => {
+                out.part(Event::AccountStands(&self.ledger.stands(AdvertiserId(topic.id()))?));
+                Some(Progress::Done)
+            }
+            topics::CAMPAIGNS => {
+                let place = self.campaigns.place(CampaignId(topic.id())).ok()?;
+                if cursor.0 == 0 {
+                    out.part(Event::CampaignChanged(&self.campaigns[place].changed()));
+                    cursor.0 = 1;
+                }
+                let from = cursor.0;
+                let rest = self
+                    .items
+                    .iter()
+                    .filter(|(place, item)| u64::from(*place) + 1 >= from && item.terms.campaign.0 == topic.id());
+                for (place, item) in rest {
+                    if out.room() == 0 {
+                        return Some(Progress::More);
+                    }
+                    out.part(Event::LineItemChanged(&item.changed()));
+                    cursor.0 = u64::from(place) + 2;
+                }
+                Some(Progress::Done)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Answers that a request had no effect.
+pub(super) fn decline(win: WinId, id: u32, reason: DeclineReason, out: &mut Out<'_, Auction>) -> Progress {
+    let reason = reason.into();
+    out.reply(Reply::Declined(&Declined { win, id, reason, reserved: Reserved::default() }));
+    Progress::Done
+}

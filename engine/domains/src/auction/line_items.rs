@@ -1,0 +1,339 @@
+//! Line items: what they bid for, their flights and targets, and where they stand.
+
+use super::budgets::Budget;
+use super::campaigns::{Campaigns, can_go};
+use super::index::Index;
+use super::messages::{
+    AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, LineItemChanged, LineItemId, Phase, PhaseCode, Ppm, PriceModel,
+    Reject, SetBid, TARGETS_MAX, Target, WHOLE, WINDOW_MAX,
+};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::Timers;
+use ringfence_kernel::messages::{Reserved, Wire};
+use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
+
+/// One line item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct LineItem {
+    /// All zero where none is defined.
+    pub(super) terms: DefineLineItem,
+    /// What it bids and is ranked by now: `terms` has what it began with.
+    pub(super) bid: SetBid,
+    pub(super) budget: Budget,
+    /// Where its targets begin among all.
+    first_target: u32,
+    targets: u32,
+    pub(super) phase: PhaseCode,
+    /// 1 when its flight has begun.
+    started: u8,
+    reserved: [u8; 6],
+}
+
+impl LineItem {
+    /// What an event is worth in the ranking, in units of 10⁻⁶ of the bid: its rate times its quality, truncated.
+    #[inline]
+    pub(super) fn weight(&self) -> u64 {
+        weight(self.bid.rate, self.bid.quality)
+    }
+
+    /// When something next happens to it by itself; none when it is over.
+    fn deadline(&self) -> Option<Timestamp> {
+        match (self.phase.get(), self.started) {
+            (Phase::Ended, _) => None,
+            (_, 0) => Some(self.terms.starts),
+            _ => Some(self.terms.ends),
+        }
+    }
+
+    pub(super) fn changed(&self) -> LineItemChanged {
+        LineItemChanged {
+            spent: self.budget.spent,
+            held: self.budget.held,
+            bid: self.bid.bid,
+            item: self.terms.item,
+            phase: self.phase,
+            reserved: Reserved::default(),
+        }
+    }
+}
+
+fn weight(rate: Ppm, quality: Ppm) -> u64 {
+    u64::from(rate.0) * u64::from(quality.0) / u64::from(WHOLE)
+}
+
+/// Whether a bid makes sense under a price model.
+fn bid_is_sound(model: PriceModel, bid: &SetBid) -> bool {
+    let rates = [bid.rate, bid.quality].iter().all(|Ppm(rate)| (1..=WHOLE).contains(rate));
+    (1..=BID_MAX).contains(&bid.bid.0)
+        && rates
+        && weight(bid.rate, bid.quality) > 0
+        && (model != PriceModel::Cpm || bid.rate.0 == WHOLE)
+}
+
+fn sound(terms: &DefineLineItem) -> bool {
+    let capped = terms.cap_period.get() != CapPeriod::None;
+    Budget::is_sound(terms.total, terms.daily)
+        && bid_is_sound(terms.model.get(), &first_bid(terms))
+        && terms.starts < terms.ends
+        && (1..=WINDOW_MAX).contains(&terms.window)
+        && capped == (terms.cap > 0)
+}
+
+fn first_bid(terms: &DefineLineItem) -> SetBid {
+    let DefineLineItem { bid, item, rate, quality, .. } = *terms;
+    SetBid { bid, item, rate, quality, reserved: Reserved::default() }
+}
+
+fn targets_of<'t>(items: &[LineItem], targets: &'t [Target], place: u32) -> &'t [Target] {
+    let item = &items[place as usize];
+    let first = item.first_target as usize;
+    &targets[first..first + item.targets as usize]
+}
+
+/// All line items by their numbers, and the index that finds them.
+#[derive(Clone, Debug)]
+pub(super) struct LineItems {
+    items: Box<[LineItem]>,
+    /// The targets of all, one after another.
+    targets: Vec<Target>,
+    targets_capacity: usize,
+    /// Finds those that take part in auctions by their targets.
+    pub(super) index: Index,
+    /// When flights begin and end.
+    flights: Timers,
+}
+
+impl core::ops::Index<u32> for LineItems {
+    type Output = LineItem;
+    #[inline]
+    fn index(&self, place: u32) -> &LineItem {
+        &self.items[place as usize]
+    }
+}
+
+impl core::ops::IndexMut<u32> for LineItems {
+    #[inline]
+    fn index_mut(&mut self, place: u32) -> &mut LineItem {
+        &mut self.items[place as usize]
+    }
+}
+
+impl LineItems {
+    pub(super) fn new(limits: &AuctionLimits) -> Self {
+        Self {
+            items: bytemuck::allocation::zeroed_slice_box(limits.line_items as usize),
+            targets: Vec::with_capacity(limits.targets as usize),
+            targets_capacity: limits.targets as usize,
+            index: Index::new(limits.line_items as usize, limits.values as usize),
+            flights: Timers::new(limits.line_items as usize),
+        }
+    }
+
+    /// The place of a line item that is defined.
+    #[inline]
+    pub(super) fn place(&self, id: LineItemId) -> Result<u32, Reject> {
+        let place = id.0.wrapping_sub(1);
+        let known = self.items.get(place as usize).is_some_and(|item| item.terms.total.0 != 0);
+        if known { Ok(place) } else { Err(Reject::UnknownLineItem) }
+    }
+
+    /// Prepares a line item; gives its place and whether it is new.
+    pub(super) fn define(
+        &mut self,
+        now: Timestamp,
+        terms: &DefineLineItem,
+        targets: &[Target],
+        campaigns: &Campaigns,
+    ) -> Result<(u32, bool), Reject> {
+        let place = terms.item.0.wrapping_sub(1);
+        let known = self.items.get(place as usize).ok_or(Reject::LineItemsFull)?;
+        if known.terms.total.0 != 0 {
+            let same = known.terms == *terms && self.targets(place) == targets;
+            return if same { Ok((place, false)) } else { Err(Reject::LineItemExists) };
+        }
+        campaigns.place(terms.campaign)?;
+        if !sound(terms) || terms.ends <= now {
+            return Err(Reject::BadTerms);
+        }
+        let keys = targets.iter().map(|target| (target.dimension.get(), target.value));
+        if targets.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) {
+            return Err(Reject::BadTargets);
+        }
+        if self.targets.len() + targets.len() > self.targets_capacity {
+            return Err(Reject::TargetsFull);
+        }
+        self.index.know(targets).map_err(|_| Reject::ValuesFull)?;
+        self.items[place as usize] = LineItem {
+            terms: *terms,
+            bid: first_bid(terms),
+            budget: Budget::new(terms.total, terms.daily),
+            first_target: self.targets.len() as u32,
+            targets: targets.len() as u32,
+            phase: Phase::Draft.into(),
+            started: u8::from(terms.starts <= now),
+            reserved: [0; 6],
+        };
+        self.targets.extend_from_slice(targets);
+        self.settle(place, campaigns);
+        Ok((place, true))
+    }
+
+    fn targets(&self, place: u32) -> &[Target] {
+        targets_of(&self.items, &self.targets, place)
+    }
+
+    /// Changes a bid.
+    pub(super) fn set_bid(&mut self, bid: &SetBid, campaigns: &Campaigns) -> Result<u32, Reject> {
+        let place = self.place(bid.item)?;
+        let item = &mut self.items[place as usize];
+        if !bid_is_sound(item.terms.model.get(), bid) {
+            return Err(Reject::BadTerms);
+        }
+        item.bid = *bid;
+        self.settle(place, campaigns);
+        Ok(place)
+    }
+
+    /// Puts a line item into a phase; whether it can go there.
+    pub(super) fn set_phase(&mut self, place: u32, phase: Phase, campaigns: &Campaigns) -> bool {
+        let item = &mut self.items[place as usize];
+        if !can_go(item.phase.get(), phase) {
+            return false;
+        }
+        item.phase = phase.into();
+        self.settle(place, campaigns);
+        true
+    }
+
+    /// A campaign is in another phase: so are its line items in or out of auctions.
+    pub(super) fn campaign_changed(&mut self, campaign: u32, campaigns: &Campaigns) {
+        for place in 0..self.items.len() as u32 {
+            if self.items[place as usize].terms.campaign.0 == campaign + 1 {
+                self.settle(place, campaigns);
+            }
+        }
+    }
+
+    /// The flight that next begins or ends, and whose.
+    #[inline]
+    pub(super) fn next_flight(&self) -> Option<(Timestamp, u32)> {
+        self.flights.first()
+    }
+
+    /// Begins the flight of a line item, or ends it.
+    pub(super) fn fly(&mut self, place: u32, campaigns: &Campaigns) {
+        let item = &mut self.items[place as usize];
+        if item.started == 0 {
+            item.started = 1;
+        } else {
+            item.phase = Phase::Ended.into();
+        }
+        self.settle(place, campaigns);
+    }
+
+    /// Puts it where its phase, its flight and its campaign have it.
+    fn settle(&mut self, place: u32, campaigns: &Campaigns) {
+        let item = &self.items[place as usize];
+        match item.deadline() {
+            Some(deadline) => self.flights.set(place, deadline, place.into()),
+            None => self.flights.clear(place),
+        }
+        let active = item.phase.get() == Phase::Active && campaigns[item.terms.campaign.0 - 1].is_active();
+        let score = (active && item.started == 1).then(|| item.bid.bid.0 * item.weight());
+        let Self { items, targets, index, .. } = self;
+        index.put(place, score, |place| targets_of(items, targets, place));
+    }
+
+    /// The line item at a place, when one is defined.
+    pub(super) fn get(&self, place: u32) -> Option<&LineItem> {
+        self.items.get(place as usize).filter(|item| item.terms.total.0 != 0)
+    }
+
+    /// Line items that are defined, by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &LineItem)> {
+        (0..).zip(&self.items).filter(|(_, item)| item.terms.total.0 != 0)
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        sink.value(&(self.iter().count() as u64));
+        self.iter().for_each(|(_, item)| sink.value(item));
+        sink.value(&(self.targets.len() as u64));
+        sink.values(&self.targets);
+    }
+
+    /// What [`LineItems::save`] wrote; sums of wins are checked by [`super::Auction::check`].
+    pub(super) fn load(
+        limits: &AuctionLimits,
+        campaigns: &Campaigns,
+        source: &mut impl Source,
+    ) -> Result<Self, Corrupt> {
+        let mut all = Self::new(limits);
+        let mut last = 0;
+        for _ in 0..source.count(limits.line_items as usize, "line items")? {
+            let item: LineItem = source.value()?;
+            let id = item.terms.item.0;
+            if id <= last || u64::from(id) > limits.line_items {
+                return Err(Corrupt("the order of line items"));
+            }
+            last = id;
+            if !valid(&item) || campaigns.place(item.terms.campaign).is_err() {
+                return Err(Corrupt("a line item"));
+            }
+            all.items[id as usize - 1] = item;
+        }
+        for _ in 0..source.count(all.targets_capacity, "targets")? {
+            all.targets.push(source.value()?);
+        }
+        all.check_targets()?;
+        for target in &all.targets {
+            all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
+        }
+        let places: Vec<u32> = all.iter().map(|(place, _)| place).collect();
+        for place in places {
+            all.settle(place, campaigns);
+        }
+        Ok(all)
+    }
+
+    /// Targets stand one after another, each of one line item, in order.
+    fn check_targets(&self) -> Result<(), Corrupt> {
+        let mut items: Vec<&LineItem> = self.iter().map(|(_, item)| item).collect();
+        items.sort_unstable_by_key(|item| (item.first_target, item.targets));
+        let mut end = 0_u64;
+        for item in items {
+            if u64::from(item.first_target) != end || item.targets as usize > TARGETS_MAX {
+                return Err(Corrupt("where targets begin"));
+            }
+            end += u64::from(item.targets);
+        }
+        let valid =
+            |target: &Target| target.dimension.is_valid() && target.mode.is_valid() && target.reserved.is_valid();
+        if end != self.targets.len() as u64 || !self.targets.iter().all(valid) {
+            return Err(Corrupt("targets of no line item"));
+        }
+        let ordered = |place: u32| {
+            let keys = self.targets(place).iter().map(|target| (target.dimension.get(), target.value));
+            keys.is_sorted_by(|a, b| a < b)
+        };
+        if self.iter().all(|(place, _)| ordered(place)) { Ok(()) } else { Err(Corrupt("the order of targets")) }
+    }
+}
+
+fn valid(item: &LineItem) -> bool {
+    let terms = &item.terms;
+    terms.cap_period.is_valid()
+        && terms.model.is_valid()
+        && terms.reserved.is_valid()
+        && item.phase.is_valid()
+        && item.started <= 1
+        && item.reserved == [0; 6]
+        && sound(terms)
+        && item.bid.item == terms.item
+        && item.bid.reserved.is_valid()
+        && bid_is_sound(terms.model.get(), &item.bid)
+        && (item.budget.total, item.budget.daily) == (terms.total, terms.daily)
+        && item.budget.is_kept()
+}

@@ -1,0 +1,156 @@
+//! Ad auctions: from the auction to the bill, and not a cent over. `README.md` has the rules in plain words.
+//!
+//! [`Auction::apply`] is the table of contents. Campaigns and line items stand in `campaigns` and `line_items` with their
+//! budgets, `index` finds line items by what they target, `holding` holds an auction over them and `pricing` says what
+//! it costs; `wins` wait for their events in `recording`, and the `ledger` has what was billed.
+#![doc = include_str!("README.md")]
+
+pub mod messages;
+
+mod conduct;
+mod holding;
+mod pricing;
+mod recording;
+
+mod budgets;
+mod campaigns;
+mod caps;
+mod index;
+mod ledger;
+mod line_items;
+mod placements;
+mod wins;
+
+mod state;
+
+#[cfg(any(test, feature = "models"))]
+pub mod model;
+pub mod workload;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;
+
+use campaigns::Campaigns;
+use caps::Caps;
+use holding::Ranking;
+use ledger::Ledger;
+use line_items::LineItems;
+use messages::{AuctionLimits, Command, Event, Reject, Reply};
+use placements::Placements;
+use ringfence_kernel::{
+    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+};
+use wins::Wins;
+
+/// Kinds of topics of this domain.
+pub mod topics {
+    /// [`super::messages::CampaignChanged`] and [`super::messages::LineItemChanged`]; the id is the campaign. Its
+    /// snapshot is where the campaign and its line items stand.
+    pub const CAMPAIGNS: u16 = 1;
+    /// [`super::messages::EventBilled`] and [`super::messages::WinReleased`]; the id is the advertiser. Its snapshot is
+    /// where the advertiser's account stands.
+    pub const SPEND: u16 = 2;
+}
+
+/// All campaigns with their line items, all placements, what was won and what was billed.
+#[derive(Debug)]
+pub struct Auction {
+    campaigns: Campaigns,
+    items: LineItems,
+    placements: Placements,
+    wins: Wins,
+    caps: Caps,
+    ledger: Ledger,
+    /// Room for one auction. Not state.
+    ranking: Ranking,
+}
+
+impl Domain for Auction {
+    const ID: DomainId = DomainId(3);
+    const NAME: &'static str = "auction";
+    const VERSION: u16 = 1;
+    const REJECTS: &'static [ringfence_kernel::reject::Row] = Reject::TABLE;
+
+    type Command<'a> = Command<'a>;
+    type Reply<'a> = Reply<'a>;
+    type Event<'a> = Event<'a>;
+    type Reject = Reject;
+    type Limits = AuctionLimits;
+
+    fn topics(limits: &AuctionLimits) -> u64 {
+        limits.campaigns.saturating_add(limits.advertisers)
+    }
+
+    fn new(limits: &AuctionLimits) -> Self {
+        let items = LineItems::new(limits);
+        Self {
+            ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            campaigns: Campaigns::new(limits),
+            items,
+            placements: Placements::new(limits),
+            wins: Wins::new(limits),
+            caps: Caps::new(limits),
+            ledger: Ledger::new(limits),
+        }
+    }
+
+    fn roles_needed(command: &Command<'_>) -> Roles {
+        match command {
+            Command::HoldAuction(..) | Command::RecordEvent(..) => Roles::TRADE,
+            _ => Roles::ADMINISTER,
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        match command {
+            Command::HoldAuction(command, attributes) => self.hold(context, command, attributes, out),
+            Command::RecordEvent(command) => Ok(self.record(*command, out)),
+            Command::SetBid(command) => self.set_bid(command, out),
+            Command::SetFloor(command) => self.set_floor(*command, out),
+            Command::SetLineItem(command) => self.set_line_item(*command, out),
+            Command::SetCampaign(command) => self.set_campaign(*command, out),
+            Command::DefineCampaign(command) => self.define_campaign(command, out),
+            Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
+            Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
+            Command::MakeInvoice(command) => self.make_invoice(*command, out),
+        }
+    }
+
+    fn resume(&mut self, _: Context, _: &mut Out<'_, Self>) -> Progress {
+        // No decision says more than one flush holds.
+        Progress::Done
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
+        match self.windows(context.now, out) {
+            Progress::Done => self.flights(context.now, out),
+            Progress::More => Progress::More,
+        }
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
+        // Campaigns and wins outlive the sessions of those who run them.
+        Progress::Done
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let flight = self.items.next_flight().map(|(due, _)| due);
+        self.wins.next_over().into_iter().chain(flight).min()
+    }
+
+    fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
+        self.snapshot(topic, cursor, out)
+    }
+
+    fn save(&self, sink: &mut impl Sink) {
+        self.write(sink);
+    }
+
+    fn load(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Self::read(limits, source)
+    }
+}

@@ -1,0 +1,367 @@
+//! Runs the transcripts in `scenarios`: what clients ask, and below each request everything that is said.
+//!
+//! ```text
+//! # Words after a number sign are for the reader.
+//! at 2h                                        time goes on to 2 hours after the epoch; also d, m, s
+//! campaign 1 of 1 total=1000                   campaign 1 of advertiser 1
+//!   campaign 1: Draft, spent 0, held 0         an event: indented, as are all that follow
+//!   -> campaign 1 is Draft                     the answer
+//! ```
+//!
+//! Requests: `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]`, `item I of CAMPAIGN total=N bid=N [daily=N]
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [+DIMENSION=V] …
+//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] : FACTOR …`, `start|pause|end
+//! campaign|item I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
+//! [DIMENSION=V] …`, `impression|click|conversion WIN`, `invoice ADVERTISER`. A win is `N.S`: slot S, from 0, of the N-th
+//! request of the transcript.
+//!
+//! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
+//! scenarios` writes what is said into the files: read the difference before it is committed.
+
+use super::messages::{
+    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, Dimension, Event, EventKind,
+    HoldAuction, LineItemId, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, RecordEvent, Reject, Reply,
+    SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey, WHOLE, WinId,
+};
+use super::model::Model;
+use super::{Auction, topics, workload};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::messages::{Message, Reserved};
+use ringfence_kernel::outbox::image;
+use ringfence_kernel::reject::Code;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use std::path::Path;
+
+const LIMITS: AuctionLimits = AuctionLimits {
+    advertisers: 4,
+    publishers: 2,
+    campaigns: 4,
+    line_items: 8,
+    placements: 4,
+    targets: 16,
+    values: 6,
+    wins: 8,
+    counters: 3,
+};
+
+/// Guards against a rule that is not kept: each transcript names one at its top.
+#[test]
+fn scenarios_are_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/auction/scenarios");
+    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() >= 12, "the transcripts are where they should be");
+    let mut wrong = Vec::new();
+    for file in files {
+        let written = std::fs::read_to_string(&file).expect("text");
+        let name = file.file_name().expect("a name").to_string_lossy().to_string();
+        let said = run(&name, &written);
+        if said == written {
+            continue;
+        }
+        if bless {
+            std::fs::write(&file, said).expect("the folder can be written");
+        } else {
+            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
+            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
+            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
+            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The transcript with everything that is said now.
+fn run(name: &str, text: &str) -> String {
+    let mut harness = Harness::<Auction>::new(&LIMITS);
+    let (mut now, mut said) = (Timestamp(0), String::new());
+    let mut commands = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let plain = line.split('#').next().unwrap_or("").trim_end();
+        if plain.starts_with(' ') && line.starts_with("  ") {
+            continue;
+        }
+        said.push_str(line);
+        said.push('\n');
+        if plain.is_empty() {
+            continue;
+        }
+        if let Some(at) = plain.strip_prefix("at ") {
+            now = time(at).unwrap_or_else(|| broken(name, number, line));
+            continue;
+        }
+        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
+        let outcome = harness.step(&Step::Command(command.clone()), now, true);
+        harness.domain.check().unwrap_or_else(|broken| panic!("{name}, line {number}: {broken}"));
+        for slot in &outcome.outputs {
+            writeln!(said, "  {}", say(slot)).expect("a string takes all");
+        }
+        if let Some(Code(code)) = outcome.reject {
+            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
+            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
+        }
+        commands.push(command);
+    }
+    let steps = commands.len() as u64;
+    assert!(steps > 0, "{name} asks nothing");
+    // Without its times: what the transcript says of them is checked above.
+    let often = Often { rejects: 1, restores: 1 };
+    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
+    said
+}
+
+fn broken(name: &str, number: usize, line: &str) -> ! {
+    panic!("{name}, line {number}: {line:?} is no request")
+}
+
+struct Script(alloc::vec::IntoIter<CommandImage>);
+
+impl Workload for Script {
+    fn next(&mut self, image: &mut CommandImage) {
+        *image = self.0.next().expect("as many as there are");
+    }
+}
+
+fn time(word: &str) -> Option<Timestamp> {
+    let (number, unit) = word.split_at(word.find(|c: char| c.is_alphabetic()).unwrap_or(word.len()));
+    let unit = match unit {
+        "" => 1,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
+        _ => return None,
+    };
+    Some(Timestamp(number.parse::<u64>().ok()? * unit))
+}
+
+fn dimension(name: &str) -> Option<Dimension> {
+    use Dimension::{Category, Device, Geography, Keyword, Language, Segment, Site, Size, System};
+    [Geography, Device, System, Language, Site, Category, Keyword, Segment, Size]
+        .into_iter()
+        .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
+}
+
+fn rule(name: &str) -> Option<AuctionRule> {
+    use AuctionRule::{FirstPrice, GeneralizedSecondPrice, SecondPrice, Vcg};
+    [FirstPrice, SecondPrice, GeneralizedSecondPrice, Vcg].into_iter().find(|rule| format!("{rule:?}") == name)
+}
+
+fn parse(line: &str) -> Option<CommandImage> {
+    let line = line.replace(" :", "");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut image = CommandImage::default();
+    let number = |word: &str| word.parse::<u32>().ok();
+    let reserved = Reserved::default();
+    let client = ClientId(1);
+    match words[..] {
+        ["campaign", id, "of", advertiser, ref rest @ ..] => {
+            let mut terms = workload::campaign(number(id)?, number(advertiser)?, 0);
+            for word in rest {
+                let (name, value) = word.split_once('=')?;
+                match name {
+                    "total" => terms.total = Nanos(value.parse().ok()?),
+                    "daily" => terms.daily = Nanos(value.parse().ok()?),
+                    "zone" => terms.zone_minutes = value.parse().ok()?,
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::DefineCampaign(&terms));
+        }
+        ["item", id, "of", campaign, ref rest @ ..] => {
+            let mut terms = workload::line_item(number(id)?, number(campaign)?, 0, 0);
+            let mut targets = Vec::new();
+            for word in rest {
+                let (name, value) = word.split_once('=').unwrap_or((word, ""));
+                match name {
+                    "total" => terms.total = Nanos(value.parse().ok()?),
+                    "daily" => terms.daily = Nanos(value.parse().ok()?),
+                    "bid" => terms.bid = Nanos(value.parse().ok()?),
+                    "cpc" => terms.model = PriceModel::Cpc.into(),
+                    "cpa" => terms.model = PriceModel::Cpa.into(),
+                    "rate" => terms.rate = Ppm(number(value)?),
+                    "quality" => terms.quality = Ppm(number(value)?),
+                    "from" => terms.starts = time(value)?,
+                    "to" => terms.ends = time(value)?,
+                    "window" => terms.window = time(value)?.0,
+                    "cap" => {
+                        let (cap, period) = value.split_once('/')?;
+                        terms.cap = number(cap)?;
+                        terms.cap_period = match period {
+                            "hour" => CapPeriod::Hour,
+                            "day" => CapPeriod::Day,
+                            "week" => CapPeriod::Week,
+                            "life" => CapPeriod::Life,
+                            _ => return None,
+                        }
+                        .into();
+                    }
+                    _ => {
+                        let mode = match name.as_bytes().first()? {
+                            b'+' => TargetMode::Include,
+                            b'-' => TargetMode::Exclude,
+                            _ => return None,
+                        };
+                        targets.push(workload::target(mode, dimension(&name[1..])?, number(value)?));
+                    }
+                }
+            }
+            image.set(client, Command::DefineLineItem(&terms, &targets));
+        }
+        ["placement", id, "of", publisher, rule, ref rest @ ..] => {
+            let mut terms = workload::placement(number(id)?, number(publisher)?, self::rule(rule)?);
+            let mut slots = Vec::new();
+            for word in rest {
+                match word.split_once('=') {
+                    None => slots.push(workload::slot(number(word)?)),
+                    Some(("floor", value)) => terms.floor = Nanos(value.parse().ok()?),
+                    Some(("seed", value)) => terms.seed = value.parse().ok()?,
+                    Some(("share", value)) => terms.share = Ppm(number(value)?),
+                    Some(_) => return None,
+                }
+            }
+            image.set(client, Command::DefinePlacement(&terms, &slots));
+        }
+        [verb @ ("start" | "pause" | "end"), what @ ("campaign" | "item"), id] => {
+            let phase = match verb {
+                "start" => Phase::Active,
+                "pause" => Phase::Paused,
+                _ => Phase::Ended,
+            };
+            let (phase, id) = (phase.into(), number(id)?);
+            if what == "campaign" {
+                let campaign = CampaignId(id);
+                image.set(client, Command::SetCampaign(&SetCampaign { campaign, phase, reserved }));
+            } else {
+                let item = LineItemId(id);
+                image.set(client, Command::SetLineItem(&SetLineItem { item, phase, reserved }));
+            }
+        }
+        ["bid", item, bid, ref rest @ ..] => {
+            let (bid, item) = (Nanos(bid.parse().ok()?), LineItemId(number(item)?));
+            let mut command =
+                SetBid { bid, item, rate: Ppm(WHOLE), quality: Ppm(WHOLE), reserved: Reserved::default() };
+            for word in rest {
+                match word.split_once('=')? {
+                    ("rate", value) => command.rate = Ppm(number(value)?),
+                    ("quality", value) => command.quality = Ppm(number(value)?),
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::SetBid(&command));
+        }
+        ["floor", placement, floor] => {
+            let (floor, placement) = (Nanos(floor.parse().ok()?), PlacementId(number(placement)?));
+            let reserved = Reserved::default();
+            image.set(client, Command::SetFloor(&SetFloor { floor, placement, reserved }));
+        }
+        ["auction", placement, ref rest @ ..] => {
+            let (placement, reserved) = (PlacementId(number(placement)?), Reserved::default());
+            let mut command = HoldAuction { user: UserKey(0), floor: Nanos(0), placement, reserved };
+            let mut attributes = Vec::new();
+            for word in rest {
+                match word.split_once('=')? {
+                    ("user", value) => command.user = UserKey(value.parse().ok()?),
+                    ("floor", value) => command.floor = Nanos(value.parse().ok()?),
+                    (name, value) => attributes.push(workload::attribute(dimension(name)?, number(value)?)),
+                }
+            }
+            image.set(client, Command::HoldAuction(&command, &attributes));
+        }
+        [kind @ ("impression" | "click" | "conversion"), win] => {
+            let (auction, slot) = win.split_once('.')?;
+            let win = WinId(auction.parse::<u64>().ok()? * 8 + slot.parse::<u64>().ok()?);
+            let kind = match kind {
+                "impression" => EventKind::Impression,
+                "click" => EventKind::Click,
+                _ => EventKind::Conversion,
+            };
+            let (kind, reserved) = (kind.into(), Reserved::default());
+            image.set(client, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+        }
+        ["invoice", advertiser] => {
+            let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
+            image.set(client, Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
+        }
+        _ => return None,
+    }
+    Some(image)
+}
+
+fn win(WinId(win): WinId) -> String {
+    format!("{}.{}", win / 8, win % 8)
+}
+
+/// One output as a line.
+fn say(slot: &Slot) -> String {
+    let bytes = image(slot);
+    let header = OutputHeader::read(bytes).expect("it has one");
+    let body = &bytes[OUTPUT_HEADER_BYTES..];
+    if header.kind == kind::REPLY {
+        return answer(&Reply::decode(header.message, body).expect("a reply"));
+    }
+    let event = Event::decode(header.message, body).expect("an event");
+    match event {
+        Event::CampaignChanged(c) => {
+            assert_eq!((header.topic.kind(), header.topic.id()), (topics::CAMPAIGNS, c.campaign.0));
+            format!("campaign {}: {:?}, spent {}, held {}", c.campaign, c.phase.get(), c.spent, c.held)
+        }
+        Event::LineItemChanged(c) => {
+            format!("item {}: {:?}, bids {}, spent {}, held {}", c.item, c.phase.get(), c.bid, c.spent, c.held)
+        }
+        Event::SlotWon(w) => format!("win {}: item {} at {}", win(w.win), w.item, w.price),
+        Event::EventBilled(b) => {
+            let part = b.publisher_amount;
+            format!(
+                "billed advertiser {}: {} for {}, {part} of it the publisher's",
+                header.topic.id(),
+                b.amount,
+                win(b.win)
+            )
+        }
+        Event::WinReleased(r) => format!("released advertiser {}: {} of {}", header.topic.id(), r.amount, win(r.win)),
+        Event::AccountStands(a) => format!("account {}: {} billed, {} invoiced", a.advertiser, a.billed, a.invoiced),
+    }
+}
+
+fn answer(reply: &Reply<'_>) -> String {
+    match reply {
+        Reply::CampaignSet(c) => format!("-> campaign {} is {:?}", c.campaign, c.phase.get()),
+        Reply::LineItemSet(c) => format!("-> item {} is {:?}", c.item, c.phase.get()),
+        Reply::PlacementSet(c) => format!("-> placement {} has floor {}", c.placement, c.floor),
+        Reply::AuctionHeld(held) => auction_held(held),
+        Reply::EventRecorded(e) => format!("-> {:?} at {} for item {}", e.outcome.get(), e.amount, e.item),
+        Reply::InvoiceMade(i) => {
+            format!("-> invoice {} of {}: {} for {} events", i.number, i.advertiser, i.amount, i.events)
+        }
+        Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
+    }
+}
+
+fn auction_held(held: &AuctionHeld) -> String {
+    let first = match held.item.0 {
+        0 => "nobody".to_string(),
+        item => format!("win {}: item {item} at {}", win(held.win), held.price),
+    };
+    let mut said = format!("-> {first}; {} of {} won", held.won, held.candidates);
+    let losses = [
+        ("outbid", held.outbid),
+        ("below the floor", held.below_floor),
+        ("budget spent", held.budget_spent),
+        ("capped", held.capped),
+        ("same advertiser", held.same_advertiser),
+        ("not targeted", held.not_targeted),
+    ];
+    for (name, count) in losses.into_iter().filter(|(_, count)| *count > 0) {
+        write!(said, ", {count} {name}").expect("a string takes all");
+    }
+    said
+}

@@ -1,0 +1,219 @@
+//! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies longer.
+
+use super::Auction;
+use super::messages::{AuctionLimits, Command};
+use super::model::Model;
+use super::workload::{Flow, KINDS, MIXED, Mix};
+use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::messages::Message as _;
+use ringfence_kernel::workload::{CommandImage, Workload};
+use ringfence_kernel::{ClientId, Timestamp};
+
+const SMALL: AuctionLimits = AuctionLimits {
+    advertisers: 6,
+    publishers: 6,
+    campaigns: 12,
+    line_items: 64,
+    placements: 12,
+    targets: 400,
+    values: 64,
+    wins: 400,
+    counters: 400,
+};
+/// So little room that commands run into every capacity.
+const TIGHT: AuctionLimits =
+    AuctionLimits { campaigns: 10, line_items: 42, targets: 70, values: 9, wins: 14, counters: 12, ..SMALL };
+/// Five minutes: days and weeks go by.
+const LONG: u64 = 300_000_000_000;
+
+/// How much a law runs: `much`, or a hundred times that to prove.
+fn steps(much: u64) -> u64 {
+    if std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1") { much * 100 } else { much }
+}
+
+/// Runs a workload for several seeds, each against domain and model that are empty.
+fn laws_hold(limits: &AuctionLimits, seeds: core::ops::Range<u64>, count: u64, mix: Mix) {
+    let seeds = seeds.start..seeds.start + steps(seeds.end - seeds.start);
+    for seed in seeds.clone() {
+        std::println!("seed {seed}");
+        let mut flow = Flow::new(seed, 5, Mix { before: 5, ..mix });
+        laws::check::<Model>(limits, 5, &mut flow, count, mix.tick, Often { rejects: 64, restores: 512 });
+    }
+    std::println!("proved: {} seeds of {count} commands from {}", seeds.end - seeds.start, seeds.start);
+}
+
+/// Guards against winners, prices, reasons, budgets and bills that are other than the rules.
+#[test]
+fn prove_auctions_agree_with_the_model() {
+    laws_hold(&SMALL, 1..9, 5_000, MIXED);
+}
+
+/// Guards against days, caps and flights that begin or end too early or too late.
+#[test]
+fn prove_long_auctions_agree_with_the_model() {
+    laws_hold(&SMALL, 1_001..1_009, 5_000, Mix { tick: LONG, ..MIXED });
+}
+
+/// Guards against a capacity that is overstepped, or refused where there is room.
+#[test]
+fn prove_tight_auctions_agree_with_the_model() {
+    laws_hold(&TIGHT, 2_001..2_007, 3_000, Mix { tick: LONG, ..MIXED });
+}
+
+/// Guards against bytes that panic the domain or change it without being understood.
+#[test]
+fn prove_hostile_auctions_agree_with_the_model() {
+    let new = KINDS.iter().find(|kind| kind.name == "hostile").expect("a known kind").new;
+    for seed in 41..41 + steps(4) {
+        std::println!("seed {seed}");
+        laws::check::<Model>(&TIGHT, 5, &mut *new(seed, 5), 5_000, 1_000, Often { rejects: 4, restores: 64 });
+    }
+}
+
+/// Guards against money that is lost, made or overspent: at every place in the log, budgets are kept at every level, what
+/// wins hold is what budgets hold, and the ledger is zero.
+#[test]
+fn prove_no_cent_is_overspent_at_any_place_of_the_log() {
+    for seed in 61..61 + steps(4) {
+        let mix = Mix { tick: if seed % 2 == 0 { LONG } else { 1_000 }, ..MIXED };
+        let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(seed, 5, mix));
+        let mut image = CommandImage::default();
+        for step in 0..4_000 {
+            flow.next(&mut image);
+            harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * mix.tick), false);
+            harness.domain.check().unwrap_or_else(|broken| panic!("seed {seed}, step {step}: {broken}"));
+        }
+    }
+    std::println!("proved: {} seeds of 4000 commands from 61", steps(4));
+}
+
+/// Guards against a state that was damaged and is loaded all the same into one that is not sound.
+#[test]
+fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
+    use ringfence_kernel::Domain as _;
+    use ringfence_kernel::laws::Bytes;
+    let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(3, 2, MIXED));
+    let mut image = CommandImage::default();
+    for step in 0..600 {
+        flow.next(&mut image);
+        harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * MIXED.tick), false);
+    }
+    let mut saved = Bytes::default();
+    harness.domain.save(&mut saved);
+    let mut refused = 0;
+    for at in 0..saved.bytes().len() {
+        let mut damaged = saved.bytes().to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        match Auction::load(&SMALL, &mut Bytes::from(damaged.clone())) {
+            Err(_) => refused += 1,
+            Ok(loaded) => {
+                let mut again = Bytes::default();
+                loaded.save(&mut again);
+                assert!(again.bytes() == damaged, "byte {at}: what was loaded saves otherwise");
+            }
+        }
+    }
+    assert!(refused > saved.bytes().len() / 4, "{refused} of {} are refused", saved.bytes().len());
+}
+
+/// Guards against workloads that never reach what they are for.
+#[test]
+fn mixed_auctions_come_to_every_outcome() {
+    use super::messages::{EventOutcome, Reply};
+    use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
+    use ringfence_kernel::outbox::{image as bytes_of, message};
+    let mix = Mix { tick: LONG, ..MIXED };
+    let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(7, 5, mix));
+    let mut image = CommandImage::default();
+    let (mut lost, mut won, mut outcomes, mut invoices) = ([0; 5], 0, [0; 4], 0);
+    for step in 0..8_000 {
+        flow.next(&mut image);
+        assert!(Command::decode(image.header().message, image.body()).is_ok() && image.client != ClientId(0));
+        let now = Timestamp(1_000_000_000 + step * mix.tick);
+        for slot in harness.step(&Step::Command(image.clone()), now, false).outputs {
+            let (header, body) = (message(bytes_of(&slot)), &bytes_of(&slot)[OUTPUT_HEADER_BYTES..]);
+            let output = ringfence_kernel::OutputHeader::read(bytes_of(&slot)).expect("it has one");
+            if output.kind != kind::REPLY {
+                continue;
+            }
+            match Reply::decode(header, body).expect("a reply") {
+                Reply::AuctionHeld(h) => {
+                    let reasons = [h.outbid, h.below_floor, h.budget_spent, h.capped, h.same_advertiser];
+                    lost.iter_mut().zip(reasons).for_each(|(lost, more)| *lost += more);
+                    won += h.won;
+                }
+                Reply::EventRecorded(e) => outcomes[e.outcome.get() as usize] += 1,
+                Reply::InvoiceMade(_) => invoices += 1,
+                _ => {}
+            }
+        }
+    }
+    let billed = outcomes[EventOutcome::Billed as usize];
+    std::println!("{won} won, lost {lost:?}, events {outcomes:?}, {invoices} invoices");
+    assert!(lost.iter().all(|count| *count > 100), "lost by each reason: {lost:?}");
+    assert!(won > 1_000 && billed > 200 && outcomes[3] > 60 && invoices > 20, "{won} won, {outcomes:?}, {invoices}");
+}
+
+/// Guards against a draw that favours a line item: of three equal ones each wins a third.
+#[test]
+fn ties_favour_nobody() {
+    let context = |sequence| Harness::<Auction>::new(&TIGHT).context(ClientId(sequence));
+    let (draws, mut won) = (30_000_u32, [0_u32; 3]);
+    let base = context(1);
+    for sequence in 1..=draws {
+        let context = ringfence_kernel::Context { sequence: ringfence_kernel::Sequence(sequence.into()), ..base };
+        let best = (0..3).max_by_key(|place| super::holding::draw(7, context, *place)).expect("there are three");
+        won[best as usize] += 1;
+    }
+    // Five standard deviations of a fair draw are 408.
+    assert!(won.iter().all(|won| won.abs_diff(draws / 3) < 408), "{won:?}");
+}
+
+/// Guards against a late subscriber who is told less than there is, or a snapshot that ends with the first flush.
+#[test]
+fn snapshots_say_where_campaigns_and_accounts_stand() {
+    use super::messages::Event;
+    use super::{topics, workload};
+    use ringfence_kernel::image::OUTPUT_HEADER_BYTES;
+    use ringfence_kernel::outbox::{image as bytes_of, message};
+    use ringfence_kernel::{Cursor, Domain as _, Out, Outbox, Progress, Topic};
+    let limits = AuctionLimits { line_items: 200, ..SMALL };
+    let mut harness = Harness::<Auction>::new(&limits);
+    let mut step = |command: Command<'_>| {
+        let mut image = CommandImage::default();
+        image.set(ClientId(1), command);
+        assert_eq!(harness.step(&Step::Command(image), Timestamp(1), false).reject, None);
+    };
+    for campaign in 1..=2 {
+        step(Command::DefineCampaign(&workload::campaign(campaign, 3, 1_000)));
+    }
+    for item in 1..=200 {
+        step(Command::DefineLineItem(&workload::line_item(item, 1 + item % 2, 10, 5), &[]));
+    }
+    let said = |kind: u16, id: u32| {
+        let (mut outbox, mut cursor, mut said) = (Outbox::new(), Cursor(0), std::vec::Vec::new());
+        let topic = Topic::new(Auction::ID, kind, id);
+        loop {
+            let mut out = Out::of_snapshot(&mut outbox, topic);
+            let progress = harness.domain.snapshot_topic(topic, &mut cursor, &mut out)?;
+            said.extend(outbox.outputs().iter().map(|slot| {
+                match Event::decode(message(bytes_of(slot)), &bytes_of(slot)[OUTPUT_HEADER_BYTES..]) {
+                    Ok(Event::CampaignChanged(changed)) => changed.campaign.0,
+                    Ok(Event::LineItemChanged(changed)) => changed.item.0,
+                    Ok(Event::AccountStands(account)) => account.advertiser.0,
+                    other => panic!("a snapshot does not say {other:?}"),
+                }
+            }));
+            outbox.flushed();
+            if progress == Progress::Done {
+                return Some(said);
+            }
+        }
+    };
+    let all = core::iter::once(2).chain((1..=200).step_by(2)).collect();
+    assert_eq!(said(topics::CAMPAIGNS, 2), Some(all));
+    assert_eq!(said(topics::SPEND, 3), Some(std::vec![3]));
+    assert_eq!(said(topics::CAMPAIGNS, 3), None, "a campaign that is not defined has no topic");
+    assert_eq!(said(topics::SPEND, 7), None, "nor has an advertiser that cannot be");
+    assert_eq!(said(9, 1), None);
+}
