@@ -1,6 +1,6 @@
 //! Bodies of the fuzz targets in `tools/fuzz`. Ordinary tests run them on seeded bytes.
 
-use crate::matching::messages::{Command, MatchingLimits};
+use crate::matching::messages::{Command, MatchingLimits, TimeInForce};
 use crate::matching::model::Model;
 use crate::votes;
 use alloc::vec::Vec;
@@ -119,19 +119,22 @@ fn small(name: &str, body: &mut [u8]) {
     };
     match name {
         "NewOrder" => {
-            for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
+            let [side, time_in_force, order_type, expires] = core::array::from_fn(|at| body[44 + at]);
+            for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, if time_in_force > 200 { 15 } else { 0 }), (32, 0)] {
                 keep(at..at + 8, mask, body);
             }
-            (body[36], body[37]) = (1 + body[36] % 2, 1 + body[37] % 3);
-            if body[37] == 3 {
-                keep(24..32, 0, body);
-                let expires = 1_000_000_000 + u32::from(body[38]);
-                body[24..28].copy_from_slice(&expires.to_le_bytes());
-            } else {
-                keep(24..32, 0, body);
+            keep(40..44, 3, body);
+            // Most of what comes are limit orders that rest, for the others to meet.
+            let (time_in_force, order_type) = (time_in_force % 12, order_type % 12);
+            let [time_in_force, order_type] = [time_in_force, order_type].map(|code| if code > 5 { 1 } else { code });
+            (body[44], body[45], body[46], body[47]) = (1 + side % 2, time_in_force.max(1), order_type.max(1), 0);
+            if body[45] == TimeInForce::GoodTillDate as u8 {
+                let expires = 1_000_000_000 + u32::from(expires);
+                body[32..36].copy_from_slice(&expires.to_le_bytes());
             }
-            keep(32..36, 3, body);
-            keep(38..40, 0, body);
+            if matches!(body[46], 2 | 3) {
+                body[8] = 0;
+            }
         }
         "Replace" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
@@ -153,8 +156,10 @@ fn small(name: &str, body: &mut [u8]) {
                 keep(at..at + 8, 0, body);
                 body[at] = 1;
             }
-            keep(32..36, 3, body);
-            keep(36..40, 0, body);
+            keep(32..40, 3, body);
+            keep(40..48, 0, body);
+            keep(48..52, 3, body);
+            keep(52..56, 0, body);
         }
         _ => {}
     }

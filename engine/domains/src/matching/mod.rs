@@ -1,13 +1,16 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry` or `removal`. What rests
-//! stands in `orders`, grouped into `levels`, found from `instruments`.
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry` or `removal`. What comes in is
+//! priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped into `levels`, found from
+//! `instruments`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
 mod entry;
+mod pricing;
 mod removal;
+mod trading;
 mod views;
 
 mod instruments;
@@ -16,6 +19,8 @@ mod orders;
 
 mod state;
 
+#[cfg(any(test, feature = "models"))]
+mod invariants;
 #[cfg(any(test, feature = "models"))]
 pub mod model;
 pub mod workload;
@@ -26,7 +31,6 @@ mod scenarios;
 mod tests;
 
 use alloc::vec::Vec;
-use entry::Taker;
 use instruments::Instruments;
 use levels::Levels;
 use messages::{CANCEL_MANY_MAX, ClientOrderId, Command, Event, MatchingLimits, ORDERS_MAX, Reject, Reply};
@@ -35,6 +39,7 @@ use removal::CancellingMany;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use trading::Taker;
 
 /// Kinds of topics of this domain; their id is the instrument.
 pub mod topics {

@@ -1,7 +1,7 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
 use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, OrderId};
+use super::messages::{ClientOrderId, OrderId, OrderTypeCode};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -19,8 +19,6 @@ pub(super) struct Order {
     pub(super) remaining: u64,
     /// What has traded.
     pub(super) filled: u64,
-    /// When it ends; zero when it does not by itself.
-    pub(super) expires: Timestamp,
     /// Its account's place.
     pub(super) account: u32,
     /// Its level.
@@ -31,23 +29,38 @@ pub(super) struct Order {
     /// The order that its account entered before it and after it, of those that rest.
     pub(super) before: u32,
     pub(super) after: u32,
+    /// As which type it came in; none only in a freed place.
+    pub(super) order_type: OrderTypeCode,
+    /// 1 when it ends by itself: its deadline is among the timers.
+    pub(super) timed: u8,
+    pub(super) reserved: [u8; 6],
 }
 
 impl Order {
-    /// Nothing, in no list.
-    pub(super) const EMPTY: Self = Self {
-        order: OrderId(0),
-        client_order: ClientOrderId(0),
-        remaining: 0,
-        filled: 0,
-        expires: Timestamp(0),
-        account: NONE,
-        level: NONE,
-        older: NONE,
-        newer: NONE,
-        before: NONE,
-        after: NONE,
-    };
+    /// An order of that type, in no list.
+    #[inline]
+    pub(super) fn new(order_type: OrderTypeCode) -> Self {
+        Self {
+            order: OrderId(0),
+            client_order: ClientOrderId(0),
+            remaining: 0,
+            filled: 0,
+            account: NONE,
+            level: NONE,
+            older: NONE,
+            newer: NONE,
+            before: NONE,
+            after: NONE,
+            order_type,
+            timed: 0,
+            reserved: [0; 6],
+        }
+    }
+
+    /// Whether an order that rests can have these bytes.
+    fn is_sound(&self) -> bool {
+        self.remaining > 0 && self.order_type.try_get().is_some() && self.timed <= 1 && self.reserved == [0; 6]
+    }
 }
 
 /// Someone who has orders, or had.
@@ -134,22 +147,34 @@ impl Orders {
         self.holders.room() > 0 || self.by_account.get(account.0.into()).is_some()
     }
 
+    #[inline]
     fn holder(&mut self, account: Account) -> u32 {
-        if let Some(holder) = self.by_account.get(account.0.into()) {
-            return holder;
-        }
+        self.by_account.get(account.0.into()).unwrap_or_else(|| self.new_holder(account))
+    }
+
+    #[cold]
+    fn new_holder(&mut self, account: Account) -> u32 {
         let holder = Holder { account, first: NONE, last: NONE };
         let index = self.holders.insert(holder).expect("room was looked for");
         self.by_account.insert(account.0.into(), index).expect("as many keys as holders");
         index
     }
 
-    /// Adds a new order of `account`, last at `level`. There is room for it and for its account.
+    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it and
+    /// for its account.
     #[inline]
-    pub(super) fn add(&mut self, account: Account, mut order: Order, levels: &mut Levels, level: u32) -> u32 {
+    pub(super) fn add(
+        &mut self,
+        account: Account,
+        mut order: Order,
+        expires: Timestamp,
+        levels: &mut Levels,
+        level: u32,
+    ) -> u32 {
         debug_assert!(order.remaining > 0, "what rests is open");
         let holder = self.holder(account);
-        let (expires, rank) = (order.expires, order.order.0);
+        let rank = order.order.0;
+        order.timed = (expires != Timestamp(0)).into();
         order.account = holder;
         order.before = self.holders[holder].last;
         order.after = NONE;
@@ -183,7 +208,7 @@ impl Orders {
             after => self.orders[after].before = order.before,
         }
         self.by_client.remove(key, index);
-        if order.expires != Timestamp(0) {
+        if order.timed != 0 {
             self.timers.clear(index);
         }
         order
@@ -225,6 +250,11 @@ impl Orders {
         self.timers.first()
     }
 
+    /// When the order at `index` ends; zero when it does not by itself.
+    pub(super) fn expires(&self, index: u32) -> Timestamp {
+        self.timers.get(index).unwrap_or_default()
+    }
+
     /// The first order of `account`, as they were entered.
     pub(super) fn first_of(&self, account: Account) -> Option<u32> {
         let holder = self.by_account.get(account.0.into())?;
@@ -245,6 +275,11 @@ impl Orders {
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.holders.save(sink);
         self.orders.save(sink);
+        for (index, order) in (0..).zip(self.orders.entries()) {
+            if order.timed != 0 {
+                sink.value(&self.expires(index));
+            }
+        }
     }
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
@@ -259,13 +294,19 @@ impl Orders {
             orders: Slab::load(capacity, source)?,
             ..Self::new(capacity, accounts)
         };
+        for index in 0..orders.orders.entries().len() as u32 {
+            let Order { order, timed, .. } = orders.orders[index];
+            if timed != 0 {
+                orders.timers.set(index, source.value()?, order.0);
+            }
+        }
         let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
         for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
             let mut sum = 0_u64;
             let (mut at, mut older) = (level.head, NONE);
             for _ in 0..level.orders {
                 let order = walk.see(&orders.orders, at, 1)?;
-                if order.level != index || order.older != older || order.remaining == 0 {
+                if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
@@ -295,9 +336,6 @@ impl Orders {
                 }
                 let key = hash(account, order.client_order);
                 orders.by_client.insert(key, at).expect("as many keys as orders");
-                if order.expires != Timestamp(0) {
-                    orders.timers.set(at, order.expires, order.order.0);
-                }
                 (before, at) = (at, order.after);
             }
             if before != last {

@@ -30,8 +30,7 @@ impl Matching {
     #[inline]
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: &mut Out<'_, Self>) -> Progress {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            decline(command.client_order, DeclineReason::UnknownOrder, out);
-            return Progress::Done;
+            return decline(command.client_order, DeclineReason::UnknownOrder, out);
         };
         let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
@@ -46,8 +45,7 @@ impl Matching {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            decline(command.client_order, DeclineReason::UnknownOrder, out);
-            return Ok(Progress::Done);
+            return Ok(decline(command.client_order, DeclineReason::UnknownOrder, out));
         };
         let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;

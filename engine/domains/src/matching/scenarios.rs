@@ -8,8 +8,9 @@
 //!   -> accepted #1 as 7, open 10        the answer
 //! ```
 //!
-//! Requests: `define I tick T lot L from P to P`, `buy|sell I Q @ P as N [ioc | until T]`, `cancel N`,
-//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`.
+//! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
+//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`. An order's price may be `market` or
+//! `to-limit`; after its number may stand `ioc`, `fok`, `day`, `until T`, `minimum M`, `post`, `slide`.
 //!
 //! Each transcript is run against the domain and its model, with all invariants checked after each request.
 //! `RINGFENCE_BLESS=1 cargo test -p ringfence-domains scenarios` writes what is said into the files: read the
@@ -17,7 +18,7 @@
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, MatchingLimits,
-    NewOrder, Price, Quantity, Reduce, Reject, Replace, Reply, Side, SideCode, TimeInForce,
+    NewOrder, OrderType, Price, Quantity, Reduce, Reject, Replace, Reply, Side, SideCode, TimeInForce,
 };
 use super::model::Model;
 use super::{Matching, topics};
@@ -123,12 +124,15 @@ fn parse(line: &str) -> Option<CommandImage> {
     let mut image = CommandImage::default();
     let id = |word: &str| word.parse().ok().map(ClientOrderId);
     match words[..] {
-        ["define", instrument, "tick", tick, "lot", lot, "from", min, "to", max] => {
+        ["define", instrument, "tick", tick, "lot", lot, "from", min, "to", max, ref rest @ ..] => {
+            let after = |word| rest.iter().position(|known| *known == word).and_then(|at| rest.get(at + 1));
             let define = DefineInstrument {
                 price_min: price(min)?,
                 price_max: price(max)?,
                 tick: price(tick)?,
                 lot: Quantity(lot.parse().ok()?),
+                protection: after("protection").map_or(Some(Price(0)), |word| price(word))?,
+                day_end: after("day").map_or(Some(0), |word| word.parse().ok())?,
                 instrument: InstrumentId(instrument.parse().ok()?),
                 price_decimals: 2,
                 reserved: Reserved::default(),
@@ -136,22 +140,24 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineInstrument(&define));
         }
         [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
-            let (time_in_force, expires) = match rest {
-                [] => (TimeInForce::GoodTillCancelled, 0),
-                ["ioc"] => (TimeInForce::ImmediateOrCancel, 0),
-                ["until", time] => (TimeInForce::GoodTillDate, time.parse().ok()?),
-                _ => return None,
+            let (price, order_type) = match at {
+                "market" => (Price(0), OrderType::Market),
+                "to-limit" => (Price(0), OrderType::MarketToLimit),
+                at => (price(at)?, OrderType::Limit),
             };
-            let order = NewOrder {
+            let mut order = NewOrder {
                 client_order: id(number)?,
-                price: price(at)?,
+                price,
                 quantity: Quantity(quantity.parse().ok()?),
-                expires: Timestamp(expires),
+                minimum: Quantity(0),
+                expires: Timestamp(0),
                 instrument: InstrumentId(instrument.parse().ok()?),
                 side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
-                time_in_force: time_in_force.into(),
+                time_in_force: TimeInForce::GoodTillCancelled.into(),
+                order_type: order_type.into(),
                 reserved: Reserved::default(),
             };
+            terms(rest, &mut order)?;
             image.set(client, Command::NewOrder(&order));
         }
         ["cancel", number] => image.set(client, Command::Cancel(&Cancel { client_order: id(number)? })),
@@ -171,6 +177,27 @@ fn parse(line: &str) -> Option<CommandImage> {
         _ => return None,
     }
     Some(image)
+}
+
+/// What stands after an order's number.
+fn terms(words: &[&str], order: &mut NewOrder) -> Option<()> {
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "ioc" => order.time_in_force = TimeInForce::ImmediateOrCancel.into(),
+            "fok" => order.time_in_force = TimeInForce::FillOrKill.into(),
+            "day" => order.time_in_force = TimeInForce::Day.into(),
+            "until" => {
+                order.time_in_force = TimeInForce::GoodTillDate.into();
+                order.expires = Timestamp(words.next()?.parse().ok()?);
+            }
+            "minimum" => order.minimum = Quantity(words.next()?.parse().ok()?),
+            "post" => order.order_type = OrderType::PostOnly.into(),
+            "slide" => order.order_type = OrderType::PostOnlySlide.into(),
+            _ => return None,
+        }
+    }
+    Some(())
 }
 
 fn price(word: &str) -> Option<Price> {
@@ -247,8 +274,11 @@ fn say(slot: &Slot) -> String {
 fn answer(reply: &Reply<'_>) -> String {
     match reply {
         Reply::OrderAccepted(a) => {
-            let (status, filled, open) = (a.status.get(), a.filled, a.remaining);
-            format!("-> accepted #{} as {}: {status:?}, {filled} traded, {open} open", a.order, a.client_order)
+            let (status, filled, open, price) = (a.status.get(), a.filled, a.remaining, a.price);
+            format!(
+                "-> accepted #{} as {} @ {price}: {status:?}, {filled} traded, {open} open",
+                a.order, a.client_order
+            )
         }
         Reply::OrderCancelled(c) => {
             format!("-> cancelled {}: {} taken out, {} had traded", c.client_order, c.cancelled, c.filled)
@@ -258,8 +288,8 @@ fn answer(reply: &Reply<'_>) -> String {
         }
         Reply::OrderReplaced(r) => {
             let (status, priority) = (r.status.get(), r.priority.get());
-            let (number, filled, open) = (r.client_order, r.filled, r.remaining);
-            format!("-> replaced {number}: {status:?}, {filled} traded, {open} open, priority {priority:?}")
+            let (number, price, filled, open) = (r.client_order, r.price, r.filled, r.remaining);
+            format!("-> replaced {number} @ {price}: {status:?}, {filled} traded, {open} open, priority {priority:?}")
         }
         Reply::OrderReduced(r) => format!("-> reduced {}: {} traded, {} open", r.client_order, r.filled, r.remaining),
         Reply::InstrumentDefined(d) => format!("-> defined {}", d.instrument),

@@ -2,7 +2,7 @@
 
 use super::messages::{
     CancelMany, CancelManyOrder, ClientOrderId, CloseReason, Command, Event, InstrumentId, MatchingLimits, NewOrder,
-    OrderStatus, Price, Quantity, Reply, Side, TimeInForce,
+    OrderStatus, OrderType, Price, Quantity, Reply, Side, TimeInForce,
 };
 use super::model::Model;
 use super::workload::{Flow, KINDS, Mix, NORMAL};
@@ -59,6 +59,12 @@ fn prove_timed_agrees_with_the_model() {
     laws_hold("timed", &SMALL, 4, 40_000);
 }
 
+/// Guards against prices, minimums and days of orders of every type that are other than the rules say.
+#[test]
+fn prove_types_agrees_with_the_model() {
+    laws_hold("types", &SMALL, 16, 40_000);
+}
+
 /// Guards against bytes that panic the domain or change it without being understood.
 #[test]
 fn prove_hostile_agrees_with_the_model() {
@@ -68,7 +74,7 @@ fn prove_hostile_agrees_with_the_model() {
 /// Guards against a capacity that is overstepped, or refused where there is room.
 #[test]
 fn prove_tight_agrees_with_the_model() {
-    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile")] {
+    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types")] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
 }
@@ -77,7 +83,7 @@ fn prove_tight_agrees_with_the_model() {
 /// from nowhere or is lost.
 #[test]
 fn prove_invariants_hold_and_quantity_is_conserved() {
-    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile")] {
+    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types")] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
         for step in 0..steps(6_000) {
@@ -186,10 +192,12 @@ fn order(client_order: u64, side: Side, price: i64, quantity: u64, time_in_force
         client_order: ClientOrderId(client_order),
         price: Price(price),
         quantity: Quantity(quantity),
+        minimum: Quantity(0),
         expires: Timestamp(0),
         instrument: InstrumentId(1),
         side: side.into(),
         time_in_force: time_in_force.into(),
+        order_type: OrderType::Limit.into(),
         reserved: Reserved::default(),
     }
 }
@@ -210,6 +218,8 @@ fn after(limits: &MatchingLimits, commands: impl FnOnce(Send<'_>)) -> Matching {
         price_max: Price(i64::MAX),
         tick: Price(1),
         lot: Quantity(1),
+        protection: Price(0),
+        day_end: 0,
         instrument: InstrumentId(1),
         price_decimals: 0,
         reserved: Reserved::default(),

@@ -5,8 +5,8 @@
 //! too late.
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, Price,
-    Quantity, Reduce, Replace, Side, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, OrderType,
+    Price, Quantity, Reduce, Replace, Side, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -37,6 +37,11 @@ pub const KINDS: &[WorkloadKind] = &[
         name: "timed",
         doc: "as crowded, with orders that expire; times assume one command each microsecond from second 1 on",
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 30, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "types",
+        doc: "as timed, with orders of every type and time in force",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 60, ..CROWDED })),
     },
     WorkloadKind {
         name: "hostile",
@@ -72,6 +77,8 @@ pub struct Mix {
     pub quantity: u64,
     /// Share of cancels that name many orders.
     pub many: u64,
+    /// Share of new orders whose type, time in force or minimum is drawn anew.
+    pub types: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -86,6 +93,7 @@ pub const NORMAL: Mix = Mix {
     changes: 12,
     quantity: 100,
     many: 0,
+    types: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -101,6 +109,7 @@ pub const CROWDED: Mix = Mix {
     changes: 25,
     quantity: 20,
     many: 5,
+    types: 0,
 };
 
 #[derive(Clone, Copy)]
@@ -173,19 +182,24 @@ impl Flow {
         let count = &mut self.client_orders[client.0 as usize - 1];
         *count += 1;
         let client_order = ClientOrderId(*count);
-        if time_in_force != TimeInForce::ImmediateOrCancel {
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
-        }
-        let order = NewOrder {
+        let mut order = NewOrder {
             client_order,
             price: Price(price),
             quantity: Quantity(quantity),
+            minimum: Quantity(0),
             expires,
             instrument: InstrumentId(instrument as u32 + 1),
             side: side.into(),
             time_in_force: time_in_force.into(),
+            order_type: OrderType::Limit.into(),
             reserved: Reserved::default(),
         };
+        if self.mix.types > 0 && self.random.percent(self.mix.types) {
+            draw_type(&mut self.random, &mut order);
+        }
+        if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+        }
         image.set(client, Command::NewOrder(&order));
     }
 
@@ -259,12 +273,34 @@ impl Workload for Flow {
     }
 }
 
+/// Makes it an order of another type, or of another time in force.
+fn draw_type(random: &mut Random, order: &mut NewOrder) {
+    let rests = !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel);
+    match random.below(6) {
+        0 => (order.order_type, order.price) = (OrderType::Market.into(), Price(0)),
+        1 => (order.order_type, order.price) = (OrderType::MarketToLimit.into(), Price(0)),
+        2 if rests => order.order_type = OrderType::PostOnly.into(),
+        3 if rests => order.order_type = OrderType::PostOnlySlide.into(),
+        4 => (order.time_in_force, order.expires) = (TimeInForce::Day.into(), Timestamp(0)),
+        _ => {
+            (order.time_in_force, order.expires) = (TimeInForce::FillOrKill.into(), Timestamp(0));
+            if random.percent(50) {
+                order.time_in_force = TimeInForce::ImmediateOrCancel.into();
+                order.minimum = Quantity(1 + random.below(order.quantity.0));
+            }
+        }
+    }
+}
+
 fn terms(instrument: u32) -> DefineInstrument {
     DefineInstrument {
         price_min: Price(1),
         price_max: Price(PRICE_MAX),
         tick: Price(1),
         lot: Quantity(1),
+        protection: Price(2),
+        // Some time after the first second, at which times of workloads begin.
+        day_end: 1_000_000_000 + u64::from(instrument) * 7_000_000,
         instrument: InstrumentId(instrument),
         price_decimals: 2,
         reserved: Reserved::default(),
@@ -312,16 +348,31 @@ impl Hostile {
                     1 => (define.price_min, define.price_max) = (Price(i64::MIN), Price(i64::MAX)),
                     _ => {}
                 }
+                if self.random.percent(20) {
+                    (define.protection, define.day_end) = (Price(self.signed()), self.unsigned());
+                }
                 define.price_decimals = self.random.below(20) as u8;
                 image.set(client, Command::DefineInstrument(&define));
             }
             1..=6 => {
                 let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
-                let time_in_force = match self.random.below(3) {
+                let time_in_force = match self.random.below(5) {
                     0 => TimeInForce::GoodTillCancelled,
                     1 => TimeInForce::ImmediateOrCancel,
+                    2 => TimeInForce::FillOrKill,
+                    3 => TimeInForce::Day,
                     _ => TimeInForce::GoodTillDate,
                 };
+                let order_type = match self.random.below(8) {
+                    0 => OrderType::Market,
+                    1 => OrderType::MarketToLimit,
+                    2 => OrderType::PostOnly,
+                    3 => OrderType::PostOnlySlide,
+                    _ => OrderType::Limit,
+                };
+                let is_market = matches!(order_type, OrderType::Market | OrderType::MarketToLimit);
+                let price = if is_market && self.random.percent(80) { 0 } else { self.signed() };
+                let minimum = if self.random.percent(10) { self.unsigned() } else { 0 };
                 let expires = match time_in_force {
                     TimeInForce::GoodTillDate => Timestamp(1_000_000_000 + self.random.below(200_000_000)),
                     _ if self.random.percent(3) => Timestamp(self.random.next()),
@@ -329,12 +380,14 @@ impl Hostile {
                 };
                 let order = NewOrder {
                     client_order,
-                    price: Price(self.signed()),
+                    price: Price(price),
                     quantity: Quantity(self.unsigned()),
+                    minimum: Quantity(minimum),
                     expires,
                     instrument: InstrumentId(self.random.below(6) as u32),
                     side: side.into(),
                     time_in_force: time_in_force.into(),
+                    order_type: order_type.into(),
                     reserved: Reserved::default(),
                 };
                 image.set(client, Command::NewOrder(&order));
