@@ -92,10 +92,10 @@ pub fn run<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, commands: u
     let mut decisions = prepare::<R>(domain, kind, seed, 1 << 10);
     let mut seconds = 0.0;
     while decisions.sequence < commands {
-        decisions.refill();
         let begun = Instant::now();
         decisions.decide();
         seconds += begun.elapsed().as_secs_f64();
+        decisions.refill();
     }
     let decided = decisions.sequence as f64;
     Outcome { per_second: decided / seconds, outputs: decisions.outputs as f64 / decided }
