@@ -5,8 +5,8 @@ mod common;
 use common::steps::{Steps, small};
 use common::{EPOCH, Setup, engine_on, flow, frame, grants, open_session, start_with};
 use ringfence_domains::matching::messages::{
-    ClientOrderId, Command, DefineInstrument, Event, InstrumentId, NewOrder, OrderType, Price, Quantity, Side,
-    TimeInForce,
+    ClientOrderId, Command, DefineInstrument, Event, InstrumentId, NewOrder, OnDisconnect, OrderType, Price, Quantity,
+    Side, TimeInForce,
 };
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_domains::workloads::find;
@@ -277,7 +277,7 @@ fn an_order_expires_after_a_restart_though_nobody_sends_anything() {
         side: Side::Buy.into(),
         time_in_force: TimeInForce::GoodTillDate.into(),
         order_type: OrderType::Limit.into(),
-        reserved: Reserved::default(),
+        on_disconnect: OnDisconnect::Keep.into(),
     };
     let mut image = CommandImage::default();
     image.set(ClientId(0), Command::NewOrder(&order));

@@ -41,7 +41,11 @@ impl Matching {
             return Err(Reject::DuplicateClientOrder);
         }
         let side = command.side.get();
-        let ticks = match self.limit(instrument, command, then)? {
+        let limit = self.limit(instrument, command, then)?;
+        if self.orders.accounts.is_killed(account) {
+            return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
+        }
+        let ticks = match limit {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
@@ -53,7 +57,7 @@ impl Matching {
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
             }
-            if !self.orders.has_room_for(account) {
+            if !self.orders.accounts.has_room_for(account) {
                 return Err(Reject::AccountsFull);
             }
             self.room_for_level(instrument, side, ticks)?;
@@ -66,6 +70,7 @@ impl Matching {
             instrument,
             side,
             order_type: command.order_type,
+            on_disconnect: command.on_disconnect,
             price: self.instruments[instrument].terms.price(ticks),
             ticks,
             remaining: command.quantity.0,
@@ -128,6 +133,7 @@ impl Matching {
             instrument,
             side,
             order_type: order.order_type,
+            on_disconnect: order.on_disconnect,
             price,
             ticks,
             remaining,

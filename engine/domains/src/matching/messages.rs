@@ -7,10 +7,14 @@ mod commands;
 mod events;
 mod replies;
 
-pub use commands::{Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, NewOrder, Reduce, Replace};
+pub use commands::{
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, Reduce, Replace,
+    SetKillSwitch, SetOnDisconnect,
+};
 pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, TopOfBook, Trade};
 pub use replies::{
-    Declined, InstrumentDefined, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrdersCancelled, Reply,
+    Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
+    OrderReplaced, OrdersCancelled, Reply,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -108,12 +112,56 @@ choice! {
     }
 }
 choice! {
+    /// What becomes of an order when the session of its account closes.
+    pub enum OnDisconnect as OnDisconnectCode {
+        /// It stays.
+        Keep = 1,
+        /// It is cancelled.
+        Cancel = 2,
+    }
+}
+choice! {
+    /// Whose orders.
+    pub enum Scope as ScopeCode {
+        /// The asker's own.
+        Own = 1,
+        /// Those of the account that is named. For operators.
+        Account = 2,
+        /// All accounts'. For operators.
+        Everyone = 3,
+    }
+}
+choice! {
+    /// Orders of which side.
+    pub enum Sides as SidesCode {
+        /// Bids.
+        Buy = 1,
+        /// Asks.
+        Sell = 2,
+        /// Both.
+        Both = 3,
+    }
+}
+choice! {
+    /// Whether an account is kept from trading.
+    pub enum KillSwitch as KillSwitchCode {
+        /// It trades.
+        Off = 1,
+        /// It has no orders and enters none.
+        On = 2,
+    }
+}
+choice! {
     /// Why an order left the book without a request that named it alone.
     pub enum CloseReason as CloseReasonCode {
         /// A request for several orders cancelled it.
         Cancelled = 1,
         /// Its time was over.
         Expired = 2,
+        /// The account's kill switch was set.
+        KillSwitch = 3,
+        /// The account's session closed.
+        Disconnected = 4,
     }
 }
 choice! {
@@ -138,6 +186,8 @@ choice! {
         NoLiquidity = 4,
         /// Less than the order's minimum is offered at its price or better.
         BelowMinimum = 5,
+        /// The account's kill switch is on.
+        KillSwitch = 6,
     }
 }
 
@@ -166,12 +216,16 @@ rejects! {
         OrdersFull = 1010,
         /// The books hold as many price levels as they may. Orders at existing levels still rest.
         LevelsFull = 1011,
-        /// As many accounts have sent orders as may.
+        /// As many accounts have sent orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest.
         BadOrderType = 1013,
         /// Only an immediate-or-cancel order has a minimum: a multiple of the lot, at most its quantity.
         BadMinimum = 1014,
+        /// The scope needs an account and there is none, needs none and there is one, or is not for this command.
+        BadScope = 1015,
+        /// The lowest price of the range is above the highest.
+        BadRange = 1016,
     }
 }
 
@@ -184,7 +238,7 @@ limits! {
         orders = 1048576 in 1..=ORDERS_MAX,
         /// Price levels in all books at once.
         levels = 262144 in 2..=16_777_216,
-        /// Accounts that ever send an order that rests.
+        /// Accounts that ever send an order that rests, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
     }
 }
@@ -193,6 +247,14 @@ const _: () = assert!(
     CANCEL_MANY_MAX
         == (ringfence_kernel::image::COMMAND_BYTES_MAX - ringfence_kernel::image::COMMAND_HEADER_BYTES - 16) / 8
 );
+
+impl Sides {
+    /// Whether `side` is meant.
+    #[must_use]
+    pub const fn include(self, side: Side) -> bool {
+        self as u8 & side as u8 != 0
+    }
+}
 
 impl Side {
     /// The side that this one trades with.

@@ -6,8 +6,8 @@ mod entry;
 mod removal;
 
 use super::messages::{
-    ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits, OrderType,
-    Price, Quantity, Reject, Reply, Side, TopOfBook,
+    ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, Side, TopOfBook,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ pub struct Order {
     pub filled: u64,
     /// Its type when it is replaced.
     pub order_type: OrderType,
+    /// What becomes of it when its account's session closes.
+    pub on_disconnect: OnDisconnect,
     /// When it ends, if it does.
     pub expires: Option<Timestamp>,
     /// When it came to its place in the queue: less is earlier.
@@ -51,6 +53,10 @@ pub struct Model {
     /// Every order that rests, in no order.
     pub orders: Vec<Order>,
     accounts: BTreeSet<u32>,
+    /// Those whose kill switch is on.
+    killed: BTreeSet<u32>,
+    /// Those all of whose orders go with the session.
+    fragile: BTreeSet<u32>,
     last_order: u64,
     last_trade: u64,
     last_place: u64,
@@ -133,6 +139,8 @@ impl laws::Model for Model {
             instruments: BTreeMap::new(),
             orders: Vec::new(),
             accounts: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            fragile: BTreeSet::new(),
             last_order: 0,
             last_trade: 0,
             last_place: 0,
@@ -147,6 +155,9 @@ impl laws::Model for Model {
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
             Command::CancelMany(_, list) => self.cancel_many(context, list, out),
+            Command::MassCancel(command) => self.mass_cancel(context, command, out),
+            Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
+            Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
         }
     }
 
@@ -154,5 +165,9 @@ impl laws::Model for Model {
         self.expire(context.now, out);
     }
 
-    fn on_session(&mut self, _: Context, _: SessionChange, _: Says<'_, '_>) {}
+    fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {
+        if change == SessionChange::Closed {
+            self.disconnect(context.account(), out);
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
+use super::accounts::{Accounts, Holder};
 use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, OrderId, OrderTypeCode};
+use super::messages::{ClientOrderId, OnDisconnectCode, OrderId, OrderTypeCode};
 use bytemuck::{Pod, Zeroable};
-use ringfence_kernel::bounded::{HashIndex, KeyIndex, Slab, Timers};
+use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
 use ringfence_kernel::{Account, Corrupt, Sink, Source, Timestamp};
 
@@ -31,15 +32,17 @@ pub(super) struct Order {
     pub(super) after: u32,
     /// As which type it came in; none only in a freed place.
     pub(super) order_type: OrderTypeCode,
+    /// What becomes of it when its account's session closes.
+    pub(super) on_disconnect: OnDisconnectCode,
     /// 1 when it ends by itself: its deadline is among the timers.
     pub(super) timed: u8,
-    pub(super) reserved: [u8; 6],
+    pub(super) reserved: [u8; 5],
 }
 
 impl Order {
-    /// An order of that type, in no list.
+    /// An order that came in so, in no list.
     #[inline]
-    pub(super) fn new(order_type: OrderTypeCode) -> Self {
+    pub(super) fn new(order_type: OrderTypeCode, on_disconnect: OnDisconnectCode) -> Self {
         Self {
             order: OrderId(0),
             client_order: ClientOrderId(0),
@@ -52,36 +55,29 @@ impl Order {
             before: NONE,
             after: NONE,
             order_type,
+            on_disconnect,
             timed: 0,
-            reserved: [0; 6],
+            reserved: [0; 5],
         }
     }
 
     /// Whether an order that rests can have these bytes.
     fn is_sound(&self) -> bool {
-        self.remaining > 0 && self.order_type.try_get().is_some() && self.timed <= 1 && self.reserved == [0; 6]
+        self.remaining > 0
+            && self.order_type.try_get().is_some()
+            && self.on_disconnect.try_get().is_some()
+            && self.timed <= 1
+            && self.reserved == [0; 5]
     }
-}
-
-/// Someone who has orders, or had.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-struct Holder {
-    account: Account,
-    /// The first and the last of its orders, as they were entered.
-    first: u32,
-    last: u32,
 }
 
 /// All orders that rest, in whichever book.
 #[derive(Clone, Debug)]
 pub(super) struct Orders {
     orders: Slab<Order>,
-    holders: Slab<Holder>,
+    pub(super) accounts: Accounts,
     /// Finds an order by its account and the client's number.
     by_client: KeyIndex,
-    /// Finds a holder by its account.
-    by_account: HashIndex,
     /// When orders end.
     timers: Timers,
 }
@@ -113,9 +109,8 @@ impl Orders {
     pub(super) fn new(orders: usize, accounts: usize) -> Self {
         Self {
             orders: Slab::new(orders),
-            holders: Slab::new(accounts),
+            accounts: Accounts::new(accounts),
             by_client: KeyIndex::new(orders),
-            by_account: HashIndex::new(accounts),
             timers: Timers::new(orders),
         }
     }
@@ -131,33 +126,14 @@ impl Orders {
     pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
         self.by_client.get(hash(account, client_order), |index| {
             let order = &self.orders[index];
-            order.client_order == client_order && self.holders[order.account].account == account
+            order.client_order == client_order && self.accounts[order.account].account == account
         })
     }
 
     /// Whose order it is.
     #[inline]
     pub(super) fn account(&self, index: u32) -> Account {
-        self.holders[self.orders[index].account].account
-    }
-
-    /// Whether `account` is known or can become so.
-    #[inline]
-    pub(super) fn has_room_for(&self, account: Account) -> bool {
-        self.holders.room() > 0 || self.by_account.get(account.0.into()).is_some()
-    }
-
-    #[inline]
-    fn holder(&mut self, account: Account) -> u32 {
-        self.by_account.get(account.0.into()).unwrap_or_else(|| self.new_holder(account))
-    }
-
-    #[cold]
-    fn new_holder(&mut self, account: Account) -> u32 {
-        let holder = Holder { account, first: NONE, last: NONE };
-        let index = self.holders.insert(holder).expect("room was looked for");
-        self.by_account.insert(account.0.into(), index).expect("as many keys as holders");
-        index
+        self.accounts[self.orders[index].account].account
     }
 
     /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it and
@@ -172,20 +148,20 @@ impl Orders {
         level: u32,
     ) -> u32 {
         debug_assert!(order.remaining > 0, "what rests is open");
-        let holder = self.holder(account);
+        let holder = self.accounts.place(account);
         let rank = order.order.0;
         order.timed = (expires != Timestamp(0)).into();
         order.account = holder;
-        order.before = self.holders[holder].last;
+        order.before = self.accounts[holder].last;
         order.after = NONE;
         let (before, key) = (order.before, hash(account, order.client_order));
         let index = self.orders.insert(order).expect("room was looked for");
         self.by_client.insert(key, index).expect("as many keys as orders");
         match before {
-            NONE => self.holders[holder].first = index,
+            NONE => self.accounts[holder].first = index,
             before => self.orders[before].after = index,
         }
-        self.holders[holder].last = index;
+        self.accounts[holder].last = index;
         if expires != Timestamp(0) {
             self.timers.set(index, expires, rank);
         }
@@ -197,7 +173,7 @@ impl Orders {
     #[inline]
     pub(super) fn remove(&mut self, index: u32) -> Order {
         let order = self.orders.remove(index);
-        let holder = &mut self.holders[order.account];
+        let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
         match order.before {
             NONE => holder.first = order.after,
@@ -257,8 +233,8 @@ impl Orders {
 
     /// The first order of `account`, as they were entered.
     pub(super) fn first_of(&self, account: Account) -> Option<u32> {
-        let holder = self.by_account.get(account.0.into())?;
-        Some(self.holders[holder].first).filter(|index| *index != NONE)
+        let holder = self.accounts.find(account)?;
+        Some(self.accounts[holder].first).filter(|index| *index != NONE)
     }
 
     /// The order that the same account entered next.
@@ -273,7 +249,7 @@ impl Orders {
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
-        self.holders.save(sink);
+        self.accounts.save(sink);
         self.orders.save(sink);
         for (index, order) in (0..).zip(self.orders.entries()) {
             if order.timed != 0 {
@@ -290,7 +266,7 @@ impl Orders {
         source: &mut impl Source,
     ) -> Result<Self, Corrupt> {
         let mut orders = Self {
-            holders: Slab::load(accounts, source)?,
+            accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
             ..Self::new(capacity, accounts)
         };
@@ -316,15 +292,12 @@ impl Orders {
                 return Err(Corrupt("the sum of a level"));
             }
         }
-        if walk.left != 0 || orders.holders.len() != orders.holders.entries().len() {
+        if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
         }
         walk.left = orders.orders.len();
-        for holder in 0..orders.holders.entries().len() as u32 {
-            let Holder { account, first, last } = orders.holders[holder];
-            if orders.by_account.insert(account.0.into(), holder) != Ok(None) {
-                return Err(Corrupt("an account twice"));
-            }
+        for holder in 0..orders.accounts.len() {
+            let Holder { account, first, last, .. } = orders.accounts[holder];
             let (mut at, mut before) = (first, NONE);
             while at != NONE {
                 let order = walk.see(&orders.orders, at, 2)?;

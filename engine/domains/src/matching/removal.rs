@@ -2,12 +2,11 @@
 
 use super::entry::decline;
 use super::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, OrderCancelled,
-    OrderClosed, OrderReduced, OrdersCancelled, Quantity, Reduce, Reject, Reply,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
+    OrdersCancelled, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
 use super::{Matching, Pending};
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// How far a list is cancelled.
@@ -24,7 +23,7 @@ pub(super) struct CancellingMany {
 }
 
 /// Outputs that one order taken out leads to at most: its end, its level, the best prices.
-const OUTPUTS_EACH: usize = 3;
+pub(super) const OUTPUTS_EACH: usize = 3;
 
 impl Matching {
     #[inline]
@@ -129,25 +128,9 @@ impl Matching {
         Progress::Done
     }
 
-    /// Takes an order out and tells its account, which did not ask for it by itself.
-    fn close(&mut self, index: u32, reason: CloseReason, out: &mut Out<'_, Self>) {
-        let account = self.orders.account(index);
-        let Order { order, client_order, filled, remaining, .. } = self.orders[index];
-        let closed = OrderClosed {
-            order,
-            client_order,
-            filled: Quantity(filled),
-            cancelled: Quantity(remaining),
-            reason: reason.into(),
-            reserved: Reserved::default(),
-        };
-        out.notify(account, Event::OrderClosed(&closed));
-        self.take_out(index, out);
-    }
-
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
     #[inline]
-    fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
+    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
         let at = self.orders[index].level;
         let level = &mut self.levels[at];
         let instrument = level.instrument;

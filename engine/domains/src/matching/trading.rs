@@ -3,8 +3,8 @@
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, Event, Fill, Liquidity, OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Price,
-    Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced, OrderStatus,
+    OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::{Matching, Pending, topics};
@@ -20,6 +20,7 @@ pub(super) struct Taker {
     pub(super) instrument: u32,
     pub(super) side: Side,
     pub(super) order_type: OrderTypeCode,
+    pub(super) on_disconnect: OnDisconnectCode,
     pub(super) price: Price,
     /// The price in ticks above the instrument's lowest.
     pub(super) ticks: u64,
@@ -194,7 +195,7 @@ impl Matching {
                     client_order: taker.client_order,
                     remaining: taker.remaining,
                     filled: taker.filled,
-                    ..Order::new(taker.order_type)
+                    ..Order::new(taker.order_type, taker.on_disconnect)
                 };
                 self.orders.add(taker.account, order, expires, &mut self.levels, level);
             }

@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 use ringfence_client::{Client, Config};
 use ringfence_domains::Domains;
 use ringfence_domains::matching::messages::{
-    Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, OrderType, Price,
-    Quantity, Reduce, Reply, Side, TimeInForce, TopOfBook,
+    Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, OnDisconnect,
+    OrderType, Price, Quantity, Reduce, Reply, Side, TimeInForce, TopOfBook,
 };
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_gateway::Keys;
@@ -324,7 +324,7 @@ impl Feeding {
             side: side.into(),
             time_in_force: time_in_force.into(),
             order_type: OrderType::Limit.into(),
-            reserved: Reserved::default(),
+            on_disconnect: OnDisconnect::Keep.into(),
         };
         let request = match row.class {
             1 => {

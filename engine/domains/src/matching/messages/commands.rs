@@ -1,8 +1,11 @@
 //! What a client may ask.
 
-use super::{ClientOrderId, InstrumentId, OrderTypeCode, Price, Quantity, SideCode, TimeInForceCode};
+use super::{
+    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode, SideCode,
+    SidesCode, TimeInForceCode,
+};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Timestamp, messages};
+use ringfence_kernel::{Account, Timestamp, messages};
 
 messages! {
     /// What a client may ask.
@@ -28,8 +31,8 @@ messages! {
             time_in_force: TimeInForceCode,
             /// At which price it trades and rests.
             order_type: OrderTypeCode,
-            /// Zero.
-            reserved: Reserved<1>,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
         },
         /// Takes an order out of the book.
         2 => Cancel: 8 {
@@ -83,6 +86,42 @@ messages! {
             price_decimals: u8,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Takes out of the books every order that all of this describes. Answered by [`super::OrdersCancelled`].
+        7 => MassCancel: 32 {
+            /// The lowest price.
+            price_min: Price,
+            /// The highest price.
+            price_max: Price,
+            /// Orders of this instrument; of every one when zero.
+            instrument: InstrumentId,
+            /// The account, when the scope is one account; else zero.
+            account: Account,
+            /// Whose orders.
+            scope: ScopeCode,
+            /// Of which side.
+            sides: SidesCode,
+            /// Zero.
+            reserved: Reserved<6>,
+        },
+        /// Takes all orders of an account out of the books and keeps it from entering others, or lets it enter them
+        /// again. An account may set its own; an operator may set any, and alone lets it trade again.
+        8 => SetKillSwitch: 8 {
+            /// The account, when the scope is one account; else zero.
+            account: Account,
+            /// Whose switch: not everyone's.
+            scope: ScopeCode,
+            /// On or off.
+            kill_switch: KillSwitchCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says what becomes of all orders of the account when this session closes, whatever each of them says.
+        9 => SetOnDisconnect: 8 {
+            /// To keep is to go by what each order says.
+            on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }

@@ -1,8 +1,11 @@
 //! What answers a command.
 
-use super::{ClientOrderId, DeclineReasonCode, InstrumentId, OrderId, OrderStatusCode, Price, PriorityCode, Quantity};
-use ringfence_kernel::messages;
+use super::{
+    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStatusCode, Price,
+    PriorityCode, Quantity,
+};
 use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, messages};
 
 messages! {
     /// What answers a command.
@@ -87,6 +90,26 @@ messages! {
             client_order: ClientOrderId,
             /// Why.
             reason: DeclineReasonCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// The kill switch is as it was asked to be; each order taken out was named by an [`super::OrderClosed`].
+        58 => KillSwitchSet: 24 {
+            /// How much was taken out in all.
+            cancelled: Quantity,
+            /// Whose switch.
+            account: Account,
+            /// Orders taken out.
+            orders: u32,
+            /// On or off.
+            kill_switch: KillSwitchCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// What becomes of the account's orders when the session closes is as it was asked to be.
+        59 => OnDisconnectSet: 8 {
+            /// As asked.
+            on_disconnect: OnDisconnectCode,
             /// Zero.
             reserved: Reserved<7>,
         },

@@ -91,6 +91,9 @@ impl Model {
             _ if is_market => return Err(Reject::BadPrice),
             price => self.check_price(instrument, price)?,
         }
+        if self.killed.contains(&context.account().0) {
+            return decline(command.client_order, DeclineReason::KillSwitch, out);
+        }
         let price = match self.price(instrument, side, order_type, command.price.0) {
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
@@ -126,6 +129,7 @@ impl Model {
             remaining: quantity,
             filled: 0,
             order_type,
+            on_disconnect: command.on_disconnect.get(),
             expires: match time_in_force {
                 TimeInForce::GoodTillDate => Some(command.expires),
                 TimeInForce::Day => Some(self.end_of_day(instrument, context.now)),
