@@ -5,7 +5,8 @@ mod common;
 use common::steps::{Steps, small};
 use common::{EPOCH, Setup, engine_on, flow, frame, grants, open_session, start_with};
 use ringfence_domains::matching::messages::{
-    ClientOrderId, Command, DefineInstrument, Event, InstrumentId, NewOrder, Price, Quantity, Side, TimeInForce,
+    ClientOrderId, Command, DefineInstrument, Event, InstrumentId, NewOrder, OnDisconnect, OrderType, Price, Quantity,
+    Side, TimeInForce,
 };
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_domains::workloads::find;
@@ -132,6 +133,8 @@ fn define(session: u32, request: u64, now: u64) -> CommandImage {
         price_max: Price(1_000),
         tick: Price(1),
         lot: Quantity(1),
+        protection: Price(0),
+        day_end: 0,
         instrument: InstrumentId(9),
         price_decimals: 2,
         reserved: Reserved::default(),
@@ -268,11 +271,13 @@ fn an_order_expires_after_a_restart_though_nobody_sends_anything() {
         client_order: ClientOrderId(5),
         price: Price(10),
         quantity: Quantity(3),
+        minimum: Quantity(0),
         expires: Timestamp(expires),
         instrument: InstrumentId(9),
         side: Side::Buy.into(),
         time_in_force: TimeInForce::GoodTillDate.into(),
-        reserved: Reserved::default(),
+        order_type: OrderType::Limit.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
     };
     let mut image = CommandImage::default();
     image.set(ClientId(0), Command::NewOrder(&order));

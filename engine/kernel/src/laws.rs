@@ -232,8 +232,11 @@ pub struct Often {
     pub restores: u64,
 }
 
+/// How often [`check`] closes a session and opens it again: every so many steps.
+const RECONNECTS: u64 = 97;
+
 /// Runs `steps` steps of `workload`, `tick` nanoseconds apart, against the laws and the model `M`. The sessions of
-/// its clients are opened first.
+/// its clients are opened first; now and then one of them is closed and opened again.
 ///
 /// # Panics
 /// When a law is broken; the message carries the step at which.
@@ -245,19 +248,39 @@ pub fn check<M: Model>(
     tick: u64,
     often: Often,
 ) {
+    let mut image = CommandImage::default();
+    let steps = (0..steps).map(|step| {
+        let (turn, part) = (step / RECONNECTS, step % RECONNECTS);
+        let of_turn = ClientId(1 + turn as u32 % clients.max(1));
+        match part {
+            _ if step < clients.into() => Step::Session(ClientId(1 + step as u32), SessionChange::Opened),
+            0 if clients > 0 => Step::Session(of_turn, SessionChange::Closed),
+            1 if clients > 0 => Step::Session(of_turn, SessionChange::Opened),
+            _ => {
+                workload.next(&mut image);
+                Step::Command(image.clone())
+            }
+        }
+    });
+    check_steps::<M>(limits, steps, tick, often);
+}
+
+/// Runs `steps`, `tick` nanoseconds apart, against the laws and the model `M`.
+///
+/// # Panics
+/// When a law is broken; the message carries the step at which.
+pub fn check_steps<M: Model>(
+    limits: &<M::Domain as Domain>::Limits,
+    steps: impl Iterator<Item = Step>,
+    tick: u64,
+    often: Often,
+) {
     let mut fast = Harness::<M::Domain>::new(limits);
     let mut twin = Harness::<M::Domain>::new(limits);
     let mut model = M::new(limits);
     let mut said = Outbox::with_capacity(1 << 14);
-    let opened = (1..=clients).map(|client| Step::Session(ClientId(client), SessionChange::Opened));
-    let mut opened = opened.collect::<Vec<_>>().into_iter();
-    let mut image = CommandImage::default();
-    for step in 0..steps {
+    for (step, event) in (0..).zip(steps) {
         let now = Timestamp(1_000_000_000 + step * tick);
-        let event = opened.next().unwrap_or_else(|| {
-            workload.next(&mut image);
-            Step::Command(image.clone())
-        });
         let outcome = fast.step(&event, now, step % often.rejects == 0);
         assert!(outcome == twin.step(&event, now, false), "step {step}: two runs differ after {event:?}");
         let expected = expect(&mut model, &mut said, &fast, &event);

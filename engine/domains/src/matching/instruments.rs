@@ -1,14 +1,14 @@
 //! Instruments: their terms, and the two sides of their books.
 
 use super::levels::{Half, Level, Levels, NONE};
-use super::messages::OrderId;
 use super::messages::{
-    DefineInstrument, InstrumentId, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade, TradeId,
+    DefineInstrument, InstrumentId, OrderId, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade,
+    TradeId,
 };
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Corrupt, Sink, Source};
+use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
 /// What is fixed when an instrument is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -22,22 +22,42 @@ pub(super) struct Terms {
     tick: i64,
     /// Quantities are multiples of this.
     lot: u64,
+    /// How far from the other side's best price a market order trades.
+    protection: i64,
+    /// When its day ends, in nanoseconds after midnight.
+    day_end: u64,
     /// Decimal digits of a price.
     price_decimals: u64,
 }
 
+/// Nanoseconds of a day. The log's time knows no leap seconds.
+const DAY: u64 = 86_400_000_000_000;
+
 impl Terms {
     /// The terms that `define` asks for, when they make sense.
     pub(super) fn of(define: &DefineInstrument) -> Result<Self, Reject> {
-        let (min, max, tick, lot) = (define.price_min.0, define.price_max.0, define.tick.0, define.lot.0);
-        let sound = tick > 0
-            && (1..=QUANTITY_MAX).contains(&lot)
-            && min <= max
-            && min % tick == 0
-            && max % tick == 0
-            && define.price_decimals <= 18;
-        let terms = Self { price_min: min, price_max: max, tick, lot, price_decimals: define.price_decimals.into() };
-        if sound { Ok(terms) } else { Err(Reject::BadTerms) }
+        let terms = Self {
+            price_min: define.price_min.0,
+            price_max: define.price_max.0,
+            tick: define.tick.0,
+            lot: define.lot.0,
+            protection: define.protection.0,
+            day_end: define.day_end,
+            price_decimals: define.price_decimals.into(),
+        };
+        if terms.is_sound() { Ok(terms) } else { Err(Reject::BadTerms) }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.tick > 0
+            && (1..=QUANTITY_MAX).contains(&self.lot)
+            && self.price_min <= self.price_max
+            && self.price_min % self.tick == 0
+            && self.price_max % self.tick == 0
+            && self.protection >= 0
+            && self.protection % self.tick == 0
+            && self.day_end < DAY
+            && self.price_decimals <= 18
     }
 
     /// `price` in ticks above the lowest, when an order may have it.
@@ -55,12 +75,45 @@ impl Terms {
         if ticks * self.tick as u64 == above { Ok(ticks) } else { Err(Reject::BadPrice) }
     }
 
+    /// The price that many `ticks` above the lowest.
+    #[inline]
+    pub(super) fn price(&self, ticks: u64) -> Price {
+        Price(self.price_min.wrapping_add((ticks * self.tick as u64) as i64))
+    }
+
+    /// The price that one of `side` who pays `by` ticks more than `ticks`, or takes as many less, trades at: at the end
+    /// of the range when that is nearer.
+    pub(super) fn yielding(&self, side: Side, ticks: u64, by: u64) -> u64 {
+        let highest = self.price_max.wrapping_sub(self.price_min) as u64 / self.tick as u64;
+        match side {
+            Side::Buy => ticks.saturating_add(by).min(highest),
+            Side::Sell => ticks.saturating_sub(by),
+        }
+    }
+
+    /// How far from the other side's best price a market order trades, in ticks.
+    pub(super) fn protection_ticks(&self) -> u64 {
+        (self.protection / self.tick) as u64
+    }
+
+    /// When the day ends that goes on at `now`.
+    pub(super) fn end_of_day(&self, now: Timestamp) -> Timestamp {
+        let today = now.0 - now.0 % DAY;
+        let end = today.saturating_add(self.day_end);
+        Timestamp(if end > now.0 { end } else { end.saturating_add(DAY) })
+    }
+
     /// Whether an order may have this quantity, or change by it.
     #[inline]
     pub(super) fn check_quantity(&self, quantity: Quantity) -> Result<(), Reject> {
         let Quantity(quantity) = quantity;
-        let sound = quantity > 0 && quantity <= QUANTITY_MAX && (self.lot == 1 || quantity.is_multiple_of(self.lot));
+        let sound = quantity > 0 && quantity <= QUANTITY_MAX && self.is_in_lots(quantity);
         if sound { Ok(()) } else { Err(Reject::BadQuantity) }
+    }
+
+    #[inline]
+    pub(super) fn is_in_lots(&self, quantity: u64) -> bool {
+        self.lot == 1 || quantity.is_multiple_of(self.lot)
     }
 }
 
@@ -217,7 +270,7 @@ impl Instruments {
             }
             let known = &mut instruments.0[place];
             (known.terms, known.last) = (source.value()?, source.value()?);
-            if known.terms.tick <= 0 || known.terms.lot == 0 || known.terms.price_min > known.terms.price_max {
+            if !known.terms.is_sound() {
                 return Err(Corrupt("the terms of an instrument"));
             }
             let said = known.last.trade.0 == 0 || known.last.taker_side.try_get().is_some();

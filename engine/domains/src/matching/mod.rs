@@ -1,21 +1,29 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry` or `removal`. What rests
-//! stands in `orders`, grouped into `levels`, found from `instruments`.
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal` or
+//! `mass_cancel`. What comes in is
+//! priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped into `levels`, found from
+//! `instruments`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
 mod entry;
+mod mass_cancel;
+mod pricing;
 mod removal;
+mod trading;
 mod views;
 
+mod accounts;
 mod instruments;
 mod levels;
 mod orders;
 
 mod state;
 
+#[cfg(any(test, feature = "models"))]
+mod invariants;
 #[cfg(any(test, feature = "models"))]
 pub mod model;
 pub mod workload;
@@ -26,15 +34,18 @@ mod scenarios;
 mod tests;
 
 use alloc::vec::Vec;
-use entry::Taker;
 use instruments::Instruments;
 use levels::Levels;
-use messages::{CANCEL_MANY_MAX, ClientOrderId, Command, Event, MatchingLimits, ORDERS_MAX, Reject, Reply};
+use mass_cancel::MassCancelling;
+use messages::{
+    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, Reject, Reply, Scope,
+};
 use orders::Orders;
 use removal::CancellingMany;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use trading::Taker;
 
 /// Kinds of topics of this domain; their id is the instrument.
 pub mod topics {
@@ -70,6 +81,8 @@ enum Pending {
     Taking(Taker),
     /// A list is cancelled.
     Cancelling(CancellingMany),
+    /// All orders of some kind are cancelled.
+    MassCancelling(MassCancelling),
 }
 
 impl Domain for Matching {
@@ -106,6 +119,9 @@ impl Domain for Matching {
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::DefineInstrument(_) => Roles::ADMINISTER,
+            Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
+            Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
+            Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
             _ => Roles::TRADE,
         }
     }
@@ -119,6 +135,9 @@ impl Domain for Matching {
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
+            Command::MassCancel(command) => self.mass_cancel(context, command, out),
+            Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
+            Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }
@@ -128,6 +147,7 @@ impl Domain for Matching {
             Pending::Nothing => Progress::Done,
             Pending::Taking(taker) => self.take(taker, out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
+            Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
         }
     }
 
@@ -135,9 +155,11 @@ impl Domain for Matching {
         self.expire(context.now, out)
     }
 
-    fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
-        // Orders outlive the session that entered them.
-        Progress::Done
+    fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Self>) -> Progress {
+        match change {
+            SessionChange::Opened => Progress::Done,
+            SessionChange::Closed => self.session_closed(context.account(), out),
+        }
     }
 
     #[inline]

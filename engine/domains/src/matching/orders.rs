@@ -1,9 +1,10 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
+use super::accounts::{Accounts, Holder};
 use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, OrderId};
+use super::messages::{ClientOrderId, OnDisconnectCode, OrderId, OrderTypeCode};
 use bytemuck::{Pod, Zeroable};
-use ringfence_kernel::bounded::{HashIndex, KeyIndex, Slab, Timers};
+use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
 use ringfence_kernel::{Account, Corrupt, Sink, Source, Timestamp};
 
@@ -19,8 +20,6 @@ pub(super) struct Order {
     pub(super) remaining: u64,
     /// What has traded.
     pub(super) filled: u64,
-    /// When it ends; zero when it does not by itself.
-    pub(super) expires: Timestamp,
     /// Its account's place.
     pub(super) account: u32,
     /// Its level.
@@ -31,44 +30,54 @@ pub(super) struct Order {
     /// The order that its account entered before it and after it, of those that rest.
     pub(super) before: u32,
     pub(super) after: u32,
+    /// As which type it came in; none only in a freed place.
+    pub(super) order_type: OrderTypeCode,
+    /// What becomes of it when its account's session closes.
+    pub(super) on_disconnect: OnDisconnectCode,
+    /// 1 when it ends by itself: its deadline is among the timers.
+    pub(super) timed: u8,
+    pub(super) reserved: [u8; 5],
 }
 
 impl Order {
-    /// Nothing, in no list.
-    pub(super) const EMPTY: Self = Self {
-        order: OrderId(0),
-        client_order: ClientOrderId(0),
-        remaining: 0,
-        filled: 0,
-        expires: Timestamp(0),
-        account: NONE,
-        level: NONE,
-        older: NONE,
-        newer: NONE,
-        before: NONE,
-        after: NONE,
-    };
-}
+    /// An order that came in so, in no list.
+    #[inline]
+    pub(super) fn new(order_type: OrderTypeCode, on_disconnect: OnDisconnectCode) -> Self {
+        Self {
+            order: OrderId(0),
+            client_order: ClientOrderId(0),
+            remaining: 0,
+            filled: 0,
+            account: NONE,
+            level: NONE,
+            older: NONE,
+            newer: NONE,
+            before: NONE,
+            after: NONE,
+            order_type,
+            on_disconnect,
+            timed: 0,
+            reserved: [0; 5],
+        }
+    }
 
-/// Someone who has orders, or had.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-struct Holder {
-    account: Account,
-    /// The first and the last of its orders, as they were entered.
-    first: u32,
-    last: u32,
+    /// Whether an order that rests can have these bytes.
+    fn is_sound(&self) -> bool {
+        self.remaining > 0
+            && self.order_type.try_get().is_some()
+            && self.on_disconnect.try_get().is_some()
+            && self.timed <= 1
+            && self.reserved == [0; 5]
+    }
 }
 
 /// All orders that rest, in whichever book.
 #[derive(Clone, Debug)]
 pub(super) struct Orders {
     orders: Slab<Order>,
-    holders: Slab<Holder>,
+    pub(super) accounts: Accounts,
     /// Finds an order by its account and the client's number.
     by_client: KeyIndex,
-    /// Finds a holder by its account.
-    by_account: HashIndex,
     /// When orders end.
     timers: Timers,
 }
@@ -100,9 +109,8 @@ impl Orders {
     pub(super) fn new(orders: usize, accounts: usize) -> Self {
         Self {
             orders: Slab::new(orders),
-            holders: Slab::new(accounts),
+            accounts: Accounts::new(accounts),
             by_client: KeyIndex::new(orders),
-            by_account: HashIndex::new(accounts),
             timers: Timers::new(orders),
         }
     }
@@ -118,49 +126,42 @@ impl Orders {
     pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
         self.by_client.get(hash(account, client_order), |index| {
             let order = &self.orders[index];
-            order.client_order == client_order && self.holders[order.account].account == account
+            order.client_order == client_order && self.accounts[order.account].account == account
         })
     }
 
     /// Whose order it is.
     #[inline]
     pub(super) fn account(&self, index: u32) -> Account {
-        self.holders[self.orders[index].account].account
+        self.accounts[self.orders[index].account].account
     }
 
-    /// Whether `account` is known or can become so.
+    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it and
+    /// for its account.
     #[inline]
-    pub(super) fn has_room_for(&self, account: Account) -> bool {
-        self.holders.room() > 0 || self.by_account.get(account.0.into()).is_some()
-    }
-
-    fn holder(&mut self, account: Account) -> u32 {
-        if let Some(holder) = self.by_account.get(account.0.into()) {
-            return holder;
-        }
-        let holder = Holder { account, first: NONE, last: NONE };
-        let index = self.holders.insert(holder).expect("room was looked for");
-        self.by_account.insert(account.0.into(), index).expect("as many keys as holders");
-        index
-    }
-
-    /// Adds a new order of `account`, last at `level`. There is room for it and for its account.
-    #[inline]
-    pub(super) fn add(&mut self, account: Account, mut order: Order, levels: &mut Levels, level: u32) -> u32 {
+    pub(super) fn add(
+        &mut self,
+        account: Account,
+        mut order: Order,
+        expires: Timestamp,
+        levels: &mut Levels,
+        level: u32,
+    ) -> u32 {
         debug_assert!(order.remaining > 0, "what rests is open");
-        let holder = self.holder(account);
-        let (expires, rank) = (order.expires, order.order.0);
+        let holder = self.accounts.place(account);
+        let rank = order.order.0;
+        order.timed = (expires != Timestamp(0)).into();
         order.account = holder;
-        order.before = self.holders[holder].last;
+        order.before = self.accounts[holder].last;
         order.after = NONE;
         let (before, key) = (order.before, hash(account, order.client_order));
         let index = self.orders.insert(order).expect("room was looked for");
         self.by_client.insert(key, index).expect("as many keys as orders");
         match before {
-            NONE => self.holders[holder].first = index,
+            NONE => self.accounts[holder].first = index,
             before => self.orders[before].after = index,
         }
-        self.holders[holder].last = index;
+        self.accounts[holder].last = index;
         if expires != Timestamp(0) {
             self.timers.set(index, expires, rank);
         }
@@ -172,7 +173,7 @@ impl Orders {
     #[inline]
     pub(super) fn remove(&mut self, index: u32) -> Order {
         let order = self.orders.remove(index);
-        let holder = &mut self.holders[order.account];
+        let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
         match order.before {
             NONE => holder.first = order.after,
@@ -183,7 +184,7 @@ impl Orders {
             after => self.orders[after].before = order.before,
         }
         self.by_client.remove(key, index);
-        if order.expires != Timestamp(0) {
+        if order.timed != 0 {
             self.timers.clear(index);
         }
         order
@@ -225,10 +226,15 @@ impl Orders {
         self.timers.first()
     }
 
+    /// When the order at `index` ends; zero when it does not by itself.
+    pub(super) fn expires(&self, index: u32) -> Timestamp {
+        self.timers.get(index).unwrap_or_default()
+    }
+
     /// The first order of `account`, as they were entered.
     pub(super) fn first_of(&self, account: Account) -> Option<u32> {
-        let holder = self.by_account.get(account.0.into())?;
-        Some(self.holders[holder].first).filter(|index| *index != NONE)
+        let holder = self.accounts.find(account)?;
+        Some(self.accounts[holder].first).filter(|index| *index != NONE)
     }
 
     /// The order that the same account entered next.
@@ -243,8 +249,13 @@ impl Orders {
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
-        self.holders.save(sink);
+        self.accounts.save(sink);
         self.orders.save(sink);
+        for (index, order) in (0..).zip(self.orders.entries()) {
+            if order.timed != 0 {
+                sink.value(&self.expires(index));
+            }
+        }
     }
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
@@ -255,17 +266,23 @@ impl Orders {
         source: &mut impl Source,
     ) -> Result<Self, Corrupt> {
         let mut orders = Self {
-            holders: Slab::load(accounts, source)?,
+            accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
             ..Self::new(capacity, accounts)
         };
+        for index in 0..orders.orders.entries().len() as u32 {
+            let Order { order, timed, .. } = orders.orders[index];
+            if timed != 0 {
+                orders.timers.set(index, source.value()?, order.0);
+            }
+        }
         let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
         for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
             let mut sum = 0_u64;
             let (mut at, mut older) = (level.head, NONE);
             for _ in 0..level.orders {
                 let order = walk.see(&orders.orders, at, 1)?;
-                if order.level != index || order.older != older || order.remaining == 0 {
+                if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
@@ -275,15 +292,12 @@ impl Orders {
                 return Err(Corrupt("the sum of a level"));
             }
         }
-        if walk.left != 0 || orders.holders.len() != orders.holders.entries().len() {
+        if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
         }
         walk.left = orders.orders.len();
-        for holder in 0..orders.holders.entries().len() as u32 {
-            let Holder { account, first, last } = orders.holders[holder];
-            if orders.by_account.insert(account.0.into(), holder) != Ok(None) {
-                return Err(Corrupt("an account twice"));
-            }
+        for holder in 0..orders.accounts.len() {
+            let Holder { account, first, last, .. } = orders.accounts[holder];
             let (mut at, mut before) = (first, NONE);
             while at != NONE {
                 let order = walk.see(&orders.orders, at, 2)?;
@@ -295,9 +309,6 @@ impl Orders {
                 }
                 let key = hash(account, order.client_order);
                 orders.by_client.insert(key, at).expect("as many keys as orders");
-                if order.expires != Timestamp(0) {
-                    orders.timers.set(at, order.expires, order.order.0);
-                }
                 (before, at) = (at, order.after);
             }
             if before != last {

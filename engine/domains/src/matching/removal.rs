@@ -2,12 +2,11 @@
 
 use super::entry::decline;
 use super::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, OrderCancelled,
-    OrderClosed, OrderReduced, OrdersCancelled, Quantity, Reduce, Reject, Reply,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
+    OrdersCancelled, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
 use super::{Matching, Pending};
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// How far a list is cancelled.
@@ -24,14 +23,13 @@ pub(super) struct CancellingMany {
 }
 
 /// Outputs that one order taken out leads to at most: its end, its level, the best prices.
-const OUTPUTS_EACH: usize = 3;
+pub(super) const OUTPUTS_EACH: usize = 3;
 
 impl Matching {
     #[inline]
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: &mut Out<'_, Self>) -> Progress {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            decline(command.client_order, DeclineReason::UnknownOrder, out);
-            return Progress::Done;
+            return decline(command.client_order, DeclineReason::UnknownOrder, out);
         };
         let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
@@ -46,8 +44,7 @@ impl Matching {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            decline(command.client_order, DeclineReason::UnknownOrder, out);
-            return Ok(Progress::Done);
+            return Ok(decline(command.client_order, DeclineReason::UnknownOrder, out));
         };
         let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
@@ -131,25 +128,9 @@ impl Matching {
         Progress::Done
     }
 
-    /// Takes an order out and tells its account, which did not ask for it by itself.
-    fn close(&mut self, index: u32, reason: CloseReason, out: &mut Out<'_, Self>) {
-        let account = self.orders.account(index);
-        let Order { order, client_order, filled, remaining, .. } = self.orders[index];
-        let closed = OrderClosed {
-            order,
-            client_order,
-            filled: Quantity(filled),
-            cancelled: Quantity(remaining),
-            reason: reason.into(),
-            reserved: Reserved::default(),
-        };
-        out.notify(account, Event::OrderClosed(&closed));
-        self.take_out(index, out);
-    }
-
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
     #[inline]
-    fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
+    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
         let at = self.orders[index].level;
         let level = &mut self.levels[at];
         let instrument = level.instrument;

@@ -8,16 +8,20 @@
 //!   -> accepted #1 as 7, open 10        the answer
 //! ```
 //!
-//! Requests: `define I tick T lot L from P to P`, `buy|sell I Q @ P as N [ioc | until T]`, `cancel N`,
-//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`.
+//! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
+//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
+//! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`. An order's price may be `market` or
+//! `to-limit`; after its number may stand `ioc`, `fok`, `day`, `until T`, `minimum M`, `post`, `slide`,
+//! `fragile`.
 //!
 //! Each transcript is run against the domain and its model, with all invariants checked after each request.
 //! `RINGFENCE_BLESS=1 cargo test -p ringfence-domains scenarios` writes what is said into the files: read the
 //! difference before it is committed.
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, MatchingLimits,
-    NewOrder, Price, Quantity, Reduce, Reject, Replace, Reply, Side, SideCode, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
+    MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Reject, Replace, Reply,
+    Scope, SetKillSwitch, SetOnDisconnect, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::{Matching, topics};
@@ -30,8 +34,8 @@ use ringfence_kernel::laws::{self, Harness, Often, Step};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::image;
 use ringfence_kernel::reject::Code;
-use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use ringfence_kernel::workload::CommandImage;
+use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
 use std::path::Path;
 
 const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4 };
@@ -69,7 +73,7 @@ fn scenarios_are_as_written() {
 fn run(name: &str, text: &str) -> String {
     let mut harness = Harness::<Matching>::new(&LIMITS);
     let (mut now, mut said) = (Timestamp(0), String::new());
-    let mut commands = Vec::new();
+    let mut steps = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let plain = line.split('#').next().unwrap_or("").trim_end();
         if plain.starts_with(' ') && line.starts_with("  ") {
@@ -84,8 +88,8 @@ fn run(name: &str, text: &str) -> String {
             now = Timestamp(time.parse().unwrap_or_else(|_| broken(name, number, line)));
             continue;
         }
-        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
-        let outcome = harness.step(&Step::Command(command.clone()), now, true);
+        let step = step(plain).unwrap_or_else(|| broken(name, number, line));
+        let outcome = harness.step(&step, now, true);
         harness.domain.check_invariants();
         for slot in &outcome.outputs {
             writeln!(said, "  {}", say(slot)).expect("a string takes all");
@@ -94,13 +98,11 @@ fn run(name: &str, text: &str) -> String {
             let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
             writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
         }
-        commands.push(command);
+        steps.push(step);
     }
-    let steps = commands.len() as u64;
-    assert!(steps > 0, "{name} asks nothing");
+    assert!(!steps.is_empty(), "{name} asks nothing");
     // Without its times: what the transcript says of them is checked above.
-    let often = Often { rejects: 1, restores: 1 };
-    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
+    laws::check_steps::<Model>(&LIMITS, steps.into_iter(), 1, Often { rejects: 1, restores: 1 });
     said
 }
 
@@ -108,27 +110,28 @@ fn broken(name: &str, number: usize, line: &str) -> ! {
     panic!("{name}, line {number}: {line:?} is no request")
 }
 
-struct Script(alloc::vec::IntoIter<CommandImage>);
-
-impl Workload for Script {
-    fn next(&mut self, image: &mut CommandImage) {
-        *image = self.0.next().expect("as many as there are");
+/// What one line asks for.
+fn step(line: &str) -> Option<Step> {
+    match line.split_once(": ")? {
+        (client, "disconnect") => Some(Step::Session(ClientId(client.parse().ok()?), SessionChange::Closed)),
+        (client, request) => parse(ClientId(client.parse().ok()?), request).map(Step::Command),
     }
 }
 
-fn parse(line: &str) -> Option<CommandImage> {
-    let (client, request) = line.split_once(": ")?;
-    let client = ClientId(client.parse().ok()?);
+fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
     let words: Vec<&str> = request.split_whitespace().collect();
     let mut image = CommandImage::default();
     let id = |word: &str| word.parse().ok().map(ClientOrderId);
     match words[..] {
-        ["define", instrument, "tick", tick, "lot", lot, "from", min, "to", max] => {
+        ["define", instrument, "tick", tick, "lot", lot, "from", min, "to", max, ref rest @ ..] => {
+            let after = |word| rest.iter().position(|known| *known == word).and_then(|at| rest.get(at + 1));
             let define = DefineInstrument {
                 price_min: price(min)?,
                 price_max: price(max)?,
                 tick: price(tick)?,
                 lot: Quantity(lot.parse().ok()?),
+                protection: after("protection").map_or(Some(Price(0)), |word| price(word))?,
+                day_end: after("day").map_or(Some(0), |word| word.parse().ok())?,
                 instrument: InstrumentId(instrument.parse().ok()?),
                 price_decimals: 2,
                 reserved: Reserved::default(),
@@ -136,23 +139,39 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineInstrument(&define));
         }
         [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
-            let (time_in_force, expires) = match rest {
-                [] => (TimeInForce::GoodTillCancelled, 0),
-                ["ioc"] => (TimeInForce::ImmediateOrCancel, 0),
-                ["until", time] => (TimeInForce::GoodTillDate, time.parse().ok()?),
-                _ => return None,
+            let (price, order_type) = match at {
+                "market" => (Price(0), OrderType::Market),
+                "to-limit" => (Price(0), OrderType::MarketToLimit),
+                at => (price(at)?, OrderType::Limit),
             };
-            let order = NewOrder {
+            let mut order = NewOrder {
                 client_order: id(number)?,
-                price: price(at)?,
+                price,
                 quantity: Quantity(quantity.parse().ok()?),
-                expires: Timestamp(expires),
+                minimum: Quantity(0),
+                expires: Timestamp(0),
                 instrument: InstrumentId(instrument.parse().ok()?),
                 side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
-                time_in_force: time_in_force.into(),
-                reserved: Reserved::default(),
+                time_in_force: TimeInForce::GoodTillCancelled.into(),
+                order_type: order_type.into(),
+                on_disconnect: OnDisconnect::Keep.into(),
             };
+            terms(rest, &mut order)?;
             image.set(client, Command::NewOrder(&order));
+        }
+        ["cancel", "all", ref rest @ ..] => image.set(client, Command::MassCancel(&mass_cancel(rest)?)),
+        ["kill", switch @ ("on" | "off"), ref account @ ..] => {
+            let account = account.first().map_or(Some(0), |word| word.parse().ok())?;
+            let scope = if account == 0 { Scope::Own } else { Scope::Account };
+            let kill_switch = if switch == "on" { KillSwitch::On } else { KillSwitch::Off };
+            let (scope, kill_switch, reserved) = (scope.into(), kill_switch.into(), Reserved::default());
+            let set = SetKillSwitch { account: Account(account), scope, kill_switch, reserved };
+            image.set(client, Command::SetKillSwitch(&set));
+        }
+        ["on-disconnect", what @ ("cancel" | "keep")] => {
+            let on_disconnect = if what == "cancel" { OnDisconnect::Cancel } else { OnDisconnect::Keep };
+            let set = SetOnDisconnect { on_disconnect: on_disconnect.into(), reserved: Reserved::default() };
+            image.set(client, Command::SetOnDisconnect(&set));
         }
         ["cancel", number] => image.set(client, Command::Cancel(&Cancel { client_order: id(number)? })),
         ["cancel", ref numbers @ ..] => {
@@ -171,6 +190,57 @@ fn parse(line: &str) -> Option<CommandImage> {
         _ => return None,
     }
     Some(image)
+}
+
+/// What stands after `cancel all`.
+fn mass_cancel(words: &[&str]) -> Option<MassCancel> {
+    let mut command = MassCancel {
+        price_min: Price(i64::MIN),
+        price_max: Price(i64::MAX),
+        instrument: InstrumentId(0),
+        account: Account(0),
+        scope: Scope::Own.into(),
+        sides: Sides::Both.into(),
+        reserved: Reserved::default(),
+    };
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match (word, words.next()) {
+            ("of", Some("everyone")) => command.scope = Scope::Everyone.into(),
+            ("of", Some(account)) => {
+                (command.scope, command.account) = (Scope::Account.into(), Account(account.parse().ok()?));
+            }
+            ("in", Some(instrument)) => command.instrument = InstrumentId(instrument.parse().ok()?),
+            ("side", Some("bids")) => command.sides = Sides::Buy.into(),
+            ("side", Some("asks")) => command.sides = Sides::Sell.into(),
+            ("from", Some(min)) => command.price_min = price(min)?,
+            ("to", Some(max)) => command.price_max = price(max)?,
+            _ => return None,
+        }
+    }
+    Some(command)
+}
+
+/// What stands after an order's number.
+fn terms(words: &[&str], order: &mut NewOrder) -> Option<()> {
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "ioc" => order.time_in_force = TimeInForce::ImmediateOrCancel.into(),
+            "fok" => order.time_in_force = TimeInForce::FillOrKill.into(),
+            "day" => order.time_in_force = TimeInForce::Day.into(),
+            "until" => {
+                order.time_in_force = TimeInForce::GoodTillDate.into();
+                order.expires = Timestamp(words.next()?.parse().ok()?);
+            }
+            "minimum" => order.minimum = Quantity(words.next()?.parse().ok()?),
+            "post" => order.order_type = OrderType::PostOnly.into(),
+            "fragile" => order.on_disconnect = OnDisconnect::Cancel.into(),
+            "slide" => order.order_type = OrderType::PostOnlySlide.into(),
+            _ => return None,
+        }
+    }
+    Some(())
 }
 
 fn price(word: &str) -> Option<Price> {
@@ -247,8 +317,11 @@ fn say(slot: &Slot) -> String {
 fn answer(reply: &Reply<'_>) -> String {
     match reply {
         Reply::OrderAccepted(a) => {
-            let (status, filled, open) = (a.status.get(), a.filled, a.remaining);
-            format!("-> accepted #{} as {}: {status:?}, {filled} traded, {open} open", a.order, a.client_order)
+            let (status, filled, open, price) = (a.status.get(), a.filled, a.remaining, a.price);
+            format!(
+                "-> accepted #{} as {} @ {price}: {status:?}, {filled} traded, {open} open",
+                a.order, a.client_order
+            )
         }
         Reply::OrderCancelled(c) => {
             format!("-> cancelled {}: {} taken out, {} had traded", c.client_order, c.cancelled, c.filled)
@@ -258,11 +331,16 @@ fn answer(reply: &Reply<'_>) -> String {
         }
         Reply::OrderReplaced(r) => {
             let (status, priority) = (r.status.get(), r.priority.get());
-            let (number, filled, open) = (r.client_order, r.filled, r.remaining);
-            format!("-> replaced {number}: {status:?}, {filled} traded, {open} open, priority {priority:?}")
+            let (number, price, filled, open) = (r.client_order, r.price, r.filled, r.remaining);
+            format!("-> replaced {number} @ {price}: {status:?}, {filled} traded, {open} open, priority {priority:?}")
         }
         Reply::OrderReduced(r) => format!("-> reduced {}: {} traded, {} open", r.client_order, r.filled, r.remaining),
         Reply::InstrumentDefined(d) => format!("-> defined {}", d.instrument),
+        Reply::KillSwitchSet(k) => {
+            let (account, switch, orders, cancelled) = (k.account, k.kill_switch.get(), k.orders, k.cancelled);
+            format!("-> kill switch of {account} {switch:?}: {orders} orders, {cancelled} taken out")
+        }
+        Reply::OnDisconnectSet(o) => format!("-> on disconnect: {:?}", o.on_disconnect.get()),
         Reply::Declined(d) => format!("-> declined {}: {:?}", d.client_order, d.reason.get()),
     }
 }

@@ -1,8 +1,9 @@
 //! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies ten times as long.
 
 use super::messages::{
-    CancelMany, CancelManyOrder, ClientOrderId, CloseReason, Command, Event, InstrumentId, MatchingLimits, NewOrder,
-    OrderStatus, Price, Quantity, Reply, Side, TimeInForce,
+    CancelMany, CancelManyOrder, ClientOrderId, Command, Event, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
+    NewOrder, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope, SetKillSwitch, Side, Sides,
+    TimeInForce,
 };
 use super::model::Model;
 use super::workload::{Flow, KINDS, Mix, NORMAL};
@@ -14,7 +15,9 @@ use ringfence_kernel::laws::{self, Harness, Often, Outcome, Step};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{image, message};
 use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Timestamp, Topic};
+use ringfence_kernel::{
+    Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Roles, Timestamp, Topic,
+};
 
 const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8 };
 /// So little room that commands run into every capacity.
@@ -59,6 +62,18 @@ fn prove_timed_agrees_with_the_model() {
     laws_hold("timed", &SMALL, 4, 40_000);
 }
 
+/// Guards against prices, minimums and days of orders of every type that are other than the rules say.
+#[test]
+fn prove_types_agrees_with_the_model() {
+    laws_hold("types", &SMALL, 16, 40_000);
+}
+
+/// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
+#[test]
+fn prove_risk_agrees_with_the_model() {
+    laws_hold("risk", &SMALL, 19, 40_000);
+}
+
 /// Guards against bytes that panic the domain or change it without being understood.
 #[test]
 fn prove_hostile_agrees_with_the_model() {
@@ -68,7 +83,7 @@ fn prove_hostile_agrees_with_the_model() {
 /// Guards against a capacity that is overstepped, or refused where there is room.
 #[test]
 fn prove_tight_agrees_with_the_model() {
-    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile")] {
+    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types"), (21, "risk")] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
 }
@@ -77,7 +92,7 @@ fn prove_tight_agrees_with_the_model() {
 /// from nowhere or is lost.
 #[test]
 fn prove_invariants_hold_and_quantity_is_conserved() {
-    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile")] {
+    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types"), (22, "risk")] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
         for step in 0..steps(6_000) {
@@ -146,7 +161,6 @@ impl Ledger {
             Event::OrderClosed(closed) => {
                 let open = self.open.remove(&closed.order.0).expect("it was open");
                 assert_eq!(open, closed.cancelled.0, "all that was open is taken out");
-                assert!(matches!(closed.reason.get(), CloseReason::Cancelled | CloseReason::Expired));
             }
             _ => {}
         }
@@ -186,11 +200,13 @@ fn order(client_order: u64, side: Side, price: i64, quantity: u64, time_in_force
         client_order: ClientOrderId(client_order),
         price: Price(price),
         quantity: Quantity(quantity),
+        minimum: Quantity(0),
         expires: Timestamp(0),
         instrument: InstrumentId(1),
         side: side.into(),
         time_in_force: time_in_force.into(),
-        reserved: Reserved::default(),
+        order_type: OrderType::Limit.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
     }
 }
 
@@ -210,6 +226,8 @@ fn after(limits: &MatchingLimits, commands: impl FnOnce(Send<'_>)) -> Matching {
         price_max: Price(i64::MAX),
         tick: Price(1),
         lot: Quantity(1),
+        protection: Price(0),
+        day_end: 0,
         instrument: InstrumentId(1),
         price_decimals: 0,
         reserved: Reserved::default(),
@@ -240,6 +258,34 @@ fn a_sweep_of_five_thousand_fills_is_one_decision() {
         assert_eq!(outcome.outputs.len(), 3 * 5_000 + 4);
     });
     assert_eq!(open(&matching), BTreeMap::from([(5_001, 1)]), "the residue rests");
+}
+
+/// Guards against a trader who cancels for others, or lifts a kill switch.
+#[test]
+fn only_an_operator_acts_for_others() {
+    let needed = |command: Command<'_>| Matching::roles_needed(&command);
+    let all = |scope: Scope| MassCancel {
+        price_min: Price(0),
+        price_max: Price(0),
+        instrument: InstrumentId(0),
+        account: Account(0),
+        scope: scope.into(),
+        sides: Sides::Both.into(),
+        reserved: Reserved::default(),
+    };
+    let switch = |scope: Scope, kill_switch: KillSwitch| SetKillSwitch {
+        account: Account(0),
+        scope: scope.into(),
+        kill_switch: kill_switch.into(),
+        reserved: Reserved::default(),
+    };
+    for (scope, roles) in
+        [(Scope::Own, Roles::TRADE), (Scope::Account, Roles::ADMINISTER), (Scope::Everyone, Roles::ADMINISTER)]
+    {
+        assert_eq!(needed(Command::MassCancel(&all(scope))), roles);
+        assert_eq!(needed(Command::SetKillSwitch(&switch(scope, KillSwitch::On))), roles);
+        assert_eq!(needed(Command::SetKillSwitch(&switch(scope, KillSwitch::Off))), Roles::ADMINISTER);
+    }
 }
 
 /// Guards against a list of the greatest length that is cut, or does not fit a command.

@@ -87,7 +87,7 @@ impl Matching {
                 *cursor = Cursor(u64::from(index) + 1);
                 return Progress::More;
             }
-            let Order { order, client_order, remaining, filled, expires, level, .. } = self.orders[index];
+            let Order { order, client_order, remaining, filled, level, order_type, .. } = self.orders[index];
             let Level { price, instrument, side, .. } = self.levels[level];
             out.part(Event::OpenOrder(&OpenOrder {
                 order,
@@ -95,9 +95,10 @@ impl Matching {
                 price,
                 filled: Quantity(filled),
                 remaining: Quantity(remaining),
-                expires,
+                expires: self.orders.expires(index),
                 instrument: instruments::id(instrument),
                 side,
+                order_type,
                 reserved: Reserved::default(),
             }));
             next = self.orders.next_of(index);

@@ -4,17 +4,20 @@
 //! quoted. It believes that what it sent is live, as a client does before the answer comes, so that some cancels come
 //! too late.
 
+mod hostile;
+
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, Price,
-    Quantity, Reduce, Replace, Side, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
+    MassCancel, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SetKillSwitch,
+    SetOnDisconnect, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use ringfence_kernel::image::COMMAND_HEADER_BYTES;
+use hostile::Hostile;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::{CommandImage, Workload, WorkloadKind};
-use ringfence_kernel::{ClientId, Timestamp};
+use ringfence_kernel::{Account, ClientId, Timestamp};
 
 /// The kinds of commands. Client 1 defines the instruments first.
 pub const KINDS: &[WorkloadKind] = &[
@@ -37,6 +40,16 @@ pub const KINDS: &[WorkloadKind] = &[
         name: "timed",
         doc: "as crowded, with orders that expire; times assume one command each microsecond from second 1 on",
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 30, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "types",
+        doc: "as timed, with orders of every type and time in force",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 60, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "risk",
+        doc: "as types, with mass cancels, kill switches and orders that go with their session",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 30, risk: 3, ..CROWDED })),
     },
     WorkloadKind {
         name: "hostile",
@@ -72,6 +85,10 @@ pub struct Mix {
     pub quantity: u64,
     /// Share of cancels that name many orders.
     pub many: u64,
+    /// Share of new orders whose type, time in force or minimum is drawn anew.
+    pub types: u64,
+    /// Share of commands that are for many orders of an account, or of all. A third of orders then go with the session.
+    pub risk: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -86,6 +103,8 @@ pub const NORMAL: Mix = Mix {
     changes: 12,
     quantity: 100,
     many: 0,
+    types: 0,
+    risk: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -101,6 +120,8 @@ pub const CROWDED: Mix = Mix {
     changes: 25,
     quantity: 20,
     many: 5,
+    types: 0,
+    risk: 0,
 };
 
 #[derive(Clone, Copy)]
@@ -173,19 +194,27 @@ impl Flow {
         let count = &mut self.client_orders[client.0 as usize - 1];
         *count += 1;
         let client_order = ClientOrderId(*count);
-        if time_in_force != TimeInForce::ImmediateOrCancel {
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
-        }
-        let order = NewOrder {
+        let mut order = NewOrder {
             client_order,
             price: Price(price),
             quantity: Quantity(quantity),
+            minimum: Quantity(0),
             expires,
             instrument: InstrumentId(instrument as u32 + 1),
             side: side.into(),
             time_in_force: time_in_force.into(),
-            reserved: Reserved::default(),
+            order_type: OrderType::Limit.into(),
+            on_disconnect: OnDisconnect::Keep.into(),
         };
+        if self.mix.types > 0 && self.random.percent(self.mix.types) {
+            draw_type(&mut self.random, &mut order);
+        }
+        if self.mix.risk > 0 && self.random.percent(33) {
+            order.on_disconnect = OnDisconnect::Cancel.into();
+        }
+        if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+        }
         image.set(client, Command::NewOrder(&order));
     }
 
@@ -249,12 +278,75 @@ impl Workload for Flow {
         let full = self.live.len() * 100 / self.mix.live.max(1);
         // New orders dominate while there are few, and balance with cancels when there are enough.
         let adds = 100_u64.saturating_sub((full as u64).saturating_sub(50)).clamp(10, 100);
-        if !self.live.is_empty() && self.random.percent(self.mix.changes) {
+        if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
+            let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+            draw_risk(&mut self.random, self.clients, client, self.mids[0], image);
+        } else if !self.live.is_empty() && self.random.percent(self.mix.changes) {
             self.change(image);
         } else if self.live.is_empty() || self.random.percent(adds) {
             self.new_order(image);
         } else {
             self.cancel(image);
+        }
+    }
+}
+
+/// Makes it an order of another type, or of another time in force.
+fn draw_type(random: &mut Random, order: &mut NewOrder) {
+    let rests = !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel);
+    match random.below(6) {
+        0 => (order.order_type, order.price) = (OrderType::Market.into(), Price(0)),
+        1 => (order.order_type, order.price) = (OrderType::MarketToLimit.into(), Price(0)),
+        2 if rests => order.order_type = OrderType::PostOnly.into(),
+        3 if rests => order.order_type = OrderType::PostOnlySlide.into(),
+        4 => (order.time_in_force, order.expires) = (TimeInForce::Day.into(), Timestamp(0)),
+        _ => {
+            (order.time_in_force, order.expires) = (TimeInForce::FillOrKill.into(), Timestamp(0));
+            if random.percent(50) {
+                order.time_in_force = TimeInForce::ImmediateOrCancel.into();
+                order.minimum = Quantity(1 + random.below(order.quantity.0));
+            }
+        }
+    }
+}
+
+/// Makes it something for many orders: `client`'s own, another's or all.
+fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
+    let other = Account(1 + random.below(clients.into()) as u32);
+    let reserved = Reserved::default();
+    match random.below(10) {
+        0 => {
+            let kill_switch = KillSwitch::On.into();
+            let (scope, account) = (Scope::Own.into(), Account(0));
+            image.set(client, Command::SetKillSwitch(&SetKillSwitch { account, scope, kill_switch, reserved }));
+        }
+        // Switches go off more often than on, so that most accounts trade.
+        1..=4 => {
+            let kill_switch = if random.percent(10) { KillSwitch::On } else { KillSwitch::Off }.into();
+            let (scope, account) = (Scope::Account.into(), other);
+            image.set(client, Command::SetKillSwitch(&SetKillSwitch { account, scope, kill_switch, reserved }));
+        }
+        5 => {
+            let on_disconnect = if random.percent(50) { OnDisconnect::Cancel } else { OnDisconnect::Keep }.into();
+            let reserved = Reserved::default();
+            image.set(client, Command::SetOnDisconnect(&SetOnDisconnect { on_disconnect, reserved }));
+        }
+        _ => {
+            let (scope, account) = match random.below(3) {
+                0 => (Scope::Own, Account(0)),
+                1 => (Scope::Account, other),
+                _ => (Scope::Everyone, Account(0)),
+            };
+            let sides = [Sides::Buy, Sides::Sell, Sides::Both][random.below(3) as usize];
+            let near = |random: &mut Random| Price(middle + random.below(9) as i64 - 4);
+            let (price_min, price_max) = match random.below(3) {
+                0 => (Price(i64::MIN), Price(i64::MAX)),
+                _ => (near(random), near(random)),
+            };
+            let instrument = InstrumentId(random.below(4) as u32);
+            let (scope, sides, reserved) = (scope.into(), sides.into(), Reserved::default());
+            let command = MassCancel { price_min, price_max, instrument, account, scope, sides, reserved };
+            image.set(client, Command::MassCancel(&command));
         }
     }
 }
@@ -265,117 +357,11 @@ fn terms(instrument: u32) -> DefineInstrument {
         price_max: Price(PRICE_MAX),
         tick: Price(1),
         lot: Quantity(1),
+        protection: Price(2),
+        // Some time after the first second, at which times of workloads begin.
+        day_end: 1_000_000_000 + u64::from(instrument) * 7_000_000,
         instrument: InstrumentId(instrument),
         price_decimals: 2,
         reserved: Reserved::default(),
-    }
-}
-
-/// Whatever a client could send: edges of ranges, and bodies that are no messages.
-struct Hostile {
-    random: Random,
-    clients: u32,
-}
-
-impl Hostile {
-    fn new(seed: u64, clients: u32) -> Self {
-        Self { random: Random::new(seed), clients: clients.max(1) }
-    }
-
-    fn signed(&mut self) -> i64 {
-        const EDGES: [i64; 8] = [0, -1, 1, i64::MIN, i64::MAX, i64::MIN + 1, i64::MAX - 1, 5];
-        match self.random.below(4) {
-            0 => EDGES[self.random.below(8) as usize],
-            1 => self.random.next() as i64,
-            _ => self.random.below(40) as i64 - 10,
-        }
-    }
-
-    fn unsigned(&mut self) -> u64 {
-        match self.random.below(20) {
-            0 => 0,
-            1 => u64::MAX,
-            2 => super::messages::QUANTITY_MAX + self.random.below(2),
-            3 => self.random.next(),
-            _ => 1 + self.random.below(30),
-        }
-    }
-
-    fn command(&mut self, client: ClientId, image: &mut CommandImage) {
-        let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(12) {
-            0 => {
-                let (price_min, price_max) = (Price(self.signed()), Price(self.signed()));
-                let mut define = DefineInstrument { price_min, price_max, ..terms(self.random.below(6) as u32) };
-                match self.random.below(4) {
-                    0 => (define.tick, define.lot) = (Price(self.signed()), Quantity(self.unsigned())),
-                    1 => (define.price_min, define.price_max) = (Price(i64::MIN), Price(i64::MAX)),
-                    _ => {}
-                }
-                define.price_decimals = self.random.below(20) as u8;
-                image.set(client, Command::DefineInstrument(&define));
-            }
-            1..=6 => {
-                let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
-                let time_in_force = match self.random.below(3) {
-                    0 => TimeInForce::GoodTillCancelled,
-                    1 => TimeInForce::ImmediateOrCancel,
-                    _ => TimeInForce::GoodTillDate,
-                };
-                let expires = match time_in_force {
-                    TimeInForce::GoodTillDate => Timestamp(1_000_000_000 + self.random.below(200_000_000)),
-                    _ if self.random.percent(3) => Timestamp(self.random.next()),
-                    _ => Timestamp(0),
-                };
-                let order = NewOrder {
-                    client_order,
-                    price: Price(self.signed()),
-                    quantity: Quantity(self.unsigned()),
-                    expires,
-                    instrument: InstrumentId(self.random.below(6) as u32),
-                    side: side.into(),
-                    time_in_force: time_in_force.into(),
-                    reserved: Reserved::default(),
-                };
-                image.set(client, Command::NewOrder(&order));
-            }
-            7 => image.set(client, Command::Cancel(&Cancel { client_order })),
-            8 => {
-                let (price, quantity) = (Price(self.signed()), Quantity(self.unsigned()));
-                image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
-            }
-            9 => {
-                let quantity = Quantity(self.unsigned());
-                image.set(client, Command::Reduce(&Reduce { client_order, quantity }));
-            }
-            _ => {
-                let list: Vec<_> = (0..self.random.below(60))
-                    .map(|_| CancelManyOrder { client_order: ClientOrderId(self.random.below(40)) })
-                    .collect();
-                image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list));
-            }
-        }
-    }
-}
-
-impl Workload for Hostile {
-    fn next(&mut self, image: &mut CommandImage) {
-        let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
-        self.command(client, image);
-        if self.random.percent(80) {
-            return;
-        }
-        // Break it: flip a byte of the message header or the body, or cut it, or add to it.
-        let mut bytes = image.bytes().to_vec();
-        match self.random.below(4) {
-            0 => bytes.truncate(COMMAND_HEADER_BYTES + 8 * self.random.below(4) as usize),
-            1 => bytes.extend_from_slice(&[self.random.next() as u8; 16][..8 * (1 + self.random.below(2) as usize)]),
-            _ => {
-                let from = COMMAND_HEADER_BYTES - size_of::<ringfence_kernel::MessageHeader>();
-                let at = from + self.random.below((bytes.len() - from) as u64) as usize;
-                bytes[at] ^= 1 << self.random.below(8);
-            }
-        }
-        image.set_bytes(client, &bytes);
     }
 }

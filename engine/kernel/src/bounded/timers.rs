@@ -7,7 +7,7 @@ const NOWHERE: u32 = u32::MAX;
 /// Deadlines of slab indices: a binary heap that knows where each index stands, so that a deadline can be moved or
 /// dropped. Equal deadlines are due by rank: a number of the caller's, such as when the thing began.
 ///
-/// It is not saved: each value keeps its own deadline, and loading sets them again. What is due next depends on
+/// It is not saved: whoever holds the values writes their deadlines, and loading sets them again. What is due next depends on
 /// deadlines and ranks alone.
 #[derive(Clone, Debug)]
 pub struct Timers {
@@ -40,6 +40,13 @@ impl Timers {
     #[inline]
     pub fn first(&self) -> Option<(Timestamp, u32)> {
         self.heap.first().map(|(deadline, _, index)| (*deadline, *index))
+    }
+
+    /// The deadline of `index`, when it has one.
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<Timestamp> {
+        let at = self.places[index as usize];
+        (at != NOWHERE).then(|| self.heap[at as usize].0)
     }
 
     /// Sets or moves the deadline of `index`. No two indices have the same rank.
@@ -120,6 +127,8 @@ mod tests {
             }
             assert_eq!(timers.first(), plain.iter().map(|(i, t)| (*t, *i)).min_by_key(|(t, i)| (*t, !*i)));
             assert_eq!(timers.len(), plain.len());
+            let index = random.below(50) as u32;
+            assert_eq!(timers.get(index), plain.get(&index).copied());
         }
     }
 }

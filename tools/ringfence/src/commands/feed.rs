@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 use ringfence_client::{Client, Config};
 use ringfence_domains::Domains;
 use ringfence_domains::matching::messages::{
-    Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, Price, Quantity,
-    Reduce, Reply, Side, TimeInForce, TopOfBook,
+    Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, OnDisconnect,
+    OrderType, Price, Quantity, Reduce, Reply, Side, TimeInForce, TopOfBook,
 };
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_gateway::Keys;
@@ -286,6 +286,8 @@ fn define(client: &mut Client, instrument: InstrumentId) -> anyhow::Result<()> {
         price_max: Price(100_000_000 * TICK),
         tick: Price(TICK),
         lot: Quantity(1),
+        protection: Price(0),
+        day_end: 0,
         instrument,
         price_decimals: 4,
         reserved: Reserved::default(),
@@ -311,23 +313,28 @@ impl Feeding {
         }
         let client_order = ClientOrderId(row.order);
         let quantity = Quantity(row.size);
-        let (instrument, price) = (self.instrument, Price(row.price));
-        let (resting, reserved, expires) = (TimeInForce::GoodTillCancelled.into(), Reserved::default(), Timestamp(0));
+        let price = Price(row.price);
+        let order = |client_order, side: Side, time_in_force: TimeInForce| NewOrder {
+            client_order,
+            price,
+            quantity,
+            minimum: Quantity(0),
+            expires: Timestamp(0),
+            instrument: self.instrument,
+            side: side.into(),
+            time_in_force: time_in_force.into(),
+            order_type: OrderType::Limit.into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+        };
         let request = match row.class {
             1 => {
-                let (side, time_in_force) = (row.side.into(), resting);
-                let order =
-                    NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, reserved };
+                let order = order(client_order, row.side, TimeInForce::GoodTillCancelled);
                 self.client.send(Command::NewOrder(&order))
             }
             2 => self.client.send(Command::Reduce(&Reduce { client_order, quantity })),
             3 => self.client.send(Command::Cancel(&Cancel { client_order })),
             _ => {
-                let opposite = if row.side == Side::Buy { Side::Sell } else { Side::Buy };
-                let (side, time_in_force) = (opposite.into(), TimeInForce::ImmediateOrCancel.into());
-                let client_order = ClientOrderId(TAKERS + at);
-                let order =
-                    NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, reserved };
+                let order = order(ClientOrderId(TAKERS + at), row.side.opposite(), TimeInForce::ImmediateOrCancel);
                 self.client.send(Command::NewOrder(&order))
             }
         };

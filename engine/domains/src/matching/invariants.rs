@@ -1,0 +1,58 @@
+//! What must be true between commands, whatever was asked.
+
+use super::Matching;
+use super::levels::{NONE, better};
+use super::messages::Side;
+use alloc::collections::BTreeMap;
+use ringfence_kernel::{Domain, laws};
+
+impl Matching {
+    /// Looks at everything that must be true between commands.
+    ///
+    /// # Panics
+    /// When something is not.
+    pub fn check_invariants(&self) {
+        self.check_levels();
+        let mut sums = BTreeMap::<u32, (u64, u32)>::new();
+        let mut bytes = laws::Bytes::default();
+        self.save(&mut bytes);
+        Self::load(&self.limits, &mut bytes).expect("every list is whole, every sum right, no book crossed");
+        for order in self.orders.live() {
+            let sum = sums.entry(order.level).or_default();
+            (sum.0, sum.1) = (sum.0 + order.remaining, sum.1 + 1);
+            assert!(order.remaining > 0, "an order that rests is open");
+        }
+        for (level, (quantity, orders)) in sums {
+            let level = &self.levels[level];
+            assert_eq!((level.quantity, level.orders), (quantity, orders), "a level is the sum of its orders");
+        }
+    }
+
+    /// Every level is found, in order, and no book is crossed.
+    fn check_levels(&self) {
+        let mut seen = 0;
+        for instrument in self.instruments.iter() {
+            let mut bests = [None; 2];
+            for (best, side) in bests.iter_mut().zip([Side::Buy, Side::Sell]) {
+                let half = instrument.half(side);
+                let mut at = Some(half.best).filter(|at| *at != NONE);
+                *best = at.map(|at| self.levels[at].ticks);
+                while let Some(index) = at {
+                    let level = &self.levels[index];
+                    seen += 1;
+                    assert_eq!(self.levels.find(half, level.ticks), Some(index), "a level is found by its price");
+                    assert!(level.orders > 0, "an empty level is gone");
+                    at = self.levels.worse(half, index);
+                    if let Some(next) = at {
+                        assert!(better(side, level.ticks, self.levels[next].ticks), "best first");
+                    }
+                }
+            }
+            if let [Some(bid), Some(ask)] = bests {
+                assert!(bid < ask, "a book is crossed");
+            }
+        }
+        let live = self.levels.entries().iter().filter(|level| level.orders > 0).count();
+        assert_eq!(seen, live, "every level hangs in a ladder");
+    }
+}

@@ -1,0 +1,127 @@
+//! What a client may ask.
+
+use super::{
+    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode, SideCode,
+    SidesCode, TimeInForceCode,
+};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, Timestamp, messages};
+
+messages! {
+    /// What a client may ask.
+    pub enum Command in schema 1 version 1 {
+        /// Buys or sells at a price or better. Trades at once with what the other side offers, best price first,
+        /// oldest order first, at the resting order's price; the rest stays or goes as `time_in_force` says.
+        1 => NewOrder: 48 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// The worst price at which it may trade; zero for a market order.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much must trade at once for any of it to trade; zero when there is no such minimum.
+            minimum: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays.
+            time_in_force: TimeInForceCode,
+            /// At which price it trades and rests.
+            order_type: OrderTypeCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
+        },
+        /// Takes an order out of the book.
+        2 => Cancel: 8 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+        },
+        /// Takes several orders out of the books, in the order of the list. Numbers that name no live order are
+        /// counted and passed over.
+        3 => CancelMany: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        } + orders: CancelManyOrder: 8 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+        },
+        /// Changes price or quantity of an order. Less quantity at the same price keeps its place in the queue; any
+        /// other change puts it behind all others at the new price, after trading with what it now crosses.
+        4 => Replace: 24 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+            /// The new price.
+            price: Price,
+            /// The new quantity of the whole order, what it traded already included.
+            quantity: Quantity,
+        },
+        /// Takes some of an order out of the book; the rest keeps its place in the queue. Taking all that is open,
+        /// or more, cancels it.
+        5 => Reduce: 16 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+            /// How much to take out.
+            quantity: Quantity,
+        },
+        /// Defines an instrument. Saying the same again is answered again; other terms are refused.
+        6 => DefineInstrument: 56 {
+            /// The lowest price of an order, a multiple of the tick.
+            price_min: Price,
+            /// The highest price of an order, a multiple of the tick.
+            price_max: Price,
+            /// Prices are multiples of this.
+            tick: Price,
+            /// Quantities are multiples of this.
+            lot: Quantity,
+            /// How far from the other side's best price a market order trades: a multiple of the tick, zero or more.
+            protection: Price,
+            /// When its day ends, in nanoseconds after midnight UTC: below 86,400 · 10⁹.
+            day_end: u64,
+            /// Its number, from 1.
+            instrument: InstrumentId,
+            /// Decimal digits of a price after the point, 18 at most. The engine only repeats them.
+            price_decimals: u8,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Takes out of the books every order that all of this describes. Answered by [`super::OrdersCancelled`].
+        7 => MassCancel: 32 {
+            /// The lowest price.
+            price_min: Price,
+            /// The highest price.
+            price_max: Price,
+            /// Orders of this instrument; of every one when zero.
+            instrument: InstrumentId,
+            /// The account, when the scope is one account; else zero.
+            account: Account,
+            /// Whose orders.
+            scope: ScopeCode,
+            /// Of which side.
+            sides: SidesCode,
+            /// Zero.
+            reserved: Reserved<6>,
+        },
+        /// Takes all orders of an account out of the books and keeps it from entering others, or lets it enter them
+        /// again. An account may set its own; an operator may set any, and alone lets it trade again.
+        8 => SetKillSwitch: 8 {
+            /// The account, when the scope is one account; else zero.
+            account: Account,
+            /// Whose switch: not everyone's.
+            scope: ScopeCode,
+            /// On or off.
+            kill_switch: KillSwitchCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says what becomes of all orders of the account when this session closes, whatever each of them says.
+        9 => SetOnDisconnect: 8 {
+            /// To keep is to go by what each order says.
+            on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+    }
+}

@@ -1,0 +1,119 @@
+//! What the matching domain says beside the answer.
+
+use super::{
+    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, Price, Quantity, SideCode,
+    TradeId,
+};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Timestamp, messages};
+
+messages! {
+    /// What the matching domain says beside the answer.
+    pub enum Event in schema 1 version 1 {
+        /// Two orders traded. On the instrument's stream of trades.
+        101 => Trade: 48 {
+            /// Its number.
+            trade: TradeId,
+            /// The order that rested.
+            maker_order: OrderId,
+            /// The order that came in.
+            taker_order: OrderId,
+            /// The resting order's price.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// The side of the order that came in.
+            taker_side: SideCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// What stands at a price now. On the instrument's stream of levels.
+        102 => LevelChanged: 24 {
+            /// The price.
+            price: Price,
+            /// How much is open there; zero when the level is gone.
+            quantity: Quantity,
+            /// In how many orders.
+            orders: u32,
+            /// On which side.
+            side: SideCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The best prices and what stands there. On the instrument's stream of tops. An empty side has zero
+        /// quantity and zero price.
+        103 => TopOfBook: 32 {
+            /// The highest bid.
+            bid_price: Price,
+            /// How much is bid there.
+            bid_quantity: Quantity,
+            /// The lowest ask.
+            ask_price: Price,
+            /// How much is asked there.
+            ask_quantity: Quantity,
+        },
+        /// An order of the account traded. On the account's stream; the taker's comes before its answer.
+        104 => Fill: 64 {
+            /// The engine's number of the account's order.
+            order: OrderId,
+            /// The client's number of it.
+            client_order: ClientOrderId,
+            /// The engine's number of the order it traded with.
+            counter_order: OrderId,
+            /// The trade.
+            trade: TradeId,
+            /// At which price.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much of the account's order is open after it.
+            remaining: Quantity,
+            /// What was traded.
+            instrument: InstrumentId,
+            /// Whether the account bought or sold.
+            side: SideCode,
+            /// Whether its order rested or came in.
+            liquidity: LiquidityCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// An order of the account left the book. On the account's stream.
+        105 => OrderClosed: 40 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// How much of it traded while it lived.
+            filled: Quantity,
+            /// How much was taken out.
+            cancelled: Quantity,
+            /// Why.
+            reason: CloseReasonCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// An order of the account that rests in a book. Only in snapshots of the account's stream.
+        106 => OpenOrder: 56 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its price.
+            price: Price,
+            /// How much of it has traded.
+            filled: Quantity,
+            /// How much is open.
+            remaining: Quantity,
+            /// When it ends; zero when it does not by itself.
+            expires: Timestamp,
+            /// What it trades.
+            instrument: InstrumentId,
+            /// On which side.
+            side: SideCode,
+            /// As which type it came in. What is left of a market order rests, and is replaced, as a limit order.
+            order_type: OrderTypeCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+    }
+}

@@ -1,0 +1,316 @@
+//! The twin: what comes in, and trades.
+
+use super::{Model, Order, Says, decline};
+use crate::matching::messages::{
+    ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
+    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, QUANTITY_MAX, Quantity, Reject,
+    Replace, Reply, Side, TimeInForce, Trade, TradeId,
+};
+use crate::matching::topics;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, Context, Timestamp};
+
+impl Model {
+    fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
+        let terms = &self.instruments[&instrument];
+        // Multiples of the tick are counted from zero, in numbers wide enough for every difference.
+        let sound =
+            price >= terms.price_min && price <= terms.price_max && i128::from(price.0) % i128::from(terms.tick.0) == 0;
+        if sound { Ok(()) } else { Err(Reject::BadPrice) }
+    }
+
+    pub(super) fn check_quantity(&self, instrument: u32, quantity: Quantity) -> Result<(), Reject> {
+        let sound =
+            (1..=QUANTITY_MAX).contains(&quantity.0) && quantity.0.is_multiple_of(self.instruments[&instrument].lot.0);
+        if sound { Ok(()) } else { Err(Reject::BadQuantity) }
+    }
+
+    fn check_level(&self, instrument: u32, side: Side, price: Price) -> Result<(), Reject> {
+        let exists = self.at(instrument, side, price.0).next().is_some();
+        if exists || (self.levels() as u64) < self.limits.levels { Ok(()) } else { Err(Reject::LevelsFull) }
+    }
+
+    pub(super) fn define(&mut self, define: &DefineInstrument, out: Says<'_, '_>) -> Result<(), Reject> {
+        let sound = define.tick.0 > 0
+            && (1..=QUANTITY_MAX).contains(&define.lot.0)
+            && define.price_min <= define.price_max
+            && define.price_min.0 % define.tick.0 == 0
+            && define.price_max.0 % define.tick.0 == 0
+            && define.protection.0 >= 0
+            && define.protection.0 % define.tick.0 == 0
+            && define.day_end < 24 * 60 * 60 * 1_000_000_000
+            && define.price_decimals <= 18;
+        if !sound {
+            return Err(Reject::BadTerms);
+        }
+        let id = define.instrument;
+        if id.0 == 0 || u64::from(id.0) > self.limits.instruments {
+            return Err(Reject::InstrumentsFull);
+        }
+        if *self.instruments.entry(id.0).or_insert(*define) != *define {
+            return Err(Reject::InstrumentExists);
+        }
+        out.reply(Reply::InstrumentDefined(&InstrumentDefined { instrument: id, reserved: Reserved::default() }));
+        Ok(())
+    }
+
+    pub(super) fn new_order(&mut self, context: Context, command: &NewOrder, out: Says<'_, '_>) -> Result<(), Reject> {
+        let (InstrumentId(instrument), side) = (command.instrument, command.side.get());
+        if !self.instruments.contains_key(&instrument) {
+            return Err(Reject::UnknownInstrument);
+        }
+        let order_type = command.order_type.get();
+        let is_market = matches!(order_type, OrderType::Market | OrderType::MarketToLimit);
+        self.check_quantity(instrument, command.quantity)?;
+        let (time_in_force, Quantity(quantity)) = (command.time_in_force.get(), command.quantity);
+        let dated = time_in_force == TimeInForce::GoodTillDate;
+        if if dated { command.expires <= context.now } else { command.expires.0 != 0 } {
+            return Err(Reject::BadExpiry);
+        }
+        let rests = !matches!(time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
+        let mut minimum = command.minimum.0;
+        if minimum != 0 {
+            let sound = time_in_force == TimeInForce::ImmediateOrCancel
+                && minimum <= quantity
+                && minimum.is_multiple_of(self.instruments[&instrument].lot.0);
+            if !sound {
+                return Err(Reject::BadMinimum);
+            }
+        }
+        if time_in_force == TimeInForce::FillOrKill {
+            minimum = quantity;
+        }
+        if self.mine(context.account(), command.client_order).is_some() {
+            return Err(Reject::DuplicateClientOrder);
+        }
+        if !rests && matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide) {
+            return Err(Reject::BadOrderType);
+        }
+        match command.price {
+            Price(0) if is_market => {}
+            _ if is_market => return Err(Reject::BadPrice),
+            price => self.check_price(instrument, price)?,
+        }
+        if self.killed.contains(&context.account().0) {
+            return decline(command.client_order, DeclineReason::KillSwitch, out);
+        }
+        let price = match self.price(instrument, side, order_type, command.price.0) {
+            Ok(price) => price,
+            Err(reason) => return decline(command.client_order, reason, out),
+        };
+        let crossing = |order: &&Order| {
+            order.instrument == instrument
+                && order.side != side
+                && if side == Side::Buy { order.price <= price } else { order.price >= price }
+        };
+        let offered: u128 = self.orders.iter().filter(crossing).map(|order| u128::from(order.remaining)).sum();
+        if offered < u128::from(minimum) {
+            return decline(command.client_order, DeclineReason::BelowMinimum, out);
+        }
+        if rests {
+            if self.orders.len() as u64 == self.limits.orders {
+                return Err(Reject::OrdersFull);
+            }
+            let known = self.accounts.contains(&context.account().0);
+            if !known && self.accounts.len() as u64 == self.limits.accounts {
+                return Err(Reject::AccountsFull);
+            }
+            self.check_level(instrument, side, Price(price))?;
+        }
+        self.last_order += 1;
+        let before = self.top(instrument);
+        let mut order = Order {
+            order: self.last_order,
+            client_order: command.client_order.0,
+            account: context.account().0,
+            instrument,
+            side,
+            price,
+            remaining: quantity,
+            filled: 0,
+            order_type,
+            on_disconnect: command.on_disconnect.get(),
+            expires: match time_in_force {
+                TimeInForce::GoodTillDate => Some(command.expires),
+                TimeInForce::Day => Some(self.end_of_day(instrument, context.now)),
+                _ => None,
+            },
+            place: 0,
+        };
+        self.trade(&mut order, out);
+        let status = match order.remaining {
+            0 => OrderStatus::Filled,
+            _ if rests => OrderStatus::Open,
+            _ => OrderStatus::Cancelled,
+        };
+        if status == OrderStatus::Open {
+            // An account is known from its first order that rests.
+            self.accounts.insert(order.account);
+            self.rest(order, out);
+        }
+        self.say_top(instrument, &before, out);
+        out.reply(Reply::OrderAccepted(&OrderAccepted {
+            order: OrderId(order.order),
+            client_order: command.client_order,
+            price: Price(order.price),
+            filled: Quantity(order.filled),
+            remaining: Quantity(if rests { order.remaining } else { 0 }),
+            status: status.into(),
+            reserved: Reserved::default(),
+        }));
+        Ok(())
+    }
+
+    /// The worst price at which an order trades, and at which it rests.
+    fn price(&self, instrument: u32, side: Side, order_type: OrderType, asked: i64) -> Result<i64, DeclineReason> {
+        let terms = &self.instruments[&instrument];
+        let (lowest, highest) = (i128::from(terms.price_min.0), i128::from(terms.price_max.0));
+        let best = self.prices(instrument, side.opposite()).first().map(|price| i128::from(*price));
+        // Where a buyer gives way upwards, a seller does downwards.
+        let up = if side == Side::Buy { 1 } else { -1 };
+        let price = match (order_type, best) {
+            (OrderType::Limit, _) => i128::from(asked),
+            (OrderType::Market | OrderType::MarketToLimit, None) => return Err(DeclineReason::NoLiquidity),
+            (OrderType::Market, Some(best)) => (best + up * i128::from(terms.protection.0)).clamp(lowest, highest),
+            (OrderType::MarketToLimit, Some(best)) => best,
+            (OrderType::PostOnly | OrderType::PostOnlySlide, best) => {
+                let trades = best.is_some_and(|best| (i128::from(asked) - best) * up >= 0);
+                let slid = best.map(|best| best - up * i128::from(terms.tick.0));
+                match slid.filter(|slid| (lowest..=highest).contains(slid)) {
+                    _ if !trades => i128::from(asked),
+                    Some(slid) if order_type == OrderType::PostOnlySlide => slid,
+                    _ => return Err(DeclineReason::WouldTrade),
+                }
+            }
+        };
+        Ok(price as i64)
+    }
+
+    /// The first end of a day of the instrument after `now`.
+    fn end_of_day(&self, instrument: u32, now: Timestamp) -> Timestamp {
+        const DAY: u64 = 86_400_000_000_000;
+        let day_end = self.instruments[&instrument].day_end;
+        (now.0 / DAY..).map(|day| Timestamp(day * DAY + day_end)).find(|end| *end > now).expect("a day ends")
+    }
+
+    fn rest(&mut self, mut order: Order, out: Says<'_, '_>) {
+        self.last_place += 1;
+        order.place = self.last_place;
+        self.orders.push(order);
+        self.say_level(&order, out);
+    }
+
+    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) {
+        let other = taker.side.opposite();
+        for price in self.prices(taker.instrument, other) {
+            let crosses = if taker.side == Side::Buy { price <= taker.price } else { price >= taker.price };
+            if taker.remaining == 0 || !crosses {
+                break;
+            }
+            let mut maker = None;
+            while taker.remaining > 0 {
+                let Some(place) = self.at(taker.instrument, other, price).map(|order| order.place).min() else { break };
+                let index = self.orders.iter().position(|order| order.place == place).expect("it was just seen");
+                maker = Some(self.trade_with(index, taker, out));
+            }
+            self.say_level(&maker.expect("a level has orders"), out);
+        }
+    }
+
+    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
+        self.last_trade += 1;
+        let maker = &mut self.orders[index];
+        let quantity = maker.remaining.min(taker.remaining);
+        for order in [&mut *maker, taker] {
+            order.remaining -= quantity;
+            order.filled += quantity;
+        }
+        let (maker, price, quantity) = (*maker, Price(maker.price), Quantity(quantity));
+        let trade = Trade {
+            trade: TradeId(self.last_trade),
+            maker_order: OrderId(maker.order),
+            taker_order: OrderId(taker.order),
+            price,
+            quantity,
+            taker_side: taker.side.into(),
+            reserved: Reserved::default(),
+        };
+        out.publish(topics::TRADES, maker.instrument, Event::Trade(&trade));
+        for (own, counter, liquidity) in [(&maker, &*taker, Liquidity::Maker), (&*taker, &maker, Liquidity::Taker)] {
+            let fill = Fill {
+                order: OrderId(own.order),
+                client_order: ClientOrderId(own.client_order),
+                counter_order: OrderId(counter.order),
+                trade: trade.trade,
+                price,
+                quantity,
+                remaining: Quantity(own.remaining),
+                instrument: InstrumentId(own.instrument),
+                side: own.side.into(),
+                liquidity: liquidity.into(),
+                reserved: Reserved::default(),
+            };
+            out.notify(Account(own.account), Event::Fill(&fill));
+        }
+        if maker.remaining == 0 {
+            self.orders.remove(index);
+        }
+        maker
+    }
+
+    pub(super) fn replace(&mut self, context: Context, command: &Replace, out: Says<'_, '_>) -> Result<(), Reject> {
+        let Some(index) = self.mine(context.account(), command.client_order) else {
+            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+        };
+        let mut order = self.orders[index];
+        self.check_quantity(order.instrument, command.quantity)?;
+        self.check_price(order.instrument, command.price)?;
+        if command.quantity.0 <= order.filled {
+            return decline(command.client_order, DeclineReason::BelowFilled, out);
+        }
+        let order_type = match order.order_type {
+            OrderType::Market | OrderType::MarketToLimit => OrderType::Limit,
+            order_type => order_type,
+        };
+        let price = match self.price(order.instrument, order.side, order_type, command.price.0) {
+            Ok(price) => price,
+            Err(reason) => return decline(command.client_order, reason, out),
+        };
+        let before = self.top(order.instrument);
+        let remaining = command.quantity.0 - order.filled;
+        let mut priority = Priority::Lost;
+        if price == order.price {
+            if remaining <= order.remaining {
+                priority = Priority::Kept;
+            } else {
+                self.last_place += 1;
+                order.place = self.last_place;
+            }
+            order.remaining = remaining;
+            self.orders[index] = order;
+            self.say_level(&order, out);
+        } else {
+            self.check_level(order.instrument, order.side, Price(price))?;
+            self.orders.remove(index);
+            self.say_level(&order, out);
+            (order.price, order.remaining) = (price, remaining);
+            self.trade(&mut order, out);
+            if order.remaining > 0 {
+                self.rest(order, out);
+            }
+        }
+        self.say_top(order.instrument, &before, out);
+        let status = if order.remaining == 0 { OrderStatus::Filled } else { OrderStatus::Open };
+        out.reply(Reply::OrderReplaced(&OrderReplaced {
+            order: OrderId(order.order),
+            client_order: command.client_order,
+            price: Price(order.price),
+            filled: Quantity(order.filled),
+            remaining: Quantity(order.remaining),
+            status: status.into(),
+            priority: priority.into(),
+            reserved: Reserved::default(),
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! What an order asks for: the price at which it trades and rests, how long it stays, and how much it must find.
+
+use super::Matching;
+use super::instruments::Terms;
+use super::levels::{NONE, better};
+use super::messages::{DeclineReason, NewOrder, OrderType, Price, Quantity, Reject, Side, TimeInForce};
+use super::trading::Then;
+use ringfence_kernel::Timestamp;
+
+/// How long an order stays, and how much of it must find something at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stay {
+    pub(super) then: Then,
+    /// Zero when it may find nothing.
+    pub(super) minimum: u64,
+}
+
+impl Terms {
+    /// How long an order stays. What most orders ask for is seen first.
+    #[inline]
+    pub(super) fn stay(&self, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
+        let plain = order.expires == Timestamp(0) && order.minimum == Quantity(0);
+        match order.time_in_force.get() {
+            TimeInForce::GoodTillCancelled if plain => Ok(Stay { then: Then::Rest(Timestamp(0)), minimum: 0 }),
+            TimeInForce::ImmediateOrCancel if plain => Ok(Stay { then: Then::Cancel, minimum: 0 }),
+            time_in_force => self.stay_otherwise(time_in_force, now, order),
+        }
+    }
+
+    fn stay_otherwise(&self, time_in_force: TimeInForce, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
+        let expires = order.expires;
+        let then = match time_in_force {
+            TimeInForce::GoodTillDate if expires > now => Then::Rest(expires),
+            TimeInForce::GoodTillDate => return Err(Reject::BadExpiry),
+            _ if expires != Timestamp(0) => return Err(Reject::BadExpiry),
+            TimeInForce::Day => Then::Rest(self.end_of_day(now)),
+            TimeInForce::GoodTillCancelled => Then::Rest(expires),
+            TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => Then::Cancel,
+        };
+        let minimum = match (time_in_force, order.minimum.0) {
+            (TimeInForce::FillOrKill, 0) => order.quantity.0,
+            (_, 0) => 0,
+            (TimeInForce::ImmediateOrCancel, minimum) if minimum <= order.quantity.0 && self.is_in_lots(minimum) => {
+                minimum
+            }
+            _ => return Err(Reject::BadMinimum),
+        };
+        Ok(Stay { then, minimum })
+    }
+}
+
+/// The worst price, in ticks, at which an order may trade and rest; or why there is none.
+type Limit = Result<u64, DeclineReason>;
+
+impl Matching {
+    /// The limit of a new order.
+    #[inline]
+    pub(super) fn limit(&self, instrument: u32, order: &NewOrder, then: Then) -> Result<Limit, Reject> {
+        match order.order_type.get() {
+            OrderType::Limit => self.instruments[instrument].terms.ticks(order.price).map(Ok),
+            OrderType::Market | OrderType::MarketToLimit if order.price != Price(0) => Err(Reject::BadPrice),
+            OrderType::PostOnly | OrderType::PostOnlySlide if matches!(then, Then::Cancel) => Err(Reject::BadOrderType),
+            order_type => self.limit_found(instrument, order.side.get(), order_type, order.price),
+        }
+    }
+
+    /// The limit of an order that rests and is replaced. What a market order left is a limit order.
+    #[inline]
+    pub(super) fn limit_again(
+        &self,
+        instrument: u32,
+        side: Side,
+        order_type: OrderType,
+        price: Price,
+    ) -> Result<Limit, Reject> {
+        match order_type {
+            OrderType::PostOnly | OrderType::PostOnlySlide => self.limit_found(instrument, side, order_type, price),
+            _ => self.instruments[instrument].terms.ticks(price).map(Ok),
+        }
+    }
+
+    /// The limit of an order that depends on what the other side offers.
+    fn limit_found(&self, instrument: u32, side: Side, order_type: OrderType, price: Price) -> Result<Limit, Reject> {
+        let (terms, other) = (&self.instruments[instrument].terms, side.opposite());
+        let best = self.instruments[instrument].half(other).best;
+        let best = (best != NONE).then(|| self.levels[best].ticks);
+        Ok(match order_type {
+            OrderType::Limit => Ok(terms.ticks(price)?),
+            OrderType::Market => {
+                best.map(|best| terms.yielding(side, best, terms.protection_ticks())).ok_or(DeclineReason::NoLiquidity)
+            }
+            OrderType::MarketToLimit => best.ok_or(DeclineReason::NoLiquidity),
+            OrderType::PostOnly | OrderType::PostOnlySlide => {
+                let asked = terms.ticks(price)?;
+                match best.filter(|best| !better(other, asked, *best)) {
+                    None => Ok(asked),
+                    // Where the other side would have to yield one tick more, unless the range ends here.
+                    Some(best) => Some(terms.yielding(other, best, 1))
+                        .filter(|slid| order_type == OrderType::PostOnlySlide && *slid != best)
+                        .ok_or(DeclineReason::WouldTrade),
+                }
+            }
+        })
+    }
+
+    /// Whether the other side has `quantity` at `ticks` or better.
+    pub(super) fn offers(&self, instrument: u32, side: Side, ticks: u64, quantity: u64) -> bool {
+        let other = side.opposite();
+        let half = self.instruments[instrument].half(other);
+        let mut next = Some(half.best).filter(|at| *at != NONE);
+        let mut sum = 0;
+        while let Some(at) = next.filter(|at| !better(other, ticks, self.levels[*at].ticks)) {
+            sum += self.levels[at].quantity;
+            if sum >= quantity {
+                return true;
+            }
+            next = self.levels.worse(half, at);
+        }
+        false
+    }
+}
