@@ -59,6 +59,8 @@ const MIXED: Mix = Mix { cards: 12, accounts: 7, terminals: 5, trouble: 45, fund
 
 const BANK: AccountNumber = AccountNumber(1);
 const EURO: Currency = Currency(978);
+/// Commands from a cutover to the next in a mix without trouble: two business dates are kept by the default limits.
+pub(super) const CUTOVER: u64 = 200_000;
 /// What the cassettes of a terminal hold: 10, 20, 50 and 100 euro.
 const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
 
@@ -434,7 +436,7 @@ impl Workload for Flow {
         if self.random.percent(self.mix.trouble) {
             return self.trouble(image);
         }
-        if self.mix.trouble == 0 && step % 2_000 == 1 {
+        if self.mix.trouble == 0 && step % CUTOVER == 1 {
             return self.cutover(image);
         }
         match self.sent.last().copied().filter(|_| step.is_multiple_of(2)) {
