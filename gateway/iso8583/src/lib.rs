@@ -1,4 +1,5 @@
-//! ISO 8583:1987 messages: which fields there are and how each is written is configuration, the rest is one codec.
+//! ISO 8583:1987 messages: which fields there are and how each is written is configuration, the rest is one codec. And
+//! [`security`]: what a gateway of cards asks of a security module.
 //!
 //! ```text
 //! frame      2 binary or 4 ASCII digits of length, then a message
@@ -28,6 +29,8 @@ mod field;
 mod frame;
 mod layout;
 mod message;
+
+pub mod security;
 
 pub use field::{Class, Field, Length};
 pub use frame::{FrameError, Framing};
