@@ -59,7 +59,7 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
     for (seed, limits) in (20..24).zip([SMALL, SMALL, TIGHT, TIGHT]) {
         let (mut harness, mut workload) = (Harness::<Atm>::new(&limits), workload("mixed", seed));
         let mut command = CommandImage::default();
-        for step in 0..prove(6_000, 250_000) {
+        for step in 0..prove(10_000, 250_000) {
             workload.next(&mut command);
             let outcome = harness.step(&Step::Command(command.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
             assert_eq!(harness.domain.check(), Ok(()), "seed {seed}, step {step}, after {command:?}");

@@ -69,7 +69,8 @@ struct Flow {
     random: Random,
     clients: u32,
     steps: u64,
-    traces: u32,
+    /// The trace numbers given last: one for all terminals where there is trouble, else one for each.
+    traces: Vec<u32>,
     transfers: u64,
     /// The hold that was asked for last.
     hold: TransferId,
@@ -93,7 +94,17 @@ fn cash(terminal: u64) -> AccountNumber {
 impl Flow {
     fn new(seed: u64, clients: u32, mix: Mix) -> Self {
         let (random, clients, sent) = (Random::new(seed), clients.max(1), Vec::with_capacity(64));
-        Self { mix, random, clients, steps: 0, traces: 0, transfers: 0, hold: TransferId(0), date: 0, sent }
+        Self {
+            mix,
+            random,
+            clients,
+            steps: 0,
+            traces: alloc::vec![0; if mix.trouble > 0 { 1 } else { mix.terminals as usize }],
+            transfers: 0,
+            hold: TransferId(0),
+            date: 0,
+            sent,
+        }
     }
 
     fn is_troubled(&self) -> bool {
@@ -196,8 +207,16 @@ impl Flow {
         step < cards
     }
 
+    /// The terminal's next trace number, or the last again.
+    fn trace(&mut self, terminal: TerminalId, is_new: bool) -> Trace {
+        let place = terminal.0 as usize % self.traces.len();
+        self.traces[place] += u32::from(is_new);
+        Trace(self.traces[place])
+    }
+
     fn authorize(&mut self, image: &mut CommandImage) {
-        self.traces += 1;
+        let terminal = TerminalId(1 + self.random.below(self.mix.terminals) as u32);
+        let trace = self.trace(terminal, true);
         let troubled = self.is_troubled();
         let random = &mut self.random;
         // Mostly one note of each of some cassettes; the terminal may pay in others.
@@ -227,8 +246,8 @@ impl Flow {
         let authorize = Authorize {
             token: token(card),
             amount: Amount(if transaction == TransactionType::BalanceInquiry { 0 } else { amount }),
-            terminal: TerminalId(1 + random.below(self.mix.terminals) as u32),
-            trace: Trace(self.traces),
+            terminal,
+            trace,
             date: BusinessDate(self.date),
             pin_version: PinVersion(if troubled { random.below(2) as u32 } else { 0 }),
             pin: if wrong { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
@@ -246,13 +265,15 @@ impl Flow {
 
     /// A change of PIN, or another one under the key of the last.
     fn change_pin(&mut self, image: &mut CommandImage) {
-        self.traces += u32::from(self.random.percent(60));
+        let terminal = TerminalId(1 + self.random.below(2) as u32);
+        let is_new = self.random.percent(60);
+        let trace = self.trace(terminal, is_new);
         let random = &mut self.random;
         let change = ChangePin {
             token: token(random.below(self.mix.cards)),
             new_pin_reference: [b'0' + random.below(2) as u8; 16],
-            terminal: TerminalId(1 + random.below(2) as u32),
-            trace: Trace(self.traces),
+            terminal,
+            trace,
             date: BusinessDate(self.date),
             pin_version: PinVersion(random.below(3) as u32),
             pin: if random.percent(20) { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
@@ -301,8 +322,7 @@ impl Flow {
             4 | 5 => self.reverse(&sent, image),
             6 => {
                 // The reversal comes first; its original may come as a repeat.
-                self.traces += 1;
-                sent.trace = Trace(self.traces);
+                sent.trace = self.trace(sent.terminal, true);
                 self.sent[0] = (sent, notes);
                 self.reverse(&sent, image);
             }
