@@ -139,7 +139,9 @@ impl Flow {
     fn terminal(&self, terminal: u64, image: &mut CommandImage) {
         let confirm_within_ns = self.mix.confirm_within_ns;
         let (cash, terminal) = (cash(terminal), TerminalId(terminal as u32));
-        let set = SetTerminal { cash, confirm_within_ns, terminal, currency: EURO, reserved: Reserved::default() };
+        let surcharge = Amount(if self.is_troubled() { 150 * u64::from(terminal.0 % 2) } else { 0 });
+        let (fees, reserved) = (AccountNumber(surcharge.0.min(1) * BANK.0), Reserved::default());
+        let set = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency: EURO, reserved };
         image.set(ClientId(1), Command::SetTerminal(&set));
     }
 
