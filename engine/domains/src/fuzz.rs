@@ -332,10 +332,12 @@ fn small_atm(name: &str, body: &mut [u8]) {
         "SetTerminal" => {
             keep(0, 8, 1, body);
             body[0] += 6;
-            keep(8, 8, 7, body);
-            keep(16, 4, 3, body);
-            keep(20, 4, 0, body);
-            body[20] = 1;
+            keep(8, 8, 0, body);
+            keep(16, 8, 0, body);
+            keep(24, 8, 7, body);
+            keep(32, 4, 3, body);
+            keep(36, 4, 0, body);
+            body[36] = 1;
         }
         "SetService" => {
             keep(0, 4, 1, body);

@@ -126,3 +126,47 @@ fn prove_the_hot_path_allocates_nothing() {
     body(Durability::Cached);
     body(Durability::Fsync);
 }
+
+/// Guards against a decision of atm that allocates, from the first command on: tables that grow, transfers that are
+/// undone, totals of a cutover.
+#[test]
+fn prove_the_hot_path_of_atm_allocates_nothing() {
+    use ringfence_domains::atm::Atm;
+    use ringfence_domains::atm::messages::{AtmLimits, Command};
+    use ringfence_kernel::limits::Limits as _;
+    use ringfence_kernel::outbox::Stamp;
+    use ringfence_kernel::{Context, Out, Outbox, Progress, Sequence, Timestamp};
+    let mut workload = (find("atm", "mixed").expect("it exists").new)(3, 4);
+    let mut images = vec![CommandImage::default(); 100_000];
+    images.iter_mut().for_each(|image| workload.next(image));
+    let (mut atm, mut outbox) = (Atm::new(&AtmLimits::defaults()), Outbox::new());
+    let mut decided = 0_u64;
+    let calls = count(|| {
+        for (number, image) in (1..).zip(&images) {
+            let context = Context {
+                sequence: Sequence(number),
+                now: Timestamp(number * 1_000),
+                session: SessionId(1),
+                client: ClientId(1),
+                roles: Roles::ALL,
+                logic: 1,
+            };
+            outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
+            while atm.on_time(context, &mut Out::new(&mut outbox)) == Progress::More {
+                outbox.flushed();
+            }
+            outbox.flushed();
+            let command = Command::decode(image.header().message, image.body()).expect("it is a message");
+            let mut progress = atm.apply(context, command, &mut Out::new(&mut outbox));
+            outbox.flushed();
+            while progress == Ok(Progress::More) {
+                progress = Ok(atm.resume(context, &mut Out::new(&mut outbox)));
+                outbox.flushed();
+            }
+            decided += u64::from(progress.is_ok());
+        }
+    });
+    println!("proved: {decided} of {} commands of atm accepted, {calls} calls to the allocator", images.len());
+    assert!(decided > 60_000, "{decided} commands were accepted");
+    assert_eq!(calls, 0, "a decision called the allocator");
+}

@@ -1,9 +1,10 @@
 //! Terminals: defined, signed on and off, loaded, unloaded and balanced.
 
+use super::ledger::Ledger;
 use super::messages::{
-    AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus, CashDiffered,
-    CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Event, LoadCash, Reject, Reply,
-    SetService, SetTerminal, TerminalId, UnloadCash,
+    AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
+    CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
+    LoadCash, Reject, Reply, SetService, SetTerminal, TerminalId, UnloadCash,
 };
 use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
 use super::{Atm, topics};
@@ -12,13 +13,18 @@ use ringfence_kernel::{Context, Out, Progress};
 
 impl Atm {
     pub(super) fn set_terminal(&mut self, command: &SetTerminal, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let SetTerminal { cash, confirm_within_ns, terminal: number, currency, .. } = *command;
-        let place = self.terminals.place(number).filter(|_| confirm_within_ns != 0).ok_or(Reject::BadTerminal)?;
+        let SetTerminal { cash, confirm_within_ns, terminal: number, currency, surcharge, .. } = *command;
+        let is_bad = confirm_within_ns == 0 || surcharge.0 > AMOUNT_MAX || (surcharge.0 == 0) != (command.fees.0 == 0);
+        let place = self.terminals.place(number).filter(|_| !is_bad).ok_or(Reject::BadTerminal)?;
+        let fees = match command.fees.0 {
+            0 => 0,
+            _ => counter_account(&self.ledger, currency, command.fees)?,
+        };
         if place.confirm_within_ns != 0 {
             if self.ledger[place.cash].number != cash || place.currency != currency {
                 return Err(Reject::BadTerminal);
             }
-            place.confirm_within_ns = confirm_within_ns;
+            (place.confirm_within_ns, place.surcharge, place.fees) = (confirm_within_ns, surcharge, fees);
             return Ok(self.is_set(out));
         }
         if cash.0 == 0 || !currency.is_valid() {
@@ -28,7 +34,9 @@ impl Atm {
             return Err(Reject::AccountExists);
         }
         let account = self.ledger.open(cash, currency, Constraint::Cash, Amount(0));
-        *place = Terminal::new(account.map_err(|_| Reject::AccountsFull)?, currency, confirm_within_ns);
+        let account = account.map_err(|_| Reject::AccountsFull)?;
+        *place = Terminal::new(account, currency, confirm_within_ns);
+        (place.surcharge, place.fees) = (surcharge, fees);
         Ok(self.is_set(out))
     }
 
@@ -45,7 +53,7 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let mut terminal = *self.terminals.get(command.terminal)?;
-        let vault = self.counter_account(&terminal, command.vault)?;
+        let vault = counter_account(&self.ledger, terminal.currency, command.vault)?;
         if loads.is_empty() || loads.len() > CASSETTES {
             return Err(Reject::BadCassettes);
         }
@@ -75,7 +83,7 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let mut terminal = *self.terminals.get(command.terminal)?;
-        let vault = self.counter_account(&terminal, command.vault)?;
+        let vault = counter_account(&self.ledger, terminal.currency, command.vault)?;
         if terminal.is_busy() {
             return Err(Reject::TerminalBusy);
         }
@@ -93,7 +101,7 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let mut terminal = *self.terminals.get(command.terminal)?;
-        let difference = self.counter_account(&terminal, command.difference)?;
+        let difference = counter_account(&self.ledger, terminal.currency, command.difference)?;
         if terminal.is_busy() {
             return Err(Reject::TerminalBusy);
         }
@@ -121,15 +129,6 @@ impl Atm {
             out.publish(topics::TERMINAL, command.terminal.0, Event::CashDiffered(&differed));
         }
         Ok(progress)
-    }
-
-    /// The place of an account that a terminal's cash may come from and go to.
-    fn counter_account(&self, terminal: &Terminal, number: AccountNumber) -> Result<u32, Reject> {
-        let fits = |place: &u32| {
-            let account = &self.ledger[*place];
-            account.currency == terminal.currency && !account.is_cash()
-        };
-        self.ledger.find(number).filter(fits).ok_or(Reject::UnknownAccount)
     }
 
     /// Makes the terminal what it is now, and moves what its notes are worth more or less than `before` from or to
@@ -180,4 +179,10 @@ impl Atm {
         }
         Some(Progress::Done)
     }
+}
+
+/// The place of an account that cash of a terminal may come from and go to, or its surcharges.
+fn counter_account(ledger: &Ledger, currency: Currency, number: AccountNumber) -> Result<u32, Reject> {
+    let fits = |place: &u32| ledger[*place].currency == currency && !ledger[*place].is_cash();
+    ledger.find(number).filter(fits).ok_or(Reject::UnknownAccount)
 }

@@ -21,6 +21,8 @@ struct Approval {
     account: u32,
     to: u32,
     notes: Notes,
+    /// The surcharge, and the place of the account that gets it.
+    fee: (Amount, u32),
 }
 
 /// Declined, and the account whose balances the answer says.
@@ -41,7 +43,8 @@ impl Atm {
         }
         self.check_new(command.date)?;
         match self.decide(command)? {
-            Ok(Approval { card, account, to, notes }) => {
+            Ok(Approval { card, account, to, notes, fee }) => {
+                (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
                 if command.transaction.get() == TransactionType::Withdrawal {
@@ -182,12 +185,22 @@ impl Atm {
         if is_foreign(account) || is_foreign(to) || kind == TransactionType::Transfer && account == to {
             return Err((Code::InvalidTransaction, account));
         }
+        // Whose surcharge it is pays none.
+        let fee = (kind == TransactionType::Withdrawal && terminal.surcharge.0 > 0 && terminal.fees != account)
+            .then_some((terminal.surcharge, terminal.fees));
         let done = match kind {
             TransactionType::Withdrawal => {
                 if let Some(code) = card.exceeds(amount, self.date) {
                     return Err((code, account));
                 }
-                ledger.hold(account, terminal.cash, amount)
+                ledger.hold(account, terminal.cash, amount).and_then(|()| {
+                    let Some((fee, fees)) = fee else { return Ok(()) };
+                    let held = ledger.hold(account, fees, fee);
+                    if held.is_err() {
+                        ledger.settle(account, terminal.cash, amount, Amount(0));
+                    }
+                    held
+                })
             }
             TransactionType::Transfer => ledger.move_now(account, to, amount),
             _ => Ok(()),
@@ -201,7 +214,7 @@ impl Atm {
             terminal.hold(notes);
             card.count(amount, self.date);
         }
-        Ok(Approval { card: place, account, to, notes })
+        Ok(Approval { card: place, account, to, notes, fee: fee.unwrap_or((Amount(0), 0)) })
     }
 
     #[inline]
@@ -280,21 +293,26 @@ impl Atm {
 
     /// Ends what is held: posts the notes that were dispensed, lets the rest go.
     fn end(&mut self, index: u32, state: State, dispensed: Notes) {
-        let Transaction { terminal, card, account, amount, notes, counted, .. } = self.transactions[index];
+        let Transaction { terminal, card, account, amount, notes, counted, fee: held_fee, fees, .. } =
+            self.transactions[index];
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(dispensed);
         terminal.settle(notes, dispensed);
+        let fee = if dispensed.0 == 0 { Amount(0) } else { held_fee };
         match state {
-            State::Dispensed => terminal.totals.dispense(posted),
+            State::Dispensed => terminal.totals.dispense(posted, fee),
             State::TimedOut => terminal.totals.timed_out += 1,
             _ => terminal.totals.voided += 1,
         }
         self.ledger.settle(account, terminal.cash, amount, posted);
+        if held_fee.0 > 0 {
+            self.ledger.settle(account, fees, held_fee, fee);
+        }
         self.cards[card].give_back(amount, posted, counted);
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
-            (transaction.ended, transaction.deadline) = (ended, Default::default());
+            (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
         });
     }
 
@@ -311,7 +329,7 @@ impl Atm {
         ResponseCode::Approved
     }
 
-    /// Posts notes of a hold that was let go.
+    /// Posts notes of a hold that was let go, without a surcharge.
     fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
         let Transaction { terminal, card, account, counted, .. } = self.transactions[index];
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
@@ -320,7 +338,7 @@ impl Atm {
             return ResponseCode::TooLate;
         }
         terminal.settle(Notes(0), notes);
-        terminal.totals.dispense(posted);
+        terminal.totals.dispense(posted, Amount(0));
         self.cards[card].count_late(posted, counted);
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {

@@ -278,8 +278,8 @@ rejects! {
         CardsFull = 2009,
         /// No such terminal is defined.
         UnknownTerminal = 2010,
-        /// The terminal's number is outside the limit, it is given no time to confirm, or another account or currency
-        /// than before.
+        /// The terminal's number is outside the limit, it is given no time to confirm, another account of its cash or
+        /// currency than before, a surcharge above 10¹², or a surcharge without an account or an account without one.
         BadTerminal = 2011,
         /// Notes in the terminal are authorized and not yet completed.
         TerminalBusy = 2012,
@@ -403,10 +403,14 @@ messages! {
             last_four: [u8; 4],
         },
         /// Defines a terminal, out of service and without notes, and opens the account of the cash in it; or changes the
-        /// time that a terminal has to confirm.
-        6 => SetTerminal: 24 {
+        /// surcharge of a terminal and the time that it has to confirm.
+        6 => SetTerminal: 40 {
             /// The account of the cash in it.
             cash: AccountNumber,
+            /// The account that gets the surcharge; zero when there is none.
+            fees: AccountNumber,
+            /// What a withdrawal costs beside its amount; at most 10¹².
+            surcharge: Amount,
             /// How long it may be silent after an authorization, in nanoseconds; not zero.
             confirm_within_ns: u64,
             /// Its number.
@@ -599,11 +603,13 @@ messages! {
             reserved: Reserved<4>,
         },
         /// The transaction was decided. A repeat gets the same bytes.
-        55 => Authorized: 48 {
+        55 => Authorized: 56 {
             /// Its number.
             authorization: Authorization,
-            /// What is held: all that was asked for, or nothing.
+            /// What is held for the notes: all that was asked for, or nothing.
             held: Amount,
+            /// The surcharge that is held beside it.
+            fee: Amount,
             /// The notes to dispense.
             notes: Notes,
             /// What the account holds; zero when none was found.
@@ -616,11 +622,13 @@ messages! {
             reserved: Reserved<7>,
         },
         /// The completion or reversal was taken in. A repeat gets the same bytes.
-        56 => Ended: 40 {
+        56 => Ended: 48 {
             /// The authorization's number.
             authorization: Authorization,
-            /// What was posted.
+            /// What was posted for the notes, or moved.
             posted: Amount,
+            /// The surcharge that was posted.
+            fee: Amount,
             /// What the account held when the transaction ended.
             balance: Balance,
             /// What of it was not held.
@@ -710,9 +718,11 @@ messages! {
             amount: Amount,
         },
         /// What was done at a terminal on a business date of the host that has ended. On the terminal's stream.
-        107 => TerminalTotals: 48 {
+        107 => TerminalTotals: 56 {
             /// What was posted for notes that came out.
             dispensed: Amount,
+            /// What was posted of surcharges.
+            fees: Amount,
             /// What its notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held: authorized on this date and not yet completed.
@@ -732,9 +742,11 @@ messages! {
         },
         /// What was done in a currency on a business date that has ended: the sums of its terminals. On the stream of
         /// business dates.
-        108 => CurrencyTotals: 40 {
+        108 => CurrencyTotals: 48 {
             /// What was posted for notes that came out.
             dispensed: Amount,
+            /// What was posted of surcharges.
+            fees: Amount,
             /// What all notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held.

@@ -68,6 +68,8 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
+    /// The surcharge that was posted.
+    fee: u64,
     /// The account of the holder, and the one that a transfer goes to.
     account: u64,
     to: u64,
@@ -75,7 +77,7 @@ struct Known {
     fate: Fate,
 }
 
-/// A withdrawal that nobody has ended: its turn, deadline, account, amount and notes.
+/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and surcharge.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     turn: u64,
@@ -83,6 +85,8 @@ struct Open {
     account: u64,
     amount: u64,
     notes: Notes,
+    /// The surcharge, and the account that gets it.
+    fee: (u64, u64),
 }
 
 /// A card, its wrong PINs, and what it took out on which date.
@@ -108,7 +112,8 @@ struct Terminal {
 /// Something that counts on a business date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
-    Dispensed(u64),
+    /// So much for notes, so much of surcharges.
+    Dispensed(u64, u64),
     Declined,
     Voided,
     TimedOut,
@@ -146,8 +151,10 @@ impl Model {
     fn sums(&self, account: u64) -> [i128; 4] {
         let [debits, credits] = self.posted.get(&account).copied().unwrap_or_default();
         let mut sums = [debits, credits, 0, 0];
-        let withdrawals =
-            self.open.iter().map(|(key, open)| (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount));
+        let withdrawals = self.open.iter().flat_map(|(key, open)| {
+            let cash = (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount);
+            [cash, (open.account, open.fee.1, open.fee.0)]
+        });
         let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
         for (debit, credit, amount) in withdrawals.chain(holds) {
             sums[2] += if debit == account { i128::from(amount) } else { 0 };
@@ -375,6 +382,12 @@ impl Model {
         if number == 0 || u64::from(number) > self.limits.terminals || terms.confirm_within_ns == 0 {
             return Err(Reject::BadTerminal);
         }
+        if terms.surcharge.0 > AMOUNT_MAX || (terms.surcharge.0 > 0) != (terms.fees.0 > 0) {
+            return Err(Reject::BadTerminal);
+        }
+        if terms.fees.0 > 0 {
+            self.gives(terms.fees, terms.currency)?;
+        }
         if let Some(known) = self.terminals.get_mut(&number) {
             if (known.terms.cash, known.terms.currency) != (terms.cash, terms.currency) {
                 return Err(Reject::BadTerminal);
@@ -561,10 +574,12 @@ impl Model {
         for (number, terminal) in &self.terminals {
             let here = || deeds.iter().filter(|(at, _)| at.0 == *number).map(|(_, deed)| *deed);
             let count = |wanted: Deed| here().filter(|deed| *deed == wanted).count() as u32;
-            let out_here = || here().filter_map(|deed| if let Deed::Dispensed(sum) = deed { Some(sum) } else { None });
+            let out_here =
+                || here().filter_map(|deed| if let Deed::Dispensed(sum, fee) = deed { Some((sum, fee)) } else { None });
             let [debits, credits, _, held] = self.sums(terminal.terms.cash.0);
             let totals = TerminalTotals {
-                dispensed: Amount(out_here().sum()),
+                dispensed: Amount(out_here().map(|(sum, _)| sum).sum()),
+                fees: Amount(out_here().map(|(_, fee)| fee).sum()),
                 cash: Balance((debits - credits) as i64),
                 held: Amount(held as u64),
                 date,
@@ -580,6 +595,7 @@ impl Model {
         for (currency, all) in of_currencies {
             let totals = CurrencyTotals {
                 dispensed: Amount(all.iter().map(|one| one.dispensed.0).sum()),
+                fees: Amount(all.iter().map(|one| one.fees.0).sum()),
                 cash: Balance(all.iter().map(|one| one.cash.0).sum()),
                 held: Amount(all.iter().map(|one| one.held.0).sum()),
                 date,
@@ -633,15 +649,17 @@ impl Model {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let withdraws = approved && asked.transaction.get() == TransactionType::Withdrawal;
+        let fee = if withdraws { self.fee(&terminal, account) } else { (0, 0) };
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
-            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes });
+            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
             self.count_day(asked.token, key, amount);
         }
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
             held: if withdraws { asked.amount } else { Amount(0) },
+            fee: Amount(fee.0),
             notes,
             balance,
             available,
@@ -651,7 +669,7 @@ impl Model {
         let last = if withdraws { (Balance(0), Balance(0)) } else { (balance, available) };
         let moves = approved && asked.transaction.get() == TransactionType::Transfer;
         let (counted, fate) = (self.date, if moves { Fate::Moved(amount) } else { Fate::Answered });
-        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, account, to, counted, fate });
+        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, fee: 0, account, to, counted, fate });
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -675,7 +693,7 @@ impl Model {
         }
         let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
         let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
-        self.keep(key, Known { asked, answer, last, account: 0, to: 0, counted, fate });
+        self.keep(key, Known { asked, answer, last, fee: 0, account: 0, to: 0, counted, fate });
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -696,6 +714,12 @@ impl Model {
         };
         out.reply(Reply::Authorized(&again));
         true
+    }
+
+    /// The surcharge that a withdrawal of the account costs, and whose it is.
+    fn fee(&self, terminal: &Terminal, account: u64) -> (u64, u64) {
+        let SetTerminal { surcharge, fees, .. } = terminal.terms;
+        if fees.0 == account { (0, 0) } else { (surcharge.0, fees.0) }
     }
 
     fn count_day(&mut self, token: [u8; 16], key: Key, amount: u64) {
@@ -793,7 +817,8 @@ impl Model {
         let [debits, credits, held, _] = self.sums(account);
         let terms = self.accounts[&account];
         let bounded = terms.constraint.get() == Constraint::Covered;
-        if bounded && debits + held + i128::from(amount) > credits + i128::from(terms.overdraft.0) {
+        let fee = self.fee(terminal, account).0;
+        if bounded && debits + held + i128::from(amount) + i128::from(fee) > credits + i128::from(terms.overdraft.0) {
             return no(Code::InsufficientFunds);
         }
         (Code::Approved, account, 0, notes)
@@ -823,15 +848,19 @@ impl Model {
 
     /// Ends an open withdrawal with so many notes dispensed; with none, that is `empty`.
     fn end(&mut self, key: Key, notes: Notes, empty: Deed) {
-        self.open.remove(&key);
-        self.dispense(key, notes);
+        let open = self.open.remove(&key).expect("it is open");
+        let (fee, fees) = if notes.0 == 0 { (0, 0) } else { open.fee };
+        if fee > 0 {
+            self.post(open.account, fees, fee.into());
+        }
+        self.dispense(key, notes, fee);
         if notes.0 == 0 {
             self.deeds.push((key.0, empty));
         }
     }
 
     /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
-    fn dispense(&mut self, key: Key, notes: Notes) -> bool {
+    fn dispense(&mut self, key: Key, notes: Notes, fee: u64) -> bool {
         let known = self.known[&key];
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         let counts = notes.counts().map(u64::from);
@@ -854,8 +883,9 @@ impl Model {
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
+        known.fee = fee;
         if worth > 0 {
-            self.deeds.push((key.0, Deed::Dispensed(worth)));
+            self.deeds.push((key.0, Deed::Dispensed(worth, fee)));
         }
         true
     }
@@ -864,7 +894,8 @@ impl Model {
         let Some(known) = self.known.get(&key) else { return nothing(code) };
         let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) = known.fate { amount } else { 0 });
         let ((balance, available), authorization) = (known.last, known.answer.authorization);
-        Ended { authorization, posted, balance, available, code: code.into(), reserved: Reserved::default() }
+        let fee = Amount(known.fee);
+        Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
     }
 
     fn complete(&mut self, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -888,7 +919,7 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes) {
+                match there && !counted_since && self.dispense(key, notes, 0) {
                     true => ResponseCode::Approved,
                     false => ResponseCode::TooLate,
                 }
@@ -912,7 +943,7 @@ impl Model {
                 self.take(key)?;
                 let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
                 let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
-                self.keep(key, Known { asked: None, answer, last, account, to, counted, fate });
+                self.keep(key, Known { asked: None, answer, last, fee: 0, account, to, counted, fate });
                 ResponseCode::Approved
             }
             Some(Known { fate: Fate::Out(..) | Fate::PinChanged, .. }) => ResponseCode::InvalidTransaction,
@@ -951,15 +982,15 @@ fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
 
 /// The answer to an authorization of which nothing is told.
 fn answer(code: ResponseCode) -> Authorized {
-    let (authorization, held, notes, balance) = (Authorization(0), Amount(0), Notes(0), Balance(0));
+    let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
     let (available, code, reserved) = (balance, code.into(), Reserved::default());
-    Authorized { authorization, held, notes, balance, available, code, reserved }
+    Authorized { authorization, held, fee, notes, balance, available, code, reserved }
 }
 
 /// The answer about a transaction of which nothing is known.
 fn nothing(code: ResponseCode) -> Ended {
-    let (authorization, posted, balance) = (Authorization(0), Amount(0), Balance(0));
-    Ended { authorization, posted, balance, available: balance, code: code.into(), reserved: Reserved::default() }
+    let (authorization, posted, fee, balance) = (Authorization(0), Amount(0), Amount(0), Balance(0));
+    Ended { authorization, posted, fee, balance, available: balance, code: code.into(), reserved: Reserved::default() }
 }
 
 impl ringfence_kernel::laws::Model for Model {

@@ -10,7 +10,7 @@
 //! Requests: `account N free|covered [in=CURRENCY] [overdraft=N]`; transfers, linked by `+`: `move ID DEBIT CREDIT AMOUNT`,
 //! `hold ID DEBIT CREDIT AMOUNT [for=T]`, `post ID HOLD AMOUNT`, `void ID HOLD`; `card N [cheque=A] [savings=A]
 //! [credit=A] [max=N] [day=N] [count=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
-//! cash=A within=T [in=CURRENCY]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
+//! cash=A within=T [in=CURRENCY] [fees=A surcharge=N]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
 //! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
 //! card=N …`, `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
@@ -202,8 +202,9 @@ fn parse(line: &str) -> Option<CommandImage> {
         }
         ["terminal", terminal_number] => {
             let (cash, confirm_within_ns) = (named("cash"), options.number("within", 0));
+            let (fees, surcharge) = (named("fees"), Amount(options.number("surcharge", 0)));
             let (terminal, reserved) = (terminal(terminal_number)?, Reserved::default());
-            let set = SetTerminal { cash, confirm_within_ns, terminal, currency, reserved };
+            let set = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved };
             image.set(client, Command::SetTerminal(&set));
         }
         ["service", terminal_number, service] => {
@@ -346,9 +347,9 @@ fn say(slot: &Slot) -> String {
         Event::CardCaptured(c) => format!("terminal {id}: kept card {}, {} so far", c.token[0], c.captured),
         Event::CassetteStands(c) => format!("terminal {id}: cassette {}", c.cassette),
         Event::TerminalTotals(t) => format!(
-            "terminal {id}: date {}: {} withdrawals of {}; {} declined, {} voided, {} timed out, {} exceptions; cash {}, \
+            "terminal {id}: date {}: {} withdrawals of {}, surcharges {}; {} declined, {} voided, {} timed out, {} exceptions; cash {}, \
              held {}",
-            t.date, t.withdrawals, t.dispensed, t.declined, t.voided, t.timed_out, t.exceptions, t.cash, t.held
+            t.date, t.withdrawals, t.dispensed, t.fees, t.declined, t.voided, t.timed_out, t.exceptions, t.cash, t.held
         ),
         Event::CurrencyTotals(t) => format!(
             "currency {}: date {}: {} withdrawals of {} at {} terminals; cash {}, held {}",
@@ -374,15 +375,14 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::CashSet(c) => format!("-> terminal {}: cash {}, change {}", c.terminal, c.cash, c.change),
         Reply::Authorized(a) => {
             let (code, notes) = (code(a.code.get()), a.notes.counts());
-            let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}", a.held) };
+            let fee = if a.fee.0 == 0 { String::new() } else { format!(" and a surcharge of {}", a.fee) };
+            let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}{fee}", a.held) };
             format!("-> {}: {code}{notes}, balance {}, available {}", a.authorization, a.balance, a.available)
         }
         Reply::Ended(e) => {
-            let code = code(e.code.get());
-            format!(
-                "-> {}: {code}, posted {}, balance {}, available {}",
-                e.authorization, e.posted, e.balance, e.available
-            )
+            let (code, number) = (code(e.code.get()), e.authorization);
+            let fee = if e.fee.0 == 0 { String::new() } else { format!(" and a surcharge of {}", e.fee) };
+            format!("-> {number}: {code}, posted {}{fee}, balance {}, available {}", e.posted, e.balance, e.available)
         }
     }
 }

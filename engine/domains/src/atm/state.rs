@@ -54,7 +54,10 @@ impl Atm {
         let mut cash_of = BTreeMap::new();
         for (number, terminal) in self.terminals.iter() {
             let account = terminal.cash;
-            if !places(account) || !self.ledger[account].is_cash() || self.ledger[account].currency != terminal.currency
+            if !places(account)
+                || !places(terminal.fees)
+                || !self.ledger[account].is_cash()
+                || self.ledger[account].currency != terminal.currency
             {
                 return Err("the account of a terminal's cash");
             }
@@ -71,7 +74,7 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if !places(transaction.account) || !places(transaction.to) {
+            if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {
                 return Err("the account of a transaction");
             }
         }
@@ -84,6 +87,9 @@ impl Atm {
                 return Err("a hold of other notes");
             }
             holds.push((held.account, terminal.cash, held.amount));
+            if held.fee.0 > 0 {
+                holds.push((held.account, held.fees, held.fee));
+            }
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));

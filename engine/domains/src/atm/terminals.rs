@@ -30,13 +30,16 @@ pub(super) struct Terminal {
     /// What was authorized before this is not posted late: the notes were counted since, or are others.
     pub(super) balanced: Authorization,
     pub(super) cassettes: [Cassette; CASSETTES],
-    /// The place of the account of its cash.
+    /// What a withdrawal costs beside its amount.
+    pub(super) surcharge: Amount,
+    /// The places of the account of its cash, and of that which gets the surcharge.
     pub(super) cash: u32,
+    pub(super) fees: u32,
     /// Cards that it has kept since it was last balanced.
     pub(super) captured: u32,
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
-    reserved: [u8; 5],
+    reserved: [u8; 1],
     pub(super) totals: Totals,
 }
 
@@ -45,6 +48,7 @@ pub(super) struct Terminal {
 #[repr(C)]
 pub(super) struct Totals {
     pub(super) dispensed: u64,
+    pub(super) fees: u64,
     pub(super) withdrawals: u32,
     pub(super) declined: u32,
     pub(super) voided: u32,
@@ -56,8 +60,9 @@ pub(super) struct Totals {
 impl Totals {
     /// Counts notes that came out.
     #[inline]
-    pub(super) fn dispense(&mut self, posted: Amount) {
+    pub(super) fn dispense(&mut self, posted: Amount, fee: Amount) {
         self.dispensed += posted.0;
+        self.fees += fee.0;
         self.withdrawals += 1;
     }
 }
@@ -206,7 +211,7 @@ impl Terminals {
                     && (cassette.notes == 0 || cassette.denomination != 0)
             };
             let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 5] && terminal.totals.reserved == 0;
+            let is_zero = terminal.reserved == [0; 1] && terminal.totals.reserved == 0;
             if terminal.is_defined() && !(known && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));
             }

@@ -3,18 +3,17 @@
 use super::Atm;
 use super::messages::{AtmLimits, Event, Reply, ResponseCode};
 use super::model::Model;
-use super::workload::KINDS;
+use super::workload::{CUTOVER, KINDS};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
 use ringfence_kernel::laws::{self, Bytes, Harness, Often, Step};
+use ringfence_kernel::limits::Limits;
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::outbox::{image, message};
 use ringfence_kernel::workload::{CommandImage, Workload};
 use ringfence_kernel::{Domain, OutputHeader, Timestamp};
 
-const ROOMY: AtmLimits =
-    AtmLimits { accounts: 30_000, cards: 16_384, terminals: 1_024, transactions: 8_192, transfers: 16_384 };
 /// So little room that commands run into every capacity.
 const TIGHT: AtmLimits = AtmLimits { accounts: 14, cards: 15, terminals: 5, transactions: 60, transfers: 40 };
 /// Room for what may be repeated and little else.
@@ -60,7 +59,7 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
     for (seed, limits) in (20..24).zip([SMALL, SMALL, TIGHT, TIGHT]) {
         let (mut harness, mut workload) = (Harness::<Atm>::new(&limits), workload("mixed", seed));
         let mut command = CommandImage::default();
-        for step in 0..prove(6_000, 250_000) {
+        for step in 0..prove(10_000, 250_000) {
             workload.next(&mut command);
             let outcome = harness.step(&Step::Command(command.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
             assert_eq!(harness.domain.check(), Ok(()), "seed {seed}, step {step}, after {command:?}");
@@ -94,10 +93,10 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
 #[test]
 fn uniform_and_hot_withdraw() {
     for kind in ["uniform", "hot"] {
-        let (mut harness, mut workload) = (Harness::<Atm>::new(&ROOMY), workload(kind, 1));
+        let (mut harness, mut workload) = (Harness::<Atm>::new(&AtmLimits::defaults()), workload(kind, 1));
         let (mut command, mut withdrawals, mut posted) = (CommandImage::default(), 0, 0);
         let (mut of_terminals, mut of_currencies, mut dates) = ((0, 0), (0, 0), 0);
-        for step in 0..80_000 {
+        for step in 0..1_000_000 {
             workload.next(&mut command);
             let outcome = harness.step(&Step::Command(command.clone()), Timestamp(step), false);
             assert_eq!(outcome.reject, None, "{kind}, step {step}");
@@ -123,7 +122,7 @@ fn uniform_and_hot_withdraw() {
                     Reply::Authorized(said) => assert_eq!(said.code.get(), ResponseCode::Approved, "{kind}"),
                     Reply::Ended(_) if command.header().message.template != 14 => panic!("nothing is reversed"),
                     // A withdrawal that comes before a cutover is completed again after it.
-                    Reply::Ended(said) if step % 2_000 != 2 => {
+                    Reply::Ended(said) if step % CUTOVER != 2 => {
                         withdrawals += 1;
                         posted += said.posted.0;
                     }
@@ -131,7 +130,7 @@ fn uniform_and_hot_withdraw() {
                 }
             }
         }
-        assert!(withdrawals > 20_000 && dates > 20, "{kind}: {withdrawals} withdrawals, {dates} dates");
+        assert!(withdrawals > 400_000 && dates == 4, "{kind}: {withdrawals} withdrawals, {dates} dates");
         assert_eq!(of_terminals.0, dates * 1_000, "{kind}: every terminal says its totals");
         assert_eq!(harness.domain.check(), Ok(()));
     }

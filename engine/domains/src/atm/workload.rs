@@ -59,6 +59,8 @@ const MIXED: Mix = Mix { cards: 12, accounts: 7, terminals: 5, trouble: 45, fund
 
 const BANK: AccountNumber = AccountNumber(1);
 const EURO: Currency = Currency(978);
+/// Commands from a cutover to the next in a mix without trouble: two business dates are kept by the default limits.
+pub(super) const CUTOVER: u64 = 200_000;
 /// What the cassettes of a terminal hold: 10, 20, 50 and 100 euro.
 const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
 
@@ -67,7 +69,8 @@ struct Flow {
     random: Random,
     clients: u32,
     steps: u64,
-    traces: u32,
+    /// The trace numbers given last: one for all terminals where there is trouble, else one for each.
+    traces: Vec<u32>,
     transfers: u64,
     /// The hold that was asked for last.
     hold: TransferId,
@@ -91,7 +94,17 @@ fn cash(terminal: u64) -> AccountNumber {
 impl Flow {
     fn new(seed: u64, clients: u32, mix: Mix) -> Self {
         let (random, clients, sent) = (Random::new(seed), clients.max(1), Vec::with_capacity(64));
-        Self { mix, random, clients, steps: 0, traces: 0, transfers: 0, hold: TransferId(0), date: 0, sent }
+        Self {
+            mix,
+            random,
+            clients,
+            steps: 0,
+            traces: alloc::vec![0; if mix.trouble > 0 { 1 } else { mix.terminals as usize }],
+            transfers: 0,
+            hold: TransferId(0),
+            date: 0,
+            sent,
+        }
     }
 
     fn is_troubled(&self) -> bool {
@@ -126,7 +139,9 @@ impl Flow {
     fn terminal(&self, terminal: u64, image: &mut CommandImage) {
         let confirm_within_ns = self.mix.confirm_within_ns;
         let (cash, terminal) = (cash(terminal), TerminalId(terminal as u32));
-        let set = SetTerminal { cash, confirm_within_ns, terminal, currency: EURO, reserved: Reserved::default() };
+        let surcharge = Amount(if self.is_troubled() { 150 * u64::from(terminal.0 % 2) } else { 0 });
+        let (fees, reserved) = (AccountNumber(surcharge.0.min(1) * BANK.0), Reserved::default());
+        let set = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency: EURO, reserved };
         image.set(ClientId(1), Command::SetTerminal(&set));
     }
 
@@ -194,8 +209,16 @@ impl Flow {
         step < cards
     }
 
+    /// The terminal's next trace number, or the last again.
+    fn trace(&mut self, terminal: TerminalId, is_new: bool) -> Trace {
+        let place = terminal.0 as usize % self.traces.len();
+        self.traces[place] += u32::from(is_new);
+        Trace(self.traces[place])
+    }
+
     fn authorize(&mut self, image: &mut CommandImage) {
-        self.traces += 1;
+        let terminal = TerminalId(1 + self.random.below(self.mix.terminals) as u32);
+        let trace = self.trace(terminal, true);
         let troubled = self.is_troubled();
         let random = &mut self.random;
         // Mostly one note of each of some cassettes; the terminal may pay in others.
@@ -225,8 +248,8 @@ impl Flow {
         let authorize = Authorize {
             token: token(card),
             amount: Amount(if transaction == TransactionType::BalanceInquiry { 0 } else { amount }),
-            terminal: TerminalId(1 + random.below(self.mix.terminals) as u32),
-            trace: Trace(self.traces),
+            terminal,
+            trace,
             date: BusinessDate(self.date),
             pin_version: PinVersion(if troubled { random.below(2) as u32 } else { 0 }),
             pin: if wrong { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
@@ -244,13 +267,15 @@ impl Flow {
 
     /// A change of PIN, or another one under the key of the last.
     fn change_pin(&mut self, image: &mut CommandImage) {
-        self.traces += u32::from(self.random.percent(60));
+        let terminal = TerminalId(1 + self.random.below(2) as u32);
+        let is_new = self.random.percent(60);
+        let trace = self.trace(terminal, is_new);
         let random = &mut self.random;
         let change = ChangePin {
             token: token(random.below(self.mix.cards)),
             new_pin_reference: [b'0' + random.below(2) as u8; 16],
-            terminal: TerminalId(1 + random.below(2) as u32),
-            trace: Trace(self.traces),
+            terminal,
+            trace,
             date: BusinessDate(self.date),
             pin_version: PinVersion(random.below(3) as u32),
             pin: if random.percent(20) { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
@@ -299,8 +324,7 @@ impl Flow {
             4 | 5 => self.reverse(&sent, image),
             6 => {
                 // The reversal comes first; its original may come as a repeat.
-                self.traces += 1;
-                sent.trace = Trace(self.traces);
+                sent.trace = self.trace(sent.terminal, true);
                 self.sent[0] = (sent, notes);
                 self.reverse(&sent, image);
             }
@@ -434,7 +458,7 @@ impl Workload for Flow {
         if self.random.percent(self.mix.trouble) {
             return self.trouble(image);
         }
-        if self.mix.trouble == 0 && step % 2_000 == 1 {
+        if self.mix.trouble == 0 && step % CUTOVER == 1 {
             return self.cutover(image);
         }
         match self.sent.last().copied().filter(|_| step.is_multiple_of(2)) {

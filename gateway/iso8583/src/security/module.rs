@@ -1,0 +1,189 @@
+//! The module that a gateway asks, and one in software.
+
+use super::{
+    Decimalization, Padding, Pan, PinBlockFormat, PinReference, SecurityError, aes_cmac, cvv, decipher, ibm3624_offset,
+    retail_mac, visa_pvv,
+};
+use aes_kw::{KeyInit as _, KwAes256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// What a key is for. A key that was wrapped for one purpose cannot be used for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    /// PIN blocks between a terminal or network and this host.
+    PinBlock = 1,
+    /// PIN verification.
+    PinVerification = 2,
+    /// CVV.
+    Cvv = 3,
+    /// Message authentication.
+    Mac = 4,
+}
+
+/// A key under the module's master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The key, wrapped.
+    pub bytes: Vec<u8>,
+}
+
+/// A PIN block and the key that it is under.
+#[derive(Clone, Copy, Debug)]
+pub struct PinUnderKey<'a> {
+    /// How it was made.
+    pub format: PinBlockFormat,
+    /// The block.
+    pub block: &'a [u8],
+    /// The key.
+    pub key: &'a WrappedKey,
+}
+
+/// What a CVV is of.
+#[derive(Clone, Copy, Debug)]
+pub struct CardData<'a> {
+    /// The card's number.
+    pub pan: &'a Pan,
+    /// Its expiry, four digits.
+    pub expiry: &'a [u8],
+    /// Its service code, three digits.
+    pub service: &'a [u8],
+}
+
+/// What a gateway asks of a security module.
+pub trait SecurityModule: Send + Sync {
+    /// Whether the PIN in the block is that of the reference.
+    ///
+    /// # Errors
+    /// [`SecurityError`] when the block or a key is not what it should be.
+    fn verify_pin(
+        &self,
+        pin: PinUnderKey<'_>,
+        pan: &Pan,
+        key: &WrappedKey,
+        reference: &PinReference,
+    ) -> Result<bool, SecurityError> {
+        Ok(self.refer_to_pin(pin, pan, key, reference)?.is(reference))
+    }
+
+    /// The reference of the PIN in the block, of the same kind as `like`: to change a PIN.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn refer_to_pin(
+        &self,
+        pin: PinUnderKey<'_>,
+        pan: &Pan,
+        key: &WrappedKey,
+        like: &PinReference,
+    ) -> Result<PinReference, SecurityError>;
+
+    /// Whether the value is the card's.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn verify_cvv(&self, key: &WrappedKey, card: CardData<'_>, value: &[u8]) -> Result<bool, SecurityError>;
+
+    /// The authentication code of a message: a retail MAC, padded with zeros.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn authenticate(&self, key: &WrappedKey, message: &[u8]) -> Result<[u8; 8], SecurityError>;
+
+    /// Whether the code is the message's.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn is_authentic(&self, key: &WrappedKey, message: &[u8], code: &[u8]) -> Result<bool, SecurityError> {
+        Ok(self.authenticate(key, message)?.ct_eq(code).into())
+    }
+}
+
+/// A security module in this process, for tests and demonstrations.
+#[derive(Debug)]
+pub struct SoftwareModule {
+    master: Master,
+    decimalization: Decimalization,
+}
+
+struct Master(Zeroizing<[u8; 32]>);
+
+impl core::fmt::Debug for Master {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Master")
+    }
+}
+
+impl SoftwareModule {
+    /// A module with that master key. Natural PINs of IBM 3624 are made as `decimalization` says.
+    #[must_use]
+    pub fn new(master: [u8; 32], decimalization: Decimalization) -> Self {
+        Self { master: Master(Zeroizing::new(master)), decimalization }
+    }
+
+    /// Wraps a key for one purpose: AES key wrap (RFC 3394) under a key that CMAC derives of the master key for it.
+    ///
+    /// # Errors
+    /// [`SecurityError::Key`] when the key is not of 16, 24 or 32 bytes.
+    pub fn wrap(&self, purpose: Purpose, key: &[u8]) -> Result<WrappedKey, SecurityError> {
+        if !matches!(key.len(), 16 | 24 | 32) {
+            return Err(SecurityError::Key);
+        }
+        let mut bytes = vec![0; key.len() + 8];
+        self.wrapping(purpose)?.wrap_key(key, &mut bytes).map_err(|_| SecurityError::Key)?;
+        Ok(WrappedKey { purpose, bytes })
+    }
+
+    fn unwrap(&self, purpose: Purpose, key: &WrappedKey) -> Result<Zeroizing<Vec<u8>>, SecurityError> {
+        if key.purpose != purpose || !matches!(key.bytes.len(), 24 | 32 | 40) {
+            return Err(SecurityError::Unwrap);
+        }
+        let mut clear = Zeroizing::new(vec![0; key.bytes.len() - 8]);
+        let unwrapped = self.wrapping(purpose)?.unwrap_key(&key.bytes, &mut clear).map(|_| ());
+        unwrapped.map_err(|_| SecurityError::Unwrap)?;
+        Ok(clear)
+    }
+
+    fn wrapping(&self, purpose: Purpose) -> Result<KwAes256, SecurityError> {
+        let mut derived = Zeroizing::new([0; 32]);
+        for (half, out) in derived.chunks_exact_mut(16).enumerate() {
+            let label = [b"ringfence wrap ".as_slice(), &[purpose as u8, half as u8]].concat();
+            out.copy_from_slice(&aes_cmac(&*self.master.0, &label)?);
+        }
+        KwAes256::new_from_slice(&*derived).map_err(|_| SecurityError::Key)
+    }
+}
+
+impl SecurityModule for SoftwareModule {
+    fn refer_to_pin(
+        &self,
+        pin: PinUnderKey<'_>,
+        pan: &Pan,
+        key: &WrappedKey,
+        like: &PinReference,
+    ) -> Result<PinReference, SecurityError> {
+        let block_key = self.unwrap(Purpose::PinBlock, pin.key)?;
+        let verification_key = self.unwrap(Purpose::PinVerification, key)?;
+        let pin = decipher(pin.format, &block_key, pin.block, pan)?;
+        Ok(match like {
+            PinReference::Pvv { index, .. } => {
+                PinReference::Pvv { index: *index, value: visa_pvv(&verification_key, *index, &pin, pan)? }
+            }
+            PinReference::Offset(_) => {
+                PinReference::Offset(ibm3624_offset(&verification_key, &self.decimalization, &pin, pan)?)
+            }
+        })
+    }
+
+    fn verify_cvv(&self, key: &WrappedKey, card: CardData<'_>, value: &[u8]) -> Result<bool, SecurityError> {
+        let key = self.unwrap(Purpose::Cvv, key)?;
+        Ok(cvv(&key, card.pan, card.expiry, card.service)?.ct_eq(value).into())
+    }
+
+    fn authenticate(&self, key: &WrappedKey, message: &[u8]) -> Result<[u8; 8], SecurityError> {
+        retail_mac(&self.unwrap(Purpose::Mac, key)?, message, Padding::Zeros)
+    }
+}

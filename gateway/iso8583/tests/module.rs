@@ -1,0 +1,80 @@
+//! The security module in software: what it verifies, what it refuses, and that keys are of one purpose.
+
+use ringfence_iso8583::security::{
+    CardData, Decimalization, Pan, Pin, PinBlockFormat, PinReference, PinUnderKey, Purpose, SecurityError,
+    SecurityModule, SoftwareModule, WrappedKey, cvv, encipher,
+};
+
+fn module(master: u8) -> SoftwareModule {
+    let decimalization = Decimalization { table: *b"0123456789012345", validation: 0..12, pad: 15 };
+    SoftwareModule::new([master; 32], decimalization)
+}
+
+fn pan(digits: &str) -> Pan {
+    Pan::new(digits.as_bytes()).expect("a card number")
+}
+
+const PIN_KEY: [u8; 16] = *b"a key of a block";
+const VERIFICATION_KEY: [u8; 16] = *b"a key of PINs...";
+
+/// Guards against a wrong PIN that is taken for the right one, or the block of another card for this one's.
+#[test]
+fn pins_are_verified_against_both_kinds_of_reference() {
+    let module = module(1);
+    let block_key = module.wrap(Purpose::PinBlock, &PIN_KEY).expect("a key");
+    let key = module.wrap(Purpose::PinVerification, &VERIFICATION_KEY).expect("a key");
+    let (card, other) = (pan("4111111111111111"), pan("4111111111111129"));
+    for format in [PinBlockFormat::Iso0, PinBlockFormat::Iso3, PinBlockFormat::Iso4] {
+        let block = |pin: &[u8], pan: &Pan| {
+            encipher(format, &PIN_KEY, &Pin::new(pin).expect("a PIN"), pan, &[7; 16]).expect("sound")
+        };
+        let (right, wrong, of_other) = (block(b"12345", &card), block(b"54321", &card), block(b"12345", &other));
+        for like in [PinReference::Pvv { index: 1, value: *b"0000" }, PinReference::Offset(b"00000".to_vec())] {
+            let asked = |block| PinUnderKey { format, block, key: &block_key };
+            let reference = module.refer_to_pin(asked(&right), &card, &key, &like).expect("sound");
+            let verify = |block| module.verify_pin(asked(block), &card, &key, &reference);
+            assert_eq!(verify(&right), Ok(true), "{format:?}");
+            assert_eq!(verify(&wrong), Ok(false), "{format:?}");
+            assert_ne!(verify(&of_other), Ok(true), "{format:?}");
+            assert_eq!(verify(&right[1..]), Err(SecurityError::PinBlock), "{format:?}");
+        }
+    }
+}
+
+/// Guards against a key that serves another purpose than it was wrapped for, or that another module wrapped.
+#[test]
+fn keys_are_of_one_module_and_one_purpose() {
+    let (ours, theirs) = (module(1), module(2));
+    let key = ours.wrap(Purpose::Mac, &[3; 16]).expect("a key");
+    let code = ours.authenticate(&key, b"a message").expect("our key");
+    assert_eq!(ours.is_authentic(&key, b"a message", &code), Ok(true));
+    assert_eq!(ours.is_authentic(&key, b"a massage", &code), Ok(false));
+    assert_eq!(ours.is_authentic(&key, b"a message", &code[1..]), Ok(false));
+    assert_eq!(theirs.authenticate(&key, b"a message"), Err(SecurityError::Unwrap));
+    let as_another = WrappedKey { purpose: Purpose::Cvv, ..key.clone() };
+    let card = CardData { pan: &pan("4111111111111111"), expiry: b"2912", service: b"101" };
+    assert_eq!(ours.verify_cvv(&key, card, b"123"), Err(SecurityError::Unwrap));
+    assert_eq!(ours.verify_cvv(&as_another, card, b"123"), Err(SecurityError::Unwrap), "the purpose is bound");
+    let mut damaged = key;
+    damaged.bytes[5] ^= 1;
+    assert_eq!(ours.authenticate(&damaged, b"a message"), Err(SecurityError::Unwrap));
+    assert_eq!(ours.wrap(Purpose::Mac, &[3; 15]), Err(SecurityError::Key));
+}
+
+/// Guards against a CVV of another expiry, and against secrets that are printed.
+#[test]
+fn cvvs_are_verified_and_secrets_not_printed() {
+    let module = module(1);
+    let key = module.wrap(Purpose::Cvv, &[9; 16]).expect("a key");
+    let number = pan("4111111111111111");
+    let card = CardData { pan: &number, expiry: b"2912", service: b"101" };
+    let value = cvv(&[9; 16], &number, b"2912", b"101").expect("sound");
+    assert_eq!(module.verify_cvv(&key, card, &value), Ok(true));
+    assert_eq!(module.verify_cvv(&key, CardData { expiry: b"3001", ..card }, &value), Ok(false));
+    assert!(matches!(
+        module.verify_cvv(&key, CardData { service: b"1", ..card }, &value),
+        Err(SecurityError::Digits(_))
+    ));
+    assert_eq!(format!("{number:?} {:?}", Pin::new(b"1234")), "Pan Ok(Pin)");
+    assert!(format!("{module:?}").starts_with("SoftwareModule { master: Master, "));
+}
