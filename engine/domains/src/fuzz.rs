@@ -267,8 +267,8 @@ fn small_auction(name: &str, body: &mut [u8]) {
             keep(64, 4, 3, body);
             body[64] = if first == 0 { 0 } else { body[64].max(1) };
             (body[68], body[69]) = (1 + first, 1 + model);
-            body[70..72].fill(0);
-            for (rank, at) in (80..body.len()).step_by(8).enumerate() {
+            body[70..120].fill(0);
+            for (rank, at) in (128..body.len()).step_by(8).enumerate() {
                 let mode = 1 + body[at + 5] % 2;
                 body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, mode, 0, 0]);
             }

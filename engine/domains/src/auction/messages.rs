@@ -201,7 +201,7 @@ rejects! {
         LineItemExists = 3010,
         /// The placement is defined with other terms.
         PlacementExists = 3011,
-        /// Budgets, bid, flight, window, cap, rates, zone, share or slots are out of range or make no sense together.
+        /// Budgets, bid, flight, window, cap, rates, plan, zone, share or slots are out of range or make no sense together.
         BadTerms = 3012,
         /// Targets or attributes are more than 64, or not in ascending order of dimension and value, each once.
         BadTargets = 3013,
@@ -259,7 +259,7 @@ messages! {
             reserved: Reserved<6>,
         },
         /// Prepares a line item. Saying the same again is answered again; other terms are refused.
-        2 => DefineLineItem: 72 {
+        2 => DefineLineItem: 120 {
             /// What it spends in all at most; not zero.
             total: Nanos,
             /// What it spends on a day of its campaign at most; zero when nothing but `total` bounds it.
@@ -288,6 +288,14 @@ messages! {
             model: PriceModelCode,
             /// Zero.
             reserved: Reserved<2>,
+            /// How much of a day's budget each hour of the campaign's day is to have, from midnight on, as weights. All
+            /// zero spends it as soon as possible; all alike, evenly.
+            plan: [u8; 24],
+            /// In which hours of the placement's week it takes part: three bytes a day from Monday on, the first hour in the
+            /// lowest bit of the first. All zero is always.
+            hours: [u8; 21],
+            /// Zero.
+            reserved_end: Reserved<3>,
         } + targets: Target: 8 {
             /// Which value.
             value: u32,
@@ -313,7 +321,9 @@ messages! {
             /// How prices are made.
             rule: AuctionRuleCode,
             /// Zero.
-            reserved: Reserved<3>,
+            reserved: Reserved<1>,
+            /// Minutes that its days begin before UTC's: its zone.
+            zone_minutes: i16,
         } + slots: Slot: 8 {
             /// What the slot yields of what a perfect one would. No slot yields more than the one before.
             factor: Ppm,
@@ -429,7 +439,7 @@ messages! {
         },
         /// The auction was held. Winners of slots after the first are told by `SlotWon`; their wins are numbered from
         /// `win` on.
-        54 => AuctionHeld: 56 {
+        54 => AuctionHeld: 64 {
             /// The win of the first slot; zero when nobody won.
             win: WinId,
             /// What an event of it costs.
@@ -444,8 +454,12 @@ messages! {
             outbid: u32,
             /// Candidates that bid less than the floor.
             below_floor: u32,
+            /// Candidates that do not take part at this hour of the placement's week.
+            off_hours: u32,
             /// Candidates whose budgets hold no bid more.
             budget_spent: u32,
+            /// Candidates that have spent what their plan of the day allows so far.
+            paced: u32,
             /// Candidates whose user has seen them as often as may be, or cannot be counted.
             capped: u32,
             /// Candidates whose advertiser has a better one in the auction.

@@ -185,6 +185,17 @@ fn beginning(kind: CapPeriod, now: Timestamp) -> u64 {
     }
 }
 
+/// Whether a line item takes part at this hour of the week where a placement is.
+fn takes_part(terms: &DefineLineItem, zone_minutes: i16, now: Timestamp) -> bool {
+    let minutes = i128::from(now.0 / MINUTE) + i128::from(zone_minutes);
+    // 1970-01-05 was a Monday.
+    let hour = (minutes - 4 * 24 * 60).div_euclid(60).rem_euclid(7 * 24) as usize;
+    let (day, hour) = (hour / 24, hour % 24);
+    let bytes = &terms.hours[3 * day..3 * day + 3];
+    let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+    terms.hours.iter().all(|byte| *byte == 0) || bits & (1 << hour) != 0
+}
+
 fn may_go(from: Phase, to: Phase) -> bool {
     use Phase::{Active, Draft, Ended, Paused};
     matches!((from, to), (Draft, Active) | (Active, Paused) | (Paused, Active) | (Draft | Active | Paused, Ended))
@@ -251,7 +262,8 @@ impl Model {
             && terms.ends > now
             && terms.window > 0
             && terms.window <= WINDOW_MAX
-            && capped == (terms.cap != 0);
+            && capped == (terms.cap != 0)
+            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
@@ -301,7 +313,8 @@ impl Model {
                     && factors.iter().all(|factor| *factor > 0 && *factor <= WHOLE)
                     && factors.windows(2).all(|pair| pair[0] >= pair[1])
                     && terms.share.0 <= WHOLE
-                    && terms.floor.0 <= BID_MAX;
+                    && terms.floor.0 <= BID_MAX
+                    && terms.zone_minutes.unsigned_abs() <= ZONE_MINUTES_MAX as u16;
                 if !makes_sense {
                     return Err(Reject::BadTerms);
                 }
@@ -382,6 +395,28 @@ impl Model {
         })
     }
 
+    /// Whether what was spent of the day, and a bid, are within the plan of the hours that are over: hour by hour, what of
+    /// it is within the flight, and what of that is over.
+    fn is_within_plan(&self, id: u32, now: Timestamp) -> bool {
+        let (item, terms) = (&self.items[&id], &self.items[&id].terms);
+        if terms.plan == [0; 24] {
+            return true;
+        }
+        let zone = i128::from(self.campaigns[&terms.campaign.0].0.zone_minutes) * i128::from(MINUTE);
+        let day = self.day(id, now);
+        let midnight = i128::from(day) * i128::from(DAY) - zone;
+        let (mut all, mut over) = (0_u128, 0_u128);
+        for (hour, weight) in (0..).zip(terms.plan) {
+            let from = (midnight + hour * i128::from(HOUR)).max(i128::from(terms.starts.0));
+            let to = (midnight + (hour + 1) * i128::from(HOUR)).min(i128::from(terms.ends.0));
+            let length = |to: i128| u128::try_from(to - from).unwrap_or(0);
+            all += u128::from(weight) * length(to);
+            over += u128::from(weight) * length(to.min(i128::from(now.0)));
+        }
+        let used = self.days.get(&(Level::Item(id), day)).copied().unwrap_or(0);
+        all > 0 && u128::from(used + item.bid.bid.0) <= u128::from(terms.daily.0) * over / all
+    }
+
     /// Counters of periods that are not over.
     fn counters(&self, now: Timestamp) -> u64 {
         let alive =
@@ -437,7 +472,9 @@ impl Model {
             candidates: candidates.len() as u32,
             outbid: 0,
             below_floor: 0,
+            off_hours: 0,
             budget_spent: 0,
+            paced: 0,
             capped: 0,
             same_advertiser: 0,
             not_targeted: (serving.len() - candidates.len()) as u32,
@@ -452,8 +489,12 @@ impl Model {
             let least = (u128::from(floor) * 1_000_000).div_ceil(item.bid.rate.0.into());
             if u128::from(item.bid.bid.0) < least {
                 held.below_floor += 1;
+            } else if !takes_part(&item.terms, terms.zone_minutes, now) {
+                held.off_hours += 1;
             } else if !self.can_pay(*id, item.bid.bid.0, self.day(*id, now)) {
                 held.budget_spent += 1;
+            } else if !self.is_within_plan(*id, now) {
+                held.paced += 1;
             } else if !self.can_be_shown(*id, command.user, now, slots.len()) {
                 held.capped += 1;
             } else if !advertisers.insert(advertiser) {

@@ -2,6 +2,7 @@
 
 use super::messages::{
     AuctionLimits, AuctionRule, BID_MAX, DefinePlacement, Nanos, PlacementId, Reject, SLOTS_MAX, Slot, WHOLE,
+    ZONE_MINUTES_MAX,
 };
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
@@ -38,6 +39,7 @@ fn sound(terms: &DefinePlacement, factors: &[u32]) -> bool {
         && factors.is_sorted_by(|better, worse| better >= worse)
         && terms.share.0 <= WHOLE
         && terms.floor.0 <= BID_MAX
+        && (-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&terms.zone_minutes)
 }
 
 /// All placements by their numbers.

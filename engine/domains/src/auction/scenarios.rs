@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Requests: `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]`, `item I of CAMPAIGN total=N bid=N [daily=N]
-//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [+DIMENSION=V] …
-//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] : FACTOR …`, `start|pause|end
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
+//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
 //! [DIMENSION=V] …`, `impression|click|conversion WIN`, `invoice ADVERTISER`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
@@ -192,6 +192,20 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "from" => terms.starts = time(value)?,
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
+                    "even" => terms.plan = [1; 24],
+                    "plan" => {
+                        let weights: Option<Vec<u8>> = value.split(',').map(|weight| weight.parse().ok()).collect();
+                        // Of the hours that are not named none has any.
+                        terms.plan.iter_mut().zip(weights?).for_each(|(hour, weight)| *hour = weight);
+                    }
+                    "hours" => {
+                        let (day, hours) = value.split_once(':')?;
+                        let (from, to) = hours.split_once('-')?;
+                        let day: usize = day.parse().ok()?;
+                        for hour in from.parse::<usize>().ok()?..to.parse().ok()? {
+                            terms.hours[(day * 24 + hour) / 8] |= 1 << (hour % 8);
+                        }
+                    }
                     "cap" => {
                         let (cap, period) = value.split_once('/')?;
                         terms.cap = number(cap)?;
@@ -224,6 +238,7 @@ fn parse(line: &str) -> Option<CommandImage> {
                     None => slots.push(workload::slot(number(word)?)),
                     Some(("floor", value)) => terms.floor = Nanos(value.parse().ok()?),
                     Some(("seed", value)) => terms.seed = value.parse().ok()?,
+                    Some(("zone", value)) => terms.zone_minutes = value.parse().ok()?,
                     Some(("share", value)) => terms.share = Ppm(number(value)?),
                     Some(_) => return None,
                 }
@@ -355,7 +370,9 @@ fn auction_held(held: &AuctionHeld) -> String {
     let losses = [
         ("outbid", held.outbid),
         ("below the floor", held.below_floor),
+        ("off hours", held.off_hours),
         ("budget spent", held.budget_spent),
+        ("paced", held.paced),
         ("capped", held.capped),
         ("same advertiser", held.same_advertiser),
         ("not targeted", held.not_targeted),

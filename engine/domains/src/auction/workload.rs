@@ -129,6 +129,9 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         cap_period: CapPeriod::None.into(),
         model: PriceModel::Cpm.into(),
         reserved: Reserved::default(),
+        plan: [0; 24],
+        hours: [0; 21],
+        reserved_end: Reserved::default(),
     }
 }
 
@@ -143,6 +146,7 @@ pub fn placement(placement: u32, publisher: u32, rule: AuctionRule) -> DefinePla
         share: Ppm(700_000),
         rule: rule.into(),
         reserved: Reserved::default(),
+        zone_minutes: 0,
     }
 }
 
@@ -239,6 +243,13 @@ impl Flow {
         if varied {
             terms.total = Nanos(30 + random.below(600));
             terms.daily = Nanos(if random.percent(30) { 15 + random.below(15) } else { 0 });
+            if terms.daily.0 > 0 && random.percent(60) {
+                let even = random.percent(50);
+                terms.plan = core::array::from_fn(|_| if even { 1 } else { random.below(4) as u8 });
+            }
+            if random.percent(20) {
+                terms.hours = core::array::from_fn(|_| random.next() as u8 | random.next() as u8);
+            }
             // Few different bids, so that scores are tied.
             terms.bid = Nanos(2 + random.below(12));
             terms.starts = Timestamp(if random.percent(40) { now + random.below(400) * tick } else { 0 });
@@ -266,6 +277,7 @@ impl Flow {
             terms.floor = Nanos(random.below(5));
             terms.seed = random.next();
             terms.share = Ppm(pick(random, &[0, 333_333, 700_000, WHOLE]));
+            terms.zone_minutes = pick(random, &[0, 0, 90, -480]);
             let rules = [
                 AuctionRule::FirstPrice,
                 AuctionRule::SecondPrice,
