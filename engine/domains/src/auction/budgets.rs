@@ -129,6 +129,14 @@ impl Budget {
         self.spent.0 += price.0;
     }
 
+    /// What was billed for a win of `day` is given back.
+    pub(super) fn credit(&mut self, price: Nanos, day: Day) {
+        self.spent.0 -= price.0;
+        if day == self.day {
+            self.used.0 -= price.0;
+        }
+    }
+
     /// What was held for a win of `day` is free again.
     #[inline]
     pub(super) fn release(&mut self, price: Nanos, day: Day) {

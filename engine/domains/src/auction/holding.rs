@@ -152,9 +152,10 @@ impl Auction {
             return Err(Reject::WinsFull);
         }
         let floor = placement.floor.max(command.floor);
-        self.caps.turn(context.now);
         let hour = hour_of_week(context.now, placement.terms.zone_minutes);
+        self.caps.turn(context.now);
         let request = Request { now: context.now, user: command.user, floor, hour, slots };
+        self.placements[place].auctions += 1;
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots);
         let candidates = self.items.index.meet(attributes, &mut ranking.found);
@@ -269,6 +270,8 @@ impl Auction {
         let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
         let day = campaign.day(now);
         item.budget.hold(win.price, day);
+        item.tally.wins += 1;
+        self.placements[win.placement].tally.wins += 1;
         campaign.budget.hold(win.price, day);
         let kind = item.terms.cap_period.get();
         (win.over, win.day, win.period) = (now.saturating_add(item.terms.window), day, caps::period(kind, now));

@@ -7,6 +7,7 @@ use super::messages::{
     AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, LineItemChanged, LineItemId, Phase, PhaseCode, Ppm, PriceModel,
     Reject, SetBid, TARGETS_MAX, Target, WHOLE, WINDOW_MAX,
 };
+use super::wins::Tally;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -23,6 +24,8 @@ pub(super) struct LineItem {
     /// What it bids and is ranked by now: `terms` has what it began with.
     pub(super) bid: SetBid,
     pub(super) budget: Budget,
+    /// What came of its wins.
+    pub(super) tally: Tally,
     /// Where its targets begin among all.
     first_target: u32,
     targets: u32,
@@ -190,6 +193,7 @@ impl LineItems {
             terms: *terms,
             bid: first_bid(terms),
             budget: Budget::new(terms.total, terms.daily),
+            tally: Tally::zeroed(),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
             phase: Phase::Draft.into(),

@@ -173,6 +173,8 @@ choice! {
         NoSuchWin = 2,
         /// The advertiser was billed nothing since the last invoice.
         NothingToInvoice = 3,
+        /// The advertiser was credited nothing since the last credit note.
+        NothingToCredit = 4,
     }
 }
 
@@ -213,6 +215,8 @@ rejects! {
         BudgetsFull = 3016,
         /// Fewer wins can wait for events than the placement has slots.
         WinsFull = 3017,
+        /// The advertiser was credited as much as a ledger holds.
+        CreditsFull = 3018,
     }
 }
 
@@ -233,9 +237,9 @@ limits! {
         targets = 524288 in 1..=67_108_864,
         /// Different values that line items target: two bits a line item each.
         values = 1024 in 1..=65_536,
-        /// Wins that wait for events: 108 bytes each.
+        /// Wins that wait for events: up to 156 bytes each.
         wins = 262144 in 1..=268_435_456,
-        /// Counters of frequency caps in periods that are not over: 52 bytes each at most.
+        /// Counters of frequency caps in periods that are not over: up to 56 bytes each.
         counters = 262144 in 1..=268_435_456,
     }
 }
@@ -404,6 +408,33 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
+        /// Takes a win back whose traffic was invalid: what it was billed is credited, what it holds is free again, and it
+        /// waits for events no more.
+        11 => VoidWin: 8 {
+            /// Which win.
+            win: WinId,
+        },
+        /// Makes a credit note of everything that an advertiser was credited since the last one.
+        12 => MakeCreditNote: 8 {
+            /// Whose.
+            advertiser: AdvertiserId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks what a line item has come to.
+        13 => ReportLineItem: 8 {
+            /// Which.
+            item: LineItemId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks what a placement has come to.
+        14 => ReportPlacement: 8 {
+            /// Which.
+            placement: PlacementId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }
 
@@ -504,6 +535,72 @@ messages! {
             /// Zero.
             reserved: Reserved<3>,
         },
+        /// The win was taken back.
+        58 => WinVoided: 24 {
+            /// What the advertiser is credited; zero when it was not billed.
+            amount: Nanos,
+            /// The win.
+            win: WinId,
+            /// The line item.
+            item: LineItemId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The credit note is made.
+        59 => CreditNoteMade: 24 {
+            /// What it gives back.
+            amount: Nanos,
+            /// Events that it credits.
+            events: u64,
+            /// Whose.
+            advertiser: AdvertiserId,
+            /// The advertiser's number for it, from 1.
+            number: u32,
+        },
+        /// What a line item has come to. Its wins by its candidacies are no part of it: only the best are looked at.
+        60 => LineItemReport: 64 {
+            /// What it was billed, credits taken off.
+            spent: Nanos,
+            /// What its wins still wait to be billed.
+            held: Nanos,
+            /// Slots that it won.
+            wins: u64,
+            /// Impressions of them.
+            impressions: u64,
+            /// Clicks.
+            clicks: u64,
+            /// Conversions.
+            conversions: u64,
+            /// Wins that were taken back; what came of them is among the above.
+            voided: u64,
+            /// Which.
+            item: LineItemId,
+            /// Its phase.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// What a placement has come to.
+        61 => PlacementReport: 64 {
+            /// What was billed for it, credits taken off.
+            billed: Nanos,
+            /// What of it is the publisher's.
+            publisher_amount: Nanos,
+            /// Auctions that were held.
+            auctions: u64,
+            /// Slots that were won.
+            wins: u64,
+            /// Impressions of them.
+            impressions: u64,
+            /// Clicks.
+            clicks: u64,
+            /// Conversions.
+            conversions: u64,
+            /// Which.
+            placement: PlacementId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }
 
@@ -575,17 +672,32 @@ messages! {
             reserved: Reserved<4>,
         },
         /// Where an advertiser's account stands. The snapshot of the stream of spend.
-        106 => AccountStands: 32 {
+        106 => AccountStands: 40 {
             /// What was billed.
             billed: Nanos,
             /// What of it was invoiced.
             invoiced: Nanos,
+            /// What was credited.
+            credited: Nanos,
             /// Events that were billed.
             events: u64,
             /// Whose.
             advertiser: AdvertiserId,
             /// Invoices.
             invoices: u32,
+        },
+        /// A billed event was taken back. On the advertiser's stream of spend.
+        107 => EventCredited: 32 {
+            /// What the advertiser is given back.
+            amount: Nanos,
+            /// What of it the publisher gives back.
+            publisher_amount: Nanos,
+            /// The win.
+            win: WinId,
+            /// The line item.
+            item: LineItemId,
+            /// Where it was shown.
+            placement: PlacementId,
         },
     }
 }

@@ -5,9 +5,9 @@
 
 use super::messages::{
     AdvertiserId, Attribute, AuctionRule, CampaignId, CapPeriod, Command, DefineCampaign, DefineLineItem,
-    DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeInvoice, Nanos, Phase, PlacementId, Ppm,
-    PriceModel, PublisherId, RecordEvent, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, Target,
-    TargetMode, UserKey, WHOLE, WinId,
+    DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
+    PlacementId, Ppm, PriceModel, PublisherId, RecordEvent, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid,
+    SetCampaign, SetFloor, SetLineItem, Slot, Target, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -367,7 +367,7 @@ impl Flow {
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(24) {
+        match random.below(32) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -393,7 +393,28 @@ impl Flow {
                 let reserved = Reserved::default();
                 image.set(ClientId(1), Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
             }
-            22 => {
+            22..26 => {
+                let auction = self.recent[random.below(self.auctions.clamp(1, RECENT) as u64) as usize];
+                image.set(ClientId(1), Command::VoidWin(&VoidWin { win: WinId(auction * SLOTS_MAX as u64) }));
+            }
+            26 => {
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::MakeCreditNote(&MakeCreditNote { advertiser, reserved: Reserved::default() }),
+                );
+            }
+            27 => {
+                image.set(ClientId(1), Command::ReportLineItem(&ReportLineItem { item, reserved: Reserved::default() }))
+            }
+            28 => {
+                let placement = PlacementId(1 + random.below(u64::from(placements) + 1) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::ReportPlacement(&ReportPlacement { placement, reserved: Reserved::default() }),
+                );
+            }
+            29 => {
                 let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
                 self.define_campaign(id, image);
             }
