@@ -1,4 +1,5 @@
-//! Published examples of auctions, through the domain: who wins which slot, and what it pays, to the cent.
+//! Published examples and real prices of auctions, through the domain: who wins which slot, what it pays, to the cent, and
+//! whether a day's budget is spent as planned.
 
 use ringfence_domains::auction::Auction;
 use ringfence_domains::auction::messages::{
@@ -48,19 +49,23 @@ impl Server {
     }
 
     fn ask(&mut self, command: Command<'_>) -> Vec<Slot> {
+        self.ask_at(0, command)
+    }
+
+    fn ask_at(&mut self, now: u64, command: Command<'_>) -> Vec<Slot> {
         let mut image = CommandImage::default();
         image.set(ClientId(1), command);
-        let outcome = self.0.step(&Step::Command(image), Timestamp(DOLLAR), true);
+        let outcome = self.0.step(&Step::Command(image), Timestamp(now), false);
         assert_eq!(outcome.reject, None, "{command:?}");
         outcome.outputs
     }
 
-    /// Who won, slot by slot, and what a click of it costs.
-    fn hold(&mut self) -> Vec<(WinId, LineItemId, Nanos)> {
+    /// Who won, slot by slot, and what an event of it costs.
+    fn hold(&mut self, now: u64, floor: Nanos) -> Vec<(WinId, LineItemId, Nanos)> {
         let (placement, reserved) = (PlacementId(1), Reserved::default());
-        let command = HoldAuction { user: UserKey(0), floor: Nanos(0), placement, reserved };
+        let command = HoldAuction { user: UserKey(0), floor, placement, reserved };
         let (mut first, mut rest) = (None, Vec::new());
-        for output in self.ask(Command::HoldAuction(&command, &[])) {
+        for output in self.ask_at(now, Command::HoldAuction(&command, &[])) {
             let header = OutputHeader::read(image(&output)).expect("it has one");
             let body = &image(&output)[OUTPUT_HEADER_BYTES..];
             if header.kind == kind::REPLY {
@@ -73,10 +78,10 @@ impl Server {
         first.into_iter().chain(rest).collect()
     }
 
-    /// What a click of a win is billed at.
-    fn click(&mut self, win: WinId) -> Nanos {
-        let (kind, reserved) = (EventKind::Click.into(), Reserved::default());
-        let outputs = self.ask(Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+    /// What an event of a win is billed at.
+    fn record(&mut self, now: u64, win: WinId, kind: EventKind) -> Nanos {
+        let (kind, reserved) = (kind.into(), Reserved::default());
+        let outputs = self.ask_at(now, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
         let answer = outputs.iter().find_map(|output| {
             let header = OutputHeader::read(image(output)).expect("it has one");
             match Reply::decode(header.message, &image(output)[OUTPUT_HEADER_BYTES..]) {
@@ -121,9 +126,9 @@ fn worked_examples_are_right_to_the_cent() {
         let mut terms = placement(1, 1, rule);
         terms.floor = Nanos(example.reserve * DOLLAR);
         server.ask(Command::DefinePlacement(&terms, &example.clicks.iter().map(factor).collect::<Vec<_>>()));
-        let won = server.hold();
+        let won = server.hold(0, Nanos(0));
         let paid = won.iter().zip(&example.clicks).map(|((win, item, price), clicks)| {
-            assert_eq!(server.click(*win), *price);
+            assert_eq!(server.record(0, *win, EventKind::Click), *price);
             (example.bids[item.0 as usize - 1].0.clone(), price.0 * clicks / CENT)
         });
         let paid: Vec<_> = paid.collect();
@@ -131,4 +136,53 @@ fn worked_examples_are_right_to_the_cent() {
         assert_eq!(paid, expected.collect::<Vec<_>>(), "{}", example.name);
     }
     println!("proved: {} worked examples, to the cent", examples.len());
+}
+
+/// Guards against a plan that holds on made-up traffic and not on real prices: a day of 100,000 auctions, in each of which
+/// the price that others paid is what must be reached. Spend never runs ahead of its plan, and that of
+/// each quarter of an hour is within one percent of it.
+#[test]
+fn a_day_of_real_prices_is_spent_as_planned() {
+    let Some(file) = data("ipinyou/exp-data/test.txt") else {
+        println!("SKIPPED: no test.txt in ../shared/data/auction/ipinyou/exp-data or $RINGFENCE_DATA");
+        return;
+    };
+    const DAY: u64 = 86_400 * 1_000_000_000;
+    // More than anybody else ever paid, so that there are always auctions to win: prices come in runs.
+    const BID: u64 = 300_001;
+    let text = std::fs::read_to_string(file).expect("it is read");
+    // Prices are for a thousand: in these units, thousands for one.
+    let price = |line: &str| Some(Nanos(line.split('\t').nth(1)?.parse::<u64>().ok()? * 1_000));
+    let prices: Vec<Nanos> = text.lines().map(|line| price(line).expect("a market price")).collect();
+    assert!(prices.len() >= 100_000);
+    // Half of what all of them cost: more than a hundred bids in a quarter of an hour.
+    let daily = prices.iter().map(|price| price.0).sum::<u64>() / 2;
+    assert!(prices.iter().all(|price| price.0 < BID) && daily / 96 > 100 * BID);
+    let mut server = Server::new();
+    let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+    server.ask(Command::DefineCampaign(&campaign(1, 1, 2 * daily)));
+    server.ask(Command::SetCampaign(&SetCampaign { campaign: CampaignId(1), phase, reserved }));
+    let mut item = line_item(1, 1, 2 * daily, BID);
+    (item.daily, item.plan) = (Nanos(daily), [1; 24]);
+    server.ask(Command::DefineLineItem(&item, &[]));
+    server.ask(Command::SetLineItem(&SetLineItem { item: LineItemId(1), phase, reserved }));
+    server.ask(Command::DefinePlacement(&placement(1, 1, AuctionRule::SecondPrice), &[slot(WHOLE)]));
+    let (mut spent, mut before, mut quarter, mut off) = (0_u64, 0, 0, 0);
+    for (at, price) in (0..).zip(&prices) {
+        let now = at * DAY / prices.len() as u64;
+        let planned = |now: u64| (u128::from(daily) * u128::from(now) / u128::from(DAY)) as u64;
+        if now / (DAY / 96) > quarter {
+            quarter = now / (DAY / 96);
+            off = off.max((spent - before).abs_diff(daily / 96));
+            before = spent;
+        }
+        for (win, _, cost) in server.hold(now, *price) {
+            assert_eq!(cost, *price, "it pays what must be reached");
+            spent += server.record(now, win, EventKind::Impression).0;
+        }
+        assert!(spent <= planned(now), "auction {at} is ahead of the plan");
+    }
+    let percent = off as f64 * 100.0 / (daily / 96) as f64;
+    assert!(percent < 1.0, "a quarter of an hour is {percent:.2} % off its plan");
+    println!("proved: {} auctions, {spent} spent of {daily}, 15 minutes {percent:.2} % off at most", prices.len());
 }

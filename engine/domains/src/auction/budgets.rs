@@ -19,6 +19,55 @@ impl Day {
     }
 }
 
+/// Nanoseconds of a day, and of an hour.
+const DAY_NS: u64 = 24 * HOUR_NS;
+const HOUR_NS: u64 = 3_600_000_000_000;
+
+/// Nanoseconds of the day of `at` that are over, where days begin `zone_minutes` before UTC's.
+fn elapsed(at: Timestamp, zone_minutes: i16) -> u64 {
+    let zone_ns = i64::from(zone_minutes).rem_euclid(24 * 60) as u64 * 60_000_000_000;
+    (at.0 % DAY_NS + zone_ns) % DAY_NS
+}
+
+/// The hour of the week of `at`, from Monday's first, where days begin `zone_minutes` before UTC's.
+pub(super) fn hour_of_week(at: Timestamp, zone_minutes: i16) -> usize {
+    // The epoch was a Thursday.
+    let day = (Day::of(at, zone_minutes).0 + 3).rem_euclid(7) as usize;
+    day * 24 + (elapsed(at, zone_minutes) / HOUR_NS) as usize
+}
+
+/// How much of a day's budget each hour is to have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'p> {
+    /// A weight for each hour of the campaign's day.
+    pub(super) hours: &'p [u8; 24],
+    /// The flight: a day has what of it is within.
+    pub(super) flight: (Timestamp, Timestamp),
+    pub(super) zone_minutes: i16,
+}
+
+impl Plan<'_> {
+    /// What of `daily` may be spent until `now`.
+    pub(super) fn allows(&self, daily: Nanos, now: Timestamp) -> u64 {
+        let Self { flight: (starts, ends), zone_minutes: zone, .. } = *self;
+        let within = |at: Timestamp, otherwise: u64| {
+            if Day::of(at, zone) == Day::of(now, zone) { elapsed(at, zone) } else { otherwise }
+        };
+        let first = self.weight_until(within(starts, 0));
+        let all = self.weight_until(within(ends, DAY_NS)) - first;
+        let so_far = self.weight_until(elapsed(now, zone)) - first;
+        if all == 0 { 0 } else { (u128::from(daily.0) * u128::from(so_far) / u128::from(all)) as u64 }
+    }
+
+    /// The weight of the first `elapsed` nanoseconds of a day.
+    fn weight_until(&self, elapsed: u64) -> u64 {
+        let hour = (elapsed / HOUR_NS) as usize;
+        let whole: u64 = self.hours[..hour].iter().map(|weight| u64::from(*weight)).sum();
+        let part = self.hours.get(hour).map_or(0, |weight| u64::from(*weight) * (elapsed % HOUR_NS));
+        whole * HOUR_NS + part
+    }
+}
+
 /// Money of one campaign or line item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -52,8 +101,14 @@ impl Budget {
         let room = self.total.0 - self.spent.0 - self.held.0;
         match self.daily.0 {
             0 => room,
-            daily => room.min(daily - if day == self.day { self.used.0 } else { 0 }),
+            daily => room.min(daily - self.used_on(day)),
         }
+    }
+
+    /// What wins of `day` hold or were billed.
+    #[inline]
+    pub(super) fn used_on(&self, day: Day) -> u64 {
+        if day == self.day { self.used.0 } else { 0 }
     }
 
     /// Holds `price` for a win of `day`. There is room for it.
@@ -72,6 +127,14 @@ impl Budget {
     pub(super) fn bill(&mut self, price: Nanos) {
         self.held.0 -= price.0;
         self.spent.0 += price.0;
+    }
+
+    /// What was billed for a win of `day` is given back.
+    pub(super) fn credit(&mut self, price: Nanos, day: Day) {
+        self.spent.0 -= price.0;
+        if day == self.day {
+            self.used.0 -= price.0;
+        }
     }
 
     /// What was held for a win of `day` is free again.

@@ -1,14 +1,15 @@
-//! What those who run campaigns and placements do: prepare, start, pause, end, bid, set floors, invoice. And the flights
+//! What those who run campaigns and placements do: prepare, start, pause, end, bid, set floors, invoice, ask for reports. And the flights
 //! that begin and end.
 
 use super::Auction;
 use super::campaigns::can_go;
 use super::messages::{
     AdvertiserId, CampaignId, CampaignSet, DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement,
-    Event, LineItemSet, MakeInvoice, PlacementSet, Reject, Reply, SetBid, SetCampaign, SetFloor, SetLineItem, Slot,
-    Target, WinId,
+    Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote, MakeInvoice, PlacementId, PlacementReport,
+    PlacementSet, Reject, Reply, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, Target, WinId,
 };
 use super::topics;
+use super::wins::Tally;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Cursor, Out, Progress, Timestamp, Topic};
 
@@ -89,6 +90,56 @@ impl Auction {
             Some(invoice) => out.reply(Reply::InvoiceMade(&invoice)),
             None => return Ok(decline(NO_WIN, id, DeclineReason::NothingToInvoice, out)),
         }
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn make_credit_note(
+        &mut self,
+        command: MakeCreditNote,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let AdvertiserId(id) = command.advertiser;
+        match self.ledger.credit_note(command.advertiser)? {
+            Some(note) => out.reply(Reply::CreditNoteMade(&note)),
+            None => return Ok(decline(NO_WIN, id, DeclineReason::NothingToCredit, out)),
+        }
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn report_line_item(&self, id: LineItemId, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let item = &self.items[self.items.place(id)?];
+        let Tally { wins, impressions, clicks, conversions, voided } = item.tally;
+        let (spent, held, phase) = (item.budget.spent, item.budget.held, item.phase);
+        let (item, reserved) = (id, Reserved::default());
+        out.reply(Reply::LineItemReport(&LineItemReport {
+            spent,
+            held,
+            wins,
+            impressions,
+            clicks,
+            conversions,
+            voided,
+            item,
+            phase,
+            reserved,
+        }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn report_placement(&self, id: PlacementId, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let placement = &self.placements[self.placements.place(id)?];
+        let Tally { wins, impressions, clicks, conversions, .. } = placement.tally;
+        out.reply(Reply::PlacementReport(&PlacementReport {
+            billed: placement.billed,
+            publisher_amount: placement.publisher_amount,
+            auctions: placement.auctions,
+            wins,
+            impressions,
+            clicks,
+            conversions,
+            placement: id,
+            reserved: Reserved::default(),
+        }));
         Ok(Progress::Done)
     }
 

@@ -1,6 +1,7 @@
 //! Holding an auction: who takes part, who wins, what it costs, and why the others lost.
 
 use super::Auction;
+use super::budgets::hour_of_week;
 use super::messages::{
     Attribute, AuctionHeld, CapPeriod, Event, HoldAuction, LineItemId, Nanos, Reject, Reply, SLOTS_MAX, SlotWon,
     TARGETS_MAX, UserKey, WinId,
@@ -30,7 +31,9 @@ struct Rank {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
     BelowFloor,
+    OffHours,
     BudgetSpent,
+    Paced,
     Capped,
     SameAdvertiser,
 }
@@ -122,6 +125,8 @@ struct Request {
     user: UserKey,
     /// What an impression costs at least.
     floor: Nanos,
+    /// The hour of the placement's week.
+    hour: usize,
     /// Counters of caps that may have to be begun.
     slots: usize,
 }
@@ -147,8 +152,10 @@ impl Auction {
             return Err(Reject::WinsFull);
         }
         let floor = placement.floor.max(command.floor);
+        let hour = hour_of_week(context.now, placement.terms.zone_minutes);
         self.caps.turn(context.now);
-        let request = Request { now: context.now, user: command.user, floor, slots };
+        let request = Request { now: context.now, user: command.user, floor, hour, slots };
+        self.placements[place].auctions += 1;
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots);
         let candidates = self.items.index.meet(attributes, &mut ranking.found);
@@ -201,8 +208,17 @@ impl Auction {
         if bid < floor {
             return Err(Loss::BelowFloor);
         }
+        if !item.takes_part_at(request.hour) {
+            return Err(Loss::OffHours);
+        }
         if item.budget.room(day).min(campaign.budget.room(day)) < bid.0 {
             return Err(Loss::BudgetSpent);
+        }
+        if item.terms.is_planned() {
+            let planned = item.planned(request.now, campaign.terms.zone_minutes);
+            if planned < item.budget.used_on(day) + bid.0 {
+                return Err(Loss::Paced);
+            }
         }
         let kind = item.terms.cap_period.get();
         if kind != CapPeriod::None {
@@ -254,6 +270,8 @@ impl Auction {
         let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
         let day = campaign.day(now);
         item.budget.hold(win.price, day);
+        item.tally.wins += 1;
+        self.placements[win.placement].tally.wins += 1;
         campaign.budget.hold(win.price, day);
         let kind = item.terms.cap_period.get();
         (win.over, win.day, win.period) = (now.saturating_add(item.terms.window), day, caps::period(kind, now));
@@ -266,19 +284,22 @@ impl Auction {
     }
 
     fn answer(&self, candidates: u32, (won, first): (u32, SlotWon), ranking: &Ranking, out: &mut Out<'_, Self>) {
-        let below_floor = ranking.lost(Loss::BelowFloor);
-        let budget_spent = ranking.lost(Loss::BudgetSpent);
-        let capped = ranking.lost(Loss::Capped);
-        let same_advertiser = ranking.lost(Loss::SameAdvertiser);
+        let losses =
+            [Loss::BelowFloor, Loss::OffHours, Loss::BudgetSpent, Loss::Paced, Loss::Capped, Loss::SameAdvertiser];
+        let [below_floor, off_hours, budget_spent, paced, capped, same_advertiser] =
+            losses.map(|loss| ranking.lost(loss));
+        let lost = below_floor + off_hours + budget_spent + paced + capped + same_advertiser;
         out.reply(Reply::AuctionHeld(&AuctionHeld {
             win: first.win,
             price: first.price,
             item: first.item,
             won,
             candidates,
-            outbid: candidates - won - below_floor - budget_spent - capped - same_advertiser,
+            outbid: candidates - won - lost,
             below_floor,
+            off_hours,
             budget_spent,
+            paced,
             capped,
             same_advertiser,
             not_targeted: self.items.index.count() - candidates,

@@ -1,12 +1,13 @@
 //! Line items: what they bid for, their flights and targets, and where they stand.
 
-use super::budgets::Budget;
+use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
 use super::index::Index;
 use super::messages::{
     AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, LineItemChanged, LineItemId, Phase, PhaseCode, Ppm, PriceModel,
     Reject, SetBid, TARGETS_MAX, Target, WHOLE, WINDOW_MAX,
 };
+use super::wins::Tally;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -23,6 +24,8 @@ pub(super) struct LineItem {
     /// What it bids and is ranked by now: `terms` has what it began with.
     pub(super) bid: SetBid,
     pub(super) budget: Budget,
+    /// What came of its wins.
+    pub(super) tally: Tally,
     /// Where its targets begin among all.
     first_target: u32,
     targets: u32,
@@ -37,6 +40,18 @@ impl LineItem {
     #[inline]
     pub(super) fn weight(&self) -> u64 {
         weight(self.bid.rate, self.bid.quality)
+    }
+
+    /// Whether it takes part in an hour of the week.
+    #[inline]
+    pub(super) fn takes_part_at(&self, hour: usize) -> bool {
+        self.terms.hours == [0; 21] || self.terms.hours[hour / 8] >> (hour % 8) & 1 == 1
+    }
+
+    /// What it may spend of a day's budget until `now` in its campaign's zone.
+    pub(super) fn planned(&self, now: Timestamp, zone_minutes: i16) -> u64 {
+        let flight = (self.terms.starts, self.terms.ends);
+        Plan { hours: &self.terms.plan, flight, zone_minutes }.allows(self.terms.daily, now)
     }
 
     /// When something next happens to it by itself; none when it is over.
@@ -80,6 +95,14 @@ fn sound(terms: &DefineLineItem) -> bool {
         && terms.starts < terms.ends
         && (1..=WINDOW_MAX).contains(&terms.window)
         && capped == (terms.cap > 0)
+        && (terms.daily.0 > 0 || !terms.is_planned())
+}
+
+impl DefineLineItem {
+    /// Whether it spends a day's budget by a plan.
+    pub(super) fn is_planned(&self) -> bool {
+        self.plan != [0; 24]
+    }
 }
 
 fn first_bid(terms: &DefineLineItem) -> SetBid {
@@ -170,6 +193,7 @@ impl LineItems {
             terms: *terms,
             bid: first_bid(terms),
             budget: Budget::new(terms.total, terms.daily),
+            tally: Tally::zeroed(),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
             phase: Phase::Draft.into(),
@@ -327,6 +351,7 @@ fn valid(item: &LineItem) -> bool {
     terms.cap_period.is_valid()
         && terms.model.is_valid()
         && terms.reserved.is_valid()
+        && terms.reserved_end.is_valid()
         && item.phase.is_valid()
         && item.started <= 1
         && item.reserved == [0; 6]

@@ -173,6 +173,8 @@ choice! {
         NoSuchWin = 2,
         /// The advertiser was billed nothing since the last invoice.
         NothingToInvoice = 3,
+        /// The advertiser was credited nothing since the last credit note.
+        NothingToCredit = 4,
     }
 }
 
@@ -201,7 +203,7 @@ rejects! {
         LineItemExists = 3010,
         /// The placement is defined with other terms.
         PlacementExists = 3011,
-        /// Budgets, bid, flight, window, cap, rates, zone, share or slots are out of range or make no sense together.
+        /// Budgets, bid, flight, window, cap, rates, plan, zone, share or slots are out of range or make no sense together.
         BadTerms = 3012,
         /// Targets or attributes are more than 64, or not in ascending order of dimension and value, each once.
         BadTargets = 3013,
@@ -213,6 +215,8 @@ rejects! {
         BudgetsFull = 3016,
         /// Fewer wins can wait for events than the placement has slots.
         WinsFull = 3017,
+        /// The advertiser was credited as much as a ledger holds.
+        CreditsFull = 3018,
     }
 }
 
@@ -233,9 +237,9 @@ limits! {
         targets = 524288 in 1..=67_108_864,
         /// Different values that line items target: two bits a line item each.
         values = 1024 in 1..=65_536,
-        /// Wins that wait for events: 108 bytes each.
+        /// Wins that wait for events: up to 156 bytes each.
         wins = 262144 in 1..=268_435_456,
-        /// Counters of frequency caps in periods that are not over: 52 bytes each at most.
+        /// Counters of frequency caps in periods that are not over: up to 56 bytes each.
         counters = 262144 in 1..=268_435_456,
     }
 }
@@ -259,7 +263,7 @@ messages! {
             reserved: Reserved<6>,
         },
         /// Prepares a line item. Saying the same again is answered again; other terms are refused.
-        2 => DefineLineItem: 72 {
+        2 => DefineLineItem: 120 {
             /// What it spends in all at most; not zero.
             total: Nanos,
             /// What it spends on a day of its campaign at most; zero when nothing but `total` bounds it.
@@ -288,6 +292,14 @@ messages! {
             model: PriceModelCode,
             /// Zero.
             reserved: Reserved<2>,
+            /// How much of a day's budget each hour of the campaign's day is to have, from midnight on, as weights. All
+            /// zero spends it as soon as possible; all alike, evenly.
+            plan: [u8; 24],
+            /// In which hours of the placement's week it takes part: three bytes a day from Monday on, the first hour in the
+            /// lowest bit of the first. All zero is always.
+            hours: [u8; 21],
+            /// Zero.
+            reserved_end: Reserved<3>,
         } + targets: Target: 8 {
             /// Which value.
             value: u32,
@@ -313,7 +325,9 @@ messages! {
             /// How prices are made.
             rule: AuctionRuleCode,
             /// Zero.
-            reserved: Reserved<3>,
+            reserved: Reserved<1>,
+            /// Minutes that its days begin before UTC's: its zone.
+            zone_minutes: i16,
         } + slots: Slot: 8 {
             /// What the slot yields of what a perfect one would. No slot yields more than the one before.
             factor: Ppm,
@@ -394,6 +408,33 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
+        /// Takes a win back whose traffic was invalid: what it was billed is credited, what it holds is free again, and it
+        /// waits for events no more.
+        11 => VoidWin: 8 {
+            /// Which win.
+            win: WinId,
+        },
+        /// Makes a credit note of everything that an advertiser was credited since the last one.
+        12 => MakeCreditNote: 8 {
+            /// Whose.
+            advertiser: AdvertiserId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks what a line item has come to.
+        13 => ReportLineItem: 8 {
+            /// Which.
+            item: LineItemId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks what a placement has come to.
+        14 => ReportPlacement: 8 {
+            /// Which.
+            placement: PlacementId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }
 
@@ -429,7 +470,7 @@ messages! {
         },
         /// The auction was held. Winners of slots after the first are told by `SlotWon`; their wins are numbered from
         /// `win` on.
-        54 => AuctionHeld: 56 {
+        54 => AuctionHeld: 64 {
             /// The win of the first slot; zero when nobody won.
             win: WinId,
             /// What an event of it costs.
@@ -444,8 +485,12 @@ messages! {
             outbid: u32,
             /// Candidates that bid less than the floor.
             below_floor: u32,
+            /// Candidates that do not take part at this hour of the placement's week.
+            off_hours: u32,
             /// Candidates whose budgets hold no bid more.
             budget_spent: u32,
+            /// Candidates that have spent what their plan of the day allows so far.
+            paced: u32,
             /// Candidates whose user has seen them as often as may be, or cannot be counted.
             capped: u32,
             /// Candidates whose advertiser has a better one in the auction.
@@ -489,6 +534,72 @@ messages! {
             reason: DeclineReasonCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// The win was taken back.
+        58 => WinVoided: 24 {
+            /// What the advertiser is credited; zero when it was not billed.
+            amount: Nanos,
+            /// The win.
+            win: WinId,
+            /// The line item.
+            item: LineItemId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The credit note is made.
+        59 => CreditNoteMade: 24 {
+            /// What it gives back.
+            amount: Nanos,
+            /// Events that it credits.
+            events: u64,
+            /// Whose.
+            advertiser: AdvertiserId,
+            /// The advertiser's number for it, from 1.
+            number: u32,
+        },
+        /// What a line item has come to. Its wins by its candidacies are no part of it: only the best are looked at.
+        60 => LineItemReport: 64 {
+            /// What it was billed, credits taken off.
+            spent: Nanos,
+            /// What its wins still wait to be billed.
+            held: Nanos,
+            /// Slots that it won.
+            wins: u64,
+            /// Impressions of them.
+            impressions: u64,
+            /// Clicks.
+            clicks: u64,
+            /// Conversions.
+            conversions: u64,
+            /// Wins that were taken back; what came of them is among the above.
+            voided: u64,
+            /// Which.
+            item: LineItemId,
+            /// Its phase.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// What a placement has come to.
+        61 => PlacementReport: 64 {
+            /// What was billed for it, credits taken off.
+            billed: Nanos,
+            /// What of it is the publisher's.
+            publisher_amount: Nanos,
+            /// Auctions that were held.
+            auctions: u64,
+            /// Slots that were won.
+            wins: u64,
+            /// Impressions of them.
+            impressions: u64,
+            /// Clicks.
+            clicks: u64,
+            /// Conversions.
+            conversions: u64,
+            /// Which.
+            placement: PlacementId,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }
@@ -561,17 +672,32 @@ messages! {
             reserved: Reserved<4>,
         },
         /// Where an advertiser's account stands. The snapshot of the stream of spend.
-        106 => AccountStands: 32 {
+        106 => AccountStands: 40 {
             /// What was billed.
             billed: Nanos,
             /// What of it was invoiced.
             invoiced: Nanos,
+            /// What was credited.
+            credited: Nanos,
             /// Events that were billed.
             events: u64,
             /// Whose.
             advertiser: AdvertiserId,
             /// Invoices.
             invoices: u32,
+        },
+        /// A billed event was taken back. On the advertiser's stream of spend.
+        107 => EventCredited: 32 {
+            /// What the advertiser is given back.
+            amount: Nanos,
+            /// What of it the publisher gives back.
+            publisher_amount: Nanos,
+            /// The win.
+            win: WinId,
+            /// The line item.
+            item: LineItemId,
+            /// Where it was shown.
+            placement: PlacementId,
         },
     }
 }

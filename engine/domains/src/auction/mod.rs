@@ -49,7 +49,7 @@ pub mod topics {
     /// [`super::messages::CampaignChanged`] and [`super::messages::LineItemChanged`]; the id is the campaign. Its
     /// snapshot is where the campaign and its line items stand.
     pub const CAMPAIGNS: u16 = 1;
-    /// [`super::messages::EventBilled`] and [`super::messages::WinReleased`]; the id is the advertiser. Its snapshot is
+    /// [`super::messages::EventBilled`], [`super::messages::WinReleased`] and [`super::messages::EventCredited`]; the id is the advertiser. Its snapshot is
     /// where the advertiser's account stands.
     pub const SPEND: u16 = 2;
 }
@@ -99,6 +99,7 @@ impl Domain for Auction {
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::HoldAuction(..) | Command::RecordEvent(..) => Roles::TRADE,
+            Command::ReportLineItem(..) | Command::ReportPlacement(..) => Roles::OBSERVE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -115,7 +116,11 @@ impl Domain for Auction {
             Command::DefineCampaign(command) => self.define_campaign(command, out),
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
+            Command::VoidWin(command) => self.void(*command, out),
             Command::MakeInvoice(command) => self.make_invoice(*command, out),
+            Command::MakeCreditNote(command) => self.make_credit_note(*command, out),
+            Command::ReportLineItem(command) => self.report_line_item(command.item, out),
+            Command::ReportPlacement(command) => self.report_placement(command.placement, out),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::messages::{
     AuctionLimits, AuctionRule, BID_MAX, DefinePlacement, Nanos, PlacementId, Reject, SLOTS_MAX, Slot, WHOLE,
+    ZONE_MINUTES_MAX,
 };
+use super::wins::Tally;
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Wire;
@@ -20,6 +22,11 @@ pub(super) struct Placement {
     factors: [u32; SLOTS_MAX],
     slots: u32,
     reserved: [u8; 4],
+    /// Auctions that were held, what came of them, what was billed and what of it is the publisher's.
+    pub(super) auctions: u64,
+    pub(super) tally: Tally,
+    pub(super) billed: Nanos,
+    pub(super) publisher_amount: Nanos,
 }
 
 impl Placement {
@@ -38,6 +45,7 @@ fn sound(terms: &DefinePlacement, factors: &[u32]) -> bool {
         && factors.is_sorted_by(|better, worse| better >= worse)
         && terms.share.0 <= WHOLE
         && terms.floor.0 <= BID_MAX
+        && (-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&terms.zone_minutes)
 }
 
 /// All placements by their numbers.
@@ -55,6 +63,13 @@ impl core::ops::Index<u32> for Placements {
     }
 }
 
+impl core::ops::IndexMut<u32> for Placements {
+    #[inline]
+    fn index_mut(&mut self, place: u32) -> &mut Placement {
+        &mut self.placements[place as usize]
+    }
+}
+
 impl Placements {
     pub(super) fn new(limits: &AuctionLimits) -> Self {
         let placements = bytemuck::allocation::zeroed_slice_box(limits.placements as usize);
@@ -67,6 +82,11 @@ impl Placements {
         let place = id.0.wrapping_sub(1);
         let known = self.placements.get(place as usize).is_some_and(|placement| placement.slots > 0);
         if known { Ok(place) } else { Err(Reject::UnknownPlacement) }
+    }
+
+    /// Placements that are defined.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Placement> {
+        self.placements.iter().filter(|placement| placement.slots > 0)
     }
 
     /// Prepares a placement; gives its place.
@@ -86,7 +106,7 @@ impl Placements {
             return Err(Reject::BadTerms);
         }
         let (slots, reserved) = (slots.len() as u32, [0; 4]);
-        *known = Placement { terms: *terms, floor: terms.floor, factors, slots, reserved };
+        *known = Placement { terms: *terms, floor: terms.floor, factors, slots, reserved, ..Placement::zeroed() };
         Ok(place)
     }
 
@@ -100,10 +120,6 @@ impl Placements {
         Ok(place)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Placement> {
-        self.placements.iter().filter(|placement| placement.slots > 0)
-    }
-
     pub(super) fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.iter().count() as u64));
         self.iter().for_each(|placement| sink.value(placement));
@@ -115,7 +131,7 @@ impl Placements {
         let mut last = 0;
         for _ in 0..source.count(limits.placements as usize, "placements")? {
             let placement: Placement = source.value()?;
-            let Placement { terms, floor, factors, slots, reserved } = placement;
+            let Placement { terms, floor, factors, slots, reserved, .. } = placement;
             let (id, slots) = (terms.placement.0, slots as usize);
             if id <= last || u64::from(id) > limits.placements {
                 return Err(Corrupt("the order of placements"));

@@ -1,10 +1,11 @@
-//! What happens to slots that were won: events are counted and billed once, and what no event claims is free again.
+//! What happens to slots that were won: events are counted and billed once, what no event
+//! claims is free again, and what was invalid is taken back.
 
 use super::Auction;
 use super::conduct::decline;
 use super::messages::{
-    DeclineReason, Event, EventBilled, EventKind, EventOutcome, EventRecorded, LineItemId, Nanos, PlacementId,
-    PriceModel, RecordEvent, Reply, WinReleased,
+    DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome, EventRecorded,
+    LineItemId, Nanos, PlacementId, PriceModel, RecordEvent, Reject, Reply, VoidWin, WinReleased, WinVoided,
 };
 use super::topics;
 use super::wins::Win;
@@ -35,6 +36,10 @@ impl Auction {
             (true, true) => EventOutcome::Billed,
         };
         let (mut amount, item) = (Nanos(0), LineItemId(win.item + 1));
+        if outcome != EventOutcome::Repeated {
+            self.items[win.item].tally.see(kind);
+            self.placements[win.placement].tally.see(kind);
+        }
         if outcome == EventOutcome::Billed {
             win.billed = 1;
             let win = *win;
@@ -52,8 +57,11 @@ impl Auction {
         let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
         item.budget.bill(win.price);
         campaign.budget.bill(win.price);
-        let (advertiser, placement) = (campaign.terms.advertiser, &self.placements[win.placement].terms);
-        let publisher_amount = self.ledger.bill(advertiser, placement.publisher, win.price, placement.share);
+        let (advertiser, placement) = (campaign.terms.advertiser, &mut self.placements[win.placement]);
+        let DefinePlacement { publisher, share, .. } = placement.terms;
+        let publisher_amount = self.ledger.bill(advertiser, publisher, win.price, share);
+        placement.billed.0 += win.price.0;
+        placement.publisher_amount.0 += publisher_amount.0;
         let billed = EventBilled {
             amount: win.price,
             publisher_amount,
@@ -71,14 +79,61 @@ impl Auction {
                 return Progress::More;
             }
             let win = self.wins.take_over(now).expect("one is over");
-            if win.user.0 != 0 && !win.saw(EventKind::Impression) {
-                self.caps.take_back(win.user, win.item, win.period);
-            }
-            if win.billed == 0 {
-                self.release(&win, out);
-            }
+            self.end(&win, out);
         }
         Progress::Done
+    }
+
+    /// What of a win was not shown does not count for its cap, and what was not billed is free.
+    fn end(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+        if win.user.0 != 0 && !win.saw(EventKind::Impression) {
+            self.caps.take_back(win.user, win.item, win.period);
+        }
+        if win.billed == 0 {
+            self.release(win, out);
+        }
+    }
+
+    /// Takes a win back: it is over at once, and what it was billed is credited.
+    pub(super) fn void(&mut self, command: VoidWin, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let Some(win) = self.wins.get(command.win).copied() else {
+            return Ok(decline(command.win, 0, DeclineReason::NoSuchWin, out));
+        };
+        let advertiser = self.campaigns[self.items[win.item].terms.campaign.0 - 1].terms.advertiser;
+        if win.billed == 1 && !self.ledger.can_credit(advertiser, win.price) {
+            return Err(Reject::CreditsFull);
+        }
+        self.wins.take(win.id);
+        self.items[win.item].tally.voided += 1;
+        self.end(&win, out);
+        if win.billed == 1 {
+            self.credit(&win, out);
+        }
+        let amount = if win.billed == 1 { win.price } else { Nanos(0) };
+        let (item, reserved) = (LineItemId(win.item + 1), Reserved::default());
+        out.reply(Reply::WinVoided(&WinVoided { amount, win: win.id, item, reserved }));
+        Ok(Progress::Done)
+    }
+
+    /// Gives back what a win was billed, on every level and in the ledger.
+    fn credit(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+        let item = &mut self.items[win.item];
+        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
+        item.budget.credit(win.price, win.day);
+        campaign.budget.credit(win.price, win.day);
+        let (advertiser, placement) = (campaign.terms.advertiser, &mut self.placements[win.placement]);
+        let DefinePlacement { publisher, share, .. } = placement.terms;
+        let publisher_amount = self.ledger.credit(advertiser, publisher, win.price, share);
+        placement.billed.0 -= win.price.0;
+        placement.publisher_amount.0 -= publisher_amount.0;
+        let credited = EventCredited {
+            amount: win.price,
+            publisher_amount,
+            win: win.id,
+            item: LineItemId(win.item + 1),
+            placement: PlacementId(win.placement + 1),
+        };
+        out.publish(topics::SPEND, advertiser.0, Event::EventCredited(&credited));
     }
 
     /// Frees what was held for a win that is over without an event to bill.

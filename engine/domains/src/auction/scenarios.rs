@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Requests: `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]`, `item I of CAMPAIGN total=N bid=N [daily=N]
-//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [+DIMENSION=V] …
-//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] : FACTOR …`, `start|pause|end
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
+//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
-//! [DIMENSION=V] …`, `impression|click|conversion WIN`, `invoice ADVERTISER`. A win is `N.S`: slot S, from 0, of the N-th
+//! [DIMENSION=V] …`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
+//! `report item|placement I`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -20,8 +21,9 @@
 
 use super::messages::{
     AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, Dimension, Event, EventKind,
-    HoldAuction, LineItemId, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, RecordEvent, Reject, Reply,
-    SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey, WHOLE, WinId,
+    HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, RecordEvent,
+    Reject, Reply, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey,
+    VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{Auction, topics, workload};
@@ -192,6 +194,20 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "from" => terms.starts = time(value)?,
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
+                    "even" => terms.plan = [1; 24],
+                    "plan" => {
+                        let weights: Option<Vec<u8>> = value.split(',').map(|weight| weight.parse().ok()).collect();
+                        // Of the hours that are not named none has any.
+                        terms.plan.iter_mut().zip(weights?).for_each(|(hour, weight)| *hour = weight);
+                    }
+                    "hours" => {
+                        let (day, hours) = value.split_once(':')?;
+                        let (from, to) = hours.split_once('-')?;
+                        let day: usize = day.parse().ok()?;
+                        for hour in from.parse::<usize>().ok()?..to.parse().ok()? {
+                            terms.hours[(day * 24 + hour) / 8] |= 1 << (hour % 8);
+                        }
+                    }
                     "cap" => {
                         let (cap, period) = value.split_once('/')?;
                         terms.cap = number(cap)?;
@@ -224,6 +240,7 @@ fn parse(line: &str) -> Option<CommandImage> {
                     None => slots.push(workload::slot(number(word)?)),
                     Some(("floor", value)) => terms.floor = Nanos(value.parse().ok()?),
                     Some(("seed", value)) => terms.seed = value.parse().ok()?,
+                    Some(("zone", value)) => terms.zone_minutes = value.parse().ok()?,
                     Some(("share", value)) => terms.share = Ppm(number(value)?),
                     Some(_) => return None,
                 }
@@ -287,6 +304,23 @@ fn parse(line: &str) -> Option<CommandImage> {
             let (kind, reserved) = (kind.into(), Reserved::default());
             image.set(client, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
         }
+        ["void", win] => {
+            let (auction, slot) = win.split_once('.')?;
+            let win = WinId(auction.parse::<u64>().ok()? * 8 + slot.parse::<u64>().ok()?);
+            image.set(client, Command::VoidWin(&VoidWin { win }));
+        }
+        ["credit", advertiser] => {
+            let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
+            image.set(client, Command::MakeCreditNote(&MakeCreditNote { advertiser, reserved }));
+        }
+        ["report", "item", item] => {
+            let (item, reserved) = (LineItemId(number(item)?), Reserved::default());
+            image.set(client, Command::ReportLineItem(&ReportLineItem { item, reserved }));
+        }
+        ["report", "placement", placement] => {
+            let (placement, reserved) = (PlacementId(number(placement)?), Reserved::default());
+            image.set(client, Command::ReportPlacement(&ReportPlacement { placement, reserved }));
+        }
         ["invoice", advertiser] => {
             let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
             image.set(client, Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
@@ -327,6 +361,15 @@ fn say(slot: &Slot) -> String {
                 win(b.win)
             )
         }
+        Event::EventCredited(c) => {
+            let part = c.publisher_amount;
+            format!(
+                "credited advertiser {}: {} for {}, {part} of it from the publisher",
+                header.topic.id(),
+                c.amount,
+                win(c.win)
+            )
+        }
         Event::WinReleased(r) => format!("released advertiser {}: {} of {}", header.topic.id(), r.amount, win(r.win)),
         Event::AccountStands(a) => format!("account {}: {} billed, {} invoiced", a.advertiser, a.billed, a.invoiced),
     }
@@ -342,6 +385,26 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::InvoiceMade(i) => {
             format!("-> invoice {} of {}: {} for {} events", i.number, i.advertiser, i.amount, i.events)
         }
+        Reply::WinVoided(v) => format!("-> void {}: {} credited", win(v.win), v.amount),
+        Reply::CreditNoteMade(n) => {
+            format!("-> credit note {} of {}: {} for {} events", n.number, n.advertiser, n.amount, n.events)
+        }
+        Reply::LineItemReport(r) => format!(
+            "-> item {}: {:?}, spent {}, held {}, {} won, {} shown, {} clicked, {} converted, {} void",
+            r.item,
+            r.phase.get(),
+            r.spent,
+            r.held,
+            r.wins,
+            r.impressions,
+            r.clicks,
+            r.conversions,
+            r.voided
+        ),
+        Reply::PlacementReport(r) => format!(
+            "-> placement {}: billed {}, {} of it the publisher's, {} auctions, {} won, {} shown, {} clicked, {} converted",
+            r.placement, r.billed, r.publisher_amount, r.auctions, r.wins, r.impressions, r.clicks, r.conversions
+        ),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }
 }
@@ -355,7 +418,9 @@ fn auction_held(held: &AuctionHeld) -> String {
     let losses = [
         ("outbid", held.outbid),
         ("below the floor", held.below_floor),
+        ("off hours", held.off_hours),
         ("budget spent", held.budget_spent),
+        ("paced", held.paced),
         ("capped", held.capped),
         ("same advertiser", held.same_advertiser),
         ("not targeted", held.not_targeted),

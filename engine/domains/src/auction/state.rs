@@ -8,7 +8,7 @@ use super::holding::Ranking;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
 use super::messages::{AdvertiserId, AuctionLimits, CapPeriod, PlacementId, UserKey};
-use super::placements::Placements;
+use super::placements::{Placement, Placements};
 use super::wins::{Win, Wins};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
@@ -68,9 +68,16 @@ impl Auction {
             // Campaigns promise no more than a ledger holds.
             *advertisers.entry(campaign.terms.advertiser).or_default() += spent;
         }
-        let billed = |(advertiser, billed)| billed == advertisers.get(&advertiser).copied().unwrap_or(0);
-        if !self.ledger.billed().all(billed) || self.ledger.balance() != 0 {
+        let spent = |(advertiser, owed)| owed == i128::from(advertisers.get(&advertiser).copied().unwrap_or(0));
+        if !self.ledger.owed().all(spent) || self.ledger.balance() != 0 {
             return Err(Corrupt("the accounts of the ledger"));
+        }
+        let placements =
+            |of: fn(&Placement) -> u64| self.placements.iter().map(|placement| i128::from(of(placement))).sum::<i128>();
+        let owed: i128 = self.ledger.owed().map(|(_, owed)| owed).sum();
+        let publishers = placements(|placement| placement.publisher_amount.0);
+        if placements(|placement| placement.billed.0) != owed || publishers != self.ledger.publishers() {
+            return Err(Corrupt("what placements were billed"));
         }
         self.check_caps(&sums)
     }

@@ -125,7 +125,7 @@ fn mixed_auctions_come_to_every_outcome() {
     let mix = Mix { tick: LONG, ..MIXED };
     let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(7, 5, mix));
     let mut image = CommandImage::default();
-    let (mut lost, mut won, mut outcomes, mut invoices) = ([0; 5], 0, [0; 4], 0);
+    let (mut lost, mut won, mut outcomes, mut invoices) = ([0; 7], 0, [0; 4], 0);
     for step in 0..8_000 {
         flow.next(&mut image);
         assert!(Command::decode(image.header().message, image.body()).is_ok() && image.client != ClientId(0));
@@ -138,7 +138,9 @@ fn mixed_auctions_come_to_every_outcome() {
             }
             match Reply::decode(header, body).expect("a reply") {
                 Reply::AuctionHeld(h) => {
-                    let reasons = [h.outbid, h.below_floor, h.budget_spent, h.capped, h.same_advertiser];
+                    let (paced, off_hours) = (h.paced, h.off_hours);
+                    let reasons =
+                        [h.outbid, h.below_floor, off_hours, h.budget_spent, paced, h.capped, h.same_advertiser];
                     lost.iter_mut().zip(reasons).for_each(|(lost, more)| *lost += more);
                     won += h.won;
                 }
@@ -216,4 +218,55 @@ fn snapshots_say_where_campaigns_and_accounts_stand() {
     assert_eq!(said(topics::CAMPAIGNS, 3), None, "a campaign that is not defined has no topic");
     assert_eq!(said(topics::SPEND, 7), None, "nor has an advertiser that cannot be");
     assert_eq!(said(9, 1), None);
+}
+
+/// Guards against a plan that a spike of traffic runs ahead of, or that falls behind while there are auctions enough: with
+/// ten times the traffic in some quarters of an hour, each quarter's spend is within one percent of its plan, where that
+/// plan is at least a hundred bids.
+#[test]
+fn spend_is_within_one_percent_of_plan_under_tenfold_spikes() {
+    use super::messages::{AuctionRule, CampaignId, HoldAuction, LineItemId, Nanos, Phase, PlacementId, UserKey};
+    use super::messages::{SetCampaign, SetLineItem};
+    use super::workload;
+    use ringfence_kernel::messages::Reserved;
+    const SECOND: u64 = 1_000_000_000;
+    const BID: u64 = 1_000;
+    let weights: [u8; 24] = core::array::from_fn(|hour| [1, 2, 4, 3][hour % 4]);
+    for plan in [[1; 24], weights] {
+        let limits = AuctionLimits { wins: 200_000, ..SMALL };
+        let mut harness = Harness::<Auction>::new(&limits);
+        let mut step = |now: u64, command: Command<'_>| {
+            let mut image = CommandImage::default();
+            image.set(ClientId(1), command);
+            assert_eq!(harness.step(&Step::Command(image), Timestamp(now), false).reject, None);
+            harness.domain.items.get(0).map_or(0, |item| item.budget.spent.0 + item.budget.held.0)
+        };
+        let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+        // A hundred bids in a quarter of the least weight.
+        let total: u64 = plan.iter().map(|weight| u64::from(*weight)).sum();
+        let daily = total * 4 * 100 * BID;
+        step(0, Command::DefineCampaign(&workload::campaign(1, 1, 10 * daily)));
+        step(0, Command::SetCampaign(&SetCampaign { campaign: CampaignId(1), phase, reserved }));
+        let mut item = workload::line_item(1, 1, 10 * daily, BID);
+        (item.daily, item.plan, item.window) = (Nanos(daily), plan, 2 * 86_400 * SECOND);
+        step(0, Command::DefineLineItem(&item, &[]));
+        step(0, Command::SetLineItem(&SetLineItem { item: LineItemId(1), phase, reserved }));
+        let terms = workload::placement(1, 1, AuctionRule::FirstPrice);
+        step(0, Command::DefinePlacement(&terms, &[workload::slot(1_000_000)]));
+        let mut before = 0;
+        for quarter in 0..96 {
+            // An auction a second, or ten.
+            let spike = if quarter % 7 == 3 { 10 } else { 1 };
+            let mut spent = 0;
+            for at in 0..=900 * spike {
+                let now = (quarter * 900 * spike + at) * SECOND / spike;
+                let (floor, placement, reserved) = (Nanos(0), PlacementId(1), Reserved::default());
+                let hold = HoldAuction { user: UserKey(0), floor, placement, reserved };
+                spent = step(now, Command::HoldAuction(&hold, &[]));
+            }
+            let planned = u64::from(plan[quarter as usize / 4]) * 100 * BID;
+            assert!((spent - before).abs_diff(planned) * 100 <= planned, "quarter {quarter}: {spent} of {planned}");
+            before = spent;
+        }
+    }
 }

@@ -32,6 +32,27 @@ pub(super) struct Win {
     reserved: [u8; 6],
 }
 
+/// What came of the wins of a line item or a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Tally {
+    pub(super) wins: u64,
+    pub(super) impressions: u64,
+    pub(super) clicks: u64,
+    pub(super) conversions: u64,
+    pub(super) voided: u64,
+}
+
+impl Tally {
+    pub(super) fn see(&mut self, kind: EventKind) {
+        match kind {
+            EventKind::Impression => self.impressions += 1,
+            EventKind::Click => self.clicks += 1,
+            EventKind::Conversion => self.conversions += 1,
+        }
+    }
+}
+
 impl Win {
     /// A win of which nothing happened yet; when it is over and what counted it is its line item's.
     pub(super) fn new(id: WinId, price: Nanos, user: UserKey, item: u32, placement: u32) -> Self {
@@ -81,6 +102,11 @@ impl Wins {
         self.by_id.get(id.0).map(|index| &mut self.wins[index])
     }
 
+    /// The win of that number, while it waits.
+    pub(super) fn get(&self, id: WinId) -> Option<&Win> {
+        self.by_id.get(id.0).map(|index| &self.wins[index])
+    }
+
     /// When the next window is over.
     #[inline]
     pub(super) fn next_over(&self) -> Option<Timestamp> {
@@ -90,10 +116,19 @@ impl Wins {
     /// Takes out the win whose window was over first, when one is at `now`.
     pub(super) fn take_over(&mut self, now: Timestamp) -> Option<Win> {
         let (_, index) = self.windows.first().filter(|(over, _)| *over <= now)?;
+        Some(self.remove(index))
+    }
+
+    /// Takes out the win of that number, while it waits.
+    pub(super) fn take(&mut self, id: WinId) -> Option<Win> {
+        self.by_id.get(id.0).map(|index| self.remove(index))
+    }
+
+    fn remove(&mut self, index: u32) -> Win {
         self.windows.clear(index);
         let win = self.wins.remove(index);
         self.by_id.remove(win.id.0);
-        Some(win)
+        win
     }
 
     /// Wins that wait, in no order that means anything.

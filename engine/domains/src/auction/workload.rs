@@ -5,9 +5,9 @@
 
 use super::messages::{
     AdvertiserId, Attribute, AuctionRule, CampaignId, CapPeriod, Command, DefineCampaign, DefineLineItem,
-    DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeInvoice, Nanos, Phase, PlacementId, Ppm,
-    PriceModel, PublisherId, RecordEvent, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, Target,
-    TargetMode, UserKey, WHOLE, WinId,
+    DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
+    PlacementId, Ppm, PriceModel, PublisherId, RecordEvent, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid,
+    SetCampaign, SetFloor, SetLineItem, Slot, Target, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -129,6 +129,9 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         cap_period: CapPeriod::None.into(),
         model: PriceModel::Cpm.into(),
         reserved: Reserved::default(),
+        plan: [0; 24],
+        hours: [0; 21],
+        reserved_end: Reserved::default(),
     }
 }
 
@@ -143,6 +146,7 @@ pub fn placement(placement: u32, publisher: u32, rule: AuctionRule) -> DefinePla
         share: Ppm(700_000),
         rule: rule.into(),
         reserved: Reserved::default(),
+        zone_minutes: 0,
     }
 }
 
@@ -239,6 +243,13 @@ impl Flow {
         if varied {
             terms.total = Nanos(30 + random.below(600));
             terms.daily = Nanos(if random.percent(30) { 15 + random.below(15) } else { 0 });
+            if terms.daily.0 > 0 && random.percent(60) {
+                let even = random.percent(50);
+                terms.plan = core::array::from_fn(|_| if even { 1 } else { random.below(4) as u8 });
+            }
+            if random.percent(20) {
+                terms.hours = core::array::from_fn(|_| random.next() as u8 | random.next() as u8);
+            }
             // Few different bids, so that scores are tied.
             terms.bid = Nanos(2 + random.below(12));
             terms.starts = Timestamp(if random.percent(40) { now + random.below(400) * tick } else { 0 });
@@ -266,6 +277,7 @@ impl Flow {
             terms.floor = Nanos(random.below(5));
             terms.seed = random.next();
             terms.share = Ppm(pick(random, &[0, 333_333, 700_000, WHOLE]));
+            terms.zone_minutes = pick(random, &[0, 0, 90, -480]);
             let rules = [
                 AuctionRule::FirstPrice,
                 AuctionRule::SecondPrice,
@@ -355,7 +367,7 @@ impl Flow {
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(24) {
+        match random.below(32) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -381,7 +393,28 @@ impl Flow {
                 let reserved = Reserved::default();
                 image.set(ClientId(1), Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
             }
-            22 => {
+            22..26 => {
+                let auction = self.recent[random.below(self.auctions.clamp(1, RECENT) as u64) as usize];
+                image.set(ClientId(1), Command::VoidWin(&VoidWin { win: WinId(auction * SLOTS_MAX as u64) }));
+            }
+            26 => {
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::MakeCreditNote(&MakeCreditNote { advertiser, reserved: Reserved::default() }),
+                );
+            }
+            27 => {
+                image.set(ClientId(1), Command::ReportLineItem(&ReportLineItem { item, reserved: Reserved::default() }))
+            }
+            28 => {
+                let placement = PlacementId(1 + random.below(u64::from(placements) + 1) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::ReportPlacement(&ReportPlacement { placement, reserved: Reserved::default() }),
+                );
+            }
+            29 => {
                 let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
                 self.define_campaign(id, image);
             }

@@ -1,14 +1,15 @@
 //! The slow twin: maps and lists, every line item looked at in every auction, prices by what the others lose. Written
 //! from `README.md`; it shares messages with the domain, and the draw that breaks ties, and nothing else.
 
-use super::holding::draw;
+mod billing;
+mod holding;
+
 use super::messages::{
-    Attribute, AuctionHeld, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod,
-    Command, DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement, Event, EventBilled, EventKind,
-    EventOutcome, EventRecorded, HoldAuction, InvoiceMade, LineItemChanged, LineItemId, LineItemSet, MakeInvoice,
-    Nanos, Phase, PlacementId, PlacementSet, Ppm, PriceModel, RecordEvent, Reject, Reply, SLOTS_MAX, SetBid,
-    SetCampaign, SetFloor, SetLineItem, Slot, SlotWon, TARGETS_MAX, Target, TargetMode, UserKey, WHOLE, WINDOW_MAX,
-    WinId, WinReleased, ZONE_MINUTES_MAX,
+    Attribute, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod, Command,
+    DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement, Event, EventKind, LineItemChanged,
+    LineItemId, LineItemSet, Nanos, Phase, PlacementId, PlacementSet, Ppm, PriceModel, Reject, Reply, SLOTS_MAX,
+    SetBid, SetCampaign, SetFloor, SetLineItem, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId,
+    ZONE_MINUTES_MAX,
 };
 use super::{Auction, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,18 @@ enum Level {
     Item(u32),
 }
 
+/// What a report counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Auction,
+    Win,
+    Event(EventKind),
+    Voided,
+    /// An amount and the publisher's part of it.
+    Billed(u64, u64),
+    Credited(u64, u64),
+}
+
 /// The twin of [`Auction`].
 #[derive(Debug)]
 pub struct Model {
@@ -92,6 +105,11 @@ pub struct Model {
     shown: BTreeMap<(u64, u32, u64), u32>,
     /// What is not invoiced yet, in how many events, and how many invoices there were.
     accounts: BTreeMap<u32, (u64, u64, u32)>,
+    /// The same of credits and credit notes, and what was credited in all.
+    credits: BTreeMap<u32, (u64, u64, u32)>,
+    credited: BTreeMap<u32, u128>,
+    /// Everything that a report counts, with its line item (0 when it has none) and its placement.
+    log: Vec<(u32, u32, Entry)>,
 }
 
 impl ringfence_kernel::laws::Model for Model {
@@ -109,6 +127,9 @@ impl ringfence_kernel::laws::Model for Model {
             days: BTreeMap::new(),
             shown: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            credits: BTreeMap::new(),
+            credited: BTreeMap::new(),
+            log: Vec::new(),
         }
     }
 
@@ -127,6 +148,10 @@ impl ringfence_kernel::laws::Model for Model {
                 Ok(())
             }
             Command::MakeInvoice(command) => self.invoice(*command, out),
+            Command::VoidWin(command) => self.void(command.win, out),
+            Command::MakeCreditNote(command) => self.credit_note(command.advertiser, out),
+            Command::ReportLineItem(command) => self.report_line_item(command.item, out),
+            Command::ReportPlacement(command) => self.report_placement(command.placement, out),
         }
     }
 
@@ -169,20 +194,6 @@ fn bid_makes_sense(model: PriceModel, bid: Nanos, rate: Ppm, quality: Ppm) -> bo
 
 fn is_ascending<T: Ord>(keys: &[T]) -> bool {
     keys.windows(2).all(|pair| pair[0] < pair[1])
-}
-
-/// When the period began that `now` is in.
-fn beginning(kind: CapPeriod, now: Timestamp) -> u64 {
-    match kind {
-        CapPeriod::None | CapPeriod::Life => 0,
-        CapPeriod::Hour => now.0 - now.0 % HOUR,
-        CapPeriod::Day => now.0 - now.0 % DAY,
-        CapPeriod::Week => {
-            // 1970-01-05 was a Monday; before it the week that has the epoch.
-            let monday = 4 * DAY;
-            if now.0 < monday { 0 } else { now.0 - (now.0 - monday) % (7 * DAY) }
-        }
-    }
 }
 
 fn may_go(from: Phase, to: Phase) -> bool {
@@ -251,7 +262,8 @@ impl Model {
             && terms.ends > now
             && terms.window > 0
             && terms.window <= WINDOW_MAX
-            && capped == (terms.cap != 0);
+            && capped == (terms.cap != 0)
+            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
@@ -301,7 +313,8 @@ impl Model {
                     && factors.iter().all(|factor| *factor > 0 && *factor <= WHOLE)
                     && factors.windows(2).all(|pair| pair[0] >= pair[1])
                     && terms.share.0 <= WHOLE
-                    && terms.floor.0 <= BID_MAX;
+                    && terms.floor.0 <= BID_MAX
+                    && terms.zone_minutes.unsigned_abs() <= ZONE_MINUTES_MAX as u16;
                 if !makes_sense {
                     return Err(Reject::BadTerms);
                 }
@@ -356,246 +369,6 @@ impl Model {
         }
         placement.2 = command.floor;
         self.answer_placement(command.placement.0, out);
-        Ok(())
-    }
-
-    fn day(&self, item: u32, now: Timestamp) -> i64 {
-        let (campaign, _) = self.campaigns[&self.items[&item].terms.campaign.0];
-        let minutes = i64::try_from(now.0 / MINUTE).expect("a time has few minutes") + i64::from(campaign.zone_minutes);
-        minutes.div_euclid(1_440)
-    }
-
-    /// Whether the budgets of a line item and its campaign hold `amount` more.
-    fn can_pay(&self, item: u32, amount: u64, day: i64) -> bool {
-        let terms = &self.items[&item].terms;
-        let (campaign, _) = &self.campaigns[&terms.campaign.0];
-        let levels = [
-            (Level::Item(item), terms.total.0, terms.daily.0),
-            (Level::Campaign(terms.campaign.0), campaign.total.0, campaign.daily.0),
-        ];
-        levels.into_iter().all(|(level, total, daily)| {
-            let of = |map: &BTreeMap<Level, u64>| map.get(&level).copied().unwrap_or(0);
-            let today = self.days.get(&(level, day)).copied().unwrap_or(0);
-            let sum = |a: u64| u128::from(a) + u128::from(amount);
-            sum(of(&self.spent) + of(&self.held)) <= u128::from(total)
-                && (daily == 0 || sum(today) <= u128::from(daily))
-        })
-    }
-
-    /// Counters of periods that are not over.
-    fn counters(&self, now: Timestamp) -> u64 {
-        let alive =
-            |(_, item, since): &&(u64, u32, u64)| beginning(self.items[item].terms.cap_period.get(), now) == *since;
-        self.shown.keys().filter(alive).count() as u64
-    }
-
-    fn can_be_shown(&self, id: u32, user: UserKey, now: Timestamp, slots: usize) -> bool {
-        let terms = &self.items[&id].terms;
-        let kind = terms.cap_period.get();
-        if kind == CapPeriod::None {
-            return true;
-        }
-        match self.shown.get(&(user.0, id, beginning(kind, now))) {
-            _ if user.0 == 0 => false,
-            Some(shown) => *shown < terms.cap,
-            None => self.counters(now) + slots as u64 <= self.limits.counters,
-        }
-    }
-
-    fn hold(
-        &mut self,
-        context: Context,
-        command: &HoldAuction,
-        attributes: &[Attribute],
-        out: &mut Out<'_, Auction>,
-    ) -> Result<(), Reject> {
-        let known = self.placements.get(&command.placement.0).ok_or(Reject::UnknownPlacement)?;
-        let (terms, slots, floor) = known.clone();
-        let keys: Vec<_> = attributes.iter().map(|has| (has.dimension.get(), has.value)).collect();
-        if keys.len() > TARGETS_MAX || !is_ascending(&keys) {
-            return Err(Reject::BadTargets);
-        }
-        if (self.wins.len() + slots.len()) as u64 > self.limits.wins {
-            return Err(Reject::WinsFull);
-        }
-        let (now, floor) = (context.now, floor.0.max(command.floor.0));
-        let serves = |item: &Item| {
-            item.phase == Phase::Active && item.started && self.campaigns[&item.terms.campaign.0].1 == Phase::Active
-        };
-        let serving: Vec<u32> = self.items.iter().filter(|(_, item)| serves(item)).map(|(id, _)| *id).collect();
-        let mut candidates: Vec<u32> =
-            serving.iter().copied().filter(|id| self.items[id].is_met_by(attributes)).collect();
-        candidates.sort_by_key(|id| {
-            let rank = (self.items[id].score(), draw(terms.seed, context, id - 1));
-            (core::cmp::Reverse(rank), *id)
-        });
-        let mut held = AuctionHeld {
-            win: WinId(0),
-            price: Nanos(0),
-            item: LineItemId(0),
-            won: 0,
-            candidates: candidates.len() as u32,
-            outbid: 0,
-            below_floor: 0,
-            budget_spent: 0,
-            capped: 0,
-            same_advertiser: 0,
-            not_targeted: (serving.len() - candidates.len()) as u32,
-            reserved: Reserved::default(),
-        };
-        // Who competes, with the least that an event costs it; the last may be the runner-up.
-        let mut ranked: Vec<(u32, u128)> = Vec::new();
-        let mut advertisers = BTreeSet::new();
-        for (at, id) in candidates.iter().enumerate() {
-            let item = &self.items[id];
-            let advertiser = self.campaigns[&item.terms.campaign.0].0.advertiser.0;
-            let least = (u128::from(floor) * 1_000_000).div_ceil(item.bid.rate.0.into());
-            if u128::from(item.bid.bid.0) < least {
-                held.below_floor += 1;
-            } else if !self.can_pay(*id, item.bid.bid.0, self.day(*id, now)) {
-                held.budget_spent += 1;
-            } else if !self.can_be_shown(*id, command.user, now, slots.len()) {
-                held.capped += 1;
-            } else if !advertisers.insert(advertiser) {
-                held.same_advertiser += 1;
-            } else {
-                ranked.push((*id, least));
-                if ranked.len() > slots.len() {
-                    held.outbid = (candidates.len() - at) as u32;
-                    break;
-                }
-            }
-        }
-        let prices: Vec<u64> = (0..ranked.len().min(slots.len()))
-            .map(|slot| self.price(terms.rule.get(), &ranked, &slots, slot))
-            .collect();
-        for (slot, price) in (1..).zip(prices) {
-            let (item, _) = ranked[slot as usize - 1];
-            let win = context.sequence.0 * 8 + u64::from(slot - 1);
-            self.win(win, item, command, price, now);
-            let (win, price, item) = (WinId(win), Nanos(price), LineItemId(item));
-            held.won += 1;
-            if slot == 1 {
-                (held.win, held.price, held.item) = (win, price, item);
-            } else {
-                out.tell(context.session, Event::SlotWon(&SlotWon { win, price, item, slot }));
-            }
-        }
-        out.reply(Reply::AuctionHeld(&held));
-        Ok(())
-    }
-
-    /// What the winner of `slot` pays for an event.
-    fn price(&self, rule: AuctionRule, ranked: &[(u32, u128)], slots: &[Slot], slot: usize) -> u64 {
-        let (winner, least) = ranked[slot];
-        let (bid, weight) = (self.items[&winner].bid.bid.0, self.items[&winner].weight());
-        // What the others are worth to whoever sells: the floor stands in for those who are missing or bid less.
-        let others: Vec<u128> =
-            ranked.iter().filter(|(id, _)| *id != winner).map(|(id, _)| self.items[id].score()).collect();
-        let worth = |at: usize| others.get(at).copied().unwrap_or(0).max(least * weight);
-        let price = match rule {
-            AuctionRule::FirstPrice => u128::from(bid),
-            AuctionRule::SecondPrice | AuctionRule::GeneralizedSecondPrice => worth(slot).div_ceil(weight),
-            AuctionRule::Vcg => {
-                let factor = |at: usize| u128::from(slots[at].factor.0);
-                let without: u128 = (0..slots.len()).map(|at| factor(at) * worth(at)).sum();
-                let before: u128 = (0..slot).map(|at| factor(at) * worth(at)).sum();
-                let after: u128 = (slot + 1..slots.len()).map(|at| factor(at) * worth(at - 1)).sum();
-                (without - before - after).div_ceil(factor(slot) * weight)
-            }
-        };
-        u64::try_from(price).expect("a price is no more than a bid")
-    }
-
-    fn win(&mut self, win: u64, id: u32, command: &HoldAuction, price: u64, now: Timestamp) {
-        let day = self.day(id, now);
-        let terms = self.items[&id].terms;
-        for level in [Level::Item(id), Level::Campaign(terms.campaign.0)] {
-            *self.held.entry(level).or_default() += price;
-            *self.days.entry((level, day)).or_default() += price;
-        }
-        let kind = terms.cap_period.get();
-        let counted = (kind != CapPeriod::None).then(|| (command.user.0, beginning(kind, now)));
-        if let Some((user, since)) = counted {
-            *self.shown.entry((user, id, since)).or_default() += 1;
-        }
-        let (item, placement, over) = (id, command.placement.0, now.saturating_add(terms.window));
-        self.wins.insert(win, Win { item, placement, price, day, over, counted, seen: BTreeSet::new(), billed: false });
-    }
-
-    fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Auction>) {
-        let Some(win) = self.wins.get_mut(&command.win.0) else {
-            return decline(command.win, 0, DeclineReason::NoSuchWin, out);
-        };
-        let kind = command.kind.get();
-        let pays = match self.items[&win.item].terms.model.get() {
-            PriceModel::Cpm => EventKind::Impression,
-            PriceModel::Cpc => EventKind::Click,
-            PriceModel::Cpa => EventKind::Conversion,
-        };
-        let (mut amount, item) = (Nanos(0), LineItemId(win.item));
-        let outcome = if !win.seen.insert(kind) {
-            EventOutcome::Repeated
-        } else if kind != pays {
-            EventOutcome::Counted
-        } else {
-            win.billed = true;
-            amount = Nanos(win.price);
-            let (placement, price) = (win.placement, win.price);
-            let campaign = self.items[&item.0].terms.campaign.0;
-            for level in [Level::Item(item.0), Level::Campaign(campaign)] {
-                *self.held.get_mut(&level).expect("it was held") -= price;
-                *self.spent.entry(level).or_default() += price;
-            }
-            let advertiser = self.campaigns[&campaign].0.advertiser.0;
-            let account = self.accounts.entry(advertiser).or_default();
-            (account.0, account.1) = (account.0 + price, account.1 + 1);
-            let share = self.placements[&placement].0.share.0;
-            let publisher_amount = Nanos((u128::from(price) * u128::from(share) / 1_000_000) as u64);
-            let (win, placement) = (command.win, PlacementId(placement));
-            let billed = EventBilled { amount, publisher_amount, win, item, placement };
-            out.publish(topics::SPEND, advertiser, Event::EventBilled(&billed));
-            EventOutcome::Billed
-        };
-        let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
-        out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
-    }
-
-    fn end_window(&mut self, id: u64, out: &mut Out<'_, Auction>) {
-        let win = self.wins.remove(&id).expect("it waits");
-        if let Some((user, since)) = win.counted
-            && !win.seen.contains(&EventKind::Impression)
-        {
-            *self.shown.get_mut(&(user, win.item, since)).expect("it was counted") -= 1;
-        }
-        if win.billed {
-            return;
-        }
-        let campaign = self.items[&win.item].terms.campaign.0;
-        for level in [Level::Item(win.item), Level::Campaign(campaign)] {
-            *self.held.get_mut(&level).expect("it was held") -= win.price;
-            *self.days.get_mut(&(level, win.day)).expect("it was held") -= win.price;
-        }
-        let (amount, item, reserved) = (Nanos(win.price), LineItemId(win.item), Reserved::default());
-        let advertiser = self.campaigns[&campaign].0.advertiser.0;
-        let released = WinReleased { amount, win: WinId(id), item, reserved };
-        out.publish(topics::SPEND, advertiser, Event::WinReleased(&released));
-    }
-
-    fn invoice(&mut self, command: MakeInvoice, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
-        let advertiser = command.advertiser;
-        if advertiser.0 == 0 || u64::from(advertiser.0) > self.limits.advertisers {
-            return Err(Reject::UnknownAdvertiser);
-        }
-        let account = self.accounts.entry(advertiser.0).or_default();
-        let (amount, events, _) = *account;
-        if events == 0 {
-            decline(WinId(0), advertiser.0, DeclineReason::NothingToInvoice, out);
-            return Ok(());
-        }
-        *account = (0, 0, account.2 + 1);
-        let number = account.2;
-        out.reply(Reply::InvoiceMade(&InvoiceMade { amount: Nanos(amount), events, advertiser, number }));
         Ok(())
     }
 

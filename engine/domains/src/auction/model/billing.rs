@@ -1,0 +1,196 @@
+//! Events, bills, credits and reports of the slow twin.
+
+use super::super::messages::{
+    AdvertiserId, CreditNoteMade, DeclineReason, Event, EventBilled, EventCredited, EventKind, EventOutcome,
+    EventRecorded, InvoiceMade, LineItemId, LineItemReport, MakeInvoice, Nanos, PlacementId, PlacementReport,
+    PriceModel, RecordEvent, Reject, Reply, WinId, WinReleased, WinVoided,
+};
+use super::super::{Auction, topics};
+use super::{Entry, Level, Model, decline};
+use ringfence_kernel::Out;
+use ringfence_kernel::messages::Reserved;
+
+impl Model {
+    pub(super) fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Auction>) {
+        let Some(win) = self.wins.get_mut(&command.win.0) else {
+            return decline(command.win, 0, DeclineReason::NoSuchWin, out);
+        };
+        let kind = command.kind.get();
+        let pays = match self.items[&win.item].terms.model.get() {
+            PriceModel::Cpm => EventKind::Impression,
+            PriceModel::Cpc => EventKind::Click,
+            PriceModel::Cpa => EventKind::Conversion,
+        };
+        let (mut amount, item) = (Nanos(0), LineItemId(win.item));
+        if !win.seen.contains(&kind) {
+            self.log.push((win.item, win.placement, Entry::Event(kind)));
+        }
+        let outcome = if !win.seen.insert(kind) {
+            EventOutcome::Repeated
+        } else if kind != pays {
+            EventOutcome::Counted
+        } else {
+            win.billed = true;
+            amount = Nanos(win.price);
+            let (placement, price) = (win.placement, win.price);
+            let campaign = self.items[&item.0].terms.campaign.0;
+            for level in [Level::Item(item.0), Level::Campaign(campaign)] {
+                *self.held.get_mut(&level).expect("it was held") -= price;
+                *self.spent.entry(level).or_default() += price;
+            }
+            let advertiser = self.campaigns[&campaign].0.advertiser.0;
+            let account = self.accounts.entry(advertiser).or_default();
+            (account.0, account.1) = (account.0 + price, account.1 + 1);
+            let share = self.placements[&placement].0.share.0;
+            let publisher_amount = Nanos((u128::from(price) * u128::from(share) / 1_000_000) as u64);
+            self.log.push((item.0, placement, Entry::Billed(price, publisher_amount.0)));
+            let (win, placement) = (command.win, PlacementId(placement));
+            let billed = EventBilled { amount, publisher_amount, win, item, placement };
+            out.publish(topics::SPEND, advertiser, Event::EventBilled(&billed));
+            EventOutcome::Billed
+        };
+        let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
+        out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
+    }
+
+    pub(super) fn end_window(&mut self, id: u64, out: &mut Out<'_, Auction>) {
+        let win = self.wins.remove(&id).expect("it waits");
+        if let Some((user, since)) = win.counted
+            && !win.seen.contains(&EventKind::Impression)
+        {
+            *self.shown.get_mut(&(user, win.item, since)).expect("it was counted") -= 1;
+        }
+        if win.billed {
+            return;
+        }
+        let campaign = self.items[&win.item].terms.campaign.0;
+        for level in [Level::Item(win.item), Level::Campaign(campaign)] {
+            *self.held.get_mut(&level).expect("it was held") -= win.price;
+            *self.days.get_mut(&(level, win.day)).expect("it was held") -= win.price;
+        }
+        let (amount, item, reserved) = (Nanos(win.price), LineItemId(win.item), Reserved::default());
+        let advertiser = self.campaigns[&campaign].0.advertiser.0;
+        let released = WinReleased { amount, win: WinId(id), item, reserved };
+        out.publish(topics::SPEND, advertiser, Event::WinReleased(&released));
+    }
+
+    pub(super) fn invoice(&mut self, command: MakeInvoice, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        let advertiser = command.advertiser;
+        if advertiser.0 == 0 || u64::from(advertiser.0) > self.limits.advertisers {
+            return Err(Reject::UnknownAdvertiser);
+        }
+        let account = self.accounts.entry(advertiser.0).or_default();
+        let (amount, events, _) = *account;
+        if events == 0 {
+            decline(WinId(0), advertiser.0, DeclineReason::NothingToInvoice, out);
+            return Ok(());
+        }
+        *account = (0, 0, account.2 + 1);
+        let number = account.2;
+        out.reply(Reply::InvoiceMade(&InvoiceMade { amount: Nanos(amount), events, advertiser, number }));
+        Ok(())
+    }
+
+    pub(super) fn void(&mut self, id: WinId, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        let Some(win) = self.wins.get(&id.0).cloned() else {
+            decline(id, 0, DeclineReason::NoSuchWin, out);
+            return Ok(());
+        };
+        let campaign = self.items[&win.item].terms.campaign.0;
+        let advertiser = self.campaigns[&campaign].0.advertiser.0;
+        let credited = self.credited.get(&advertiser).copied().unwrap_or(0) + u128::from(win.price);
+        if win.billed && credited >= 1 << 63 {
+            return Err(Reject::CreditsFull);
+        }
+        self.log.push((win.item, win.placement, Entry::Voided));
+        self.end_window(id.0, out);
+        let item = LineItemId(win.item);
+        if win.billed {
+            for level in [Level::Item(win.item), Level::Campaign(campaign)] {
+                *self.spent.get_mut(&level).expect("it was spent") -= win.price;
+                *self.days.get_mut(&(level, win.day)).expect("it was spent") -= win.price;
+            }
+            let share = self.placements[&win.placement].0.share.0;
+            let part = (u128::from(win.price) * u128::from(share) / 1_000_000) as u64;
+            let credits = self.credits.entry(advertiser).or_default();
+            (credits.0, credits.1) = (credits.0 + win.price, credits.1 + 1);
+            self.credited.insert(advertiser, credited);
+            self.log.push((win.item, win.placement, Entry::Credited(win.price, part)));
+            let (amount, publisher_amount, placement) = (Nanos(win.price), Nanos(part), PlacementId(win.placement));
+            let credited = EventCredited { amount, publisher_amount, win: id, item, placement };
+            out.publish(topics::SPEND, advertiser, Event::EventCredited(&credited));
+        }
+        let (amount, reserved) = (Nanos(if win.billed { win.price } else { 0 }), Reserved::default());
+        out.reply(Reply::WinVoided(&WinVoided { amount, win: id, item, reserved }));
+        Ok(())
+    }
+
+    pub(super) fn credit_note(&mut self, advertiser: AdvertiserId, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        if advertiser.0 == 0 || u64::from(advertiser.0) > self.limits.advertisers {
+            return Err(Reject::UnknownAdvertiser);
+        }
+        let credits = self.credits.entry(advertiser.0).or_default();
+        let (amount, events, notes) = *credits;
+        if events == 0 {
+            decline(WinId(0), advertiser.0, DeclineReason::NothingToCredit, out);
+            return Ok(());
+        }
+        *credits = (0, 0, notes + 1);
+        let (amount, number) = (Nanos(amount), notes + 1);
+        out.reply(Reply::CreditNoteMade(&CreditNoteMade { amount, events, advertiser, number }));
+        Ok(())
+    }
+
+    /// How often the log has an entry, for a line item or a placement.
+    pub(super) fn logged(&self, of: impl Fn(u32, u32) -> bool, entry: Entry) -> u64 {
+        self.log.iter().filter(|(item, placement, other)| of(*item, *placement) && *other == entry).count() as u64
+    }
+
+    pub(super) fn report_line_item(&self, item: LineItemId, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        let known = self.items.get(&item.0).ok_or(Reject::UnknownLineItem)?;
+        let (spent, held) = self.money(Level::Item(item.0));
+        let count = |entry| self.logged(|of, _| of == item.0, entry);
+        out.reply(Reply::LineItemReport(&LineItemReport {
+            spent,
+            held,
+            wins: count(Entry::Win),
+            impressions: count(Entry::Event(EventKind::Impression)),
+            clicks: count(Entry::Event(EventKind::Click)),
+            conversions: count(Entry::Event(EventKind::Conversion)),
+            voided: count(Entry::Voided),
+            item,
+            phase: known.phase.into(),
+            reserved: Reserved::default(),
+        }));
+        Ok(())
+    }
+
+    pub(super) fn report_placement(&self, placement: PlacementId, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        self.placements.get(&placement.0).ok_or(Reject::UnknownPlacement)?;
+        let count = |entry| self.logged(|_, of| of == placement.0, entry);
+        let (mut billed, mut part) = (0, 0);
+        for (_, of, entry) in &self.log {
+            match entry {
+                Entry::Billed(amount, publisher) if *of == placement.0 => {
+                    (billed, part) = (billed + amount, part + publisher);
+                }
+                Entry::Credited(amount, publisher) if *of == placement.0 => {
+                    (billed, part) = (billed - amount, part - publisher);
+                }
+                _ => {}
+            }
+        }
+        out.reply(Reply::PlacementReport(&PlacementReport {
+            billed: Nanos(billed),
+            publisher_amount: Nanos(part),
+            auctions: count(Entry::Auction),
+            wins: count(Entry::Win),
+            impressions: count(Entry::Event(EventKind::Impression)),
+            clicks: count(Entry::Event(EventKind::Click)),
+            conversions: count(Entry::Event(EventKind::Conversion)),
+            placement,
+            reserved: Reserved::default(),
+        }));
+        Ok(())
+    }
+}

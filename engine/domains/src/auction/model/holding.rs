@@ -1,0 +1,234 @@
+//! Auctions of the slow twin: every line item is looked at, in order of rank, and prices are what the others lose.
+
+use super::super::Auction;
+use super::super::holding::draw;
+use super::super::messages::{
+    Attribute, AuctionHeld, AuctionRule, CapPeriod, DefineLineItem, Event, HoldAuction, LineItemId, Nanos, Phase,
+    Reject, Reply, Slot, SlotWon, TARGETS_MAX, UserKey, WinId,
+};
+use super::{DAY, Entry, HOUR, Item, Level, MINUTE, Model, Win, is_ascending};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Out, Timestamp};
+
+/// When the period began that `now` is in.
+fn beginning(kind: CapPeriod, now: Timestamp) -> u64 {
+    match kind {
+        CapPeriod::None | CapPeriod::Life => 0,
+        CapPeriod::Hour => now.0 - now.0 % HOUR,
+        CapPeriod::Day => now.0 - now.0 % DAY,
+        CapPeriod::Week => {
+            // 1970-01-05 was a Monday; before it the week that has the epoch.
+            let monday = 4 * DAY;
+            if now.0 < monday { 0 } else { now.0 - (now.0 - monday) % (7 * DAY) }
+        }
+    }
+}
+
+/// Whether a line item takes part at this hour of the week where a placement is.
+fn takes_part(terms: &DefineLineItem, zone_minutes: i16, now: Timestamp) -> bool {
+    let minutes = i128::from(now.0 / MINUTE) + i128::from(zone_minutes);
+    // 1970-01-05 was a Monday.
+    let hour = (minutes - 4 * 24 * 60).div_euclid(60).rem_euclid(7 * 24) as usize;
+    let (day, hour) = (hour / 24, hour % 24);
+    let bytes = &terms.hours[3 * day..3 * day + 3];
+    let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+    terms.hours.iter().all(|byte| *byte == 0) || bits & (1 << hour) != 0
+}
+
+impl Model {
+    pub(super) fn day(&self, item: u32, now: Timestamp) -> i64 {
+        let (campaign, _) = self.campaigns[&self.items[&item].terms.campaign.0];
+        let minutes = i64::try_from(now.0 / MINUTE).expect("a time has few minutes") + i64::from(campaign.zone_minutes);
+        minutes.div_euclid(1_440)
+    }
+
+    /// Whether the budgets of a line item and its campaign hold `amount` more.
+    pub(super) fn can_pay(&self, item: u32, amount: u64, day: i64) -> bool {
+        let terms = &self.items[&item].terms;
+        let (campaign, _) = &self.campaigns[&terms.campaign.0];
+        let levels = [
+            (Level::Item(item), terms.total.0, terms.daily.0),
+            (Level::Campaign(terms.campaign.0), campaign.total.0, campaign.daily.0),
+        ];
+        levels.into_iter().all(|(level, total, daily)| {
+            let of = |map: &BTreeMap<Level, u64>| map.get(&level).copied().unwrap_or(0);
+            let today = self.days.get(&(level, day)).copied().unwrap_or(0);
+            let sum = |a: u64| u128::from(a) + u128::from(amount);
+            sum(of(&self.spent) + of(&self.held)) <= u128::from(total)
+                && (daily == 0 || sum(today) <= u128::from(daily))
+        })
+    }
+
+    /// Whether what was spent of the day, and a bid, are within the plan of the hours that are over: hour by hour, what of
+    /// it is within the flight, and what of that is over.
+    pub(super) fn is_within_plan(&self, id: u32, now: Timestamp) -> bool {
+        let (item, terms) = (&self.items[&id], &self.items[&id].terms);
+        if terms.plan == [0; 24] {
+            return true;
+        }
+        let zone = i128::from(self.campaigns[&terms.campaign.0].0.zone_minutes) * i128::from(MINUTE);
+        let day = self.day(id, now);
+        let midnight = i128::from(day) * i128::from(DAY) - zone;
+        let (mut all, mut over) = (0_u128, 0_u128);
+        for (hour, weight) in (0..).zip(terms.plan) {
+            let from = (midnight + hour * i128::from(HOUR)).max(i128::from(terms.starts.0));
+            let to = (midnight + (hour + 1) * i128::from(HOUR)).min(i128::from(terms.ends.0));
+            let length = |to: i128| u128::try_from(to - from).unwrap_or(0);
+            all += u128::from(weight) * length(to);
+            over += u128::from(weight) * length(to.min(i128::from(now.0)));
+        }
+        let used = self.days.get(&(Level::Item(id), day)).copied().unwrap_or(0);
+        all > 0 && u128::from(used + item.bid.bid.0) <= u128::from(terms.daily.0) * over / all
+    }
+
+    /// Counters of periods that are not over.
+    pub(super) fn counters(&self, now: Timestamp) -> u64 {
+        let alive =
+            |(_, item, since): &&(u64, u32, u64)| beginning(self.items[item].terms.cap_period.get(), now) == *since;
+        self.shown.keys().filter(alive).count() as u64
+    }
+
+    pub(super) fn can_be_shown(&self, id: u32, user: UserKey, now: Timestamp, slots: usize) -> bool {
+        let terms = &self.items[&id].terms;
+        let kind = terms.cap_period.get();
+        if kind == CapPeriod::None {
+            return true;
+        }
+        match self.shown.get(&(user.0, id, beginning(kind, now))) {
+            _ if user.0 == 0 => false,
+            Some(shown) => *shown < terms.cap,
+            None => self.counters(now) + slots as u64 <= self.limits.counters,
+        }
+    }
+
+    pub(super) fn hold(
+        &mut self,
+        context: Context,
+        command: &HoldAuction,
+        attributes: &[Attribute],
+        out: &mut Out<'_, Auction>,
+    ) -> Result<(), Reject> {
+        let known = self.placements.get(&command.placement.0).ok_or(Reject::UnknownPlacement)?;
+        let (terms, slots, floor) = known.clone();
+        let keys: Vec<_> = attributes.iter().map(|has| (has.dimension.get(), has.value)).collect();
+        if keys.len() > TARGETS_MAX || !is_ascending(&keys) {
+            return Err(Reject::BadTargets);
+        }
+        if (self.wins.len() + slots.len()) as u64 > self.limits.wins {
+            return Err(Reject::WinsFull);
+        }
+        self.log.push((0, command.placement.0, Entry::Auction));
+        let (now, floor) = (context.now, floor.0.max(command.floor.0));
+        let serves = |item: &Item| {
+            item.phase == Phase::Active && item.started && self.campaigns[&item.terms.campaign.0].1 == Phase::Active
+        };
+        let serving: Vec<u32> = self.items.iter().filter(|(_, item)| serves(item)).map(|(id, _)| *id).collect();
+        let mut candidates: Vec<u32> =
+            serving.iter().copied().filter(|id| self.items[id].is_met_by(attributes)).collect();
+        candidates.sort_by_key(|id| {
+            let rank = (self.items[id].score(), draw(terms.seed, context, id - 1));
+            (core::cmp::Reverse(rank), *id)
+        });
+        let mut held = AuctionHeld {
+            win: WinId(0),
+            price: Nanos(0),
+            item: LineItemId(0),
+            won: 0,
+            candidates: candidates.len() as u32,
+            outbid: 0,
+            below_floor: 0,
+            off_hours: 0,
+            budget_spent: 0,
+            paced: 0,
+            capped: 0,
+            same_advertiser: 0,
+            not_targeted: (serving.len() - candidates.len()) as u32,
+            reserved: Reserved::default(),
+        };
+        // Who competes, with the least that an event costs it; the last may be the runner-up.
+        let mut ranked: Vec<(u32, u128)> = Vec::new();
+        let mut advertisers = BTreeSet::new();
+        for (at, id) in candidates.iter().enumerate() {
+            let item = &self.items[id];
+            let advertiser = self.campaigns[&item.terms.campaign.0].0.advertiser.0;
+            let least = (u128::from(floor) * 1_000_000).div_ceil(item.bid.rate.0.into());
+            if u128::from(item.bid.bid.0) < least {
+                held.below_floor += 1;
+            } else if !takes_part(&item.terms, terms.zone_minutes, now) {
+                held.off_hours += 1;
+            } else if !self.can_pay(*id, item.bid.bid.0, self.day(*id, now)) {
+                held.budget_spent += 1;
+            } else if !self.is_within_plan(*id, now) {
+                held.paced += 1;
+            } else if !self.can_be_shown(*id, command.user, now, slots.len()) {
+                held.capped += 1;
+            } else if !advertisers.insert(advertiser) {
+                held.same_advertiser += 1;
+            } else {
+                ranked.push((*id, least));
+                if ranked.len() > slots.len() {
+                    held.outbid = (candidates.len() - at) as u32;
+                    break;
+                }
+            }
+        }
+        let prices: Vec<u64> = (0..ranked.len().min(slots.len()))
+            .map(|slot| self.price(terms.rule.get(), &ranked, &slots, slot))
+            .collect();
+        for (slot, price) in (1..).zip(prices) {
+            let (item, _) = ranked[slot as usize - 1];
+            let win = context.sequence.0 * 8 + u64::from(slot - 1);
+            self.win(win, item, command, price, now);
+            let (win, price, item) = (WinId(win), Nanos(price), LineItemId(item));
+            held.won += 1;
+            if slot == 1 {
+                (held.win, held.price, held.item) = (win, price, item);
+            } else {
+                out.tell(context.session, Event::SlotWon(&SlotWon { win, price, item, slot }));
+            }
+        }
+        out.reply(Reply::AuctionHeld(&held));
+        Ok(())
+    }
+
+    /// What the winner of `slot` pays for an event.
+    pub(super) fn price(&self, rule: AuctionRule, ranked: &[(u32, u128)], slots: &[Slot], slot: usize) -> u64 {
+        let (winner, least) = ranked[slot];
+        let (bid, weight) = (self.items[&winner].bid.bid.0, self.items[&winner].weight());
+        // What the others are worth to whoever sells: the floor stands in for those who are missing or bid less.
+        let others: Vec<u128> =
+            ranked.iter().filter(|(id, _)| *id != winner).map(|(id, _)| self.items[id].score()).collect();
+        let worth = |at: usize| others.get(at).copied().unwrap_or(0).max(least * weight);
+        let price = match rule {
+            AuctionRule::FirstPrice => u128::from(bid),
+            AuctionRule::SecondPrice | AuctionRule::GeneralizedSecondPrice => worth(slot).div_ceil(weight),
+            AuctionRule::Vcg => {
+                let factor = |at: usize| u128::from(slots[at].factor.0);
+                let without: u128 = (0..slots.len()).map(|at| factor(at) * worth(at)).sum();
+                let before: u128 = (0..slot).map(|at| factor(at) * worth(at)).sum();
+                let after: u128 = (slot + 1..slots.len()).map(|at| factor(at) * worth(at - 1)).sum();
+                (without - before - after).div_ceil(factor(slot) * weight)
+            }
+        };
+        u64::try_from(price).expect("a price is no more than a bid")
+    }
+
+    pub(super) fn win(&mut self, win: u64, id: u32, command: &HoldAuction, price: u64, now: Timestamp) {
+        let day = self.day(id, now);
+        let terms = self.items[&id].terms;
+        for level in [Level::Item(id), Level::Campaign(terms.campaign.0)] {
+            *self.held.entry(level).or_default() += price;
+            *self.days.entry((level, day)).or_default() += price;
+        }
+        let kind = terms.cap_period.get();
+        let counted = (kind != CapPeriod::None).then(|| (command.user.0, beginning(kind, now)));
+        if let Some((user, since)) = counted {
+            *self.shown.entry((user, id, since)).or_default() += 1;
+        }
+        let (item, placement, over) = (id, command.placement.0, now.saturating_add(terms.window));
+        self.log.push((id, command.placement.0, Entry::Win));
+        self.wins.insert(win, Win { item, placement, price, day, over, counted, seen: BTreeSet::new(), billed: false });
+    }
+}
