@@ -1,7 +1,10 @@
-//! Accounts that have orders, or had: whose they are, and what holds for all of them.
+//! Accounts that have orders, or had: what holds for all of them, and what became of those that ended last.
 
 use super::levels::NONE;
-use super::messages::{KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode};
+use super::messages::{
+    ClientOrderId, DeclineReason, DeclineReasonCode, KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode,
+};
+use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, Slab};
 use ringfence_kernel::{Account, Corrupt, Sink, Source};
@@ -21,10 +24,53 @@ pub(super) struct Holder {
     reserved: [u8; 2],
 }
 
+/// How many of an account's orders are remembered after their end.
+const ENDED: usize = 64;
+
+/// The orders of an account that ended last.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Ended {
+    /// The client's numbers, each until [`ENDED`] others have ended after it.
+    client_orders: [ClientOrderId; ENDED],
+    /// What is said of each: filled, or cancelled.
+    reasons: [DeclineReasonCode; ENDED],
+    /// How many orders have ended.
+    count: u64,
+}
+
+impl Ended {
+    #[inline]
+    fn remember(&mut self, client_order: ClientOrderId, reason: DeclineReason) {
+        let at = self.count as usize % ENDED;
+        self.client_orders[at] = client_order;
+        self.reasons[at] = reason.into();
+        self.count += 1;
+    }
+
+    /// What is said of the last order of that number.
+    fn find(&self, client_order: ClientOrderId) -> Option<DeclineReason> {
+        let newest_first = self.places().rev().find(|at| self.client_orders[*at] == client_order);
+        newest_first.map(|at| self.reasons[at].get())
+    }
+
+    /// Where the orders stand that are remembered, oldest first.
+    fn places(&self) -> impl DoubleEndedIterator<Item = usize> {
+        (self.count.saturating_sub(ENDED as u64)..self.count).map(|count| count as usize % ENDED)
+    }
+
+    fn is_sound(&self) -> bool {
+        let known = [Some(DeclineReason::Filled), Some(DeclineReason::Cancelled)];
+        self.places().all(|at| known.contains(&self.reasons[at].try_get()))
+    }
+}
+
 /// All accounts that are known, by place.
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     holders: Slab<Holder>,
+    /// What each has behind it, by the same place.
+    ended: Vec<Ended>,
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
@@ -47,7 +93,8 @@ impl core::ops::IndexMut<u32> for Accounts {
 
 impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { holders: Slab::new(capacity), by_account: HashIndex::new(capacity), killed: 0 }
+        let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
+        Self { holders, ended, by_account: HashIndex::new(capacity), killed: 0 }
     }
 
     /// Accounts that are known.
@@ -70,7 +117,10 @@ impl Accounts {
     /// The place of `account`, which is known from now on. There is room for it.
     #[inline]
     pub(super) fn place(&mut self, account: Account) -> u32 {
-        self.find(account).unwrap_or_else(|| self.add(account))
+        match self.find(account) {
+            Some(place) => place,
+            None => self.add(account),
+        }
     }
 
     #[cold]
@@ -84,14 +134,20 @@ impl Accounts {
             reserved: [0; 2],
         };
         let place = self.holders.insert(holder).expect("room was looked for");
+        self.ended.push(Ended::zeroed());
         self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
         place
     }
 
-    /// Whether the kill switch of `account` is on.
+    /// Whether the kill switch of `account` is on. Seldom is any.
     #[inline]
     pub(super) fn is_killed(&self, account: Account) -> bool {
-        self.killed > 0 && self.find(account).is_some_and(|place| self[place].is_killed())
+        self.killed > 0 && self.finds_killed(account)
+    }
+
+    #[cold]
+    fn finds_killed(&self, account: Account) -> bool {
+        self.find(account).is_some_and(|place| self[place].is_killed())
     }
 
     pub(super) fn set_kill_switch(&mut self, place: u32, kill_switch: KillSwitch) {
@@ -100,8 +156,27 @@ impl Accounts {
         self.killed += usize::from(self[place].is_killed());
     }
 
+    /// Remembers what became of an order of the account at `place`.
+    #[inline]
+    pub(super) fn remember(&mut self, place: u32, client_order: ClientOrderId, reason: DeclineReason) {
+        self.ended[place as usize].remember(client_order, reason);
+    }
+
+    /// Remembers what became of an order that never rested. There is room for its account.
+    pub(super) fn remember_taker(&mut self, account: Account, client_order: ClientOrderId, reason: DeclineReason) {
+        let place = self.place(account);
+        self.remember(place, client_order, reason);
+    }
+
+    /// Why there is no live order that `account` calls `client_order`.
+    pub(super) fn why_gone(&self, account: Account, client_order: ClientOrderId) -> DeclineReason {
+        let ended = self.find(account).map(|place| &self.ended[place as usize]);
+        ended.and_then(|ended| ended.find(client_order)).unwrap_or(DeclineReason::UnknownOrder)
+    }
+
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.holders.save(sink);
+        sink.values(&self.ended);
     }
 
     /// What [`Accounts::save`] wrote. Whether the lists of orders are whole is for [`super::orders`] to see.
@@ -119,6 +194,11 @@ impl Accounts {
                 return Err(Corrupt("what holds for an account"));
             }
             accounts.killed += usize::from(holder.is_killed());
+            let ended: Ended = source.value()?;
+            if !ended.is_sound() {
+                return Err(Corrupt("what is remembered of an account"));
+            }
+            accounts.ended.push(ended);
         }
         Ok(accounts)
     }

@@ -11,7 +11,7 @@ use super::orders::Order;
 use super::pricing::Stay;
 use super::trading::{Taker, Then};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Out, Progress};
+use ringfence_kernel::{Account, Context, Out, Progress};
 
 impl Matching {
     pub(super) fn define_instrument(
@@ -57,10 +57,10 @@ impl Matching {
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
             }
-            if !self.orders.accounts.has_room_for(account) {
-                return Err(Reject::AccountsFull);
-            }
             self.room_for_level(instrument, side, ticks)?;
+        }
+        if !self.orders.accounts.has_room_for(account) {
+            return Err(Reject::AccountsFull);
         }
         self.last_order += 1;
         let taker = Taker {
@@ -89,7 +89,7 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let account = context.account();
         let Some(index) = self.orders.find(account, command.client_order) else {
-            return Ok(decline(command.client_order, DeclineReason::UnknownOrder, out));
+            return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
@@ -164,6 +164,16 @@ impl Matching {
         if self.levels.room() > 0 || self.has_level(instrument, side, ticks) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
+    /// Declines a change to an order that is not live.
+    pub(super) fn decline_gone(
+        &self,
+        account: Account,
+        client_order: ClientOrderId,
+        out: &mut Out<'_, Self>,
+    ) -> Progress {
+        decline(client_order, self.orders.accounts.why_gone(account, client_order), out)
+    }
+
     #[cold]
     fn has_level(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         self.levels.find(self.instruments[instrument].half(side), ticks).is_some()
@@ -171,7 +181,7 @@ impl Matching {
 }
 
 /// Answers that nothing was done.
-pub(super) fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
+fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
     Progress::Done

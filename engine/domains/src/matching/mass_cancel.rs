@@ -106,10 +106,7 @@ impl Matching {
             (Scope::Account, account) if account != Account(0) => account,
             _ => return Err(Reject::BadScope),
         };
-        if !self.orders.accounts.has_room_for(account) {
-            return Err(Reject::AccountsFull);
-        }
-        let place = self.orders.accounts.place(account);
+        let place = self.place_of(account)?;
         self.orders.accounts.set_kill_switch(place, command.kill_switch.get());
         let walk = match command.kill_switch.get() {
             KillSwitch::On => self.orders_of(account),
@@ -125,10 +122,7 @@ impl Matching {
         command: &SetOnDisconnect,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        if !self.orders.accounts.has_room_for(context.account()) {
-            return Err(Reject::AccountsFull);
-        }
-        let place = self.orders.accounts.place(context.account());
+        let place = self.place_of(context.account())?;
         self.orders.accounts[place].on_disconnect = command.on_disconnect;
         let (on_disconnect, reserved) = (command.on_disconnect, Reserved::default());
         out.reply(Reply::OnDisconnectSet(&OnDisconnectSet { on_disconnect, reserved }));
@@ -178,6 +172,11 @@ impl Matching {
             Then::Nothing => {}
         }
         Progress::Done
+    }
+
+    fn place_of(&mut self, account: Account) -> Result<u32, Reject> {
+        let accounts = &mut self.orders.accounts;
+        if accounts.has_room_for(account) { Ok(accounts.place(account)) } else { Err(Reject::AccountsFull) }
     }
 
     fn orders_of(&self, account: Account) -> Walk {

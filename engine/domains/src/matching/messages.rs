@@ -176,7 +176,7 @@ choice! {
 choice! {
     /// Why a request that was understood had no effect.
     pub enum DeclineReason as DeclineReasonCode {
-        /// The account has no live order of that number: it never had, or the order is filled, cancelled or expired.
+        /// The account has no live order of that number: it never had, or it ended before the last 64 that did.
         UnknownOrder = 1,
         /// The order has traded as much as the quantity asked for, or more. It stays as it is.
         BelowFilled = 2,
@@ -188,6 +188,10 @@ choice! {
         BelowMinimum = 5,
         /// The account's kill switch is on.
         KillSwitch = 6,
+        /// The order is filled.
+        Filled = 7,
+        /// The order is cancelled, or its time is over.
+        Cancelled = 8,
     }
 }
 
@@ -216,7 +220,7 @@ rejects! {
         OrdersFull = 1010,
         /// The books hold as many price levels as they may. Orders at existing levels still rest.
         LevelsFull = 1011,
-        /// As many accounts have sent orders, or have settings, as may.
+        /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest.
         BadOrderType = 1013,
@@ -238,7 +242,7 @@ limits! {
         orders = 1048576 in 1..=ORDERS_MAX,
         /// Price levels in all books at once.
         levels = 262144 in 2..=16_777_216,
-        /// Accounts that ever send an order that rests, or have a setting of their own.
+        /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
     }
 }

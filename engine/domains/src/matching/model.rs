@@ -53,6 +53,8 @@ pub struct Model {
     /// Every order that rests, in no order.
     pub orders: Vec<Order>,
     accounts: BTreeSet<u32>,
+    /// Every order that ended: its account, the client's number, and how.
+    ended: Vec<(u32, u64, DeclineReason)>,
     /// Those whose kill switch is on.
     killed: BTreeSet<u32>,
     /// Those all of whose orders go with the session.
@@ -124,6 +126,15 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Says why there is no live order of that number.
+    fn decline_gone(&self, account: Account, client_order: ClientOrderId, out: Says<'_, '_>) -> Result<(), Reject> {
+        let own = self.ended.iter().rev().filter(|(of, ..)| *of == account.0).take(64);
+        let last = own.into_iter().find(|(_, number, _)| *number == client_order.0);
+        decline(client_order, last.map_or(DeclineReason::UnknownOrder, |(.., how)| *how), out)
+    }
+}
+
 fn decline(client_order: ClientOrderId, reason: DeclineReason, out: Says<'_, '_>) -> Result<(), Reject> {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
@@ -139,6 +150,7 @@ impl laws::Model for Model {
             instruments: BTreeMap::new(),
             orders: Vec::new(),
             accounts: BTreeSet::new(),
+            ended: Vec::new(),
             killed: BTreeSet::new(),
             fragile: BTreeSet::new(),
             last_order: 0,

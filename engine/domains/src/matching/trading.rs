@@ -3,8 +3,8 @@
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced, OrderStatus,
-    OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced,
+    OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::{Matching, Pending, topics};
@@ -114,7 +114,7 @@ impl Matching {
         };
         if maker.remaining == quantity {
             self.orders.leave(level, index);
-            self.orders.remove(index);
+            self.orders.remove(index, DeclineReason::Filled);
         } else {
             maker.remaining -= quantity;
             level.quantity -= quantity;
@@ -144,12 +144,20 @@ impl Matching {
             Then::Cancel => OrderStatus::Cancelled,
             Then::Rest(_) | Then::RestAgain(_) => OrderStatus::Open,
         };
+        // The best prices change by trades, by what moved, or where the rest stands.
+        let mut top_changed = taker.filled > 0 || matches!(taker.then, Then::RestAgain(_));
         if status == OrderStatus::Open {
-            self.rest(taker, out);
+            let at = self.rest(taker, out);
+            top_changed |= self.instruments[taker.instrument].half(taker.side).best == at;
         } else if let Then::RestAgain(index) = taker.then {
-            self.orders.remove(index);
+            self.orders.remove(index, DeclineReason::Filled);
+        } else {
+            let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
+            self.orders.accounts.remember_taker(taker.account, taker.client_order, reason);
         }
-        self.say_top(taker.instrument, out);
+        if top_changed {
+            self.say_top(taker.instrument, out);
+        }
         let Taker { order, client_order, price, .. } = *taker;
         let (filled, status) = (Quantity(taker.filled), status.into());
         let remaining = if matches!(taker.then, Then::Cancel) { 0 } else { taker.remaining };
@@ -165,9 +173,9 @@ impl Matching {
         }
     }
 
-    /// Puts what the taker has open last into the queue at its price.
+    /// Puts what the taker has open last into the queue at its price; gives the level.
     #[inline]
-    fn rest(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
+    fn rest(&mut self, taker: &Taker, out: &mut Out<'_, Self>) -> u32 {
         let half = self.instruments[taker.instrument].half_mut(taker.side);
         let level = self.levels.find(*half, taker.ticks).unwrap_or_else(|| {
             let level = Level {
@@ -202,5 +210,6 @@ impl Matching {
             Then::Cancel => unreachable!("what is cancelled does not rest"),
         }
         self.say_level(level, out);
+        level
     }
 }

@@ -111,12 +111,9 @@ impl Model {
             if self.orders.len() as u64 == self.limits.orders {
                 return Err(Reject::OrdersFull);
             }
-            let known = self.accounts.contains(&context.account().0);
-            if !known && self.accounts.len() as u64 == self.limits.accounts {
-                return Err(Reject::AccountsFull);
-            }
             self.check_level(instrument, side, Price(price))?;
         }
+        self.know(context.account())?;
         self.last_order += 1;
         let before = self.top(instrument);
         let mut order = Order {
@@ -143,10 +140,10 @@ impl Model {
             _ if rests => OrderStatus::Open,
             _ => OrderStatus::Cancelled,
         };
-        if status == OrderStatus::Open {
-            // An account is known from its first order that rests.
-            self.accounts.insert(order.account);
-            self.rest(order, out);
+        match status {
+            OrderStatus::Open => self.rest(order, out),
+            OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
+            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
         }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
@@ -254,13 +251,14 @@ impl Model {
         }
         if maker.remaining == 0 {
             self.orders.remove(index);
+            self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
         maker
     }
 
     pub(super) fn replace(&mut self, context: Context, command: &Replace, out: Says<'_, '_>) -> Result<(), Reject> {
         let Some(index) = self.mine(context.account(), command.client_order) else {
-            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return self.decline_gone(context.account(), command.client_order, out);
         };
         let mut order = self.orders[index];
         self.check_quantity(order.instrument, command.quantity)?;
@@ -297,6 +295,8 @@ impl Model {
             self.trade(&mut order, out);
             if order.remaining > 0 {
                 self.rest(order, out);
+            } else {
+                self.ended.push((order.account, order.client_order, DeclineReason::Filled));
             }
         }
         self.say_top(order.instrument, &before, out);
