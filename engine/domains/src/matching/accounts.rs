@@ -3,6 +3,7 @@
 use super::levels::NONE;
 use super::messages::{
     ClientOrderId, DeclineReason, DeclineReasonCode, KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode,
+    SelfTrade, SelfTradeCode,
 };
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -17,51 +18,51 @@ pub(super) struct Holder {
     /// The first and the last of its orders that rest, as they were entered.
     pub(super) first: u32,
     pub(super) last: u32,
+    /// Accounts of one group are of the same hands; zero is none.
+    group: u32,
     /// On: it has no orders and enters none.
     kill_switch: KillSwitchCode,
     /// What becomes of all its orders when its session closes.
     pub(super) on_disconnect: OnDisconnectCode,
-    reserved: [u8; 2],
+    /// What happens when one of its orders comes in and meets one of the same hands.
+    self_trade: SelfTradeCode,
+    reserved: u8,
 }
 
 /// How many of an account's orders are remembered after their end.
 const ENDED: usize = 64;
 
-/// The orders of an account that ended last.
+/// The orders of an account that ended last, one for each remainder of the client's numbers. Clients count: so these
+/// are about the last, and each is found at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 struct Ended {
-    /// The client's numbers, each until [`ENDED`] others have ended after it.
     client_orders: [ClientOrderId; ENDED],
-    /// What is said of each: filled, or cancelled.
+    /// What is said of each: filled, or cancelled; zero where there is none.
     reasons: [DeclineReasonCode; ENDED],
-    /// How many orders have ended.
-    count: u64,
 }
 
 impl Ended {
     #[inline]
     fn remember(&mut self, client_order: ClientOrderId, reason: DeclineReason) {
-        let at = self.count as usize % ENDED;
-        self.client_orders[at] = client_order;
-        self.reasons[at] = reason.into();
-        self.count += 1;
+        let at = client_order.0 as usize % ENDED;
+        (self.client_orders[at], self.reasons[at]) = (client_order, reason.into());
     }
 
     /// What is said of the last order of that number.
     fn find(&self, client_order: ClientOrderId) -> Option<DeclineReason> {
-        let newest_first = self.places().rev().find(|at| self.client_orders[*at] == client_order);
-        newest_first.map(|at| self.reasons[at].get())
-    }
-
-    /// Where the orders stand that are remembered, oldest first.
-    fn places(&self) -> impl DoubleEndedIterator<Item = usize> {
-        (self.count.saturating_sub(ENDED as u64)..self.count).map(|count| count as usize % ENDED)
+        let at = client_order.0 as usize % ENDED;
+        self.reasons[at].try_get().filter(|_| self.client_orders[at] == client_order)
     }
 
     fn is_sound(&self) -> bool {
-        let known = [Some(DeclineReason::Filled), Some(DeclineReason::Cancelled)];
-        self.places().all(|at| known.contains(&self.reasons[at].try_get()))
+        (0..ENDED).zip(self.client_orders).zip(self.reasons).all(|((at, client_order), reason)| {
+            match reason.try_get() {
+                Some(DeclineReason::Filled | DeclineReason::Cancelled) => client_order.0 as usize % ENDED == at,
+                Some(_) => false,
+                None => reason == DeclineReasonCode::zeroed() && client_order == ClientOrderId(0),
+            }
+        })
     }
 }
 
@@ -74,6 +75,8 @@ pub(super) struct Accounts {
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
+    /// How many do not trade with themselves.
+    preventing: usize,
 }
 
 impl core::ops::Index<u32> for Accounts {
@@ -94,7 +97,7 @@ impl core::ops::IndexMut<u32> for Accounts {
 impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
         let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
-        Self { holders, ended, by_account: HashIndex::new(capacity), killed: 0 }
+        Self { holders, ended, by_account: HashIndex::new(capacity), killed: 0, preventing: 0 }
     }
 
     /// Accounts that are known.
@@ -129,9 +132,11 @@ impl Accounts {
             account,
             first: NONE,
             last: NONE,
+            group: 0,
             kill_switch: KillSwitch::Off.into(),
             on_disconnect: OnDisconnect::Keep.into(),
-            reserved: [0; 2],
+            self_trade: SelfTrade::Allow.into(),
+            reserved: 0,
         };
         let place = self.holders.insert(holder).expect("room was looked for");
         self.ended.push(Ended::zeroed());
@@ -154,6 +159,27 @@ impl Accounts {
         self.killed -= usize::from(self[place].is_killed());
         self[place].kill_switch = kill_switch.into();
         self.killed += usize::from(self[place].is_killed());
+    }
+
+    pub(super) fn set_self_trade(&mut self, place: u32, group: u32, self_trade: SelfTrade) {
+        let holder = &mut self.holders[place];
+        self.preventing -= usize::from(holder.self_trade.get() != SelfTrade::Allow);
+        (holder.group, holder.self_trade) = (group, self_trade.into());
+        self.preventing += usize::from(self_trade != SelfTrade::Allow);
+    }
+
+    /// Whether any account does not trade with itself.
+    #[inline]
+    pub(super) fn prevent_any(&self) -> bool {
+        self.preventing > 0
+    }
+
+    /// What happens when an order of `taker` meets one of the account at `maker`; none when they are of other hands.
+    pub(super) fn prevention(&self, taker: Account, maker: u32) -> Option<SelfTrade> {
+        let place = self.find(taker)?;
+        let (taker, other) = (&self[place], &self[maker]);
+        let same = place == maker || taker.group != 0 && taker.group == other.group;
+        same.then_some(taker.self_trade.get())
     }
 
     /// Remembers what became of an order of the account at `place`.
@@ -194,6 +220,7 @@ impl Accounts {
                 return Err(Corrupt("what holds for an account"));
             }
             accounts.killed += usize::from(holder.is_killed());
+            accounts.preventing += usize::from(holder.self_trade.get() != SelfTrade::Allow);
             let ended: Ended = source.value()?;
             if !ended.is_sound() {
                 return Err(Corrupt("what is remembered of an account"));
@@ -213,6 +240,7 @@ impl Holder {
         let killed = self.kill_switch.try_get().map(|kill_switch| kill_switch == KillSwitch::On);
         killed.is_some_and(|killed| !killed || (self.first, self.last) == (NONE, NONE))
             && self.on_disconnect.try_get().is_some()
-            && self.reserved == [0; 2]
+            && self.self_trade.try_get().is_some()
+            && self.reserved == 0
     }
 }

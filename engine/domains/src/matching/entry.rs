@@ -14,6 +14,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress};
 
 impl Matching {
+    #[cold]
     pub(super) fn define_instrument(
         &mut self,
         command: &DefineInstrument,
@@ -49,7 +50,7 @@ impl Matching {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        if minimum > 0 && !self.offers(instrument, side, ticks, minimum) {
+        if minimum > 0 && !self.offers(account, instrument, side, ticks, minimum) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {

@@ -9,12 +9,12 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, Reduce, Replace,
-    SetKillSwitch, SetOnDisconnect,
+    SetKillSwitch, SetOnDisconnect, SetSelfTrade,
 };
-pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, TopOfBook, Trade};
+pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, OrderDecremented, TopOfBook, Trade};
 pub use replies::{
     Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, Reply,
+    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -152,6 +152,21 @@ choice! {
     }
 }
 choice! {
+    /// What happens when an order that comes in meets one of the same hands: of its account, or of its account's group.
+    pub enum SelfTrade as SelfTradeCode {
+        /// They trade.
+        Allow = 1,
+        /// The one that comes in is cancelled.
+        CancelNewest = 2,
+        /// The one that rests is cancelled, and the other goes on.
+        CancelOldest = 3,
+        /// Both are cancelled.
+        CancelBoth = 4,
+        /// Both are made less by the quantity that would have traded; the one that has nothing left is cancelled.
+        DecrementAndCancel = 5,
+    }
+}
+choice! {
     /// Why an order left the book without a request that named it alone.
     pub enum CloseReason as CloseReasonCode {
         /// A request for several orders cancelled it.
@@ -162,6 +177,8 @@ choice! {
         KillSwitch = 3,
         /// The account's session closed.
         Disconnected = 4,
+        /// It would have traded with one of the same hands.
+        SelfTrade = 5,
     }
 }
 choice! {
@@ -176,7 +193,7 @@ choice! {
 choice! {
     /// Why a request that was understood had no effect.
     pub enum DeclineReason as DeclineReasonCode {
-        /// The account has no live order of that number: it never had, or it ended before the last 64 that did.
+        /// The account has no live order of that number: it never had, or what became of it is not remembered.
         UnknownOrder = 1,
         /// The order has traded as much as the quantity asked for, or more. It stays as it is.
         BelowFilled = 2,

@@ -2,7 +2,7 @@
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal` or
 //! `mass_cancel`. What comes in is
-//! priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped into `levels`, found from
+//! priced in `pricing` and trades in `trading`, but not with itself (`self_trade`); what rests stands in `orders`, grouped into `levels`, found from
 //! `instruments`.
 #![doc = include_str!("README.md")]
 
@@ -12,6 +12,7 @@ mod entry;
 mod mass_cancel;
 mod pricing;
 mod removal;
+mod self_trade;
 mod trading;
 mod views;
 
@@ -116,9 +117,10 @@ impl Domain for Matching {
         }
     }
 
+    #[inline]
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::DefineInstrument(_) => Roles::ADMINISTER,
+            Command::DefineInstrument(_) | Command::SetSelfTrade(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -138,6 +140,7 @@ impl Domain for Matching {
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
+            Command::SetSelfTrade(command) => self.set_self_trade(command, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }

@@ -62,6 +62,7 @@ impl Matching {
         Ok(Progress::Done)
     }
 
+    #[cold]
     pub(super) fn cancel_many(
         &mut self,
         context: Context,
@@ -76,6 +77,7 @@ impl Matching {
         Ok(self.go_on_cancelling(context, CancellingMany::default(), out))
     }
 
+    #[cold]
     pub(super) fn go_on_cancelling(
         &mut self,
         context: Context,

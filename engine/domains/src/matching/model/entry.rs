@@ -4,9 +4,10 @@ use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
     OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, QUANTITY_MAX, Quantity, Reject,
-    Replace, Reply, Side, TimeInForce, Trade, TradeId,
+    Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
+use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Timestamp};
 
@@ -98,13 +99,7 @@ impl Model {
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
-        let crossing = |order: &&Order| {
-            order.instrument == instrument
-                && order.side != side
-                && if side == Side::Buy { order.price <= price } else { order.price >= price }
-        };
-        let offered: u128 = self.orders.iter().filter(crossing).map(|order| u128::from(order.remaining)).sum();
-        if offered < u128::from(minimum) {
+        if self.offered(context.account().0, instrument, side, price) < u128::from(minimum) {
             return decline(command.client_order, DeclineReason::BelowMinimum, out);
         }
         if rests {
@@ -134,8 +129,9 @@ impl Model {
             },
             place: 0,
         };
-        self.trade(&mut order, out);
+        let dropped = self.trade(&mut order, out);
         let status = match order.remaining {
+            _ if dropped => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ if rests => OrderStatus::Open,
             _ => OrderStatus::Cancelled,
@@ -197,21 +193,54 @@ impl Model {
         self.say_level(&order, out);
     }
 
-    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) {
-        let other = taker.side.opposite();
-        for price in self.prices(taker.instrument, other) {
-            let crosses = if taker.side == Side::Buy { price <= taker.price } else { price >= taker.price };
-            if taker.remaining == 0 || !crosses {
+    /// Makers for an order at a price or better, in the order in which it would meet them.
+    fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
+        let other = side.opposite();
+        let prices = self.prices(instrument, other).into_iter();
+        let crossing = prices.filter(|price| if side == Side::Buy { *price <= limit } else { *price >= limit });
+        let at_each = crossing.map(|price| {
+            let mut makers: Vec<Order> = self.at(instrument, other, price).copied().collect();
+            makers.sort_by_key(|order| order.place);
+            makers
+        });
+        at_each.flatten().collect()
+    }
+
+    /// How much there is for an order of `account`, up to where prevention would end it or make it less.
+    fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
+        let mut sum = 0;
+        for maker in self.makers(instrument, side, limit) {
+            match self.prevention(account, maker.account) {
+                SelfTrade::Allow => sum += u128::from(maker.remaining),
+                SelfTrade::CancelOldest => {}
+                _ => break,
+            }
+        }
+        sum
+    }
+
+    /// Trades with what the order meets; says whether it was cancelled so that it would not trade with its own.
+    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> bool {
+        let (mut dropped, mut last) = (false, None);
+        for maker in self.makers(taker.instrument, taker.side, taker.price) {
+            if taker.remaining == 0 {
                 break;
             }
-            let mut maker = None;
-            while taker.remaining > 0 {
-                let Some(place) = self.at(taker.instrument, other, price).map(|order| order.place).min() else { break };
-                let index = self.orders.iter().position(|order| order.place == place).expect("it was just seen");
-                maker = Some(self.trade_with(index, taker, out));
+            // Its level is said when the next is come to, or at the end.
+            if last.is_some_and(|last: Order| last.price != maker.price) {
+                self.say_level(&last.expect("it was just seen"), out);
             }
-            self.say_level(&maker.expect("a level has orders"), out);
+            last = Some(maker);
+            let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
+            match self.prevention(taker.account, maker.account) {
+                SelfTrade::Allow => _ = self.trade_with(index, taker, out),
+                how => dropped = self.prevent(how, index, taker, out),
+            }
         }
+        if let Some(last) = last {
+            self.say_level(&last, out);
+        }
+        dropped
     }
 
     fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
@@ -276,7 +305,7 @@ impl Model {
         };
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
-        let mut priority = Priority::Lost;
+        let (mut priority, mut dropped) = (Priority::Lost, false);
         if price == order.price {
             if remaining <= order.remaining {
                 priority = Priority::Kept;
@@ -292,15 +321,19 @@ impl Model {
             self.orders.remove(index);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
-            self.trade(&mut order, out);
-            if order.remaining > 0 {
-                self.rest(order, out);
-            } else {
-                self.ended.push((order.account, order.client_order, DeclineReason::Filled));
+            dropped = self.trade(&mut order, out);
+            let reason = if dropped { DeclineReason::Cancelled } else { DeclineReason::Filled };
+            match order.remaining {
+                0 => self.ended.push((order.account, order.client_order, reason)),
+                _ => self.rest(order, out),
             }
         }
         self.say_top(order.instrument, &before, out);
-        let status = if order.remaining == 0 { OrderStatus::Filled } else { OrderStatus::Open };
+        let status = match order.remaining {
+            _ if dropped => OrderStatus::Cancelled,
+            0 => OrderStatus::Filled,
+            _ => OrderStatus::Open,
+        };
         out.reply(Reply::OrderReplaced(&OrderReplaced {
             order: OrderId(order.order),
             client_order: command.client_order,
