@@ -1,9 +1,8 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal` or
-//! `mass_cancel`. What comes in is
-//! priced in `pricing` and trades in `trading`, but not with itself (`self_trade`); what rests stands in `orders`, grouped into `levels`, found from
-//! `instruments`.
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal`, `mass_cancel` or
+//! `self_trade`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;

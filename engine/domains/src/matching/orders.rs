@@ -136,8 +136,8 @@ impl Orders {
         self.accounts[self.orders[index].account].account
     }
 
-    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it and
-    /// for its account.
+    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it
+    /// and for its account.
     #[inline]
     pub(super) fn add(
         &mut self,

@@ -82,8 +82,8 @@ impl Matching {
         out.notify(account, Event::OrderClosed(&closed));
     }
 
-    /// Whether the other side has `quantity` for `account` at `ticks` or better. Where prevention would end the order or
-    /// make it less, nothing more is for it.
+    /// Whether the other side has `quantity` for `account` at `ticks` or better. Where prevention would end the order
+    /// or make it less, nothing more is for it.
     #[cold]
     pub(super) fn offers(&self, account: Account, instrument: u32, side: Side, ticks: u64, quantity: u64) -> bool {
         let other = side.opposite();

@@ -115,7 +115,8 @@ messages! {
             /// Zero.
             reserved: Reserved<2>,
         },
-        /// An order of the account is less, so that it would not trade with one of the same hands. On the account's stream.
+        /// An order of the account is less, so that it would not trade with one of the same hands. On the account's
+        /// stream.
         107 => OrderDecremented: 32 {
             /// The engine's number of it.
             order: OrderId,
