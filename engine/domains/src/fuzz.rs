@@ -195,6 +195,12 @@ fn small(name: &str, body: &mut [u8]) {
             (body[4], body[5]) = (1 + u8::from(body[0] != 0), 1 + u8::from(body[5] < 8));
             body[6..].fill(0);
         }
+        "SetSelfTrade" => {
+            keep(0..4, 3, body);
+            keep(4..8, 1, body);
+            body[8] = 1 + body[8] % 5;
+            body[9..].fill(0);
+        }
         "SetOnDisconnect" => {
             body[0] = 1 + body[0] % 2;
             body[1..].fill(0);

@@ -1,7 +1,11 @@
-//! Accounts that have orders, or had: whose they are, and what holds for all of them.
+//! Accounts that have orders, or had: what holds for all of them, and what became of those that ended last.
 
 use super::levels::NONE;
-use super::messages::{KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode};
+use super::messages::{
+    ClientOrderId, DeclineReason, DeclineReasonCode, KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode,
+    SelfTrade, SelfTradeCode,
+};
+use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, Slab};
 use ringfence_kernel::{Account, Corrupt, Sink, Source};
@@ -14,20 +18,65 @@ pub(super) struct Holder {
     /// The first and the last of its orders that rest, as they were entered.
     pub(super) first: u32,
     pub(super) last: u32,
+    /// Accounts of one group are of the same hands; zero is none.
+    group: u32,
     /// On: it has no orders and enters none.
     kill_switch: KillSwitchCode,
     /// What becomes of all its orders when its session closes.
     pub(super) on_disconnect: OnDisconnectCode,
-    reserved: [u8; 2],
+    /// What happens when one of its orders comes in and meets one of the same hands.
+    self_trade: SelfTradeCode,
+    reserved: u8,
+}
+
+/// How many of an account's orders are remembered after their end.
+const ENDED: usize = 64;
+
+/// The orders of an account that ended last, one for each remainder of the client's numbers. Clients count: so these
+/// are about the last, and each is found at once.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Ended {
+    client_orders: [ClientOrderId; ENDED],
+    /// What is said of each: filled, or cancelled; zero where there is none.
+    reasons: [DeclineReasonCode; ENDED],
+}
+
+impl Ended {
+    #[inline]
+    fn remember(&mut self, client_order: ClientOrderId, reason: DeclineReason) {
+        let at = client_order.0 as usize % ENDED;
+        (self.client_orders[at], self.reasons[at]) = (client_order, reason.into());
+    }
+
+    /// What is said of the last order of that number.
+    fn find(&self, client_order: ClientOrderId) -> Option<DeclineReason> {
+        let at = client_order.0 as usize % ENDED;
+        self.reasons[at].try_get().filter(|_| self.client_orders[at] == client_order)
+    }
+
+    fn is_sound(&self) -> bool {
+        (0..ENDED).zip(self.client_orders).zip(self.reasons).all(|((at, client_order), reason)| {
+            match reason.try_get() {
+                Some(DeclineReason::Filled | DeclineReason::Cancelled) => client_order.0 as usize % ENDED == at,
+                Some(_) => false,
+                None => reason == DeclineReasonCode::zeroed() && client_order == ClientOrderId(0),
+            }
+        })
+    }
 }
 
 /// All accounts that are known, by place.
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     holders: Slab<Holder>,
+    /// What each has behind it, by the same place.
+    ended: Vec<Ended>,
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
+    /// How many do not trade with themselves.
+    preventing: usize,
 }
 
 impl core::ops::Index<u32> for Accounts {
@@ -47,7 +96,8 @@ impl core::ops::IndexMut<u32> for Accounts {
 
 impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { holders: Slab::new(capacity), by_account: HashIndex::new(capacity), killed: 0 }
+        let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
+        Self { holders, ended, by_account: HashIndex::new(capacity), killed: 0, preventing: 0 }
     }
 
     /// Accounts that are known.
@@ -70,7 +120,10 @@ impl Accounts {
     /// The place of `account`, which is known from now on. There is room for it.
     #[inline]
     pub(super) fn place(&mut self, account: Account) -> u32 {
-        self.find(account).unwrap_or_else(|| self.add(account))
+        match self.find(account) {
+            Some(place) => place,
+            None => self.add(account),
+        }
     }
 
     #[cold]
@@ -79,19 +132,27 @@ impl Accounts {
             account,
             first: NONE,
             last: NONE,
+            group: 0,
             kill_switch: KillSwitch::Off.into(),
             on_disconnect: OnDisconnect::Keep.into(),
-            reserved: [0; 2],
+            self_trade: SelfTrade::Allow.into(),
+            reserved: 0,
         };
         let place = self.holders.insert(holder).expect("room was looked for");
+        self.ended.push(Ended::zeroed());
         self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
         place
     }
 
-    /// Whether the kill switch of `account` is on.
+    /// Whether the kill switch of `account` is on. Seldom is any.
     #[inline]
     pub(super) fn is_killed(&self, account: Account) -> bool {
-        self.killed > 0 && self.find(account).is_some_and(|place| self[place].is_killed())
+        self.killed > 0 && self.finds_killed(account)
+    }
+
+    #[cold]
+    fn finds_killed(&self, account: Account) -> bool {
+        self.find(account).is_some_and(|place| self[place].is_killed())
     }
 
     pub(super) fn set_kill_switch(&mut self, place: u32, kill_switch: KillSwitch) {
@@ -100,8 +161,48 @@ impl Accounts {
         self.killed += usize::from(self[place].is_killed());
     }
 
+    pub(super) fn set_self_trade(&mut self, place: u32, group: u32, self_trade: SelfTrade) {
+        let holder = &mut self.holders[place];
+        self.preventing -= usize::from(holder.self_trade.get() != SelfTrade::Allow);
+        (holder.group, holder.self_trade) = (group, self_trade.into());
+        self.preventing += usize::from(self_trade != SelfTrade::Allow);
+    }
+
+    /// Whether any account does not trade with itself.
+    #[inline]
+    pub(super) fn prevent_any(&self) -> bool {
+        self.preventing > 0
+    }
+
+    /// What happens when an order of `taker` meets one of the account at `maker`; none when they are of other hands.
+    pub(super) fn prevention(&self, taker: Account, maker: u32) -> Option<SelfTrade> {
+        let place = self.find(taker)?;
+        let (taker, other) = (&self[place], &self[maker]);
+        let same = place == maker || taker.group != 0 && taker.group == other.group;
+        same.then_some(taker.self_trade.get())
+    }
+
+    /// Remembers what became of an order of the account at `place`.
+    #[inline]
+    pub(super) fn remember(&mut self, place: u32, client_order: ClientOrderId, reason: DeclineReason) {
+        self.ended[place as usize].remember(client_order, reason);
+    }
+
+    /// Remembers what became of an order that never rested. There is room for its account.
+    pub(super) fn remember_taker(&mut self, account: Account, client_order: ClientOrderId, reason: DeclineReason) {
+        let place = self.place(account);
+        self.remember(place, client_order, reason);
+    }
+
+    /// Why there is no live order that `account` calls `client_order`.
+    pub(super) fn why_gone(&self, account: Account, client_order: ClientOrderId) -> DeclineReason {
+        let ended = self.find(account).map(|place| &self.ended[place as usize]);
+        ended.and_then(|ended| ended.find(client_order)).unwrap_or(DeclineReason::UnknownOrder)
+    }
+
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.holders.save(sink);
+        sink.values(&self.ended);
     }
 
     /// What [`Accounts::save`] wrote. Whether the lists of orders are whole is for [`super::orders`] to see.
@@ -119,6 +220,12 @@ impl Accounts {
                 return Err(Corrupt("what holds for an account"));
             }
             accounts.killed += usize::from(holder.is_killed());
+            accounts.preventing += usize::from(holder.self_trade.get() != SelfTrade::Allow);
+            let ended: Ended = source.value()?;
+            if !ended.is_sound() {
+                return Err(Corrupt("what is remembered of an account"));
+            }
+            accounts.ended.push(ended);
         }
         Ok(accounts)
     }
@@ -133,6 +240,7 @@ impl Holder {
         let killed = self.kill_switch.try_get().map(|kill_switch| kill_switch == KillSwitch::On);
         killed.is_some_and(|killed| !killed || (self.first, self.last) == (NONE, NONE))
             && self.on_disconnect.try_get().is_some()
-            && self.reserved == [0; 2]
+            && self.self_trade.try_get().is_some()
+            && self.reserved == 0
     }
 }

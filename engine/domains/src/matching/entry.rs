@@ -11,9 +11,10 @@ use super::orders::Order;
 use super::pricing::Stay;
 use super::trading::{Taker, Then};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Out, Progress};
+use ringfence_kernel::{Account, Context, Out, Progress};
 
 impl Matching {
+    #[cold]
     pub(super) fn define_instrument(
         &mut self,
         command: &DefineInstrument,
@@ -49,7 +50,7 @@ impl Matching {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        if minimum > 0 && !self.offers(instrument, side, ticks, minimum) {
+        if minimum > 0 && !self.offers(account, instrument, side, ticks, minimum) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {
@@ -57,10 +58,10 @@ impl Matching {
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
             }
-            if !self.orders.accounts.has_room_for(account) {
-                return Err(Reject::AccountsFull);
-            }
             self.room_for_level(instrument, side, ticks)?;
+        }
+        if !self.orders.accounts.has_room_for(account) {
+            return Err(Reject::AccountsFull);
         }
         self.last_order += 1;
         let taker = Taker {
@@ -89,7 +90,7 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let account = context.account();
         let Some(index) = self.orders.find(account, command.client_order) else {
-            return Ok(decline(command.client_order, DeclineReason::UnknownOrder, out));
+            return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
@@ -164,6 +165,16 @@ impl Matching {
         if self.levels.room() > 0 || self.has_level(instrument, side, ticks) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
+    /// Declines a change to an order that is not live.
+    pub(super) fn decline_gone(
+        &self,
+        account: Account,
+        client_order: ClientOrderId,
+        out: &mut Out<'_, Self>,
+    ) -> Progress {
+        decline(client_order, self.orders.accounts.why_gone(account, client_order), out)
+    }
+
     #[cold]
     fn has_level(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         self.levels.find(self.instruments[instrument].half(side), ticks).is_some()
@@ -171,7 +182,7 @@ impl Matching {
 }
 
 /// Answers that nothing was done.
-pub(super) fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
+fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
     Progress::Done

@@ -68,6 +68,7 @@ impl Filter {
 }
 
 impl Matching {
+    #[cold]
     pub(super) fn mass_cancel(
         &mut self,
         context: Context,
@@ -95,6 +96,7 @@ impl Matching {
         Ok(self.cancel_all(filter, walk, CloseReason::Cancelled, Then::Cancelled, out))
     }
 
+    #[cold]
     pub(super) fn set_kill_switch(
         &mut self,
         context: Context,
@@ -106,10 +108,7 @@ impl Matching {
             (Scope::Account, account) if account != Account(0) => account,
             _ => return Err(Reject::BadScope),
         };
-        if !self.orders.accounts.has_room_for(account) {
-            return Err(Reject::AccountsFull);
-        }
-        let place = self.orders.accounts.place(account);
+        let place = self.place_of(account)?;
         self.orders.accounts.set_kill_switch(place, command.kill_switch.get());
         let walk = match command.kill_switch.get() {
             KillSwitch::On => self.orders_of(account),
@@ -119,16 +118,14 @@ impl Matching {
         Ok(self.cancel_all(Filter::ALL, walk, CloseReason::KillSwitch, then, out))
     }
 
+    #[cold]
     pub(super) fn set_on_disconnect(
         &mut self,
         context: Context,
         command: &SetOnDisconnect,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        if !self.orders.accounts.has_room_for(context.account()) {
-            return Err(Reject::AccountsFull);
-        }
-        let place = self.orders.accounts.place(context.account());
+        let place = self.place_of(context.account())?;
         self.orders.accounts[place].on_disconnect = command.on_disconnect;
         let (on_disconnect, reserved) = (command.on_disconnect, Reserved::default());
         out.reply(Reply::OnDisconnectSet(&OnDisconnectSet { on_disconnect, reserved }));
@@ -136,6 +133,7 @@ impl Matching {
     }
 
     /// Cancels what does not outlive the session. The next one starts by what each order says.
+    #[cold]
     pub(super) fn session_closed(&mut self, account: Account, out: &mut Out<'_, Self>) -> Progress {
         let Some(place) = self.orders.accounts.find(account) else { return Progress::Done };
         let all = core::mem::replace(&mut self.orders.accounts[place].on_disconnect, OnDisconnect::Keep.into());
@@ -154,6 +152,7 @@ impl Matching {
         self.go_on_mass_cancelling(MassCancelling { filter, walk, reason, then, quantity: 0, orders: 0 }, out)
     }
 
+    #[cold]
     pub(super) fn go_on_mass_cancelling(&mut self, mut so_far: MassCancelling, out: &mut Out<'_, Self>) -> Progress {
         loop {
             if out.room() < OUTPUTS_EACH {
@@ -178,6 +177,11 @@ impl Matching {
             Then::Nothing => {}
         }
         Progress::Done
+    }
+
+    pub(super) fn place_of(&mut self, account: Account) -> Result<u32, Reject> {
+        let accounts = &mut self.orders.accounts;
+        if accounts.has_room_for(account) { Ok(accounts.place(account)) } else { Err(Reject::AccountsFull) }
     }
 
     fn orders_of(&self, account: Account) -> Walk {

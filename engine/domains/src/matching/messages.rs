@@ -9,12 +9,12 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, Reduce, Replace,
-    SetKillSwitch, SetOnDisconnect,
+    SetKillSwitch, SetOnDisconnect, SetSelfTrade,
 };
-pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, TopOfBook, Trade};
+pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, OrderDecremented, TopOfBook, Trade};
 pub use replies::{
     Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, Reply,
+    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -152,6 +152,21 @@ choice! {
     }
 }
 choice! {
+    /// What happens when an order that comes in meets one of the same hands: of its account, or of its account's group.
+    pub enum SelfTrade as SelfTradeCode {
+        /// They trade.
+        Allow = 1,
+        /// The one that comes in is cancelled.
+        CancelNewest = 2,
+        /// The one that rests is cancelled, and the other goes on.
+        CancelOldest = 3,
+        /// Both are cancelled.
+        CancelBoth = 4,
+        /// Both are made less by the quantity that would have traded; the one that has nothing left is cancelled.
+        DecrementAndCancel = 5,
+    }
+}
+choice! {
     /// Why an order left the book without a request that named it alone.
     pub enum CloseReason as CloseReasonCode {
         /// A request for several orders cancelled it.
@@ -162,6 +177,8 @@ choice! {
         KillSwitch = 3,
         /// The account's session closed.
         Disconnected = 4,
+        /// It would have traded with one of the same hands.
+        SelfTrade = 5,
     }
 }
 choice! {
@@ -176,7 +193,7 @@ choice! {
 choice! {
     /// Why a request that was understood had no effect.
     pub enum DeclineReason as DeclineReasonCode {
-        /// The account has no live order of that number: it never had, or the order is filled, cancelled or expired.
+        /// The account has no live order of that number: it never had, or what became of it is not remembered.
         UnknownOrder = 1,
         /// The order has traded as much as the quantity asked for, or more. It stays as it is.
         BelowFilled = 2,
@@ -188,6 +205,10 @@ choice! {
         BelowMinimum = 5,
         /// The account's kill switch is on.
         KillSwitch = 6,
+        /// The order is filled.
+        Filled = 7,
+        /// The order is cancelled, or its time is over.
+        Cancelled = 8,
     }
 }
 
@@ -216,7 +237,7 @@ rejects! {
         OrdersFull = 1010,
         /// The books hold as many price levels as they may. Orders at existing levels still rest.
         LevelsFull = 1011,
-        /// As many accounts have sent orders, or have settings, as may.
+        /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest.
         BadOrderType = 1013,
@@ -238,7 +259,7 @@ limits! {
         orders = 1048576 in 1..=ORDERS_MAX,
         /// Price levels in all books at once.
         levels = 262144 in 2..=16_777_216,
-        /// Accounts that ever send an order that rests, or have a setting of their own.
+        /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
     }
 }

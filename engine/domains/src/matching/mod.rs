@@ -1,9 +1,8 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal` or
-//! `mass_cancel`. What comes in is
-//! priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped into `levels`, found from
-//! `instruments`.
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal`, `mass_cancel` or
+//! `self_trade`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
@@ -12,6 +11,7 @@ mod entry;
 mod mass_cancel;
 mod pricing;
 mod removal;
+mod self_trade;
 mod trading;
 mod views;
 
@@ -116,9 +116,10 @@ impl Domain for Matching {
         }
     }
 
+    #[inline]
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::DefineInstrument(_) => Roles::ADMINISTER,
+            Command::DefineInstrument(_) | Command::SetSelfTrade(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -138,6 +139,7 @@ impl Domain for Matching {
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
+            Command::SetSelfTrade(command) => self.set_self_trade(command, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }

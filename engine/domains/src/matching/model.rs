@@ -4,10 +4,11 @@
 
 mod entry;
 mod removal;
+mod self_trade;
 
 use super::messages::{
     ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, Side, TopOfBook,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, Side, TopOfBook,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -53,8 +54,12 @@ pub struct Model {
     /// Every order that rests, in no order.
     pub orders: Vec<Order>,
     accounts: BTreeSet<u32>,
+    /// Every order that ended: its account, the client's number, and how.
+    ended: Vec<(u32, u64, DeclineReason)>,
     /// Those whose kill switch is on.
     killed: BTreeSet<u32>,
+    /// The group and what is prevented, for those of whom it was said.
+    self_trade: BTreeMap<u32, (u32, SelfTrade)>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
     last_order: u64,
@@ -124,6 +129,16 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Says why there is no live order of that number.
+    fn decline_gone(&self, account: Account, client_order: ClientOrderId, out: Says<'_, '_>) -> Result<(), Reject> {
+        let alike =
+            |(of, number, _): &&(u32, u64, DeclineReason)| *of == account.0 && number % 64 == client_order.0 % 64;
+        let last = self.ended.iter().rev().find(alike).filter(|(_, number, _)| *number == client_order.0);
+        decline(client_order, last.map_or(DeclineReason::UnknownOrder, |(.., how)| *how), out)
+    }
+}
+
 fn decline(client_order: ClientOrderId, reason: DeclineReason, out: Says<'_, '_>) -> Result<(), Reject> {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
@@ -139,7 +154,9 @@ impl laws::Model for Model {
             instruments: BTreeMap::new(),
             orders: Vec::new(),
             accounts: BTreeSet::new(),
+            ended: Vec::new(),
             killed: BTreeSet::new(),
+            self_trade: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_order: 0,
             last_trade: 0,
@@ -157,6 +174,7 @@ impl laws::Model for Model {
             Command::CancelMany(_, list) => self.cancel_many(context, list, out),
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
+            Command::SetSelfTrade(command) => self.set_self_trade(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
         }
     }

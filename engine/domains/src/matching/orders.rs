@@ -2,7 +2,7 @@
 
 use super::accounts::{Accounts, Holder};
 use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::messages::{ClientOrderId, DeclineReason, OnDisconnectCode, OrderId, OrderTypeCode};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -136,8 +136,8 @@ impl Orders {
         self.accounts[self.orders[index].account].account
     }
 
-    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it and
-    /// for its account.
+    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it
+    /// and for its account.
     #[inline]
     pub(super) fn add(
         &mut self,
@@ -169,9 +169,9 @@ impl Orders {
         index
     }
 
-    /// Forgets the order at `index`, which stands in no queue any more.
+    /// Forgets the order at `index`, which stands in no queue any more, but for what became of it.
     #[inline]
-    pub(super) fn remove(&mut self, index: u32) -> Order {
+    pub(super) fn remove(&mut self, index: u32, reason: DeclineReason) -> Order {
         let order = self.orders.remove(index);
         let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
@@ -184,6 +184,7 @@ impl Orders {
             after => self.orders[after].before = order.before,
         }
         self.by_client.remove(key, index);
+        self.accounts.remember(order.account, order.client_order, reason);
         if order.timed != 0 {
             self.timers.clear(index);
         }

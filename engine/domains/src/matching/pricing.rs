@@ -27,6 +27,7 @@ impl Terms {
         }
     }
 
+    #[cold]
     fn stay_otherwise(&self, time_in_force: TimeInForce, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
         let expires = order.expires;
         let then = match time_in_force {
@@ -80,6 +81,7 @@ impl Matching {
     }
 
     /// The limit of an order that depends on what the other side offers.
+    #[cold]
     fn limit_found(&self, instrument: u32, side: Side, order_type: OrderType, price: Price) -> Result<Limit, Reject> {
         let (terms, other) = (&self.instruments[instrument].terms, side.opposite());
         let best = self.instruments[instrument].half(other).best;
@@ -101,21 +103,5 @@ impl Matching {
                 }
             }
         })
-    }
-
-    /// Whether the other side has `quantity` at `ticks` or better.
-    pub(super) fn offers(&self, instrument: u32, side: Side, ticks: u64, quantity: u64) -> bool {
-        let other = side.opposite();
-        let half = self.instruments[instrument].half(other);
-        let mut next = Some(half.best).filter(|at| *at != NONE);
-        let mut sum = 0;
-        while let Some(at) = next.filter(|at| !better(other, ticks, self.levels[*at].ticks)) {
-            sum += self.levels[at].quantity;
-            if sum >= quantity {
-                return true;
-            }
-            next = self.levels.worse(half, at);
-        }
-        false
     }
 }

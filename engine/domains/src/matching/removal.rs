@@ -1,6 +1,5 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
-use super::entry::decline;
 use super::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
     OrdersCancelled, Quantity, Reduce, Reject, Reply,
@@ -29,7 +28,7 @@ impl Matching {
     #[inline]
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: &mut Out<'_, Self>) -> Progress {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return self.decline_gone(context.account(), command.client_order, out);
         };
         let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
@@ -44,7 +43,7 @@ impl Matching {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            return Ok(decline(command.client_order, DeclineReason::UnknownOrder, out));
+            return Ok(self.decline_gone(context.account(), command.client_order, out));
         };
         let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
@@ -63,6 +62,7 @@ impl Matching {
         Ok(Progress::Done)
     }
 
+    #[cold]
     pub(super) fn cancel_many(
         &mut self,
         context: Context,
@@ -77,6 +77,7 @@ impl Matching {
         Ok(self.go_on_cancelling(context, CancellingMany::default(), out))
     }
 
+    #[cold]
     pub(super) fn go_on_cancelling(
         &mut self,
         context: Context,
@@ -133,12 +134,15 @@ impl Matching {
     pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
         let at = self.orders[index].level;
         let level = &mut self.levels[at];
-        let instrument = level.instrument;
+        let (instrument, side) = (level.instrument, level.side.get());
+        let was_best = self.instruments[instrument].half(side).best == at;
         self.orders.leave(level, index);
-        let order = self.orders.remove(index);
+        let order = self.orders.remove(index, DeclineReason::Cancelled);
         self.say_level(at, out);
         self.close_if_empty(at);
-        self.say_top(instrument, out);
+        if was_best {
+            self.say_top(instrument, out);
+        }
         order
     }
 }

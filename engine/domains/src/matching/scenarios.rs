@@ -10,7 +10,8 @@
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
-//! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`. An order's price may be `market` or
+//! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
+//! `self-trade A group G allow|newest|oldest|both|decrement`. An order's price may be `market` or
 //! `to-limit`; after its number may stand `ioc`, `fok`, `day`, `until T`, `minimum M`, `post`, `slide`,
 //! `fragile`.
 //!
@@ -21,7 +22,7 @@
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
     MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Reject, Replace, Reply,
-    Scope, SetKillSwitch, SetOnDisconnect, Side, SideCode, Sides, TimeInForce,
+    Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::{Matching, topics};
@@ -168,6 +169,19 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let set = SetKillSwitch { account: Account(account), scope, kill_switch, reserved };
             image.set(client, Command::SetKillSwitch(&set));
         }
+        ["self-trade", of, "group", group, how] => {
+            let self_trade = match how {
+                "allow" => SelfTrade::Allow,
+                "newest" => SelfTrade::CancelNewest,
+                "oldest" => SelfTrade::CancelOldest,
+                "both" => SelfTrade::CancelBoth,
+                "decrement" => SelfTrade::DecrementAndCancel,
+                _ => return None,
+            };
+            let (account, group) = (Account(of.parse().ok()?), group.parse().ok()?);
+            let (self_trade, reserved) = (self_trade.into(), Reserved::default());
+            image.set(client, Command::SetSelfTrade(&SetSelfTrade { account, group, self_trade, reserved }));
+        }
         ["on-disconnect", what @ ("cancel" | "keep")] => {
             let on_disconnect = if what == "cancel" { OnDisconnect::Cancel } else { OnDisconnect::Keep };
             let set = SetOnDisconnect { on_disconnect: on_disconnect.into(), reserved: Reserved::default() };
@@ -310,6 +324,9 @@ fn say(slot: &Slot) -> String {
                 c.filled
             )
         }
+        Event::OrderDecremented(d) => {
+            format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
+        }
         Event::OpenOrder(_) => panic!("only a snapshot says open orders"),
     }
 }
@@ -340,6 +357,7 @@ fn answer(reply: &Reply<'_>) -> String {
             let (account, switch, orders, cancelled) = (k.account, k.kill_switch.get(), k.orders, k.cancelled);
             format!("-> kill switch of {account} {switch:?}: {orders} orders, {cancelled} taken out")
         }
+        Reply::SelfTradeSet(s) => format!("-> self-trade of {} in {}: {:?}", s.account, s.group, s.self_trade.get()),
         Reply::OnDisconnectSet(o) => format!("-> on disconnect: {:?}", o.on_disconnect.get()),
         Reply::Declined(d) => format!("-> declined {}: {:?}", d.client_order, d.reason.get()),
     }

@@ -120,6 +120,8 @@ struct Ledger {
     open: BTreeMap<u64, u64>,
     /// Fills of orders whose answer has not come yet.
     early: BTreeMap<u64, u64>,
+    /// What prevention took out of orders whose answer has not come yet.
+    decremented: BTreeMap<u64, u64>,
     bought: u64,
     sold: u64,
 }
@@ -158,6 +160,10 @@ impl Ledger {
                     None => *self.early.entry(fill.order.0).or_default() += fill.quantity.0,
                 }
             }
+            Event::OrderDecremented(less) => match self.open.get_mut(&less.order.0) {
+                Some(open) => *open = open.saturating_sub(less.decremented.0),
+                None => *self.decremented.entry(less.order.0).or_default() += less.decremented.0,
+            },
             Event::OrderClosed(closed) => {
                 let open = self.open.remove(&closed.order.0).expect("it was open");
                 assert_eq!(open, closed.cancelled.0, "all that was open is taken out");
@@ -174,8 +180,10 @@ impl Ledger {
                 let Ok(Command::NewOrder(order)) = Command::decode(command.header().message, command.body()) else {
                     panic!("only a new order is accepted");
                 };
+                let decremented = self.decremented.remove(&accepted.order.0).unwrap_or(0);
                 if accepted.status.get() != OrderStatus::Cancelled {
-                    assert_eq!(accepted.filled.0 + accepted.remaining.0, order.quantity.0, "nothing is lost");
+                    let sum = accepted.filled.0 + accepted.remaining.0 + decremented;
+                    assert_eq!(sum, order.quantity.0, "nothing is lost");
                 }
                 self.open.insert(accepted.order.0, accepted.remaining.0);
             }

@@ -3,8 +3,8 @@
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced, OrderStatus,
-    OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced,
+    OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::{Matching, Pending, topics};
@@ -38,6 +38,8 @@ pub(super) enum Then {
     Cancel,
     /// It rests again in its old place in memory, last in its new queue.
     RestAgain(u32),
+    /// It was cancelled on the way, so that it would not trade with its own; it had that place in memory.
+    Drop(Option<u32>),
 }
 
 impl Matching {
@@ -69,6 +71,9 @@ impl Matching {
             // A trade, two fills and what is left of the level.
             if out.room() < 4 {
                 return Progress::More;
+            }
+            if self.orders.accounts.prevent_any() && self.prevent(taker, at, out) {
+                continue;
             }
             self.trade(taker, at, out);
         }
@@ -114,7 +119,7 @@ impl Matching {
         };
         if maker.remaining == quantity {
             self.orders.leave(level, index);
-            self.orders.remove(index);
+            self.orders.remove(index, DeclineReason::Filled);
         } else {
             maker.remaining -= quantity;
             level.quantity -= quantity;
@@ -136,40 +141,78 @@ impl Matching {
         );
     }
 
-    /// The taker has traded what it could: rests it or lets it go, and answers.
+    /// The taker has traded what it could: rests it or lets it go, and answers. Most of those that come in rest.
     #[inline]
     fn settle(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
+        match taker.then {
+            Then::Rest(expires) if taker.remaining > 0 => self.settle_resting(taker, expires, out),
+            _ => self.settle_otherwise(taker, out),
+        }
+    }
+
+    #[inline]
+    fn settle_resting(&mut self, taker: &Taker, expires: Timestamp, out: &mut Out<'_, Self>) {
+        let at = self.level_of(taker);
+        let order = Order {
+            order: taker.order,
+            client_order: taker.client_order,
+            remaining: taker.remaining,
+            filled: taker.filled,
+            ..Order::new(taker.order_type, taker.on_disconnect)
+        };
+        self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        self.say_level(at, out);
+        // Where nothing went, the best prices change only if the order stands among them.
+        let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
+        if is_best || taker.filled > 0 || self.orders.accounts.prevent_any() {
+            self.say_top(taker.instrument, out);
+        }
+        accept(taker, OrderStatus::Open, out);
+    }
+
+    fn settle_otherwise(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
         let status = match taker.then {
+            Then::Drop(_) => OrderStatus::Cancelled,
             _ if taker.remaining == 0 => OrderStatus::Filled,
             Then::Cancel => OrderStatus::Cancelled,
             Then::Rest(_) | Then::RestAgain(_) => OrderStatus::Open,
         };
-        if status == OrderStatus::Open {
-            self.rest(taker, out);
-        } else if let Then::RestAgain(index) = taker.then {
-            self.orders.remove(index);
+        let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
+        let again = match taker.then {
+            Then::RestAgain(index) => Some(index),
+            Then::Drop(index) => index,
+            Then::Rest(_) | Then::Cancel => None,
+        };
+        match again {
+            Some(index) if status == OrderStatus::Open => self.rest_again(taker, index, out),
+            Some(index) => _ = self.orders.remove(index, reason),
+            None => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
         }
         self.say_top(taker.instrument, out);
-        let Taker { order, client_order, price, .. } = *taker;
-        let (filled, status) = (Quantity(taker.filled), status.into());
-        let remaining = if matches!(taker.then, Then::Cancel) { 0 } else { taker.remaining };
-        let remaining = Quantity(remaining);
-        if let Then::RestAgain(_) = taker.then {
-            let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
-            let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
-            out.reply(Reply::OrderReplaced(&replaced));
-        } else {
-            let reserved = Reserved::default();
-            let accepted = OrderAccepted { order, client_order, price, filled, remaining, status, reserved };
-            out.reply(Reply::OrderAccepted(&accepted));
+        if again.is_none() {
+            return accept(taker, status, out);
         }
+        let Taker { order, client_order, price, filled, remaining, .. } = *taker;
+        let (filled, remaining, status) = (Quantity(filled), Quantity(remaining), status.into());
+        let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
+        let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
+        out.reply(Reply::OrderReplaced(&replaced));
     }
 
-    /// Puts what the taker has open last into the queue at its price.
+    /// Puts an order that was replaced last into the queue at its new price.
+    fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
+        let at = self.level_of(taker);
+        let order = &mut self.orders[index];
+        (order.remaining, order.filled) = (taker.remaining, taker.filled);
+        self.orders.queue(&mut self.levels[at], index, at);
+        self.say_level(at, out);
+    }
+
+    /// The level at the taker's price, opened when there is none.
     #[inline]
-    fn rest(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
+    fn level_of(&mut self, taker: &Taker) -> u32 {
         let half = self.instruments[taker.instrument].half_mut(taker.side);
-        let level = self.levels.find(*half, taker.ticks).unwrap_or_else(|| {
+        self.levels.find(*half, taker.ticks).unwrap_or_else(|| {
             let level = Level {
                 ticks: taker.ticks,
                 price: taker.price,
@@ -182,25 +225,17 @@ impl Matching {
                 reserved: [0; 7],
             };
             self.levels.open(half, level)
-        });
-        match taker.then {
-            Then::RestAgain(index) => {
-                let order = &mut self.orders[index];
-                (order.remaining, order.filled) = (taker.remaining, taker.filled);
-                self.orders.queue(&mut self.levels[level], index, level);
-            }
-            Then::Rest(expires) => {
-                let order = Order {
-                    order: taker.order,
-                    client_order: taker.client_order,
-                    remaining: taker.remaining,
-                    filled: taker.filled,
-                    ..Order::new(taker.order_type, taker.on_disconnect)
-                };
-                self.orders.add(taker.account, order, expires, &mut self.levels, level);
-            }
-            Then::Cancel => unreachable!("what is cancelled does not rest"),
-        }
-        self.say_level(level, out);
+        })
     }
+}
+
+/// Answers a new order.
+#[inline]
+fn accept(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matching>) {
+    let Taker { order, client_order, price, filled, remaining, .. } = *taker;
+    let remaining = if status == OrderStatus::Open { remaining } else { 0 };
+    let (filled, remaining) = (Quantity(filled), Quantity(remaining));
+    let (status, reserved) = (status.into(), Reserved::default());
+    let accepted = OrderAccepted { order, client_order, price, filled, remaining, status, reserved };
+    out.reply(Reply::OrderAccepted(&accepted));
 }

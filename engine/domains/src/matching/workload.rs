@@ -8,8 +8,8 @@ mod hostile;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
-    MassCancel, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SetKillSwitch,
-    SetOnDisconnect, Side, Sides, TimeInForce,
+    MassCancel, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch,
+    SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -48,7 +48,7 @@ pub const KINDS: &[WorkloadKind] = &[
     },
     WorkloadKind {
         name: "risk",
-        doc: "as types, with mass cancels, kill switches and orders that go with their session",
+        doc: "as types, with mass cancels, kill switches, orders that go with their session, self-trade prevention",
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 30, risk: 3, ..CROWDED })),
     },
     WorkloadKind {
@@ -314,7 +314,7 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
 fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
     let other = Account(1 + random.below(clients.into()) as u32);
     let reserved = Reserved::default();
-    match random.below(10) {
+    match random.below(13) {
         0 => {
             let kill_switch = KillSwitch::On.into();
             let (scope, account) = (Scope::Own.into(), Account(0));
@@ -325,6 +325,18 @@ fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, i
             let kill_switch = if random.percent(10) { KillSwitch::On } else { KillSwitch::Off }.into();
             let (scope, account) = (Scope::Account.into(), other);
             image.set(client, Command::SetKillSwitch(&SetKillSwitch { account, scope, kill_switch, reserved }));
+        }
+        6..=8 => {
+            let group = random.below(3) as u32;
+            let self_trade = match random.below(5) {
+                0 => SelfTrade::Allow,
+                1 => SelfTrade::CancelNewest,
+                2 => SelfTrade::CancelOldest,
+                3 => SelfTrade::CancelBoth,
+                _ => SelfTrade::DecrementAndCancel,
+            };
+            let (self_trade, reserved) = (self_trade.into(), Reserved::default());
+            image.set(client, Command::SetSelfTrade(&SetSelfTrade { account: other, group, self_trade, reserved }));
         }
         5 => {
             let on_disconnect = if random.percent(50) { OnDisconnect::Cancel } else { OnDisconnect::Keep }.into();

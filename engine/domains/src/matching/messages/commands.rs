@@ -1,8 +1,8 @@
 //! What a client may ask.
 
 use super::{
-    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode, SideCode,
-    SidesCode, TimeInForceCode,
+    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode,
+    SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -120,6 +120,17 @@ messages! {
         9 => SetOnDisconnect: 8 {
             /// To keep is to go by what each order says.
             on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Says what happens when an order of the account comes in and meets one of the same hands, and who these are.
+        10 => SetSelfTrade: 16 {
+            /// Which account.
+            account: Account,
+            /// Accounts of one group are of the same hands. Zero is none: the account is alone.
+            group: u32,
+            /// What happens.
+            self_trade: SelfTradeCode,
             /// Zero.
             reserved: Reserved<7>,
         },

@@ -115,5 +115,17 @@ messages! {
             /// Zero.
             reserved: Reserved<2>,
         },
+        /// An order of the account is less, so that it would not trade with one of the same hands. On the account's
+        /// stream.
+        107 => OrderDecremented: 32 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// How much was taken out.
+            decremented: Quantity,
+            /// How much is open after it.
+            remaining: Quantity,
+        },
     }
 }

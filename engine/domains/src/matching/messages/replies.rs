@@ -2,7 +2,7 @@
 
 use super::{
     ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStatusCode, Price,
-    PriorityCode, Quantity,
+    PriorityCode, Quantity, SelfTradeCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, messages};
@@ -110,6 +110,17 @@ messages! {
         59 => OnDisconnectSet: 8 {
             /// As asked.
             on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// What happens when orders of the same hands meet is as it was asked to be.
+        60 => SelfTradeSet: 16 {
+            /// Which account.
+            account: Account,
+            /// Its group.
+            group: u32,
+            /// What happens.
+            self_trade: SelfTradeCode,
             /// Zero.
             reserved: Reserved<7>,
         },

@@ -4,9 +4,10 @@ use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
     OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, QUANTITY_MAX, Quantity, Reject,
-    Replace, Reply, Side, TimeInForce, Trade, TradeId,
+    Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
+use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Timestamp};
 
@@ -98,25 +99,16 @@ impl Model {
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
-        let crossing = |order: &&Order| {
-            order.instrument == instrument
-                && order.side != side
-                && if side == Side::Buy { order.price <= price } else { order.price >= price }
-        };
-        let offered: u128 = self.orders.iter().filter(crossing).map(|order| u128::from(order.remaining)).sum();
-        if offered < u128::from(minimum) {
+        if self.offered(context.account().0, instrument, side, price) < u128::from(minimum) {
             return decline(command.client_order, DeclineReason::BelowMinimum, out);
         }
         if rests {
             if self.orders.len() as u64 == self.limits.orders {
                 return Err(Reject::OrdersFull);
             }
-            let known = self.accounts.contains(&context.account().0);
-            if !known && self.accounts.len() as u64 == self.limits.accounts {
-                return Err(Reject::AccountsFull);
-            }
             self.check_level(instrument, side, Price(price))?;
         }
+        self.know(context.account())?;
         self.last_order += 1;
         let before = self.top(instrument);
         let mut order = Order {
@@ -137,16 +129,17 @@ impl Model {
             },
             place: 0,
         };
-        self.trade(&mut order, out);
+        let dropped = self.trade(&mut order, out);
         let status = match order.remaining {
+            _ if dropped => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ if rests => OrderStatus::Open,
             _ => OrderStatus::Cancelled,
         };
-        if status == OrderStatus::Open {
-            // An account is known from its first order that rests.
-            self.accounts.insert(order.account);
-            self.rest(order, out);
+        match status {
+            OrderStatus::Open => self.rest(order, out),
+            OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
+            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
         }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
@@ -200,21 +193,54 @@ impl Model {
         self.say_level(&order, out);
     }
 
-    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) {
-        let other = taker.side.opposite();
-        for price in self.prices(taker.instrument, other) {
-            let crosses = if taker.side == Side::Buy { price <= taker.price } else { price >= taker.price };
-            if taker.remaining == 0 || !crosses {
+    /// Makers for an order at a price or better, in the order in which it would meet them.
+    fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
+        let other = side.opposite();
+        let prices = self.prices(instrument, other).into_iter();
+        let crossing = prices.filter(|price| if side == Side::Buy { *price <= limit } else { *price >= limit });
+        let at_each = crossing.map(|price| {
+            let mut makers: Vec<Order> = self.at(instrument, other, price).copied().collect();
+            makers.sort_by_key(|order| order.place);
+            makers
+        });
+        at_each.flatten().collect()
+    }
+
+    /// How much there is for an order of `account`, up to where prevention would end it or make it less.
+    fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
+        let mut sum = 0;
+        for maker in self.makers(instrument, side, limit) {
+            match self.prevention(account, maker.account) {
+                SelfTrade::Allow => sum += u128::from(maker.remaining),
+                SelfTrade::CancelOldest => {}
+                _ => break,
+            }
+        }
+        sum
+    }
+
+    /// Trades with what the order meets; says whether it was cancelled so that it would not trade with its own.
+    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> bool {
+        let (mut dropped, mut last) = (false, None);
+        for maker in self.makers(taker.instrument, taker.side, taker.price) {
+            if taker.remaining == 0 {
                 break;
             }
-            let mut maker = None;
-            while taker.remaining > 0 {
-                let Some(place) = self.at(taker.instrument, other, price).map(|order| order.place).min() else { break };
-                let index = self.orders.iter().position(|order| order.place == place).expect("it was just seen");
-                maker = Some(self.trade_with(index, taker, out));
+            // Its level is said when the next is come to, or at the end.
+            if last.is_some_and(|last: Order| last.price != maker.price) {
+                self.say_level(&last.expect("it was just seen"), out);
             }
-            self.say_level(&maker.expect("a level has orders"), out);
+            last = Some(maker);
+            let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
+            match self.prevention(taker.account, maker.account) {
+                SelfTrade::Allow => _ = self.trade_with(index, taker, out),
+                how => dropped = self.prevent(how, index, taker, out),
+            }
         }
+        if let Some(last) = last {
+            self.say_level(&last, out);
+        }
+        dropped
     }
 
     fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
@@ -254,13 +280,14 @@ impl Model {
         }
         if maker.remaining == 0 {
             self.orders.remove(index);
+            self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
         maker
     }
 
     pub(super) fn replace(&mut self, context: Context, command: &Replace, out: Says<'_, '_>) -> Result<(), Reject> {
         let Some(index) = self.mine(context.account(), command.client_order) else {
-            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return self.decline_gone(context.account(), command.client_order, out);
         };
         let mut order = self.orders[index];
         self.check_quantity(order.instrument, command.quantity)?;
@@ -278,7 +305,7 @@ impl Model {
         };
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
-        let mut priority = Priority::Lost;
+        let (mut priority, mut dropped) = (Priority::Lost, false);
         if price == order.price {
             if remaining <= order.remaining {
                 priority = Priority::Kept;
@@ -294,13 +321,19 @@ impl Model {
             self.orders.remove(index);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
-            self.trade(&mut order, out);
-            if order.remaining > 0 {
-                self.rest(order, out);
+            dropped = self.trade(&mut order, out);
+            let reason = if dropped { DeclineReason::Cancelled } else { DeclineReason::Filled };
+            match order.remaining {
+                0 => self.ended.push((order.account, order.client_order, reason)),
+                _ => self.rest(order, out),
             }
         }
         self.say_top(order.instrument, &before, out);
-        let status = if order.remaining == 0 { OrderStatus::Filled } else { OrderStatus::Open };
+        let status = match order.remaining {
+            _ if dropped => OrderStatus::Cancelled,
+            0 => OrderStatus::Filled,
+            _ => OrderStatus::Open,
+        };
         out.reply(Reply::OrderReplaced(&OrderReplaced {
             order: OrderId(order.order),
             client_order: command.client_order,

@@ -1,6 +1,6 @@
 //! The twin: what goes without trading.
 
-use super::{Model, Order, Says, decline};
+use super::{Model, Order, Says};
 use crate::matching::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, InstrumentId,
     KillSwitch, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet, OrderCancelled, OrderClosed, OrderId,
@@ -17,6 +17,7 @@ impl Model {
         let before = self.top(order.instrument);
         if quantity >= order.remaining {
             self.orders.remove(index);
+            self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
         } else {
             self.orders[index].remaining -= quantity;
         }
@@ -41,7 +42,7 @@ impl Model {
 
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: Says<'_, '_>) -> Result<(), Reject> {
         let Some(index) = self.mine(context.account(), command.client_order) else {
-            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return self.decline_gone(context.account(), command.client_order, out);
         };
         let order = self.take_out(index, u64::MAX, out);
         out.reply(Reply::OrderCancelled(&OrderCancelled {
@@ -55,7 +56,7 @@ impl Model {
 
     pub(super) fn reduce(&mut self, context: Context, command: &Reduce, out: Says<'_, '_>) -> Result<(), Reject> {
         let Some(index) = self.mine(context.account(), command.client_order) else {
-            return decline(command.client_order, DeclineReason::UnknownOrder, out);
+            return self.decline_gone(context.account(), command.client_order, out);
         };
         self.check_quantity(self.orders[index].instrument, command.quantity)?;
         let order = self.take_out(index, command.quantity.0, out);
@@ -187,8 +188,8 @@ impl Model {
         self.close_all(meant, |order| order.order, CloseReason::Disconnected, out);
     }
 
-    /// An account is known from its first order that rests, or the first setting of its own.
-    fn know(&mut self, Account(account): Account) -> Result<(), Reject> {
+    /// An account is known from its first order, or the first setting of its own.
+    pub(super) fn know(&mut self, Account(account): Account) -> Result<(), Reject> {
         if !self.accounts.contains(&account) && self.accounts.len() as u64 == self.limits.accounts {
             return Err(Reject::AccountsFull);
         }
