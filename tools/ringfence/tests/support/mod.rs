@@ -51,6 +51,8 @@ accounts = 64
 advertisers = 64
 campaigns = 64
 line_items = 1024
+wins = 1024
+counters = 1024
 [limits]
 sessions_max = 16
 [gateway]
