@@ -127,11 +127,14 @@ pub fn journal_config(dir: &Path, level: Durability) -> JournalConfig {
 pub fn genesis(setup: &Setup) -> GenesisConfig {
     let limits = [("instruments", 16), ("orders", setup.orders), ("levels", setup.orders / 4), ("accounts", 64)];
     let limits = limits.map(|(name, value)| (name.to_string(), value)).into();
+    // Little of what no test here asks: engines are started often.
+    let few = ["advertisers", "publishers", "campaigns", "line_items", "placements", "targets", "values", "wins"];
+    let auction = few.into_iter().chain(["counters"]).map(|name| (name.to_string(), 64)).collect();
     GenesisConfig {
         reply_window: setup.reply_window,
         clients_max: 64,
         topics_max: 1024,
-        domains: [("matching".to_string(), limits)].into(),
+        domains: [("matching".to_string(), limits), ("auction".to_string(), auction)].into(),
         enabled: Vec::new(),
     }
 }

@@ -186,3 +186,77 @@ fn a_day_of_real_prices_is_spent_as_planned() {
     assert!(percent < 1.0, "a quarter of an hour is {percent:.2} % off its plan");
     println!("proved: {} auctions, {spent} spent of {daily}, 15 minutes {percent:.2} % off at most", prices.len());
 }
+
+/// What a fixture of a header-bidding server says of one request: its bids and its floor, and who was left after it.
+struct Floors {
+    /// What an impression costs at least, in millionths for a thousand.
+    floor: u64,
+    bids: Vec<(String, u64)>,
+    passed: Vec<String>,
+    rejected: Vec<String>,
+}
+
+impl Floors {
+    fn read(file: &Path) -> Self {
+        let fixture: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(file).expect("it is read")).expect("JSON");
+        let millionths = |price: &serde_json::Value| (price.as_f64().expect("a price") * 1e6).round() as u64;
+        let request = &fixture["incomingRequest"]["ortbRequest"];
+        // The impression's own floor, or that of the rule for every medium and site.
+        let rule = &request["ext"]["prebid"]["floors"]["data"]["modelgroups"][0]["values"]["*|*"];
+        let floor = match &request["imp"][0]["bidfloor"] {
+            serde_json::Value::Null => rule,
+            own => own,
+        };
+        let names = |list: &serde_json::Value, of: &str| -> Vec<String> {
+            let seats = list.as_array().into_iter().flatten();
+            let mut names: Vec<_> = seats.map(|seat| seat[of].as_str().expect("a seat").to_owned()).collect();
+            names.sort();
+            names
+        };
+        let bidders = fixture["outgoingRequests"].as_object().expect("bidders");
+        let bids = bidders.iter().map(|(name, bidder)| {
+            let bid = &bidder["mockResponse"]["pbsSeatBids"][0]["pbsBids"][0]["ortbBid"];
+            (name.clone(), millionths(&bid["price"]))
+        });
+        Self {
+            floor: millionths(floor),
+            bids: bids.collect(),
+            passed: names(&fixture["response"]["bids"]["seatbid"], "seat"),
+            rejected: names(&fixture["response"]["ext"]["prebid"]["seatnonbid"], "seat"),
+        }
+    }
+}
+
+/// Guards against floors that keep others out than a header-bidding server's do: the same bids under the same floor, deals
+/// included, since the fixtures hold those to the floor too.
+#[test]
+fn floors_keep_out_whom_the_fixtures_say() {
+    let files: Option<Vec<PathBuf>> =
+        ["prebid/floors_enforcement.json", "prebid/floors_deal_enforcement.json"].into_iter().map(data).collect();
+    let Some(files) = files else {
+        println!("SKIPPED: no floors fixtures in ../shared/data/auction/prebid or $RINGFENCE_DATA/auction/prebid");
+        return;
+    };
+    for file in &files {
+        let Floors { floor, bids, passed, rejected } = Floors::read(file);
+        let mut server = Server::new();
+        let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+        for (id, (_, bid)) in (1..).zip(&bids) {
+            server.ask(Command::DefineCampaign(&campaign(id, id, DOLLAR)));
+            server.ask(Command::SetCampaign(&SetCampaign { campaign: CampaignId(id), phase, reserved }));
+            server.ask(Command::DefineLineItem(&line_item(id, id, DOLLAR, *bid), &[]));
+            server.ask(Command::SetLineItem(&SetLineItem { item: LineItemId(id), phase, reserved }));
+        }
+        let slots = vec![slot(WHOLE); bids.len()];
+        server.ask(Command::DefinePlacement(&placement(1, 1, AuctionRule::FirstPrice), &slots));
+        let won = server.hold(0, Nanos(floor));
+        let mut winners: Vec<_> = won.iter().map(|(_, item, _)| bids[item.0 as usize - 1].0.clone()).collect();
+        winners.sort();
+        let mut losers: Vec<_> =
+            bids.into_iter().map(|(name, _)| name).filter(|name| !winners.contains(name)).collect();
+        losers.sort();
+        assert_eq!((winners, losers), (passed, rejected), "{}", file.display());
+    }
+    println!("proved: {} fixtures of floors", files.len());
+}

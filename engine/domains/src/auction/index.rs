@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use ringfence_kernel::bounded::{Full, HashIndex};
 
 /// Dimensions, and one that is none: their numbers begin at 1.
-const DIMENSIONS: usize = Dimension::Size as usize + 1;
+const DIMENSIONS: usize = Dimension::Deal as usize + 1;
 /// Words that are joined at once: what the rows of a request say of them stays in registers and the first cache.
 const CHUNK: usize = 16;
 /// Classes of scores at most: sixteen for each power of two.

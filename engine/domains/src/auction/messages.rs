@@ -115,6 +115,8 @@ choice! {
         Segment = 8,
         /// Size of the slot.
         Size = 9,
+        /// Private deal: whoever includes one takes part only where the request has it.
+        Deal = 10,
     }
 }
 choice! {

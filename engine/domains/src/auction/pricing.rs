@@ -22,10 +22,12 @@ impl Bidder {
     }
 }
 
-/// What one event costs at least when an impression costs at least `floor` and leads to such an event at `rate`.
+/// What one event costs at least when an impression costs at least `floor` and leads to such an event at `rate`. What is
+/// more than can be written is more than can be bid.
 #[inline]
 pub(super) fn floor_of_event(floor: Nanos, rate: Ppm) -> Nanos {
-    Nanos((u128::from(floor.0) * u128::from(WHOLE)).div_ceil(u128::from(rate.0)) as u64)
+    let floor = (u128::from(floor.0) * u128::from(WHOLE)).div_ceil(u128::from(rate.0));
+    Nanos(u64::try_from(floor).unwrap_or(u64::MAX))
 }
 
 /// What the winner of `slot` pays for one event. `ranked` are the winners and the runner-up, best first; `factors` are

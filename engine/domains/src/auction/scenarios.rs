@@ -146,8 +146,8 @@ fn time(word: &str) -> Option<Timestamp> {
 }
 
 fn dimension(name: &str) -> Option<Dimension> {
-    use Dimension::{Category, Device, Geography, Keyword, Language, Segment, Site, Size, System};
-    [Geography, Device, System, Language, Site, Category, Keyword, Segment, Size]
+    use Dimension::{Category, Deal, Device, Geography, Keyword, Language, Segment, Site, Size, System};
+    [Geography, Device, System, Language, Site, Category, Keyword, Segment, Size, Deal]
         .into_iter()
         .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
 }

@@ -47,6 +47,12 @@ instruments = 16
 orders = 65536
 levels = 16384
 accounts = 64
+[genesis.domains.auction]
+advertisers = 64
+campaigns = 64
+line_items = 1024
+wins = 1024
+counters = 1024
 [limits]
 sessions_max = 16
 [gateway]
