@@ -96,6 +96,8 @@ struct Card {
     wrong: u8,
     date: BusinessDate,
     day: BTreeMap<Key, u64>,
+    /// When withdrawals were authorized, while there was a limit of a window.
+    recent: Vec<u64>,
 }
 
 /// A terminal and the notes in it.
@@ -333,6 +335,9 @@ impl Model {
     }
 
     fn set_card(&mut self, terms: &SetCard, out: Says<'_, '_>) -> Result<(), Reject> {
+        if terms.window_count_max > 8 {
+            return Err(Reject::BadWindow);
+        }
         let is_account = |number: &AccountNumber| self.accounts.contains_key(&number.0) && !self.is_cash(number.0);
         let named = [terms.cheque, terms.savings, terms.credit].into_iter().filter(|number| number.0 != 0);
         if !named.clone().all(|number| is_account(&number)) {
@@ -343,10 +348,14 @@ impl Model {
             Some(card) => {
                 card.wrong = if card.terms.pin_version == terms.pin_version { card.wrong } else { 0 };
                 card.terms = *terms;
+                if terms.window_count_max == 0 {
+                    card.recent.clear();
+                }
             }
             None if full => return Err(Reject::CardsFull),
             None => {
-                let card = Card { terms: *terms, wrong: 0, date: BusinessDate(0), day: BTreeMap::new() };
+                let card =
+                    Card { terms: *terms, wrong: 0, date: BusinessDate(0), day: BTreeMap::new(), recent: Vec::new() };
                 self.cards.insert(terms.token, card);
             }
         }
@@ -641,7 +650,7 @@ impl Model {
         }
         self.take(key)?;
         let (code, account, to, notes) = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
-            ResponseCode::Approved => self.decide(&terminal, asked),
+            ResponseCode::Approved => self.decide(context.now, &terminal, asked),
             code => (code, 0, 0, Notes(0)),
         };
         let (approved, amount) = (code == ResponseCode::Approved, asked.amount.0);
@@ -654,6 +663,10 @@ impl Model {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
             self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
             self.count_day(asked.token, key, amount);
+            let card = self.cards.get_mut(&asked.token).expect("it was found");
+            if card.terms.window_count_max > 0 {
+                card.recent.push(context.now.0);
+            }
         }
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
@@ -766,7 +779,7 @@ impl Model {
     }
 
     /// The rules in their order, from the amount on: code, account when one was found, account to transfer to, notes.
-    fn decide(&mut self, terminal: &Terminal, asked: &Authorize) -> (ResponseCode, u64, u64, Notes) {
+    fn decide(&mut self, now: Timestamp, terminal: &Terminal, asked: &Authorize) -> (ResponseCode, u64, u64, Notes) {
         use ResponseCode as Code;
         let card = self.cards[&asked.token].clone();
         let (amount, kind) = (asked.amount.0, asked.transaction.get());
@@ -812,6 +825,11 @@ impl Model {
             return no(Code::ExceedsAmount);
         }
         if today.len() as u64 >= card.terms.day_count_max.into() {
+            return no(Code::ExceedsCount);
+        }
+        let SetCard { window_ns, window_count_max, .. } = card.terms;
+        let within = card.recent.iter().filter(|then| then.saturating_add(window_ns) > now.0).count() as u64;
+        if window_count_max > 0 && within >= u64::from(window_count_max) {
             return no(Code::ExceedsCount);
         }
         let [debits, credits, held, _] = self.sums(account);
