@@ -9,6 +9,7 @@ use super::messages::{
     Reverse, Service, SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
     TransferKind, TransferLinked,
 };
+use super::tests::prove;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
@@ -314,9 +315,8 @@ impl Network {
 /// Guards against money that is taken and not given, or given and not taken, whatever the network does.
 #[test]
 fn prove_atm_network_agrees_to_the_note() {
-    let long = std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1");
-    let (terminals, withdrawals) = if long { (1_000, 100) } else { (1_000, 10) };
-    let mut network = Network::new(7, terminals, withdrawals);
+    let (terminals, withdrawals) = (1_000, prove(10, 100));
+    let mut network = Network::new(7, terminals, withdrawals as u32);
     network.run();
     assert_eq!(network.host.domain.check(), Ok(()));
     let mut notes = 0;
