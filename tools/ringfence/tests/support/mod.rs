@@ -41,7 +41,7 @@ low_water_mib = 8
 [genesis]
 reply_window = 256
 clients_max = 16
-topics_max = 1024
+topics_max = 4096
 [genesis.domains.matching]
 instruments = 16
 orders = 65536
@@ -51,7 +51,7 @@ accounts = 64
 sessions_max = 16
 [gateway]
 retransmission_slots = 4096
-topics_max = 1024
+topics_max = 4096
 ";
 
 /// A directory to serve from: keys, configuration, journal.
