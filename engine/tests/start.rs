@@ -64,7 +64,7 @@ fn a_changed_genesis_is_refused_by_name() {
     };
     assert_eq!(name(refused(&|genesis| genesis.reply_window = 33)), ("reply_window".into(), 33, 32));
     assert_eq!(name(refused(&|genesis| genesis.clients_max = 65)), ("clients_max".into(), 65, 64));
-    assert_eq!(name(refused(&|genesis| genesis.topics_max = 2_048)), ("topics_max".into(), 2_048, 1_024));
+    assert_eq!(name(refused(&|genesis| genesis.topics_max = 8_192)), ("topics_max".into(), 8_192, 4_096));
     let orders = refused(&|genesis| {
         genesis.domains.get_mut("matching").expect("it is set").insert("orders".into(), 4_096);
     });

@@ -320,10 +320,12 @@ fn small_atm(name: &str, body: &mut [u8]) {
             (32..56).step_by(8).for_each(|at| keep(at, 8, 3, body));
             keep(56, 8, 0xff, body);
             keep(64, 8, 0xff, body);
-            keep(72, 4, 3, body);
-            keep(76, 4, 0, body);
-            one_of(84, &[1, 1, 1, 2, 3, 4, 5, 6], body);
-            body[85..].fill(0);
+            keep(72, 8, 3, body);
+            keep(80, 4, 3, body);
+            keep(84, 4, 0, body);
+            keep(92, 4, 3, body);
+            one_of(96, &[1, 1, 1, 2, 3, 4, 5, 6], body);
+            body[97..].fill(0);
         }
         "SetCardStatus" => {
             keep(0, 16, 1, body);

@@ -133,7 +133,7 @@ pub fn genesis(setup: &Setup) -> GenesisConfig {
     GenesisConfig {
         reply_window: setup.reply_window,
         clients_max: 64,
-        topics_max: 1024,
+        topics_max: 4096,
         domains: [("matching".to_string(), limits), ("auction".to_string(), auction)].into(),
         enabled: Vec::new(),
     }

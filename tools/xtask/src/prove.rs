@@ -48,6 +48,12 @@ pub const PROOFS: &[Proof] = &[
         filter: "prove_atm_conserves",
     },
     Proof {
+        name: "atm-network",
+        shows: "1,000 terminals over a link that loses, repeats and reorders, rebooting: cash out is cash debited, to the note",
+        package: "ringfence-domains",
+        filter: "prove_atm_network",
+    },
+    Proof {
         name: "auction-laws",
         shows: "auctions agree with their slow twin on over 10⁷ seeded commands, days, caps, flights and capacities included",
         package: "ringfence-domains",

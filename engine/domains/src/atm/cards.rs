@@ -2,12 +2,12 @@
 
 use super::messages::{
     AccountType, Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion, ReplaceCard,
-    ResponseCode, SetCard,
+    ResponseCode, SetCard, WINDOW_MAX,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, KeyIndex, Slab};
 use ringfence_kernel::state::fold;
-use ringfence_kernel::{Corrupt, Sink, Source};
+use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
 /// In place of an account or a card: none.
 pub(super) const NONE: u32 = u32::MAX;
@@ -22,6 +22,11 @@ pub(super) struct Card {
     day_max: Amount,
     /// What was withdrawn or is held on `date`.
     day_amount: u64,
+    window_ns: u64,
+    /// When the latest withdrawals were authorized, and which place comes next.
+    recent: [Timestamp; WINDOW_MAX],
+    next: u32,
+    window_count_max: u32,
     day_count_max: u32,
     day_count: u32,
     date: BusinessDate,
@@ -71,13 +76,31 @@ impl Card {
 
     /// Why its limits decline `amount` on `date`, if they do.
     #[inline]
-    pub(super) fn exceeds(&self, amount: Amount, date: BusinessDate) -> Option<ResponseCode> {
+    pub(super) fn exceeds(&self, amount: Amount, date: BusinessDate, now: Timestamp) -> Option<ResponseCode> {
         let (sum, count) = if self.date == date { (self.day_amount, self.day_count) } else { (0, 0) };
         match () {
             () if amount > self.transaction_max => Some(ResponseCode::ExceedsAmount),
             () if sum.saturating_add(amount.0) > self.day_max.0 => Some(ResponseCode::ExceedsAmount),
             () if count >= self.day_count_max => Some(ResponseCode::ExceedsCount),
+            () if self.is_window_full(now) => Some(ResponseCode::ExceedsCount),
             () => None,
+        }
+    }
+
+    /// Whether the withdrawal that came as many ago as the limit is still within the window that ends now.
+    fn is_window_full(&self, now: Timestamp) -> bool {
+        let back = self.window_count_max as usize;
+        let place = (self.next as usize + WINDOW_MAX - back) % WINDOW_MAX;
+        let since = self.recent[place];
+        back > 0 && since != Timestamp(0) && since.saturating_add(self.window_ns) > now
+    }
+
+    /// Remembers for the window that a withdrawal is authorized now.
+    #[inline]
+    pub(super) fn remember(&mut self, now: Timestamp) {
+        if self.window_count_max > 0 {
+            self.recent[self.next as usize] = now;
+            self.next = (self.next + 1) % WINDOW_MAX as u32;
         }
     }
 
@@ -172,6 +195,10 @@ impl Cards {
         (card.day_count_max, card.pin_version) = (terms.day_count_max, terms.pin_version);
         (card.last_four, card.status) = (terms.last_four, terms.status);
         card.pin_reference = terms.pin_reference;
+        if terms.window_count_max == 0 {
+            (card.recent, card.next) = Default::default();
+        }
+        (card.window_ns, card.window_count_max) = (terms.window_ns, terms.window_count_max);
         Ok(index)
     }
 
@@ -208,7 +235,11 @@ impl Cards {
         for index in 0..cards.len() as u32 {
             let card = cards.cards[index];
             let known = |place: &u32| *place == NONE || (*place as usize) < accounts;
-            let sound = card.status.try_get().is_some() && card.pin_wrong <= PIN_TRIES && card.reserved == [0; 6];
+            let sound = card.status.try_get().is_some()
+                && card.pin_wrong <= PIN_TRIES
+                && card.reserved == [0; 6]
+                && (card.next as usize) < WINDOW_MAX
+                && card.window_count_max as usize <= WINDOW_MAX;
             if !sound || !card.accounts.iter().all(known) || cards.find(&card.token).is_some() {
                 return Err(Corrupt("a card"));
             }

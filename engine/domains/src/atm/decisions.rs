@@ -12,7 +12,7 @@ use super::transactions::{State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Out, Progress};
+use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl Atm {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
-        match self.decide(command)? {
+        match self.decide(context.now, command)? {
             Ok(Approval { card, account, to, notes, fee }) => {
                 (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
@@ -151,17 +151,17 @@ impl Atm {
 
     /// The order of precedence: the first that applies decides. What is approved is held, or moved.
     #[inline]
-    fn decide(&mut self, command: &Authorize) -> Result<Result<Approval, Decline>, Reject> {
+    fn decide(&mut self, now: Timestamp, command: &Authorize) -> Result<Result<Approval, Decline>, Reject> {
         let Authorize { terminal, token, pin_version, pin, .. } = *command;
         Ok(match self.admit(terminal, &token, pin_version, pin.get())? {
             Err(code) => Err((code, NONE)),
-            Ok(card) => self.decide_amount(command, card),
+            Ok(card) => self.decide_amount(now, command, card),
         })
     }
 
     /// The second part: amount, accounts, limits, funds.
     #[inline]
-    fn decide_amount(&mut self, command: &Authorize, place: u32) -> Result<Approval, Decline> {
+    fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
         let Self { terminals, cards, ledger, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
@@ -190,7 +190,7 @@ impl Atm {
             .then_some((terminal.surcharge, terminal.fees));
         let done = match kind {
             TransactionType::Withdrawal => {
-                if let Some(code) = card.exceeds(amount, self.date) {
+                if let Some(code) = card.exceeds(amount, self.date, now) {
                     return Err((code, account));
                 }
                 ledger.hold(account, terminal.cash, amount).and_then(|()| {
@@ -213,6 +213,7 @@ impl Atm {
         if kind == TransactionType::Withdrawal {
             terminal.hold(notes);
             card.count(amount, self.date);
+            card.remember(now);
         }
         Ok(Approval { card: place, account, to, notes, fee: fee.unwrap_or((Amount(0), 0)) })
     }

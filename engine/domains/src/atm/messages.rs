@@ -85,6 +85,8 @@ pub const NOTES_MAX: u32 = 40;
 pub const AMOUNT_MAX: u64 = 1_000_000_000_000;
 /// The most transfers of one command.
 pub const LINKED_MAX: usize = 32;
+/// The most withdrawals within a window that can be a limit.
+pub const WINDOW_MAX: usize = 8;
 /// Wrong PINs in a row after which a card is locked.
 pub const PIN_TRIES: u8 = 3;
 
@@ -239,7 +241,7 @@ choice! {
         ExceedsAmount = 61,
         /// Restricted card: it is blocked.
         Restricted = 62,
-        /// More withdrawals than the card's number for a day.
+        /// More withdrawals than the card's number for a day, or for a window.
         ExceedsCount = 65,
         /// Too late: it was reversed before.
         TooLate = 68,
@@ -294,6 +296,8 @@ rejects! {
         TransactionsFull = 2016,
         /// A sum of the ledger would leave its range, or the account does not cover the cash.
         NotCovered = 2017,
+        /// More withdrawals within a window than can be a limit.
+        BadWindow = 2018,
     }
 }
 
@@ -353,7 +357,7 @@ messages! {
             reserved: Reserved<7>,
         },
         /// Issues a card, or changes all terms of one. Another PIN version forgets the wrong PINs.
-        3 => SetCard: 96 {
+        3 => SetCard: 104 {
             /// The keyed token of its number. The number itself never comes here.
             token: [u8; 16],
             /// What the gateway verifies its PIN against, a PVV or an offset as text. The PIN itself never comes here.
@@ -368,16 +372,20 @@ messages! {
             transaction_max: Amount,
             /// The most of all withdrawals of a business date.
             day_max: Amount,
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
             /// The most withdrawals of a business date.
             day_count_max: u32,
             /// The version of its PIN reference in force.
             pin_version: PinVersion,
             /// The last four digits of its number, as text.
             last_four: [u8; 4],
+            /// The most withdrawals within a window, at most 8; zero for no such limit.
+            window_count_max: u32,
             /// What may be done with it.
             status: CardStatusCode,
             /// Zero.
-            reserved: Reserved<11>,
+            reserved: Reserved<7>,
         },
         /// Blocks a card, or lets it be used again; its wrong PINs stay.
         4 => SetCardStatus: 24 {

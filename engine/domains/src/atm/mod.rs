@@ -27,6 +27,8 @@ pub mod model;
 pub mod workload;
 
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tests;

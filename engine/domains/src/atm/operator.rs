@@ -3,7 +3,7 @@
 use super::cards::NONE;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Event, OpenAccount, Reject, ReplaceCard, Reply, Set,
-    SetCard, SetCardStatus,
+    SetCard, SetCardStatus, WINDOW_MAX,
 };
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
@@ -32,6 +32,9 @@ impl Atm {
     }
 
     pub(super) fn set_card(&mut self, command: &SetCard, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        if command.window_count_max as usize > WINDOW_MAX {
+            return Err(Reject::BadWindow);
+        }
         let place = |number: AccountNumber| match number.0 {
             0 => Ok(NONE),
             _ => self.ledger.find(number).filter(|place| !self.ledger[*place].is_cash()).ok_or(Reject::UnknownAccount),

@@ -9,7 +9,7 @@
 //!
 //! Requests: `account N free|covered [in=CURRENCY] [overdraft=N]`; transfers, linked by `+`: `move ID DEBIT CREDIT AMOUNT`,
 //! `hold ID DEBIT CREDIT AMOUNT [for=T]`, `post ID HOLD AMOUNT`, `void ID HOLD`; `card N [cheque=A] [savings=A]
-//! [credit=A] [max=N] [day=N] [count=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
+//! [credit=A] [max=N] [day=N] [count=N] [window=T within=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
 //! cash=A within=T [in=CURRENCY] [fees=A surcharge=N]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
 //! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
@@ -183,6 +183,8 @@ fn parse(line: &str) -> Option<CommandImage> {
                 transaction_max: Amount(options.number("max", AMOUNT_MAX)),
                 day_max: Amount(options.number("day", AMOUNT_MAX)),
                 day_count_max: options.number("count", 99) as u32,
+                window_ns: options.number("window", 0),
+                window_count_max: options.number("within", 0) as u32,
                 pin_version,
                 last_four: *b"0000",
                 status: status(options.text("status").unwrap_or("Active"))?.into(),

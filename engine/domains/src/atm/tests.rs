@@ -20,7 +20,7 @@ const TIGHT: AtmLimits = AtmLimits { accounts: 14, cards: 15, terminals: 5, tran
 const SMALL: AtmLimits = AtmLimits { accounts: 20, cards: 60, terminals: 6, transactions: 1_000, transfers: 300 };
 
 /// How many steps a law runs: `steps`, or `long` to prove.
-fn prove(steps: u64, long: u64) -> u64 {
+pub(super) fn prove(steps: u64, long: u64) -> u64 {
     if std::env::var("RINGFENCE_PROVE").is_ok_and(|value| value == "1") { long } else { steps }
 }
 

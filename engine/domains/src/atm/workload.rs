@@ -128,6 +128,8 @@ impl Flow {
             transaction_max: Amount(if troubled { 30_000 } else { 50_000 }),
             day_max: Amount(if troubled { 100_000 * (1 + card % 3) } else { u64::MAX }),
             day_count_max: if troubled { 2 + 4 * (card % 2) as u32 } else { u32::MAX },
+            window_ns: if troubled { 100_000 * (card % 4) } else { 0 },
+            window_count_max: if troubled { (card % 3) as u32 } else { 0 },
             pin_version: PinVersion(if troubled { self.random.below(2) as u32 } else { 0 }),
             last_four: *b"0000",
             status: status.into(),

@@ -1,0 +1,279 @@
+//! The slow twin, written from the README: it keeps what was asked and what came of it, and adds up holds, notes and a
+//! card's day anew whenever it needs them.
+
+mod bank;
+mod cash;
+mod transactions;
+
+use super::messages::{
+    Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin, Command, Constraint, Event,
+    HoldExpired, Key, Notes, OpenAccount, Reject, Service, SetCard, SetTerminal, TerminalId, TimedOut, TransferEntry,
+    Transferred,
+};
+use super::{Atm, topics};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use ringfence_kernel::{Context, Out, SessionChange, Timestamp};
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its reversal came first.
+    Never,
+    /// It was declined, or was an inquiry.
+    Answered,
+    /// It moved so much between accounts.
+    Moved(u64),
+    /// It changed the PIN.
+    PinChanged,
+    /// So much came out, and in these notes.
+    Out(u64, Notes),
+    /// Nothing came out.
+    Nothing,
+}
+
+/// What was asked.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    For(Authorize),
+    Pin(ChangePin),
+}
+
+impl Asked {
+    /// Whether it is the same but for key and verdict.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::For(one), Self::For(two)) => {
+                let said = |of: &Authorize| (of.token, of.amount, of.transaction, of.account, of.to);
+                said(one) == said(two)
+            }
+            (Self::Pin(one), Self::Pin(two)) => {
+                (one.token, one.new_pin_reference) == (two.token, two.new_pin_reference)
+            }
+            _ => false,
+        }
+    }
+
+    fn token(&self) -> [u8; 16] {
+        match self {
+            Self::For(asked) => asked.token,
+            Self::Pin(asked) => asked.token,
+        }
+    }
+}
+
+/// A transaction, what was asked and what was said.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    asked: Option<Asked>,
+    answer: Authorized,
+    last: (Balance, Balance),
+    /// The surcharge that was posted.
+    fee: u64,
+    /// The account of the holder, and the one that a transfer goes to.
+    account: u64,
+    to: u64,
+    counted: BusinessDate,
+    fate: Fate,
+}
+
+/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and surcharge.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    turn: u64,
+    deadline: Timestamp,
+    account: u64,
+    amount: u64,
+    notes: Notes,
+    /// The surcharge, and the account that gets it.
+    fee: (u64, u64),
+}
+
+/// A card, its wrong PINs, and what it took out on which date.
+#[derive(Clone, Debug)]
+struct Card {
+    terms: SetCard,
+    wrong: u8,
+    date: BusinessDate,
+    day: BTreeMap<Key, u64>,
+    /// When withdrawals were authorized, while there was a limit of a window.
+    recent: Vec<u64>,
+}
+
+/// A terminal and the notes in it.
+#[derive(Clone, Copy, Debug)]
+struct Terminal {
+    terms: SetTerminal,
+    service: Service,
+    denominations: [u64; CASSETTES],
+    notes: [u64; CASSETTES],
+    captured: u32,
+    balanced: u64,
+}
+
+/// Something that counts on a business date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    /// So much for notes, so much of surcharges.
+    Dispensed(u64, u64),
+    Declined,
+    Voided,
+    TimedOut,
+    Exception,
+}
+
+/// The slow twin.
+#[derive(Clone, Debug)]
+pub struct Model {
+    limits: AtmLimits,
+    date: BusinessDate,
+    before: BusinessDate,
+    accounts: BTreeMap<u64, OpenAccount>,
+    /// What each account was debited and credited.
+    posted: BTreeMap<u64, [i128; 2]>,
+    cards: BTreeMap<[u8; 16], Card>,
+    terminals: BTreeMap<u32, Terminal>,
+    known: BTreeMap<Key, Known>,
+    open: BTreeMap<Key, Open>,
+    /// Keys in the order in which they came, and how many there ever were.
+    order: VecDeque<Key>,
+    turns: u64,
+    transfers: BTreeMap<u64, (TransferEntry, Transferred, BusinessDate)>,
+    /// Holds: turn, deadline or zero, debit, credit, amount.
+    holds: BTreeMap<u64, (u64, u64, u64, u64, u64)>,
+    transfer_order: VecDeque<u64>,
+    /// What was done where since the business date began.
+    deeds: Vec<(TerminalId, Deed)>,
+}
+
+type Says<'o, 'b> = &'o mut Out<'b, Atm>;
+
+impl Model {
+    /// Debits and credits posted, debits and credits held.
+    fn sums(&self, account: u64) -> [i128; 4] {
+        let [debits, credits] = self.posted.get(&account).copied().unwrap_or_default();
+        let mut sums = [debits, credits, 0, 0];
+        let withdrawals = self.open.iter().flat_map(|(key, open)| {
+            let cash = (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount);
+            [cash, (open.account, open.fee.1, open.fee.0)]
+        });
+        let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
+        for (debit, credit, amount) in withdrawals.chain(holds) {
+            sums[2] += if debit == account { i128::from(amount) } else { 0 };
+            sums[3] += if credit == account { i128::from(amount) } else { 0 };
+        }
+        sums
+    }
+
+    fn balances(&self, account: u64) -> (Balance, Balance) {
+        let [debits, credits, held, _] = self.sums(account);
+        (Balance((credits - debits) as i64), Balance((credits - debits - held) as i64))
+    }
+
+    /// Whether the account, as it is now, is within what bounds it.
+    fn is_within(&self, account: u64) -> bool {
+        let [debits, credits, debits_held, credits_held] = self.sums(account);
+        let terms = self.accounts[&account];
+        let (all_debits, all_credits) = (debits + debits_held, credits + credits_held);
+        let covered = match terms.constraint.get() {
+            Constraint::Free => true,
+            Constraint::Covered => all_debits <= credits + i128::from(terms.overdraft.0),
+            Constraint::Cash => all_credits <= debits,
+        };
+        covered && all_debits.max(all_credits) <= i128::from(i64::MAX)
+    }
+
+    fn post(&mut self, debit: u64, credit: u64, amount: i128) {
+        self.posted.entry(debit).or_default()[0] += amount;
+        self.posted.entry(credit).or_default()[1] += amount;
+    }
+
+    /// Posts when both accounts bear it.
+    fn try_post(&mut self, debit: u64, credit: u64, amount: u64) -> bool {
+        self.post(debit, credit, amount.into());
+        let fits = self.is_within(debit) && self.is_within(credit);
+        if !fits {
+            self.post(debit, credit, -i128::from(amount));
+        }
+        fits
+    }
+}
+
+impl ringfence_kernel::laws::Model for Model {
+    type Domain = Atm;
+
+    fn new(limits: &AtmLimits) -> Self {
+        Self {
+            limits: *limits,
+            date: BusinessDate(0),
+            before: BusinessDate(0),
+            accounts: BTreeMap::new(),
+            posted: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            terminals: BTreeMap::new(),
+            known: BTreeMap::new(),
+            open: BTreeMap::new(),
+            order: VecDeque::new(),
+            turns: 0,
+            transfers: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            transfer_order: VecDeque::new(),
+            deeds: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, context: Context, command: Command<'_>, out: Says<'_, '_>) -> Result<(), Reject> {
+        match command {
+            Command::OpenAccount(command) => self.open_account(command, out),
+            Command::TransferLinked(_, entries) => self.transfer_linked(context, entries, out),
+            Command::SetCard(command) => self.set_card(command, out),
+            Command::SetCardStatus(command) => {
+                let card = self.cards.get_mut(&command.token).ok_or(Reject::UnknownCard)?;
+                card.terms.status = command.status;
+                self.set(out)
+            }
+            Command::ReplaceCard(command) => self.replace_card(command, out),
+            Command::SetTerminal(command) => self.set_terminal(command, out),
+            Command::SetService(command) => {
+                let terminal = self.terminals.get_mut(&command.terminal.0).ok_or(Reject::UnknownTerminal)?;
+                terminal.service = command.service.get();
+                self.set(out)
+            }
+            Command::LoadCash(command, loads) => self.load(context, command.terminal, command.vault, loads, out),
+            Command::UnloadCash(command) => self.unload(context, command.terminal, command.vault, out),
+            Command::CountCash(command, counts) => {
+                self.count(context, command.terminal, command.difference, counts, out)
+            }
+            Command::CaptureCard(command) => self.capture(command.token, command.terminal, out),
+            Command::Cutover(command) => self.cutover(command.date, out),
+            Command::Authorize(command) => self.authorize(context, command, out),
+            Command::ChangePin(command) => self.change_pin(context, command, out),
+            Command::Complete(command) => self.complete(command, out),
+            Command::Reverse(command) => self.reverse(Key(command.terminal, command.trace, command.date), out),
+        }
+    }
+
+    fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
+        let mut due: Vec<(u64, u8, u64, Option<Key>, u64)> = Vec::new();
+        due.extend(self.open.iter().map(|(key, open)| (open.deadline.0, 0, open.turn, Some(*key), 0)));
+        let order = |id: &u64| self.transfer_order.iter().position(|known| known == id).unwrap_or_default() as u64;
+        due.extend(self.holds.iter().map(|(id, hold)| (hold.1, 1, order(id), None, *id)));
+        due.retain(|due| due.0 != 0 && due.0 <= context.now.0);
+        due.sort_unstable();
+        for (_, _, _, key, id) in due {
+            let Some(key) = key else {
+                let (.., amount) = self.holds.remove(&id).expect("it is held");
+                let (id, amount) = (super::messages::TransferId(id), Amount(amount));
+                out.publish(topics::HOLDS, 0, Event::HoldExpired(&HoldExpired { id, amount }));
+                continue;
+            };
+            let amount = Amount(self.open[&key].amount);
+            self.end(key, Notes(0), Deed::TimedOut);
+            let (authorization, Key(terminal, trace, date)) = (self.known[&key].answer.authorization, key);
+            let timed_out = TimedOut { authorization, amount, trace, date };
+            out.publish(topics::TERMINAL, terminal.0, Event::TimedOut(&timed_out));
+        }
+    }
+
+    fn on_session(&mut self, _: Context, _: SessionChange, _: Says<'_, '_>) {}
+}

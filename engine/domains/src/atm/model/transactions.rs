@@ -1,0 +1,412 @@
+//! Transactions, and the order of precedence.
+
+use super::super::messages::{
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
+    CardStatus, ChangePin, Complete, Constraint, Ended, Event, Exception, Key, NOTES_MAX, Notes, PinReferenceSet,
+    PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
+};
+use super::super::topics;
+use super::{Asked, Deed, Fate, Known, Model, Open, Says, Terminal};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Context, Timestamp};
+
+impl Model {
+    /// Makes room for a transaction of that date, which may be new.
+    pub(super) fn take(&mut self, key: Key) -> Result<(), Reject> {
+        if !(self.before..=self.date).contains(&key.2) {
+            return Err(Reject::BadDate);
+        }
+        if self.order.len() as u64 == self.limits.transactions {
+            let oldest = self.order[0];
+            if self.open.contains_key(&oldest) || oldest.2 >= self.before {
+                return Err(Reject::TransactionsFull);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep(&mut self, key: Key, known: Known) {
+        if self.order.len() as u64 == self.limits.transactions {
+            let oldest = self.order.pop_front().expect("there is one");
+            self.known.remove(&oldest);
+        }
+        self.order.push_back(key);
+        self.known.insert(key, known);
+        self.turns += 1;
+    }
+
+    pub(super) fn authorize(&mut self, context: Context, asked: &Authorize, out: Says<'_, '_>) -> Result<(), Reject> {
+        let terminal = self.terminal(asked.terminal)?;
+        let key = Key(asked.terminal, asked.trace, asked.date);
+        if self.is_repeated(key, &Asked::For(*asked), out) {
+            return Ok(());
+        }
+        self.take(key)?;
+        let (code, account, to, notes) = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
+            ResponseCode::Approved => self.decide(context.now, &terminal, asked),
+            code => (code, 0, 0, Notes(0)),
+        };
+        let (approved, amount) = (code == ResponseCode::Approved, asked.amount.0);
+        if !approved {
+            self.deeds.push((asked.terminal, Deed::Declined));
+        }
+        let withdraws = approved && asked.transaction.get() == TransactionType::Withdrawal;
+        let fee = if withdraws { self.fee(&terminal, account) } else { (0, 0) };
+        if withdraws {
+            let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
+            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
+            self.count_day(asked.token, key, amount);
+            let card = self.cards.get_mut(&asked.token).expect("it was found");
+            if card.terms.window_count_max > 0 {
+                card.recent.push(context.now.0);
+            }
+        }
+        let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
+        let answer = Authorized {
+            authorization: Authorization(context.sequence.0),
+            held: if withdraws { asked.amount } else { Amount(0) },
+            fee: Amount(fee.0),
+            notes,
+            balance,
+            available,
+            code: code.into(),
+            reserved: Reserved::default(),
+        };
+        let last = if withdraws { (Balance(0), Balance(0)) } else { (balance, available) };
+        let moves = approved && asked.transaction.get() == TransactionType::Transfer;
+        let (counted, fate) = (self.date, if moves { Fate::Moved(amount) } else { Fate::Answered });
+        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, fee: 0, account, to, counted, fate });
+        out.reply(Reply::Authorized(&answer));
+        Ok(())
+    }
+
+    pub(super) fn change_pin(&mut self, context: Context, asked: &ChangePin, out: Says<'_, '_>) -> Result<(), Reject> {
+        let terminal = self.terminal(asked.terminal)?;
+        let key = Key(asked.terminal, asked.trace, asked.date);
+        if self.is_repeated(key, &Asked::Pin(*asked), out) {
+            return Ok(());
+        }
+        self.take(key)?;
+        let code = self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())?;
+        let fate = if code == ResponseCode::Approved { Fate::PinChanged } else { Fate::Answered };
+        if code == ResponseCode::Approved {
+            let card = self.cards.get_mut(&asked.token).expect("it was found");
+            card.terms.pin_reference = asked.new_pin_reference;
+            card.terms.pin_version = PinVersion(asked.pin_version.0.wrapping_add(1));
+            self.say_pin(asked.token, out);
+        } else {
+            self.deeds.push((asked.terminal, Deed::Declined));
+        }
+        let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
+        let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
+        self.keep(key, Known { asked, answer, last, fee: 0, account: 0, to: 0, counted, fate });
+        out.reply(Reply::Authorized(&answer));
+        Ok(())
+    }
+
+    pub(super) fn say_pin(&self, token: [u8; 16], out: Says<'_, '_>) {
+        let SetCard { pin_reference, pin_version, last_four, .. } = self.cards[&token].terms;
+        let set = PinReferenceSet { token, pin_reference, pin_version, last_four };
+        out.publish(topics::PINS, 0, Event::PinReferenceSet(&set));
+    }
+
+    /// Answers what has a key that is known.
+    pub(super) fn is_repeated(&self, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
+        let Some(known) = self.known.get(&key) else { return false };
+        let again = match known.asked {
+            None => answer(ResponseCode::TooLate),
+            Some(first) if first.is(asked) => known.answer,
+            Some(_) => answer(ResponseCode::Duplicate),
+        };
+        out.reply(Reply::Authorized(&again));
+        true
+    }
+
+    /// The surcharge that a withdrawal of the account costs, and whose it is.
+    pub(super) fn fee(&self, terminal: &Terminal, account: u64) -> (u64, u64) {
+        let SetTerminal { surcharge, fees, .. } = terminal.terms;
+        if fees.0 == account { (0, 0) } else { (surcharge.0, fees.0) }
+    }
+
+    pub(super) fn count_day(&mut self, token: [u8; 16], key: Key, amount: u64) {
+        let card = self.cards.get_mut(&token).expect("it was found");
+        if card.date != self.date {
+            (card.date, card.day) = (self.date, BTreeMap::new());
+        }
+        card.day.insert(key, amount);
+    }
+
+    /// The rules in their order, up to the PIN.
+    pub(super) fn admit(
+        &mut self,
+        terminal: &Terminal,
+        token: [u8; 16],
+        version: PinVersion,
+        pin: PinVerdict,
+    ) -> Result<ResponseCode, Reject> {
+        use ResponseCode as Code;
+        if terminal.service == Service::Out {
+            return Ok(Code::TerminalNotPermitted);
+        }
+        let Some(card) = self.cards.get_mut(&token) else { return Ok(Code::InvalidCard) };
+        match card.terms.status.get() {
+            CardStatus::Active => {}
+            CardStatus::Blocked => return Ok(Code::Restricted),
+            CardStatus::Lost => return Ok(Code::Lost),
+            CardStatus::Stolen => return Ok(Code::Stolen),
+            CardStatus::Expired => return Ok(Code::Expired),
+            CardStatus::Retained => return Ok(Code::RestrictedKeep),
+        }
+        if card.wrong == 3 {
+            return Ok(Code::PinLocked);
+        }
+        if card.terms.pin_version != version {
+            return Err(Reject::StalePin);
+        }
+        card.wrong = if pin == PinVerdict::Wrong { card.wrong + 1 } else { 0 };
+        Ok(match card.wrong {
+            0 => Code::Approved,
+            3 => Code::PinTriesKeep,
+            _ => Code::WrongPin,
+        })
+    }
+
+    /// The rules in their order, from the amount on: code, account when one was found, account to transfer to, notes.
+    pub(super) fn decide(
+        &mut self,
+        now: Timestamp,
+        terminal: &Terminal,
+        asked: &Authorize,
+    ) -> (ResponseCode, u64, u64, Notes) {
+        use ResponseCode as Code;
+        let card = self.cards[&asked.token].clone();
+        let (amount, kind) = (asked.amount.0, asked.transaction.get());
+        let notes = match (kind, amount) {
+            (TransactionType::BalanceInquiry, 0) | (TransactionType::Transfer, 1..=AMOUNT_MAX) => Some(Notes(0)),
+            (TransactionType::Withdrawal, 1..=AMOUNT_MAX) => self.mix(asked.terminal, terminal, amount),
+            _ => None,
+        };
+        let Some(notes) = notes else { return (Code::InvalidAmount, 0, 0, Notes(0)) };
+        let own = [card.terms.cheque.0, card.terms.savings.0, card.terms.credit.0];
+        let find = |of: AccountType| match of {
+            AccountType::Default => (own.into_iter().find(|account| *account != 0).unwrap_or(0), Code::NoCheque),
+            AccountType::Cheque => (own[0], Code::NoCheque),
+            AccountType::Savings => (own[1], Code::NoSavings),
+            AccountType::Credit => (own[2], Code::NotPermitted),
+        };
+        let (account, missing) = find(asked.account.get());
+        if account == 0 {
+            return (missing, 0, 0, Notes(0));
+        }
+        let no = |code: Code| (code, account, 0, Notes(0));
+        let transfers = kind == TransactionType::Transfer;
+        let (to, missing) = if transfers { find(asked.to.get()) } else { (account, Code::Approved) };
+        if to == 0 {
+            return no(missing);
+        }
+        let is_foreign = |account: u64| self.accounts[&account].currency != terminal.terms.currency;
+        let goes_nowhere = if transfers { to == account } else { asked.to.get() != AccountType::Default };
+        if is_foreign(account) || is_foreign(to) || goes_nowhere {
+            return no(Code::InvalidTransaction);
+        }
+        match kind {
+            TransactionType::Withdrawal => {}
+            TransactionType::Transfer if self.try_post(account, to, amount) => {
+                return (Code::Approved, account, to, notes);
+            }
+            TransactionType::Transfer => return no(Code::InsufficientFunds),
+            _ => return no(Code::Approved),
+        }
+        let today = if card.date == self.date { card.day } else { BTreeMap::new() };
+        let sum = today.values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(amount);
+        if asked.amount > card.terms.transaction_max || sum > i128::from(card.terms.day_max.0) {
+            return no(Code::ExceedsAmount);
+        }
+        if today.len() as u64 >= card.terms.day_count_max.into() {
+            return no(Code::ExceedsCount);
+        }
+        let SetCard { window_ns, window_count_max, .. } = card.terms;
+        let within = card.recent.iter().filter(|then| then.saturating_add(window_ns) > now.0).count() as u64;
+        if window_count_max > 0 && within >= u64::from(window_count_max) {
+            return no(Code::ExceedsCount);
+        }
+        let [debits, credits, held, _] = self.sums(account);
+        let terms = self.accounts[&account];
+        let bounded = terms.constraint.get() == Constraint::Covered;
+        let fee = self.fee(terminal, account).0;
+        if bounded && debits + held + i128::from(amount) + i128::from(fee) > credits + i128::from(terms.overdraft.0) {
+            return no(Code::InsufficientFunds);
+        }
+        (Code::Approved, account, 0, notes)
+    }
+
+    /// The notes that pay `amount`: cassettes by denomination, each giving as many as leave a rest that the following
+    /// ones can pay within the notes that are left.
+    pub(super) fn mix(&self, number: TerminalId, terminal: &Terminal, mut amount: u64) -> Option<Notes> {
+        let mut order: Vec<usize> = (0..CASSETTES).filter(|at| terminal.denominations[*at] > 0).collect();
+        order.sort_by(|a, b| terminal.denominations[*b].cmp(&terminal.denominations[*a]).then(a.cmp(b)));
+        let held = self.held(number);
+        let ways: Vec<(u64, u64)> =
+            order.iter().map(|at| (terminal.denominations[*at], terminal.notes[*at] - held[*at])).collect();
+        let mut left = u64::from(NOTES_MAX);
+        let mut counts = [0; CASSETTES];
+        for (place, at) in order.iter().enumerate() {
+            let (denomination, notes) = ways[place];
+            let pays = |count: &u64| {
+                let rest = amount.checked_sub(count * denomination);
+                rest.and_then(|rest| fewest(&ways[place + 1..], rest)).is_some_and(|fewest| fewest + count <= left)
+            };
+            let count = (0..=notes.min(left)).rev().find(pays)?;
+            (counts[*at], left, amount) = (count as u16, left - count, amount - count * denomination);
+        }
+        (amount == 0).then(|| Notes::new(counts))
+    }
+
+    /// Ends an open withdrawal with so many notes dispensed; with none, that is `empty`.
+    pub(super) fn end(&mut self, key: Key, notes: Notes, empty: Deed) {
+        let open = self.open.remove(&key).expect("it is open");
+        let (fee, fees) = if notes.0 == 0 { (0, 0) } else { open.fee };
+        if fee > 0 {
+            self.post(open.account, fees, fee.into());
+        }
+        self.dispense(key, notes, fee);
+        if notes.0 == 0 {
+            self.deeds.push((key.0, empty));
+        }
+    }
+
+    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64) -> bool {
+        let known = self.known[&key];
+        let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
+        let counts = notes.counts().map(u64::from);
+        let worth: u64 = counts.iter().zip(terminal.denominations).map(|(count, one)| count * one).sum();
+        let cash = terminal.terms.cash.0;
+        if !self.try_post(known.account, cash, worth) {
+            return false;
+        }
+        let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
+        terminal.notes.iter_mut().zip(counts).for_each(|(notes, count)| *notes -= count);
+        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
+        if card.date == known.counted {
+            if worth == 0 {
+                card.day.remove(&key)
+            } else {
+                card.day.insert(key, worth)
+            };
+        }
+        let last = self.balances(known.account);
+        let known = self.known.get_mut(&key).expect("it is kept");
+        known.last = last;
+        known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
+        known.fee = fee;
+        if worth > 0 {
+            self.deeds.push((key.0, Deed::Dispensed(worth, fee)));
+        }
+        true
+    }
+
+    pub(super) fn ended(&self, key: Key, code: ResponseCode) -> Ended {
+        let Some(known) = self.known.get(&key) else { return nothing(code) };
+        let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) = known.fate { amount } else { 0 });
+        let ((balance, available), authorization) = (known.last, known.answer.authorization);
+        let fee = Amount(known.fee);
+        Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
+    }
+
+    pub(super) fn complete(&mut self, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
+        let terminal = self.terminal(said.terminal)?;
+        let (key, notes) = (Key(said.terminal, said.trace, said.date), said.notes);
+        let known = self.known.get(&key).copied();
+        let over = |known: &Known| {
+            notes.counts().iter().zip(known.answer.notes.counts()).any(|(said, authorized)| *said > authorized)
+        };
+        let code = match known {
+            None => ResponseCode::UnknownOriginal,
+            Some(known) if over(&known) => ResponseCode::InvalidAmount,
+            Some(_) if self.open.contains_key(&key) => {
+                self.end(key, notes, Deed::Voided);
+                ResponseCode::Approved
+            }
+            Some(Known { fate: Fate::Out(_, before), .. }) if before != notes => ResponseCode::Duplicate,
+            Some(Known { fate: Fate::Out(..), .. }) => ResponseCode::Approved,
+            Some(_) if notes.0 == 0 => ResponseCode::Approved,
+            Some(known) => {
+                let held = self.held(said.terminal);
+                let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
+                let counted_since = terminal.balanced > known.answer.authorization.0;
+                match there && !counted_since && self.dispense(key, notes, 0) {
+                    true => ResponseCode::Approved,
+                    false => ResponseCode::TooLate,
+                }
+            }
+        };
+        if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
+            let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
+            let (trace, date, code, reserved) = (said.trace, said.date, code.into(), Reserved::default());
+            let exception = Exception { authorization, notes, trace, date, code, reserved };
+            self.deeds.push((said.terminal, Deed::Exception));
+            out.publish(topics::TERMINAL, said.terminal.0, Event::Exception(&exception));
+        }
+        out.reply(Reply::Ended(&self.ended(key, code)));
+        Ok(())
+    }
+
+    pub(super) fn reverse(&mut self, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
+        self.terminal(key.0)?;
+        let code = match self.known.get(&key) {
+            None => {
+                self.take(key)?;
+                let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
+                let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
+                self.keep(key, Known { asked: None, answer, last, fee: 0, account, to, counted, fate });
+                ResponseCode::Approved
+            }
+            Some(Known { fate: Fate::Out(..) | Fate::PinChanged, .. }) => ResponseCode::InvalidTransaction,
+            Some(Known { fate: Fate::Moved(amount), account, to, .. }) => {
+                let (amount, account, to) = (*amount, *account, *to);
+                if self.try_post(to, account, amount) {
+                    let last = self.balances(account);
+                    let known = self.known.get_mut(&key).expect("it was found");
+                    (known.fate, known.last) = (Fate::Nothing, last);
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::InsufficientFunds
+                }
+            }
+            Some(_) => {
+                if self.open.contains_key(&key) {
+                    self.end(key, Notes(0), Deed::Voided);
+                }
+                ResponseCode::Approved
+            }
+        };
+        out.reply(Reply::Ended(&self.ended(key, code)));
+        Ok(())
+    }
+}
+
+/// The fewest notes that pay `amount`, each way being a denomination and how many notes of it there are.
+fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
+    if amount == 0 {
+        return Some(0);
+    }
+    let ((denomination, notes), rest) = ways.split_first()?;
+    let most = (amount / denomination).min(*notes).min(NOTES_MAX.into());
+    (0..=most).filter_map(|count| Some(count + fewest(rest, amount - count * denomination)?)).min()
+}
+
+/// The answer to an authorization of which nothing is told.
+fn answer(code: ResponseCode) -> Authorized {
+    let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
+    let (available, code, reserved) = (balance, code.into(), Reserved::default());
+    Authorized { authorization, held, fee, notes, balance, available, code, reserved }
+}
+
+/// The answer about a transaction of which nothing is known.
+fn nothing(code: ResponseCode) -> Ended {
+    let (authorization, posted, fee, balance) = (Authorization(0), Amount(0), Amount(0), Balance(0));
+    Ended { authorization, posted, fee, balance, available: balance, code: code.into(), reserved: Reserved::default() }
+}
