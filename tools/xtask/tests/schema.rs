@@ -121,18 +121,19 @@ fn decode(schema: &str, part: &str, header: MessageHeader, body: &[u8]) -> Resul
 #[test]
 fn an_order_is_these_bytes() {
     let (bytes, _) = committed("matching.001.NewOrder");
-    assert_eq!(&bytes[..8], [40, 0, 1, 0, 1, 0, 1, 0], "block length, template, schema, version");
-    let order: [u8; 40] = bytes[8..].try_into().expect("forty bytes");
-    let header = MessageHeader { block_length: 40, template: 1, schema: 1, version: 1 };
-    let mut words = [0_u64; 5];
+    assert_eq!(&bytes[..8], [48, 0, 1, 0, 1, 0, 1, 0], "block length, template, schema, version");
+    let order: [u8; 48] = bytes[8..].try_into().expect("forty-eight bytes");
+    let header = MessageHeader { block_length: 48, template: 1, schema: 1, version: 1 };
+    let mut words = [0_u64; 6];
     bytemuck::cast_slice_mut(&mut words).copy_from_slice(&order);
     let Ok(matching::Command::NewOrder(read)) = matching::Command::decode(header, bytemuck::cast_slice(&words)) else {
         panic!("it is an order");
     };
     let number = |at: usize| u64::from_le_bytes(order[at..at + 8].try_into().expect("eight"));
     assert_eq!((read.client_order.0, read.price.0, read.quantity.0), (number(0), number(8) as i64, number(16)));
-    assert_eq!((read.expires.0, order[32..36].to_vec()), (number(24), read.instrument.0.to_le_bytes().to_vec()));
-    assert_eq!((read.side.get() as u8, read.time_in_force.get() as u8), (order[36], order[37]));
-    assert_eq!(order[38..], [0, 0]);
+    assert_eq!((read.minimum.0, read.expires.0), (number(24), number(32)));
+    assert_eq!(order[40..44], read.instrument.0.to_le_bytes());
+    assert_eq!((read.side.get() as u8, read.time_in_force.get() as u8), (order[44], order[45]));
+    assert_eq!((read.order_type.get() as u8, read.on_disconnect.get() as u8), (order[46], order[47]));
     assert!(Path::new(&xtask::root()).join("docs/protocol/schemas/matching.xml").exists());
 }
