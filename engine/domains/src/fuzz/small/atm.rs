@@ -1,0 +1,125 @@
+//! Few accounts, cards, terminals and names, one currency, and amounts that notes pay.
+
+pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    let one_of = |at: usize, choices: &[u8], body: &mut [u8]| {
+        body[at] = choices[usize::from(body[at]) % choices.len()];
+    };
+    match name {
+        "OpenAccount" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 0, body);
+            keep(16, 2, 0, body);
+            body[16] = 1;
+            one_of(18, &[1, 2], body);
+            body[19..].fill(0);
+        }
+        "TransferLinked" => {
+            body[..8].fill(0);
+            for at in (16..body.len()).step_by(56) {
+                for (place, mask) in [(0, 15), (8, 3), (16, 3), (24, 15), (32, 15), (40, 7)] {
+                    keep(at + place, 8, mask, body);
+                }
+                one_of(at + 48, &[1, 1, 2, 2, 3, 4], body);
+                if body[at + 48] < 3 {
+                    body[at + 32] = 0;
+                } else {
+                    (body[at + 8], body[at + 16]) = (0, 0);
+                }
+                body[at + 49..at + 56].fill(0);
+            }
+        }
+        "SetCard" => {
+            keep(0, 16, 1, body);
+            (32..56).step_by(8).for_each(|at| keep(at, 8, 3, body));
+            keep(56, 8, 0xff, body);
+            keep(64, 8, 0xff, body);
+            keep(72, 8, 3, body);
+            keep(80, 4, 3, body);
+            keep(84, 4, 0, body);
+            keep(92, 4, 3, body);
+            one_of(96, &[1, 1, 1, 2, 3, 4, 5, 6], body);
+            body[97..].fill(0);
+        }
+        "SetCardStatus" => {
+            keep(0, 16, 1, body);
+            one_of(16, &[1, 1, 2, 6], body);
+            body[17..].fill(0);
+        }
+        "ReplaceCard" => {
+            keep(0, 16, 1, body);
+            keep(16, 16, 3, body);
+            keep(48, 4, 0, body);
+        }
+        "SetTerminal" => {
+            keep(0, 8, 1, body);
+            body[0] += 6;
+            keep(8, 8, 0, body);
+            keep(16, 8, 0, body);
+            keep(24, 8, 7, body);
+            keep(32, 4, 3, body);
+            keep(36, 4, 0, body);
+            body[36] = 1;
+        }
+        "SetService" => {
+            keep(0, 4, 1, body);
+            one_of(4, &[1, 1, 1, 2], body);
+            body[5..].fill(0);
+        }
+        "LoadCash" | "CountCash" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 1, body);
+            for at in (24..body.len()).step_by(8) {
+                let (first, second) = if name == "LoadCash" { (1, 7) } else { (15, 0) };
+                keep(at, 4, first, body);
+                keep(at + 4, 4, second, body);
+            }
+        }
+        "UnloadCash" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 1, body);
+        }
+        "CaptureCard" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 1, body);
+        }
+        "Cutover" => keep(0, 8, 3, body),
+        "Authorize" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+            keep(24, 4, 1, body);
+            keep(28, 4, 7, body);
+            keep(32, 8, 1, body);
+            keep(36, 4, 0, body);
+            one_of(40, &[1, 1, 1, 2], body);
+            one_of(41, &[1, 1, 1, 31, 40], body);
+            one_of(42, &[0, 10, 20, 30], body);
+            one_of(43, if body[41] == 40 { &[10, 20, 30] } else { &[0] }, body);
+            body[44..].fill(0);
+        }
+        "ChangePin" => {
+            keep(0, 16, 1, body);
+            keep(16, 16, 1, body);
+            keep(32, 4, 1, body);
+            keep(36, 4, 7, body);
+            keep(40, 8, 1, body);
+            keep(44, 4, 1, body);
+            one_of(48, &[1, 1, 1, 2], body);
+            body[49..].fill(0);
+        }
+        "Complete" => {
+            keep(0, 8, 7, body);
+            keep(8, 4, 1, body);
+            keep(12, 4, 7, body);
+            keep(16, 8, 1, body);
+        }
+        _ => {
+            keep(0, 4, 1, body);
+            keep(4, 4, 7, body);
+            keep(8, 8, 1, body);
+        }
+    }
+}

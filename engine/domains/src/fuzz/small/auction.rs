@@ -1,0 +1,86 @@
+//! Few of everything, and terms that make sense.
+
+pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    let number = |at: usize, body: &mut [u8]| {
+        body[at] = 1 + body[at] % 2;
+        body[at + 1..at + 4].fill(0);
+    };
+    match name {
+        "DefineCampaign" => {
+            body[2..8].fill(0);
+            keep(8, 8, 0, body);
+            number(16, body);
+            number(20, body);
+            body[25..].fill(0);
+        }
+        "DefineLineItem" => {
+            let (first, model) = (body[68] % 5, body[69] % 3);
+            body[2..8].fill(0);
+            keep(8, 8, 0, body);
+            keep(16, 8, 15, body);
+            keep(24, 8, 0, body);
+            body[32..40].fill(255);
+            keep(40, 8, 127, body);
+            number(48, body);
+            number(52, body);
+            body[56..60].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            body[60..64].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            keep(64, 4, 3, body);
+            body[64] = if first == 0 { 0 } else { body[64].max(1) };
+            (body[68], body[69]) = (1 + first, 1 + model);
+            body[70..120].fill(0);
+            for (rank, at) in (128..body.len()).step_by(8).enumerate() {
+                let mode = 1 + body[at + 5] % 2;
+                body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, mode, 0, 0]);
+            }
+        }
+        "DefinePlacement" => {
+            keep(0, 8, 7, body);
+            number(16, body);
+            number(20, body);
+            keep(24, 4, 255, body);
+            body[28] = 1 + body[28] % 4;
+            body[29..32].fill(0);
+            for at in (40..body.len()).step_by(8) {
+                body[at..at + 8].copy_from_slice(&[100, 0, 0, 0, 0, 0, 0, 0]);
+            }
+        }
+        "SetCampaign" | "SetLineItem" => {
+            number(0, body);
+            body[4] = if body[4].is_multiple_of(8) { 1 + body[4] / 64 } else { 2 };
+            body[5..].fill(0);
+        }
+        "SetBid" => {
+            keep(0, 8, 15, body);
+            number(8, body);
+            body[12..16].copy_from_slice(&1_000_000_u32.to_le_bytes());
+            body[16..20].copy_from_slice(&500_000_u32.to_le_bytes());
+            body[20..].fill(0);
+        }
+        "SetFloor" => {
+            keep(0, 8, 7, body);
+            keep(8, 8, 3, body);
+        }
+        "HoldAuction" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 7, body);
+            keep(16, 8, 255, body);
+            number(16, body);
+            for (rank, at) in (32..body.len()).step_by(8).enumerate() {
+                body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, 0, 0, 0]);
+            }
+        }
+        "RecordEvent" => {
+            // Of one of the first 256 commands, the first slot.
+            keep(2, 6, 0, body);
+            (body[0], body[1]) = (body[0] & !7, body[1] & 7);
+            body[8] = 1 + body[8] % 3;
+            body[9..].fill(0);
+        }
+        _ => keep(0, 8, 3, body),
+    }
+}

@@ -1,0 +1,63 @@
+//! Few elections, voters and candidates, and terms that make sense.
+
+use crate::votes::messages::{Fault, Method};
+use crate::votes::workload::METHODS;
+
+pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
+    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
+        body[at] &= mask;
+        body[at + 1..at + bytes].fill(0);
+    };
+    match name {
+        "DefineElection" => {
+            let choices: [u8; 12] = core::array::from_fn(|at| body[52 + at]);
+            (0..32).step_by(8).for_each(|at| keep(at, 8, 1, body));
+            body[..24].fill(0);
+            for (at, bytes) in [(32, 4), (36, 4), (40, 4), (44, 2), (46, 2), (48, 2), (50, 2)] {
+                keep(at, bytes, 3, body);
+            }
+            for (at, most) in [3_u8, 2, 2, 2, 3, 3, 3, 2, 2, 2].into_iter().enumerate() {
+                body[53 + at] = 1 + choices[1 + at] % most;
+            }
+            let method = METHODS[usize::from(choices[0]) % METHODS.len()];
+            body[52] = method as u8;
+            if !method.excludes() {
+                body[60] = 1;
+            }
+            if method != Method::InstantRunoff {
+                body[61..63].fill(1);
+            }
+            let passes = method.is_ranked() && body[58] == Fault::PassOver as u8;
+            body[63] = if passes { choices[11] % 3 } else { 0 };
+            // Three candidates, whom every method can elect one of.
+            (body[44], body[46], body[48]) = (3, 1, 1 + body[48] % 3);
+            if method.is_of_lists() {
+                body[48] = 1;
+            }
+            if method != Method::Score {
+                (body[40], body[50]) = (0, 0);
+            }
+        }
+        "RegisterVoters" | "CastBallot" => {
+            (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
+            for at in (16..body.len()).step_by(8) {
+                keep(at, 4, 3, body);
+                let candidate = body[at + 4] & 3;
+                body[at + 4..at + 8].fill(0);
+                body[at + 4] = if name == "CastBallot" { candidate } else { 0 };
+            }
+        }
+        "SetPhase" => {
+            keep(0, 4, 3, body);
+            body[4] = 1 + body[4] % 4;
+            body[5..].fill(0);
+        }
+        "DecideTie" => {
+            keep(0, 4, 3, body);
+            (4..8).step_by(2).for_each(|at| keep(at, 2, 3, body));
+        }
+        _ => (0..body.len())
+            .step_by(4)
+            .for_each(|at| keep(at, 4, if at == 0 || name == "SpoilBallot" { 3 } else { 0 }, body)),
+    }
+}
