@@ -7,13 +7,17 @@ use crate::subjects::replay::Cache;
 use crate::subjects::wire::Client;
 use crate::subjects::{counters, domain, journal, pipeline, replay, ring, wire};
 use crate::{noop, passing};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use ringfence_domains::Domains;
 use ringfence_domains::workloads::{WORKLOADS, find};
 use ringfence_engine::config::Durability;
 use ringfence_journal::Level;
+use ringfence_kernel::workload::WorkloadKind;
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Seconds that the idle spinner looks for gaps.
 const JITTER_SECONDS: f64 = 2.0;
@@ -151,12 +155,13 @@ struct Loads {
 const OPEN_WINDOW: u64 = 16_384;
 
 impl Loads {
-    /// Each load, its window and its commands; `rate` when none was asked for.
+    /// Each load once, its window and its commands; `rate` when none was asked for.
     fn each(&self, rate: u64) -> Vec<(Load, u64, u64)> {
         let default = (self.rate.is_empty() && self.window.is_empty()).then_some(rate);
-        let open = self.rate.iter().copied().chain(default);
+        let once = |loads: &[u64]| loads.iter().copied().collect::<BTreeSet<_>>();
+        let open = once(&self.rate).into_iter().chain(default);
         let open = open.map(|rate| (Load::Open { rate }, OPEN_WINDOW, rate * self.seconds));
-        let closed = self.window.iter().map(|window| (Load::Closed, *window, self.commands));
+        let closed = once(&self.window).into_iter().map(|window| (Load::Closed, window, self.commands));
         open.chain(closed).collect()
     }
 }
@@ -168,11 +173,15 @@ impl Bench {
     /// When a subject does not exist, a file cannot be written, or a comparison fails.
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.subject {
+            Subject::Compare(_) if self.keep.is_some() => bail!("a comparison keeps no figures: leave --keep out"),
             Subject::Compare(compare) => return compare.run(usize::from(self.runs.unwrap_or(10)), self.out.as_deref()),
             Subject::Client(client) => return Ok(passing::tell(&client.run(), &mut std::io::stdout().lock())?),
             _ => {}
         }
         ensure!(self.burn == 0 || self.keep.is_none(), "what --burn slows down on purpose is not kept");
+        if let Subject::Domain { name, workload, .. } = &self.subject {
+            workloads(name, workload.as_deref())?;
+        }
         Report::prepare(self.out.as_deref(), self.keep.as_deref())?;
         noop::burn(self.burn);
         // Before any thread is pinned: the cores that this process may use are counted.
@@ -188,19 +197,31 @@ impl Bench {
             figures: Vec::new(),
             jitter: jitter(JITTER_SECONDS),
             machine,
+            at: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         };
         pin(0);
         let mut taking = Taking { runs: usize::from(self.runs.unwrap_or(5)), report: &mut report };
         taking.take(&self.subject)?;
-        print!("{}", report.text());
-        println!("\n{}", report.machine);
         if let Some(folder) = &self.out {
             report.write(folder).with_context(|| format!("cannot write {}", folder.display()))?;
         }
         if let Some(file) = &self.keep {
             report.keep(file).with_context(|| format!("cannot write {}", file.display()))?;
         }
-        Ok(())
+        say(&format!("{}\n{}\n", report.text(), report.machine))
+    }
+}
+
+/// Says on the standard error how far it has come; nothing is lost when nobody reads it.
+pub(crate) fn progress(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints; whoever has read enough may close the pipe.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
     }
 }
 
@@ -261,20 +282,28 @@ impl Taking<'_> {
         excludes: &'static str,
         mut run: impl FnMut() -> Outcome,
     ) {
-        let runs = (0..self.runs).map(|_| run()).collect();
+        let runs = (0..self.runs).map(|at| {
+            progress(&format!("{subject}, {}: run {} of {}", load.label(), at + 1, self.runs));
+            run()
+        });
+        let runs = runs.collect();
         self.report.series.push(Series { subject: subject.into(), layout, load, runs, excludes });
     }
 
     fn figure(&mut self, subject: impl Into<String>, unit: &'static str, excludes: &'static str, runs: Vec<f64>) {
-        self.report.figures.push(Figure { subject: subject.into(), unit, runs, excludes });
+        let subject = subject.into();
+        progress(&format!("{subject}: measured"));
+        self.report.figures.push(Figure { subject, unit, runs, excludes });
     }
 
     fn rings(&mut self, loads: &Loads) {
         const EXCLUDES: &str = "journal, sessions, sockets";
         let throughput = (0..self.runs).map(|_| ring::throughput(100_000_000) / 1e6).collect();
         self.figure("rings, three stages, no-op, batched", "M/s", EXCLUDES, throughput);
-        for (load, _, commands) in loads.each(1_000_000) {
-            self.series("rings", "a publisher, three stages", load, EXCLUDES, || ring::round_trip(load, commands));
+        for (load, window, commands) in loads.each(1_000_000) {
+            let subject = format!("rings{}", windowed(load, window));
+            let run = || ring::round_trip(load, window, commands);
+            self.series(&subject, "a publisher, three stages", load, EXCLUDES, run);
         }
     }
 
@@ -303,17 +332,9 @@ impl Taking<'_> {
 
     fn domain(&mut self, name: &str, workload: Option<&str>, seed: u64, commands: u64) -> anyhow::Result<()> {
         const EXCLUDES: &str = "sessions, rings, journal, numbering and folding of outputs";
-        let (_, kinds) = WORKLOADS.iter().find(|(domain, _)| *domain == name).with_context(|| {
-            let names = WORKLOADS.iter().map(|(domain, _)| *domain).collect::<Vec<_>>().join(", ");
-            format!("there is no domain {name:?}, but {names}")
-        })?;
-        if let Some(workload) = workload {
-            let names = kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-            find(name, workload).with_context(|| format!("{name} has no workload {workload:?}, but {names}"))?;
-        }
-        for kind in kinds.iter().filter(|kind| workload.is_none_or(|wanted| wanted == kind.name)) {
+        for kind in workloads(name, workload)? {
             let outcomes =
-                (0..self.runs).map(|_| domain::run::<Domains>(name, *kind, seed, commands)).collect::<Vec<_>>();
+                (0..self.runs).map(|_| domain::run::<Domains>(name, kind, seed, commands)).collect::<Vec<_>>();
             let rates = outcomes.iter().map(|outcome| outcome.per_second / 1e6).collect();
             let subject = format!("domain {name}, {}", kind.name);
             self.figure(&subject, "M/s", EXCLUDES, rates);
@@ -392,6 +413,20 @@ impl Taking<'_> {
             runs.iter().map(|run| run.tail).collect(),
         );
     }
+}
+
+/// The workloads of a domain, or the one that is named.
+fn workloads(domain: &str, workload: Option<&str>) -> anyhow::Result<Vec<WorkloadKind>> {
+    let (_, kinds) = WORKLOADS.iter().find(|(known, _)| *known == domain).with_context(|| {
+        let names = WORKLOADS.iter().map(|(domain, _)| *domain).collect::<Vec<_>>().join(", ");
+        format!("there is no domain {domain:?}, but {names}")
+    })?;
+    let Some(workload) = workload else { return Ok(kinds.to_vec()) };
+    let kind = find(domain, workload).with_context(|| {
+        let names = kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+        format!("{domain} has no workload {workload:?}, but {names}")
+    })?;
+    Ok(vec![kind])
 }
 
 fn windowed(load: Load, window: u64) -> String {

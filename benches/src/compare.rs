@@ -10,10 +10,13 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cli::{progress, say};
 use crate::load::histogram;
 use crate::plot;
 
@@ -87,6 +90,8 @@ fn mann_whitney(a: usize, b: usize) -> Vec<f64> {
 /// What the runs of one side gave.
 #[derive(Debug, Default)]
 struct Side {
+    /// Where and by what they were measured.
+    machine: Value,
     /// By subject and percentile or unit, run by run: what is larger when it is slower.
     rows: BTreeMap<(String, String), Vec<f64>>,
     /// By the name of the file: the corrected round trips of all runs.
@@ -96,6 +101,7 @@ struct Side {
 /// What `result.json` of a run's folder says, as far as it is compared.
 #[derive(Debug, Deserialize)]
 struct Results {
+    machine: Value,
     series: Vec<SeriesResult>,
     figures: Vec<FigureResult>,
 }
@@ -125,6 +131,7 @@ impl Side {
         let path = folder.join("result.json");
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let results = serde_json::from_slice::<Results>(&bytes).with_context(|| path.display().to_string())?;
+        self.machine = results.machine;
         for series in results.series {
             let subject = format!("{}, {}", series.subject, series.load);
             for (percentile, RunsResult { runs }) in series.corrected_ns {
@@ -154,6 +161,12 @@ impl Side {
     fn add(&mut self, subject: &str, label: &str, runs: impl Iterator<Item = f64>) {
         self.rows.entry((subject.into(), label.into())).or_default().extend(runs);
     }
+
+    /// Leaves out what has no ratio: a cost below what can be measured.
+    fn comparable(mut self) -> Self {
+        self.rows.retain(|_, runs| !runs.is_empty() && runs.iter().all(|run| *run > 0.0));
+        self
+    }
 }
 
 /// Adds every corrected run of an interval log.
@@ -179,6 +192,7 @@ fn interleave(programs: [&Path; 2], words: &[String], runs: usize) -> anyhow::Re
         // 0 1 1 0, again and again.
         let side = (run + run / 2) % 2;
         let folder = dir.path().join(run.to_string());
+        progress(&format!("run {} of {}: {}", run + 1, 2 * runs, programs[side].display()));
         let mut command = Command::new(programs[side]);
         command.arg("bench").args(words).args(["--runs", "1", "--out"]).arg(&folder);
         let output = command.output().with_context(|| format!("cannot start {}", programs[side].display()))?;
@@ -188,9 +202,14 @@ fn interleave(programs: [&Path; 2], words: &[String], runs: usize) -> anyhow::Re
             programs[side].display(),
             String::from_utf8_lossy(&output.stderr)
         );
-        seen[side].read(&folder)?;
+        seen[side].read(&folder).with_context(|| format!("what {} wrote", programs[side].display()))?;
     }
     Ok(seen)
+}
+
+fn percent(word: &str) -> Result<f64, String> {
+    let bound = word.parse::<f64>().map_err(|error| error.to_string())?;
+    if (0.0..1_000.0).contains(&bound) { Ok(bound) } else { Err("it must be from 0 to 1000".into()) }
 }
 
 /// Compares two folders of runs, or two programs run in turns.
@@ -201,7 +220,7 @@ pub struct Compare {
     /// Another.
     b: PathBuf,
     /// Slower by more than this many per cent in a figure or at p50 or p90, and not by chance: failure.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = percent)]
     bound: f64,
     /// What the programs measure, as after `bench`.
     #[arg(last = true)]
@@ -215,6 +234,9 @@ impl Compare {
     /// # Errors
     /// When a side cannot be read or run, has other subjects, or B is slower beyond the bound.
     pub fn run(&self, runs: usize, out: Option<&Path>) -> anyhow::Result<()> {
+        for path in [&self.a, &self.b] {
+            ensure!(path.exists(), "{} does not exist", path.display());
+        }
         let [a, b] = match (self.a.is_dir(), self.b.is_dir()) {
             (true, true) => {
                 ensure!(self.words.is_empty(), "folders hold what was measured: no words follow them");
@@ -224,16 +246,27 @@ impl Compare {
                 sides
             }
             (false, false) => {
-                ensure!(!self.words.is_empty(), "say after -- what the programs measure, as pipeline --rate 1000000");
+                ensure!(
+                    !self.words.is_empty(),
+                    "{} and {} are no folders; of programs say after -- what the programs measure, as -- pipeline",
+                    self.a.display(),
+                    self.b.display()
+                );
                 interleave([&self.a, &self.b], &self.words, runs)?
             }
             _ => bail!("compare two folders, or two programs"),
         };
+        let (a, b) = (a.comparable(), b.comparable());
+        if a.machine != b.machine {
+            say(&format!("A: {}\nB: {}\n", a.machine, b.machine))?;
+        }
         ensure!(a.rows.keys().eq(b.rows.keys()), "the two sides did not measure the same");
         ensure!(!a.rows.is_empty(), "nothing measured can be compared");
-        let slower = self.table(&a, &b);
+        let (table, slower) = self.table(&a, &b);
+        say(&table)?;
         if let Some(folder) = out {
             std::fs::create_dir_all(folder)?;
+            std::fs::write(folder.join("comparison.txt"), &table)?;
             for ((name, a), b) in a.histograms.iter().zip(b.histograms.values()) {
                 let svg = plot::percentiles(&[("A".into(), a), ("B".into(), b)]);
                 std::fs::write(folder.join(format!("{name}.svg")), svg)?;
@@ -243,22 +276,27 @@ impl Compare {
         Ok(())
     }
 
-    /// Prints each row, and names those where B is slower.
-    fn table(&self, a: &Side, b: &Side) -> Vec<String> {
-        println!("how many times as long B takes as A, and the interval that holds it at 95 %");
+    /// Each row, and the names of those where B is slower.
+    fn table(&self, a: &Side, b: &Side) -> (String, Vec<String>) {
+        let mut table = String::from("how many times as long B takes as A, and the interval that holds it at 95 %\n");
         let mut slower = Vec::new();
         for (((subject, label), a), b) in a.rows.iter().zip(b.rows.values()) {
             let ratio = ratio(a, b);
             let interval =
                 ratio.interval.map_or_else(|| "too few runs".into(), |(low, high)| format!("{low:.4} to {high:.4}"));
-            println!("{subject:<52} {label:<14} {:.4}  {interval}  ({} and {} runs)", ratio.estimate, a.len(), b.len());
+            let (estimate, runs) = (ratio.estimate, (a.len(), b.len()));
+            let _ = writeln!(
+                table,
+                "{subject:<52} {label:<14} {estimate:.4}  {interval}  ({} and {} runs)",
+                runs.0, runs.1
+            );
             // Beyond p90 a round trip belongs to the machine as much as to the code.
             let barred = !label.starts_with('p') || ["p50", "p90"].contains(&label.as_str());
             if barred && ratio.is_slower(self.bound / 100.0) {
                 slower.push(format!("{subject}, {label}"));
             }
         }
-        slower
+        (table, slower)
     }
 }
 

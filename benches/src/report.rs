@@ -3,7 +3,7 @@
 use crate::files::{interval_log, merged, percentile_distribution};
 use crate::load::{Load, Outcome};
 use crate::plot;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -56,6 +56,8 @@ pub struct Report {
     pub jitter: Histogram<u64>,
     /// What it was seen on.
     pub machine: Value,
+    /// When, in seconds since 1970.
+    pub at: u64,
 }
 
 /// The middle value, or the mean of the middle two.
@@ -154,7 +156,8 @@ impl Report {
                 let _ = writeln!(text, "{:<52} {:>12}{}", "    from the send, uncorrected", "", row(&all.uncorrected));
             }
         }
-        let _ = writeln!(text, "{:<52} {:>12}{}", "gaps of an idle spinner", "", row(&self.jitter));
+        let _ = writeln!(text, "{:<52} {:>12}{}", "gaps of an idle spinner, by their number", "", row(&self.jitter));
+        let _ = writeln!(text, "time that the spinner lost in gaps above 1 µs: {:.2} %", 100.0 * self.lost());
         if !self.figures.is_empty() {
             let _ = writeln!(text, "\n{:<52} {:>12} {:<8} runs", "figure", "median", "unit");
         }
@@ -195,6 +198,9 @@ impl Report {
         for mut line in measured {
             line["machine"] = self.machine.clone();
             line["jitter_ns"] = quantile_map(&self.jitter);
+            line["lost"] = json!(self.lost());
+            line["call"] = json!(self.call);
+            line["at"] = json!(self.at);
             writeln!(file, "{line}")?;
         }
         Ok(())
@@ -206,12 +212,20 @@ impl Report {
     /// When the folder cannot be made or the file not be opened.
     pub fn prepare(folder: Option<&Path>, file: Option<&Path>) -> anyhow::Result<()> {
         if let Some(folder) = folder {
+            ensure!(!folder.join("result.json").exists(), "{} holds a run already", folder.display());
             fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))?;
         }
         if let Some(file) = file {
             results(file).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(())
+    }
+
+    /// The share of time that the spinner lost in gaps above a microsecond.
+    fn lost(&self) -> f64 {
+        let gaps = || self.jitter.iter_recorded().map(|point| (point.value_iterated_to(), point.count_at_value()));
+        let time = |least: u64| gaps().filter(|(gap, _)| *gap > least).map(|(gap, count)| gap * count).sum::<u64>();
+        time(1_000) as f64 / time(0).max(1) as f64
     }
 
     fn json(&self) -> Value {
@@ -222,6 +236,8 @@ impl Report {
             "machine": self.machine,
             "series": self.series.iter().map(Series::json).collect::<Vec<_>>(),
             "figures": self.figures.iter().map(Figure::json).collect::<Vec<_>>(),
+            "at": self.at,
+            "lost": self.lost(),
             "jitter_ns": { "percentiles": quantile_map(&self.jitter), "histogram": buckets.collect::<Vec<_>>() },
         })
     }

@@ -27,7 +27,7 @@ fn report() -> Report {
     let runs = vec![outcome(1), outcome(2), outcome(3)];
     let series = Series { subject: "a subject".into(), layout: "none", load, runs, excludes: "all" };
     let jitter = ringfence_benches::load::jitter(0.001);
-    Report { call: "a <call>".into(), series: vec![series], figures: Vec::new(), jitter, machine: machine() }
+    Report { call: "a <call>".into(), series: vec![series], figures: Vec::new(), jitter, machine: machine(), at: 0 }
 }
 
 /// A Python with `hdrhistogram`, or why there is none.

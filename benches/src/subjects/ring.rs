@@ -115,9 +115,9 @@ pub fn throughput(commands: u64) -> f64 {
     commands as f64 / seconds
 }
 
-/// Round trips under `load`, at most a ring of them at once.
+/// Round trips under `load`, at most `window` of them at once, and never more than a ring.
 #[must_use]
-pub fn round_trip(load: Load, commands: u64) -> Outcome {
+pub fn round_trip(load: Load, window: u64, commands: u64) -> Outcome {
     let (egress, mut answers) = ring::egress(RING_SLOTS);
     let (mut producer, mut chain) = chain(Some(egress));
     let image = ping();
@@ -140,7 +140,7 @@ pub fn round_trip(load: Load, commands: u64) -> Outcome {
                 Load::Open { .. } => begun + load.due(sent),
                 Load::Closed => now,
             };
-            let room = sent < commands && sent - answered < RING_SLOTS as u64;
+            let room = sent < commands && sent - answered < window.min(RING_SLOTS as u64);
             if room
                 && now >= due
                 && producer.try_claim(1, |_, slot| slot.bytes_mut()[..64].copy_from_slice(image.bytes()))
