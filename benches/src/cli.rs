@@ -109,6 +109,28 @@ enum Subject {
     Client(Client),
 }
 
+impl Subject {
+    /// Room that its journals take.
+    const fn gigabytes(&self) -> u64 {
+        match self {
+            Self::Recovery { gigabytes } => *gigabytes + 1,
+            Self::Spine => 11,
+            Self::Journal | Self::Pipeline { .. } | Self::Wire { .. } | Self::Replay { .. } => 3,
+            Self::Jitter | Self::Ring { .. } | Self::Domain { .. } | Self::Counters => 0,
+            Self::Compare(_) | Self::Client(_) => 0,
+        }
+    }
+}
+
+/// Makes sure of room for journals before minutes are spent on measuring.
+fn room_for(gigabytes: u64) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir();
+    let files = rustix::fs::statvfs(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    let free = files.f_bavail * files.f_frsize / 1_000_000_000;
+    ensure!(free >= gigabytes, "{} has {free} GB of room, and {gigabytes} are needed", folder.display());
+    Ok(())
+}
+
 /// A level of durability.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum At {
@@ -182,6 +204,7 @@ impl Bench {
         if let Subject::Domain { name, workload, .. } = &self.subject {
             workloads(name, workload.as_deref())?;
         }
+        room_for(self.subject.gigabytes())?;
         Report::prepare(self.out.as_deref(), self.keep.as_deref())?;
         noop::burn(self.burn);
         // Before any thread is pinned: the cores that this process may use are counted.
