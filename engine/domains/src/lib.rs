@@ -24,6 +24,8 @@ pub mod votes;
 
 #[cfg(any(test, feature = "models"))]
 pub mod fuzz;
+#[cfg(test)]
+mod testing;
 pub mod workloads;
 
 ringfence_kernel::registry! {

@@ -22,23 +22,22 @@
 use super::messages::{
     AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, Dimension, Event, EventKind,
     HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, RecordEvent,
-    Reject, Reply, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey,
-    VoidWin, WHOLE, WinId,
+    Reply, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey, VoidWin,
+    WHOLE, WinId,
 };
 use super::model::Model;
-use super::{Auction, topics, workload};
+use super::{topics, workload};
+use crate::testing::Transcripts;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
-use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::laws::Step;
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::image;
-use ringfence_kernel::reject::Code;
-use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
-use std::path::Path;
+use ringfence_kernel::workload::CommandImage;
+use ringfence_kernel::{ClientId, Corrupt, OutputHeader, Timestamp};
 
 const LIMITS: AuctionLimits = AuctionLimits {
     advertisers: 4,
@@ -55,81 +54,16 @@ const LIMITS: AuctionLimits = AuctionLimits {
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
 fn scenarios_are_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/auction/scenarios");
-    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
-    let mut files: Vec<_> =
-        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
-    files.sort();
-    assert!(files.len() >= 12, "the transcripts are where they should be");
-    let mut wrong = Vec::new();
-    for file in files {
-        let written = std::fs::read_to_string(&file).expect("text");
-        let name = file.file_name().expect("a name").to_string_lossy().to_string();
-        let said = run(&name, &written);
-        if said == written {
-            continue;
-        }
-        if bless {
-            std::fs::write(&file, said).expect("the folder can be written");
-        } else {
-            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
-            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
-            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
-            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The transcript with everything that is said now.
-fn run(name: &str, text: &str) -> String {
-    let mut harness = Harness::<Auction>::new(&LIMITS);
-    let (mut now, mut said) = (Timestamp(0), String::new());
-    let mut commands = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let plain = line.split('#').next().unwrap_or("").trim_end();
-        if plain.starts_with(' ') && line.starts_with("  ") {
-            continue;
-        }
-        said.push_str(line);
-        said.push('\n');
-        if plain.is_empty() {
-            continue;
-        }
-        if let Some(at) = plain.strip_prefix("at ") {
-            now = time(at).unwrap_or_else(|| broken(name, number, line));
-            continue;
-        }
-        let command = parse(plain).unwrap_or_else(|| broken(name, number, line));
-        let outcome = harness.step(&Step::Command(command.clone()), now, true);
-        harness.domain.check().unwrap_or_else(|broken| panic!("{name}, line {number}: {broken}"));
-        for slot in &outcome.outputs {
-            writeln!(said, "  {}", say(slot)).expect("a string takes all");
-        }
-        if let Some(Code(code)) = outcome.reject {
-            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
-            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
-        }
-        commands.push(command);
-    }
-    let steps = commands.len() as u64;
-    assert!(steps > 0, "{name} asks nothing");
-    // Without its times: what the transcript says of them is checked above.
-    let often = Often { rejects: 1, restores: 1 };
-    laws::check::<Model>(&LIMITS, 0, &mut Script(commands.into_iter()), steps, 1, often);
-    said
-}
-
-fn broken(name: &str, number: usize, line: &str) -> ! {
-    panic!("{name}, line {number}: {line:?} is no request")
-}
-
-struct Script(alloc::vec::IntoIter<CommandImage>);
-
-impl Workload for Script {
-    fn next(&mut self, image: &mut CommandImage) {
-        *image = self.0.next().expect("as many as there are");
-    }
+    let transcripts = Transcripts::<Model> {
+        folder: "auction/scenarios",
+        least: 12,
+        limits: LIMITS,
+        time,
+        step: |line| parse(line).map(Step::Command),
+        sound: |auction| auction.check().map_err(|Corrupt(what)| what),
+        say,
+    };
+    transcripts.check();
 }
 
 fn time(word: &str) -> Option<Timestamp> {

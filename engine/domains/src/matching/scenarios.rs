@@ -21,94 +21,40 @@
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
-    MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Reject, Replace, Reply,
-    Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Reply, Scope,
+    SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
-use super::{Matching, topics};
+use super::topics;
+use crate::testing::{Transcripts, nanoseconds};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::Write;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
-use ringfence_kernel::laws::{self, Harness, Often, Step};
+use ringfence_kernel::laws::Step;
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::image;
-use ringfence_kernel::reject::Code;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
-use std::path::Path;
 
 const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
 fn scenarios_are_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/matching/scenarios");
-    let bless = std::env::var("RINGFENCE_BLESS").is_ok_and(|value| value == "1");
-    let mut files: Vec<_> =
-        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
-    files.sort();
-    assert!(files.len() >= 10, "the transcripts are where they should be");
-    let mut wrong = Vec::new();
-    for file in files {
-        let written = std::fs::read_to_string(&file).expect("text");
-        let name = file.file_name().expect("a name").to_string_lossy().to_string();
-        let said = run(&name, &written);
-        if said == written {
-            continue;
-        }
-        if bless {
-            std::fs::write(&file, said).expect("the folder can be written");
-        } else {
-            let line = said.lines().zip(written.lines()).position(|(said, written)| said != written);
-            let line = line.unwrap_or_else(|| said.lines().count().min(written.lines().count()));
-            let at = |text: &str| text.lines().nth(line).unwrap_or("(nothing more)").to_string();
-            wrong.push(format!("{name}, line {}:\n  written: {}\n  said:    {}", line + 1, at(&written), at(&said)));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The transcript with everything that is said now.
-fn run(name: &str, text: &str) -> String {
-    let mut harness = Harness::<Matching>::new(&LIMITS);
-    let (mut now, mut said) = (Timestamp(0), String::new());
-    let mut steps = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let plain = line.split('#').next().unwrap_or("").trim_end();
-        if plain.starts_with(' ') && line.starts_with("  ") {
-            continue;
-        }
-        said.push_str(line);
-        said.push('\n');
-        if plain.is_empty() {
-            continue;
-        }
-        if let Some(time) = plain.strip_prefix("at ") {
-            now = Timestamp(time.parse().unwrap_or_else(|_| broken(name, number, line)));
-            continue;
-        }
-        let step = step(plain).unwrap_or_else(|| broken(name, number, line));
-        let outcome = harness.step(&step, now, true);
-        harness.domain.check_invariants();
-        for slot in &outcome.outputs {
-            writeln!(said, "  {}", say(slot)).expect("a string takes all");
-        }
-        if let Some(Code(code)) = outcome.reject {
-            let row = Reject::TABLE.iter().find(|row| row.code == code).expect("a code of this domain");
-            writeln!(said, "  -> refused: {}", row.name).expect("a string takes all");
-        }
-        steps.push(step);
-    }
-    assert!(!steps.is_empty(), "{name} asks nothing");
-    // Without its times: what the transcript says of them is checked above.
-    laws::check_steps::<Model>(&LIMITS, steps.into_iter(), 1, Often { rejects: 1, restores: 1 });
-    said
-}
-
-fn broken(name: &str, number: usize, line: &str) -> ! {
-    panic!("{name}, line {number}: {line:?} is no request")
+    let transcripts = Transcripts::<Model> {
+        folder: "matching/scenarios",
+        least: 10,
+        limits: LIMITS,
+        time: nanoseconds,
+        step,
+        sound: |matching| {
+            matching.check_invariants();
+            Ok(())
+        },
+        say,
+    };
+    transcripts.check();
 }
 
 /// What one line asks for.

@@ -66,8 +66,6 @@ fn prove_hostile_votes_agree_with_the_model() {
 /// Guards against a state that was damaged and is loaded all the same into one that is not sound.
 #[test]
 fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
-    use ringfence_kernel::Domain as _;
-    use ringfence_kernel::laws::Bytes;
     let limits = VotesLimits { elections: 6, candidates: 400, voters: 240, ballots: 300, marks: 2_000 };
     let (mut harness, mut flow) = (Harness::<Votes>::new(&limits), Flow::new(3, 2, CONDUCTED));
     let mut image = CommandImage::default();
@@ -75,22 +73,7 @@ fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
         flow.next(&mut image);
         harness.step(&Step::Command(image.clone()), Timestamp(1), false);
     }
-    let mut saved = Bytes::default();
-    harness.domain.save(&mut saved);
-    let mut refused = 0;
-    for at in 0..saved.bytes().len() {
-        let mut damaged = saved.bytes().to_vec();
-        damaged[at] ^= 1 << (at % 8);
-        match Votes::load(&limits, &mut Bytes::from(damaged.clone())) {
-            Err(_) => refused += 1,
-            Ok(loaded) => {
-                let mut again = Bytes::default();
-                loaded.save(&mut again);
-                assert!(again.bytes() == damaged, "byte {at}: what was loaded saves otherwise");
-            }
-        }
-    }
-    assert!(refused > saved.bytes().len() / 4, "{refused} of {} are refused", saved.bytes().len());
+    crate::testing::flip_every_byte(&harness.domain, &limits);
 }
 
 /// Guards against workloads that never reach what they are for.
