@@ -1,10 +1,8 @@
 //! Few accounts, cards, terminals and names, one currency, and amounts that notes pay.
 
+use super::keep;
+
 pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
-    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
-        body[at] &= mask;
-        body[at + 1..at + bytes].fill(0);
-    };
     let one_of = |at: usize, choices: &[u8], body: &mut [u8]| {
         body[at] = choices[usize::from(body[at]) % choices.len()];
     };

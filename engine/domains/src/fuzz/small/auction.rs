@@ -1,10 +1,8 @@
 //! Few of everything, and terms that make sense.
 
+use super::keep;
+
 pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
-    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
-        body[at] &= mask;
-        body[at + 1..at + bytes].fill(0);
-    };
     let number = |at: usize, body: &mut [u8]| {
         body[at] = 1 + body[at] % 2;
         body[at + 1..at + 4].fill(0);

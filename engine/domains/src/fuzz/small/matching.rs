@@ -1,19 +1,16 @@
 //! Orders that meet each other: same numbers, same prices.
 
+use super::keep;
 use crate::matching::messages::{Scope, TimeInForce};
 
 pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
-    let keep = |range: core::ops::Range<usize>, mask: u8, body: &mut [u8]| {
-        body[range.start] &= mask;
-        body[range.start + 1..range.end].fill(0);
-    };
     match name {
         "NewOrder" => {
             let [side, time_in_force, order_type, expires] = core::array::from_fn(|at| body[44 + at]);
             for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, if time_in_force > 200 { 15 } else { 0 }), (32, 0)] {
-                keep(at..at + 8, mask, body);
+                keep(at, 8, mask, body);
             }
-            keep(40..44, 3, body);
+            keep(40, 4, 3, body);
             // Most of what comes are limit orders that rest, for the others to meet.
             let (time_in_force, order_type) = (time_in_force % 12, order_type % 12);
             let [time_in_force, order_type] = [time_in_force, order_type].map(|code| if code > 5 { 1 } else { code });
@@ -28,20 +25,20 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
         }
         "Replace" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
-                keep(at..at + 8, mask, body);
+                keep(at, 8, mask, body);
             }
         }
         "Cancel" | "Reduce" => {
-            (0..body.len()).step_by(8).for_each(|at| keep(at..at + 8, 15, body));
+            (0..body.len()).step_by(8).for_each(|at| keep(at, 8, 15, body));
         }
         "CancelMany" => {
-            keep(0..8, 0, body);
-            (16..body.len()).step_by(8).for_each(|at| keep(at..at + 8, 15, body));
+            keep(0, 8, 0, body);
+            (16..body.len()).step_by(8).for_each(|at| keep(at, 8, 15, body));
         }
         "MassCancel" => {
             let [scope, sides] = [body[24], body[25]];
-            for (range, mask) in [(0..8, 15), (8..16, 15), (16..20, 3), (20..24, 3)] {
-                keep(range, mask, body);
+            for (at, bytes, mask) in [(0, 8, 15), (8, 8, 15), (16, 4, 3), (20, 4, 3)] {
+                keep(at, bytes, mask, body);
             }
             body[24..].fill(0);
             (body[24], body[25]) = (1 + scope % 3, 1 + sides % 3);
@@ -50,14 +47,14 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             }
         }
         "SetKillSwitch" => {
-            keep(0..4, 3, body);
+            keep(0, 4, 3, body);
             // Mostly off, so that there is something to trade with.
             (body[4], body[5]) = (1 + u8::from(body[0] != 0), 1 + u8::from(body[5] < 8));
             body[6..].fill(0);
         }
         "SetSelfTrade" => {
-            keep(0..4, 3, body);
-            keep(4..8, 1, body);
+            keep(0, 4, 3, body);
+            keep(4, 4, 1, body);
             body[8] = 1 + body[8] % 5;
             body[9..].fill(0);
         }
@@ -66,17 +63,17 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[1..].fill(0);
         }
         "DefineInstrument" => {
-            keep(0..8, 0, body);
-            keep(8..16, 0, body);
+            keep(0, 8, 0, body);
+            keep(8, 8, 0, body);
             body[8] = 15;
             for at in [16, 24] {
-                keep(at..at + 8, 0, body);
+                keep(at, 8, 0, body);
                 body[at] = 1;
             }
-            keep(32..40, 3, body);
-            keep(40..48, 0, body);
-            keep(48..52, 3, body);
-            keep(52..56, 0, body);
+            keep(32, 8, 3, body);
+            keep(40, 8, 0, body);
+            keep(48, 4, 3, body);
+            keep(52, 4, 0, body);
         }
         _ => {}
     }

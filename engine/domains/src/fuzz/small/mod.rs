@@ -9,3 +9,9 @@ pub(super) use atm::atm;
 pub(super) use auction::auction;
 pub(super) use matching::matching;
 pub(super) use votes::votes;
+
+/// Keeps the bits of `mask` in the first of a field's bytes, and nothing of the others.
+fn keep(at: usize, bytes: usize, mask: u8, body: &mut [u8]) {
+    body[at] &= mask;
+    body[at + 1..at + bytes].fill(0);
+}

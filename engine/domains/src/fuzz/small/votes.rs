@@ -1,13 +1,10 @@
 //! Few elections, voters and candidates, and terms that make sense.
 
+use super::keep;
 use crate::votes::messages::{Fault, Method};
 use crate::votes::workload::METHODS;
 
 pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
-    let keep = |at: usize, bytes: usize, mask: u8, body: &mut [u8]| {
-        body[at] &= mask;
-        body[at + 1..at + bytes].fill(0);
-    };
     match name {
         "DefineElection" => {
             let choices: [u8; 12] = core::array::from_fn(|at| body[52 + at]);
