@@ -25,7 +25,7 @@ pub mod votes;
 #[cfg(any(test, feature = "models"))]
 pub mod fuzz;
 #[cfg(test)]
-mod testing;
+mod tests;
 pub mod workloads;
 
 ringfence_kernel::registry! {

@@ -131,7 +131,7 @@ fn look_at(name: &str, text: &str, faults: &mut Vec<String>) {
 
 /// Files of a crate that decides whose code never runs in an engine.
 fn is_test_file(name: &str) -> bool {
-    name.ends_with("/tests.rs") || name.ends_with("/scenarios.rs") || name.ends_with("/fuzz.rs")
+    name.ends_with("/tests.rs") || name.ends_with("/scenarios.rs")
 }
 
 /// Follows whether the lines of a file stand in a `#[cfg(test)]` block.

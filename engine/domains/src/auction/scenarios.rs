@@ -27,7 +27,7 @@ use super::messages::{
 };
 use super::model::Model;
 use super::{topics, workload};
-use crate::testing::Transcripts;
+use crate::tests::Transcripts;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

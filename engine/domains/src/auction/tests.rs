@@ -96,7 +96,7 @@ fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
         flow.next(&mut image);
         harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * MIXED.tick), false);
     }
-    crate::testing::flip_every_byte(&harness.domain, &SMALL);
+    crate::tests::flip_every_byte(&harness.domain, &SMALL);
 }
 
 /// Guards against workloads that never reach what they are for.

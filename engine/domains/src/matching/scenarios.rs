@@ -26,7 +26,7 @@ use super::messages::{
 };
 use super::model::Model;
 use super::topics;
-use crate::testing::{Transcripts, nanoseconds};
+use crate::tests::{Transcripts, nanoseconds};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -25,7 +25,7 @@ use super::messages::{
 };
 use super::model::Model;
 use super::{topics, workload};
-use crate::testing::{Transcripts, nanoseconds};
+use crate::tests::{Transcripts, nanoseconds};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
