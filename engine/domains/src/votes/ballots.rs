@@ -1,6 +1,9 @@
 //! Ballots: what a paper says by the election's rules, and the different ballots with how often each was cast.
 
-use super::messages::{CANDIDATES_MAX, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE};
+use super::messages::{
+    CANDIDATES_MAX, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE, VotesLimits,
+};
+use super::preferences::Preferences;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::KeyIndex;
@@ -40,6 +43,8 @@ pub(super) struct Ballots {
     marks_capacity: usize,
     /// Finds a ballot by its election and marks.
     by_marks: KeyIndex,
+    /// What ballots that move say first, what then.
+    preferences: Preferences,
     /// The ballot that is read.
     paper: Vec<u32>,
     /// Its marks by rank.
@@ -79,6 +84,11 @@ impl Method {
         matches!(self, Self::InstantRunoff | Self::BottomsUp)
     }
 
+    /// Whether ballots move from candidate to candidate.
+    pub(super) const fn moves(self) -> bool {
+        self.excludes() || matches!(self, Self::ScottishStv)
+    }
+
     /// Whether it compares two candidates at a time.
     pub(super) const fn compares(self) -> bool {
         matches!(self, Self::Copeland | Self::Minimax | Self::Schulze | Self::RankedPairs)
@@ -91,13 +101,15 @@ fn hash(election: u32, marks: &[u32]) -> u64 {
 }
 
 impl Ballots {
-    pub(super) fn new(capacity: usize, marks_capacity: usize) -> Self {
+    pub(super) fn new(limits: &VotesLimits) -> Self {
+        let (capacity, marks_capacity) = (limits.ballots as usize, limits.marks as usize);
         Self {
             ballots: Vec::with_capacity(capacity),
             capacity,
             marks: Vec::with_capacity(marks_capacity),
             marks_capacity,
             by_marks: KeyIndex::new(capacity),
+            preferences: Preferences::new(limits.elections as usize, capacity),
             paper: Vec::with_capacity(CANDIDATES_MAX as usize),
             ranks: Vec::with_capacity(MARKS_MAX),
         }
@@ -182,9 +194,9 @@ impl Ballots {
     }
 
     /// The place of the ballot that was read; taken for it when none said the same before. A new one follows `last`, the
-    /// last new one of its election.
+    /// last new one of its election, in which ballots move or not.
     #[inline]
-    pub(super) fn place(&mut self, election: u32, last: u32) -> Result<u32, Reject> {
+    pub(super) fn place(&mut self, election: u32, last: u32, moves: bool) -> Result<u32, Reject> {
         let hash = hash(election, &self.paper);
         let Self { ballots, marks, paper, .. } = self;
         let same = |index: u32| {
@@ -206,6 +218,7 @@ impl Ballots {
         if last != NONE {
             self.ballots[last as usize].next = index;
         }
+        self.preferences.insert(&self.marks, election, self.ballots[index as usize].range(), moves);
         Ok(index)
     }
 
@@ -215,6 +228,7 @@ impl Ballots {
         let ballot = &mut self.ballots[index as usize];
         ballot.ballots += 1;
         ballot.weight += u64::from(weight);
+        self.preferences.add(index, weight.into());
     }
 
     /// One ballot less.
@@ -224,6 +238,7 @@ impl Ballots {
         assert!(ballot.ballots > 0 && ballot.weight >= u64::from(weight), "what is taken out was put in");
         ballot.ballots -= 1;
         ballot.weight -= u64::from(weight);
+        self.preferences.take(index, weight.into());
     }
 
     #[inline]
@@ -249,6 +264,19 @@ impl Ballots {
         self.ballots.len()
     }
 
+    #[inline]
+    pub(super) fn preferences(&self) -> (&Preferences, &[u32]) {
+        (&self.preferences, &self.marks)
+    }
+
+    /// Makes the preferences again, of elections whose ballots move.
+    pub(super) fn sort(&mut self, moves: impl Fn(u32) -> bool) {
+        for (index, ballot) in (0..).zip(&self.ballots) {
+            self.preferences.insert(&self.marks, ballot.election, ballot.range(), moves(ballot.election));
+            self.preferences.add(index, ballot.weight);
+        }
+    }
+
     pub(super) fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.ballots.len() as u64));
         sink.values(&self.ballots);
@@ -257,12 +285,12 @@ impl Ballots {
     }
 
     /// What [`Ballots::save`] wrote. How elections chain their ballots is checked by them.
-    pub(super) fn load(capacity: usize, marks_capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let mut all = Self::new(capacity, marks_capacity);
-        let count = source.count(capacity, "different ballots")?;
+    pub(super) fn load(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut all = Self::new(limits);
+        let count = source.count(all.capacity, "different ballots")?;
         all.ballots.resize(count, Ballot::zeroed());
         source.take(bytemuck::cast_slice_mut(&mut all.ballots))?;
-        let count = source.count(marks_capacity, "marks")?;
+        let count = source.count(all.marks_capacity, "marks")?;
         all.marks.resize(count, 0);
         source.take(bytemuck::cast_slice_mut(&mut all.marks))?;
         let mut end = 0_u64;

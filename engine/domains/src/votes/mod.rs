@@ -13,6 +13,7 @@ mod publishing;
 mod ballots;
 mod counting;
 mod elections;
+mod preferences;
 
 mod state;
 
@@ -75,7 +76,7 @@ impl Domain for Votes {
     fn new(limits: &VotesLimits) -> Self {
         Self {
             elections: Elections::new(limits),
-            ballots: Ballots::new(limits.ballots as usize, limits.marks as usize),
+            ballots: Ballots::new(limits),
             last_receipt: 0,
             counter: Counter::new(limits.ballots as usize),
             pending: None,

@@ -44,7 +44,8 @@ impl Votes {
         let election = &self.elections[counting.place];
         let (id, first_ballot) = (election.id().0, election.first_ballot);
         loop {
-            let now = *counting.now.get_or_insert_with(|| self.counter.advance(&self.ballots, first_ballot));
+            let now =
+                *counting.now.get_or_insert_with(|| self.counter.advance(&self.ballots, counting.place, first_ballot));
             while let Some(event) = self.counted(now, counting.next) {
                 if out.room() == 0 {
                     self.pending = Some(counting);

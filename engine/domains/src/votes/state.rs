@@ -17,11 +17,13 @@ impl Votes {
     pub(super) fn read(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
         let last_receipt = source.value()?;
         let elections = Elections::load(limits, source)?;
-        let ballots = Ballots::load(limits.ballots as usize, limits.marks as usize, source)?;
+        let ballots = Ballots::load(limits, source)?;
         let small = VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0 };
         let counter = super::Counter::new(limits.ballots as usize);
-        let votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
+        let mut votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
+        let Self { elections, ballots, .. } = &mut votes;
+        ballots.sort(|election| elections[election].terms.method.get().moves());
         Ok(votes)
     }
 

@@ -9,6 +9,7 @@
 
 mod lists;
 mod pairs;
+mod piles;
 mod tallies;
 mod ties;
 mod transfers;
@@ -23,8 +24,8 @@ use super::messages::{
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use piles::Piles;
 use ringfence_kernel::messages::Reserved;
-use transfers::Piles;
 
 /// Words of a set of candidates.
 pub(super) const TIED_WORDS: usize = CANDIDATES_MAX as usize / 64;
@@ -147,13 +148,13 @@ impl Counter {
         self.end = None;
     }
 
-    /// Makes the next stage of the ballots that begin with `first`.
-    pub(super) fn advance(&mut self, ballots: &Ballots, first: u32) -> Advance {
+    /// Makes the next stage of the election at that place, whose ballots begin with `first`.
+    pub(super) fn advance(&mut self, ballots: &Ballots, place: u32, first: u32) -> Advance {
         if let Some(end) = self.end {
             return end;
         }
         if self.stage == 0 {
-            self.first_count(ballots, first);
+            self.first_count(ballots, place, first);
         } else if !self.transfer(ballots) {
             self.end = Some(Advance::Tied);
             return Advance::Tied;
@@ -169,18 +170,19 @@ impl Counter {
         Advance::Stage
     }
 
-    fn first_count(&mut self, ballots: &Ballots, first: u32) {
+    fn first_count(&mut self, ballots: &Ballots, place: u32, first: u32) {
+        if self.method.moves() {
+            let root = ballots.preferences().0.root(place);
+            self.total = root.map_or(0, |root| ballots.preferences().0.weight(root)) * VOTE;
+            return self.sort(ballots, root);
+        }
         for (at, weight) in ballots.of(first) {
             self.total += weight * VOTE;
             if ballots.marks(at).is_empty() {
                 self.exhausted += weight * VOTE;
             }
         }
-        match self.method {
-            Method::InstantRunoff | Method::BottomsUp | Method::ScottishStv => self.sort(ballots, first),
-            method if method.compares() => self.compare(ballots, first),
-            _ => self.tally(ballots, first),
-        }
+        if self.method.compares() { self.compare(ballots, first) } else { self.tally(ballots, first) }
     }
 
     /// Who is elected after a stage, and whether the count ends with it.
@@ -200,8 +202,7 @@ impl Counter {
 
     /// Continuing, exhausted and lost votes are all that were cast, where ballots move.
     fn is_conserved(&self) -> bool {
-        let moves = self.method.excludes() || self.method == Method::ScottishStv;
-        !moves || self.votes.iter().sum::<u64>() + self.exhausted + self.residual == self.total
+        !self.method.moves() || self.votes.iter().sum::<u64>() + self.exhausted + self.residual == self.total
     }
 
     pub(super) fn candidates(&self) -> usize {

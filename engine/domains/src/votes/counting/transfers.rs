@@ -1,45 +1,16 @@
 //! Methods that move ballots from candidate to candidate: instant-runoff, and the single transferable vote of Scotland.
 
-use super::super::ballots::{Ballots, NONE, candidate};
-use super::super::messages::{Action, CANDIDATES_MAX, Majority, Method, Standing, TieQuestion, Until, VOTE};
+use super::super::ballots::Ballots;
+use super::super::messages::{Action, Majority, Method, Standing, TieQuestion, Until, VOTE};
+use super::piles::Held;
 use super::{Advance, Counter};
-use alloc::boxed::Box;
-
-/// Which ballots each candidate has: a list through all different ballots.
-#[derive(Debug)]
-pub(super) struct Piles {
-    /// The first ballot of each candidate.
-    heads: [u32; CANDIDATES_MAX as usize],
-    ballots: Box<[Place]>,
-}
-
-/// Where a ballot lies.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// The next ballot of the same candidate.
-    next: u32,
-    /// What one paper of it is worth, in units of 10⁻⁵.
-    value: u32,
-    /// Its mark that counts.
-    mark: u16,
-}
-
-impl Piles {
-    pub(super) fn new(ballots: usize) -> Self {
-        let nowhere = Place { next: NONE, value: 0, mark: 0 };
-        Self { heads: [NONE; CANDIDATES_MAX as usize], ballots: alloc::vec![nowhere; ballots].into() }
-    }
-}
 
 impl Counter {
     /// Gives every ballot to its first candidate.
-    pub(super) fn sort(&mut self, ballots: &Ballots, first: u32) {
-        self.piles.heads.fill(NONE);
-        for (at, weight) in ballots.of(first) {
-            self.piles.ballots[at as usize] = Place { next: NONE, value: VOTE as u32, mark: 0 };
-            if !ballots.marks(at).is_empty() {
-                self.give(ballots, at, weight);
-            }
+    pub(super) fn sort(&mut self, ballots: &Ballots, root: Option<u32>) {
+        self.piles.clear();
+        if let Some(root) = root {
+            self.hand_on(ballots, Held::new(root, 0, VOTE as u32), 0);
         }
         if self.method == Method::ScottishStv {
             let valid = (self.total - self.exhausted) / VOTE;
@@ -47,21 +18,29 @@ impl Counter {
         }
     }
 
-    /// Gives a ballot to the first continuing candidate from its mark on.
-    #[inline]
-    fn give(&mut self, ballots: &Ballots, at: u32, weight: u64) {
-        let Place { value, mark, .. } = self.piles.ballots[at as usize];
-        let (worth, from) = (weight * u64::from(value), usize::from(mark));
-        let rest = ballots.marks(at)[from..].iter().enumerate();
-        match rest.map(|(on, mark)| (from + on, mark)).find(|(_, mark)| self.receives(candidate(**mark))) {
-            Some((mark, named)) => {
-                let (candidate, place) = (candidate(*named), &mut self.piles.ballots[at as usize]);
-                place.mark = mark as u16;
-                place.next = core::mem::replace(&mut self.piles.heads[candidate], at);
-                self.votes[candidate] += worth;
+    /// Gives all ballots of a branch to the first who receive them, from the candidate number `from` of the branch on.
+    /// What says nothing more is exhausted. It calls itself once for each candidate of a ballot at most.
+    fn hand_on(&mut self, ballots: &Ballots, held: Held, from: usize) {
+        let (preferences, marks) = ballots.preferences();
+        let (branch, value) = (held.branch, held.value());
+        let weight = preferences.weight(branch);
+        let mut at = from;
+        while let Some(candidate) = preferences.candidate(marks, branch, at) {
+            if self.receives(candidate) {
+                self.votes[candidate] += weight * u64::from(value);
+                return self.piles.push(candidate, Held::new(branch, at, value));
             }
-            None => self.exhausted += worth,
+            at += 1;
         }
+        let mut ends = weight;
+        for child in preferences.children(branch) {
+            let weight = preferences.weight(child);
+            if weight > 0 {
+                ends -= weight;
+                self.hand_on(ballots, Held::new(child, 0, value), 0);
+            }
+        }
+        self.exhausted += ends * u64::from(value);
     }
 
     /// Whether ballots go to a candidate: as long as it continues, and where a count goes on beyond the majority to who
@@ -151,20 +130,15 @@ impl Counter {
         let surplus = votes - self.quota;
         self.votes[chosen] = self.quota;
         let mut given = 0;
-        // Ballots of one value mostly lie together.
+        // Branches of one value mostly lie together.
         let (mut value, mut reduced) = (0, 0);
-        let mut next = core::mem::replace(&mut self.piles.heads[chosen], NONE);
-        while next != NONE {
-            let (at, weight) = (next, ballots.get(next).weight);
-            let place = &mut self.piles.ballots[at as usize];
-            next = place.next;
-            if place.value != value {
-                value = place.value;
+        while let Some(held) = self.piles.pop(chosen) {
+            if held.value() != value {
+                value = held.value();
                 reduced = (u128::from(value) * u128::from(surplus) / u128::from(votes)) as u32;
             }
-            place.value = reduced;
-            given += weight * u64::from(reduced);
-            self.give(ballots, at, weight);
+            given += ballots.preferences().0.weight(held.branch) * u64::from(reduced);
+            self.hand_on(ballots, Held::new(held.branch, 0, reduced), held.at() + 1);
         }
         self.residual += surplus - given;
     }
@@ -178,11 +152,8 @@ impl Counter {
         }
         for excluded in 0..self.tied.len() {
             let excluded = usize::from(self.tied[excluded]);
-            let mut next = core::mem::replace(&mut self.piles.heads[excluded], NONE);
-            while next != NONE {
-                let at = next;
-                next = self.piles.ballots[at as usize].next;
-                self.give(ballots, at, ballots.get(at).weight);
+            while let Some(held) = self.piles.pop(excluded) {
+                self.hand_on(ballots, held, held.at() + 1);
             }
         }
         self.tied.clear();
