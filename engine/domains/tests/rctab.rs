@@ -262,7 +262,7 @@ fn stages(outputs: &[Slot]) -> (Vec<Stage>, Vec<u16>) {
                 stage.standing.push(row.standing.get());
             }
             Event::TieFound(tie) => tied.push(tie.candidate.0),
-            Event::ElectionChanged(_) | Event::PairCounted(_) => {}
+            Event::ElectionChanged(_) | Event::PairCounted(_) | Event::LastPlacesCounted(_) => {}
         }
     }
     (stages, tied)

@@ -1,9 +1,9 @@
 //! Ballots: what a paper says by the election's rules, and the different ballots with how often each was cast.
 
 use super::messages::{
-    CANDIDATES_MAX, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE, VotesLimits,
+    CANDIDATES_MAX, CandidateId, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE,
+    VotesLimits,
 };
-use super::preferences::Preferences;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::KeyIndex;
@@ -38,40 +38,48 @@ pub(super) struct Ballot {
 pub(super) struct Ballots {
     ballots: Vec<Ballot>,
     capacity: usize,
-    /// Marks of all ballots: the candidate in the low 16 bits, the points above.
-    marks: Vec<u32>,
+    /// Marks of all ballots, and [`END`] behind those of each: the candidate's place in the low 8 bits, the points above.
+    marks: Vec<u16>,
     marks_capacity: usize,
     /// Finds a ballot by its election and marks.
     by_marks: KeyIndex,
-    /// What ballots that move say first, what then.
-    preferences: Preferences,
     /// The ballot that is read.
-    paper: Vec<u32>,
+    paper: Vec<u16>,
     /// Its marks by rank.
     ranks: Vec<u32>,
 }
 
-/// A mark of `points` for the candidate with that number.
-const fn mark(candidate: u16, points: u32) -> u32 {
-    points << 16 | candidate as u32
+/// Behind the last mark of a ballot. No ranked mark looks so: ranks are an order and have no points.
+pub(super) const END: u16 = u16::MAX;
+
+/// A mark of `points` for a candidate.
+const fn mark(candidate: CandidateId, points: u32) -> u16 {
+    (points as u16) << 8 | (candidate.0 - 1)
 }
 
 /// The place of the candidate that a mark names.
 #[inline]
-pub(super) const fn candidate(mark: u32) -> usize {
-    (mark & 0xffff) as usize - 1
+pub(super) const fn candidate(mark: u16) -> usize {
+    (mark & 0xff) as usize
 }
 
 /// The points that a mark gives.
 #[inline]
-pub(super) const fn points(mark: u32) -> u64 {
-    (mark >> 16) as u64
+pub(super) const fn points(mark: u16) -> u64 {
+    (mark >> 8) as u64
 }
+
+const _: () = assert!(CANDIDATES_MAX <= 256 && POINTS_MAX <= 255);
 
 impl Method {
     /// Whether a mark's value is a rank.
     pub(crate) const fn is_ranked(self) -> bool {
-        !matches!(self, Self::Plurality | Self::Score) && !self.is_of_lists()
+        !matches!(self, Self::Plurality) && !self.gives_points() && !self.is_of_lists()
+    }
+
+    /// Whether a mark's value is points.
+    pub(crate) const fn gives_points(self) -> bool {
+        matches!(self, Self::Score | Self::Star)
     }
 
     /// Whether lists win seats, rather than candidates one.
@@ -79,14 +87,29 @@ impl Method {
         matches!(self, Self::DHondt | Self::SainteLague | Self::LargestRemainder)
     }
 
-    /// Whether it goes on by excluding the last and nothing else.
+    /// Whether it goes on by excluding the candidate with fewest votes and nothing else.
     pub(crate) const fn excludes(self) -> bool {
-        matches!(self, Self::InstantRunoff | Self::BottomsUp)
+        matches!(self, Self::InstantRunoff | Self::Sequential | Self::BottomsUp)
     }
 
-    /// Whether ballots move from candidate to candidate.
+    /// Whether ballots move from candidate to candidate, each at a value.
     pub(super) const fn moves(self) -> bool {
         self.excludes() || matches!(self, Self::ScottishStv)
+    }
+
+    /// Whether candidates are excluded until the seats are filled.
+    pub(crate) const fn has_stages(self) -> bool {
+        self.moves() || matches!(self, Self::Coombs | Self::WholeBallots | Self::Meek)
+    }
+
+    /// Whether it elects one candidate and no more.
+    pub(crate) const fn is_single(self) -> bool {
+        self.compares() || matches!(self, Self::InstantRunoff | Self::Coombs | Self::Star)
+    }
+
+    /// Whether either quota makes sense.
+    pub(crate) const fn has_quota(self) -> bool {
+        matches!(self, Self::ScottishStv | Self::WholeBallots | Self::LargestRemainder)
     }
 
     /// Whether it compares two candidates at a time.
@@ -95,7 +118,7 @@ impl Method {
     }
 }
 
-fn hash(election: u32, marks: &[u32]) -> u64 {
+fn hash(election: u32, marks: &[u16]) -> u64 {
     let seed = u64::from(election) ^ 0x9e37_79b9_7f4a_7c15;
     marks.iter().fold(seed, |hash, mark| fold(hash ^ u64::from(*mark), 0xd6e8_feb8_6659_fd93).wrapping_add(hash >> 3))
 }
@@ -106,10 +129,9 @@ impl Ballots {
         Self {
             ballots: Vec::with_capacity(capacity),
             capacity,
-            marks: Vec::with_capacity(marks_capacity),
+            marks: Vec::with_capacity(marks_capacity + capacity),
             marks_capacity,
             by_marks: KeyIndex::new(capacity),
-            preferences: Preferences::new(limits.elections as usize, capacity),
             paper: Vec::with_capacity(CANDIDATES_MAX as usize),
             ranks: Vec::with_capacity(MARKS_MAX),
         }
@@ -121,14 +143,14 @@ impl Ballots {
         self.paper.clear();
         let (ranked, marks_max) = (terms.method.get().is_ranked(), usize::from(terms.marks_max));
         let value_max = match terms.method.get() {
-            Method::Score => terms.points_max,
+            method if method.gives_points() => terms.points_max,
             _ if ranked => terms.marks_max,
             _ => 1,
         };
         if !ranked && marks.len() > marks_max {
             return Err(Reject::TooManyMarks);
         }
-        let least = u32::from(terms.method.get() != Method::Score);
+        let least = u32::from(!terms.method.get().gives_points());
         for mark in marks {
             let sound =
                 (1..=terms.candidates).contains(&mark.candidate.0) && (least..=value_max.into()).contains(&mark.value);
@@ -140,7 +162,7 @@ impl Ballots {
     }
 
     fn read_points(&mut self, terms: &DefineElection, marks: &[Mark]) -> Result<(), Reject> {
-        self.paper.extend(marks.iter().map(|paper| mark(paper.candidate.0, paper.value)));
+        self.paper.extend(marks.iter().map(|paper| mark(paper.candidate, paper.value)));
         self.paper.sort_unstable_by_key(|mark| candidate(*mark));
         if self.paper.windows(2).any(|pair| candidate(pair[0]) == candidate(pair[1])) {
             return Err(Reject::DuplicateMark);
@@ -156,15 +178,15 @@ impl Ballots {
     fn read_ranks(&mut self, terms: &DefineElection, marks: &[Mark]) -> Result<(), Reject> {
         let Self { paper, ranks, .. } = self;
         ranks.clear();
-        ranks.extend(marks.iter().map(|paper| mark(paper.candidate.0, paper.value)));
+        ranks.extend(marks.iter().map(|paper| paper.value << 16 | u32::from(paper.candidate.0)));
         ranks.sort_unstable();
         if ranks.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Reject::DuplicateMark);
         }
         let mut expected = 1;
-        for rank in ranks.chunk_by(|a, b| points(*a) == points(*b)) {
-            let gap = points(rank[0]) - expected;
-            expected = points(rank[0]) + 1;
+        for rank in ranks.chunk_by(|a, b| a >> 16 == b >> 16) {
+            let gap = (rank[0] >> 16) - expected;
+            expected = (rank[0] >> 16) + 1;
             if gap > 0 {
                 match terms.skipped_ranks.get() {
                     Fault::Refuse => return Err(Reject::SkippedRank),
@@ -180,7 +202,7 @@ impl Ballots {
                     Fault::Exhaust => return Ok(()),
                 }
             }
-            let named = rank[0] & 0xffff;
+            let named = mark(CandidateId(rank[0] as u16), 0);
             if paper.contains(&named) {
                 match terms.duplicates.get() {
                     Fault::Refuse => return Err(Reject::DuplicateMark),
@@ -194,9 +216,9 @@ impl Ballots {
     }
 
     /// The place of the ballot that was read; taken for it when none said the same before. A new one follows `last`, the
-    /// last new one of its election, in which ballots move or not.
+    /// last new one of its election.
     #[inline]
-    pub(super) fn place(&mut self, election: u32, last: u32, moves: bool) -> Result<u32, Reject> {
+    pub(super) fn place(&mut self, election: u32, last: u32) -> Result<u32, Reject> {
         let hash = hash(election, &self.paper);
         let Self { ballots, marks, paper, .. } = self;
         let same = |index: u32| {
@@ -206,19 +228,20 @@ impl Ballots {
         if let Some(index) = self.by_marks.get(hash, same) {
             return Ok(index);
         }
-        if self.ballots.len() == self.capacity || self.marks_capacity - self.marks.len() < self.paper.len() {
+        let marks_held = self.marks.len() - self.ballots.len();
+        if self.ballots.len() == self.capacity || self.marks_capacity - marks_held < self.paper.len() {
             return Err(Reject::BallotsFull);
         }
         let index = self.ballots.len() as u32;
         let (first_mark, count) = (self.marks.len() as u32, self.paper.len() as u32);
         self.marks.extend_from_slice(&self.paper);
+        self.marks.push(END);
         let (weight, ballots, next, reserved) = (0, 0, NONE, 0);
         self.ballots.push(Ballot { weight, ballots, first_mark, marks: count, election, next, reserved });
         self.by_marks.insert(hash, index).expect("as many keys as ballots");
         if last != NONE {
             self.ballots[last as usize].next = index;
         }
-        self.preferences.insert(&self.marks, election, self.ballots[index as usize].range(), moves);
         Ok(index)
     }
 
@@ -228,7 +251,6 @@ impl Ballots {
         let ballot = &mut self.ballots[index as usize];
         ballot.ballots += 1;
         ballot.weight += u64::from(weight);
-        self.preferences.add(index, weight.into());
     }
 
     /// One ballot less.
@@ -238,7 +260,6 @@ impl Ballots {
         assert!(ballot.ballots > 0 && ballot.weight >= u64::from(weight), "what is taken out was put in");
         ballot.ballots -= 1;
         ballot.weight -= u64::from(weight);
-        self.preferences.take(index, weight.into());
     }
 
     #[inline]
@@ -247,7 +268,7 @@ impl Ballots {
     }
 
     #[inline]
-    pub(super) fn marks(&self, index: u32) -> &[u32] {
+    pub(super) fn marks(&self, index: u32) -> &[u16] {
         &self.marks[self.get(index).range()]
     }
 
@@ -264,17 +285,16 @@ impl Ballots {
         self.ballots.len()
     }
 
+    /// Where the marks of a ballot begin among all; [`END`] stands behind the last.
     #[inline]
-    pub(super) fn preferences(&self) -> (&Preferences, &[u32]) {
-        (&self.preferences, &self.marks)
+    pub(super) fn first_mark(&self, index: u32) -> u32 {
+        self.get(index).first_mark
     }
 
-    /// Makes the preferences again, of elections whose ballots move.
-    pub(super) fn sort(&mut self, moves: impl Fn(u32) -> bool) {
-        for (index, ballot) in (0..).zip(&self.ballots) {
-            self.preferences.insert(&self.marks, ballot.election, ballot.range(), moves(ballot.election));
-            self.preferences.add(index, ballot.weight);
-        }
+    /// The mark at that place among all.
+    #[inline]
+    pub(super) fn mark(&self, at: u32) -> u16 {
+        self.marks[at as usize]
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
@@ -290,15 +310,19 @@ impl Ballots {
         let count = source.count(all.capacity, "different ballots")?;
         all.ballots.resize(count, Ballot::zeroed());
         source.take(bytemuck::cast_slice_mut(&mut all.ballots))?;
-        let count = source.count(all.marks_capacity, "marks")?;
+        let count = source.count(all.marks_capacity + all.capacity, "marks")?;
         all.marks.resize(count, 0);
         source.take(bytemuck::cast_slice_mut(&mut all.marks))?;
         let mut end = 0_u64;
         for index in 0..all.ballots.len() as u32 {
             let ballot = *all.get(index);
             let stands = u64::from(ballot.first_mark) == end && ballot.marks <= CANDIDATES_MAX.into();
-            end += u64::from(ballot.marks);
-            if !stands || end > all.marks.len() as u64 || ballot.reserved != 0 || ballot.weight > ROLL_WEIGHT_MAX {
+            end += u64::from(ballot.marks) + 1;
+            if !stands
+                || all.marks.get(end as usize - 1) != Some(&END)
+                || ballot.reserved != 0
+                || ballot.weight > ROLL_WEIGHT_MAX
+            {
                 return Err(Corrupt("the marks of a ballot"));
             }
             let key = hash(ballot.election, all.marks(index));

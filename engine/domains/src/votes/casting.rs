@@ -41,7 +41,7 @@ impl Votes {
         }
         ballots.read(&election.terms, marks)?;
         let (last, before) = (election.last_ballot, ballots.len());
-        let ballot = ballots.place(place, last, election.terms.method.get().moves())?;
+        let ballot = ballots.place(place, last)?;
         if voter.receipt != 0 && voter.ballot == ballot {
             return answer(voter.receipt, CastOutcome::AlreadyCast, out);
         }

@@ -3,8 +3,9 @@
 use super::Votes;
 use super::casting::decline;
 use super::messages::{
-    CountElection, CountState, DECISIONS_MAX, DecideTie, DeclineReason, DefineElection, ElectionDefined, Event, Phase,
-    RegisterVoters, Reject, Reply, Results, SetPhase, VoterEntry, VoterId, VotersRegistered,
+    CountElection, CountState, DECISIONS_MAX, DecideTie, DeclareWriteIn, DeclineReason, DefineElection,
+    ElectionDefined, Event, Phase, RegisterVoters, Reject, Reply, Results, SetPhase, VoterEntry, VoterId,
+    VotersRegistered, WriteInDeclared,
 };
 use super::publishing::{Answer, Counting};
 use super::topics;
@@ -129,9 +130,29 @@ impl Votes {
         Ok(self.begin_counting(place, Answer::Counted, out))
     }
 
+    /// Lets a write-in stand as a candidate.
+    pub(super) fn declare(&mut self, command: DeclareWriteIn, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let DeclareWriteIn { election: id, candidate, .. } = command;
+        let place = self.elections.place(id)?;
+        let election = &mut self.elections[place];
+        let write_ins = election.terms.candidates - election.terms.write_ins + 1..=election.terms.candidates;
+        let reason = match election.phase.get() {
+            _ if !write_ins.contains(&candidate.0) => Some(DeclineReason::NoWriteIn),
+            Phase::Draft | Phase::Open => None,
+            Phase::Closed | Phase::Certified => Some(DeclineReason::WrongPhase),
+        };
+        if let Some(reason) = reason {
+            return Ok(decline(id, NOBODY, reason, out));
+        }
+        let at = usize::from(candidate.0 - 1);
+        election.declared[at / 64] |= 1 << (at % 64);
+        let reserved = Reserved::default();
+        out.reply(Reply::WriteInDeclared(&WriteInDeclared { election: id, candidate, reserved }));
+        Ok(Progress::Done)
+    }
+
     fn begin_counting(&mut self, place: u32, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
-        let election = &self.elections[place];
-        self.counter.begin(&election.terms, &election.decisions[..usize::from(election.decided)]);
+        self.counter.begin(&self.elections[place]);
         self.go_on_counting(Counting::new(place, answer), out)
     }
 

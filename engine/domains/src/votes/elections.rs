@@ -3,8 +3,8 @@
 use super::ballots::NONE;
 use super::messages::{
     CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Exclusions,
-    Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode, TieBreak,
-    Until, VoterId, Votes5, VotesLimits, WEIGHT_MAX,
+    Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, Quota, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode,
+    Tally, TieBreak, Until, VoterId, VotesLimits, WEIGHT_MAX,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -31,7 +31,7 @@ const _: () = assert!(size_of::<Voter>() == 16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Final {
-    pub(super) votes: Votes5,
+    pub(super) votes: Tally,
     /// Zero before there was a count.
     pub(super) standing: StandingCode,
     reserved: [u8; 5],
@@ -40,7 +40,7 @@ pub(super) struct Final {
 
 impl Final {
     pub(super) fn new(votes: u64, standing: StandingCode, seats: u16) -> Self {
-        Self { votes: Votes5(votes), standing, reserved: [0; 5], seats }
+        Self { votes: Tally(votes), standing, reserved: [0; 5], seats }
     }
 }
 
@@ -57,6 +57,8 @@ pub(super) struct Election {
     roll_weight: u64,
     /// Who was in the tie at which the official count stopped: a bit each.
     pub(super) tied: [u64; CANDIDATES_MAX as usize / 64],
+    /// Which write-ins were declared: a bit each.
+    pub(super) declared: [u64; CANDIDATES_MAX as usize / 64],
     /// Where its roll and its candidates begin among all.
     first_voter: u32,
     first_candidate: u32,
@@ -88,6 +90,12 @@ impl Election {
         }
     }
 
+    /// Who of the candidates, by place, are write-ins and were not declared.
+    pub(super) fn undeclared(&self) -> impl Iterator<Item = usize> {
+        let (from, to) = (self.terms.candidates - self.terms.write_ins, self.terms.candidates);
+        (usize::from(from)..to.into()).filter(|at| self.declared[at / 64] >> (at % 64) & 1 == 0)
+    }
+
     pub(super) fn changed(&self) -> ElectionChanged {
         ElectionChanged {
             ballots: self.ballots,
@@ -104,10 +112,10 @@ impl Election {
 /// Whether the terms make sense together; the window is looked at by [`Elections::define`].
 fn sound(terms: &DefineElection) -> bool {
     let method = terms.method.get();
-    let single = method == Method::InstantRunoff || method.compares();
     let seats_max = if method.is_of_lists() { SEATS_MAX } else { terms.candidates };
     let points = match method {
         Method::Score => (1..=POINTS_MAX).contains(&terms.points_max),
+        Method::Star => (1..=POINTS_MAX).contains(&terms.points_max) && terms.points_total == 0,
         _ => terms.points_max == 0 && terms.points_total == 0,
     };
     (1..=CANDIDATES_MAX).contains(&terms.candidates)
@@ -116,11 +124,14 @@ fn sound(terms: &DefineElection) -> bool {
         && terms.voters > 0
         && points
         && (!method.is_of_lists() || terms.marks_max == 1)
-        && (!single || terms.seats == 1)
+        && (!method.is_single() || terms.seats == 1)
         && (method.excludes() || terms.exclusions.get() == Exclusions::OneByOne)
         && (method == Method::InstantRunoff || terms.majority.get() == Majority::OfContinuing)
         && (method == Method::InstantRunoff || terms.until.get() == Until::Majority)
         && (terms.gap_max == 0 || method.is_ranked() && terms.skipped_ranks.get() == Fault::PassOver)
+        && (terms.quota.get() == Quota::Droop || method.has_quota())
+        && (terms.write_ins == 0 || method.has_stages() && terms.seats + terms.write_ins <= terms.candidates)
+        && terms.reserved == Reserved::default()
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
         && (terms.closes == Timestamp(0) || terms.opens < terms.closes)
 }
@@ -365,6 +376,7 @@ fn valid(election: &Election) -> bool {
         && terms.exclusions.is_valid()
         && terms.majority.is_valid()
         && terms.until.is_valid()
+        && terms.quota.is_valid()
         && election.phase.is_valid()
         && election.count.is_valid()
         && usize::from(election.decided) <= DECISIONS_MAX

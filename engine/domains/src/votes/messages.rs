@@ -24,19 +24,21 @@ newtype! {
     pub struct Receipt(u64);
 }
 newtype! {
-    /// Votes or points in units of 10⁻⁵.
-    pub struct Votes5(u64);
+    /// Votes or points in units of 10⁻⁵; in a count by Meek in units of 10⁻⁹.
+    pub struct Tally(u64);
 }
 
-/// Units of [`Votes5`] in one vote.
+/// Units of [`Tally`] in one vote.
 pub const VOTE: u64 = 100_000;
+/// Units of [`Tally`] in one vote of a count by Meek.
+pub const MEEK_VOTE: u64 = 1_000_000_000;
 /// Candidates of one election at most.
 pub const CANDIDATES_MAX: u16 = 256;
 /// Seats for lists at most.
 pub const SEATS_MAX: u16 = 1_024;
 /// The weight of one voter at most.
 pub const WEIGHT_MAX: u32 = 1_000_000;
-/// The weight of all voters of an election at most. With 255 points a vote it still fits [`Votes5`].
+/// The weight of all voters of an election at most. With 255 points a vote it still fits [`Tally`].
 pub const ROLL_WEIGHT_MAX: u64 = 10_000_000_000;
 /// Points that one mark gives at most.
 pub const POINTS_MAX: u16 = 255;
@@ -75,6 +77,16 @@ choice! {
         LargestRemainder = 13,
         /// The last is excluded until as many continue as there are seats.
         BottomsUp = 14,
+        /// Seats one after another, each by an instant-runoff of its own among those who have none.
+        Sequential = 15,
+        /// Whom most ballots rank last is excluded until one has more than half of the continuing votes.
+        Coombs = 16,
+        /// Score, then a runoff between the two of most points: who is given more points by more ballots.
+        Star = 17,
+        /// Single transferable vote by Meek: each elected candidate keeps a part of each ballot; 9 decimals.
+        Meek = 18,
+        /// Single transferable vote by whole ballots: of a surplus as many go as it has, evenly spread.
+        WholeBallots = 19,
     }
 }
 choice! {
@@ -133,6 +145,15 @@ choice! {
         OfContinuing = 1,
         /// Of those that candidates had at the first stage.
         OfFirstStage = 2,
+    }
+}
+choice! {
+    /// The quota of a seat.
+    pub enum Quota as QuotaCode {
+        /// The least that one more than there are seats cannot reach: votes ÷ (seats + 1), whole part, plus 1.
+        Droop = 1,
+        /// Votes ÷ seats; for single transferable votes rounded up.
+        Hare = 2,
     }
 }
 choice! {
@@ -212,6 +233,8 @@ choice! {
         Surplus = 2,
         /// A candidate was excluded and the ballots were transferred.
         Exclusion = 3,
+        /// The two of most points were compared.
+        Runoff = 4,
     }
 }
 choice! {
@@ -244,6 +267,8 @@ choice! {
         NoBallot = 7,
         /// The election does not spoil ballots.
         NotSpoilable = 8,
+        /// The candidate is no write-in of the election.
+        NoWriteIn = 9,
     }
 }
 
@@ -307,7 +332,7 @@ messages! {
     /// What a client may ask.
     pub enum Command in schema 4 version 1 {
         /// Prepares an election. Saying the same again is answered again; other terms are refused.
-        1 => DefineElection: 64 {
+        1 => DefineElection: 72 {
             /// When it opens by itself; zero for an officer's word.
             opens: Timestamp,
             /// When it closes by itself; zero for an officer's word.
@@ -355,6 +380,12 @@ messages! {
             /// Ranks in a row that may be skipped where skipped ranks are passed over; more exhaust the ballot. Zero: any
             /// number.
             gap_max: u8,
+            /// How many of the candidates, the last of them, are write-ins: who is not declared is excluded first.
+            write_ins: u16,
+            /// The quota of a seat; Droop where the method has none.
+            quota: QuotaCode,
+            /// Zero.
+            reserved: Reserved<5>,
         },
         /// Puts voters that follow each other on the roll. Until the election closes; saying the same again changes
         /// nothing.
@@ -414,6 +445,15 @@ messages! {
             tie: u16,
             /// On whom it fell.
             candidate: CandidateId,
+        },
+        /// Says that a write-in stands as a candidate. Until the election closes; saying it again changes nothing.
+        8 => DeclareWriteIn: 8 {
+            /// In which election.
+            election: ElectionId,
+            /// Who.
+            candidate: CandidateId,
+            /// Zero.
+            reserved: Reserved<2>,
         },
     }
 }
@@ -485,6 +525,15 @@ messages! {
             /// Zero.
             reserved: Reserved<6>,
         },
+        /// The write-in stands as a candidate.
+        58 => WriteInDeclared: 8 {
+            /// In which election.
+            election: ElectionId,
+            /// Who.
+            candidate: CandidateId,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
         /// The request was understood and had no effect.
         57 => Declined: 16 {
             /// The election that was named.
@@ -522,13 +571,13 @@ messages! {
         /// A stage of a count. On the election's stream of counts, before its candidates.
         102 => StageCounted: 40 {
             /// What elects: the quota, or the majority that instant-runoff asks for; zero where there is none.
-            quota: Votes5,
+            quota: Tally,
             /// Votes of ballots that name no continuing candidate more.
-            exhausted: Votes5,
+            exhausted: Tally,
             /// Votes lost by truncation.
-            residual: Votes5,
+            residual: Tally,
             /// Votes of all ballots that count, blank ones included.
-            total: Votes5,
+            total: Tally,
             /// The stage, from 1.
             stage: u16,
             /// Whose votes were transferred; zero at the first stage.
@@ -542,7 +591,7 @@ messages! {
         103 => CandidateCounted: 16 {
             /// The votes or points. With Minimax the votes of the largest defeat, with Schulze and RankedPairs the
             /// candidates by whom this one is beaten: fewest win.
-            votes: Votes5,
+            votes: Tally,
             /// The stage.
             stage: u16,
             /// Who.
@@ -557,13 +606,26 @@ messages! {
         /// Two candidates compared on all ballots. On the election's stream of counts, after the candidates.
         104 => PairCounted: 24 {
             /// Votes that prefer the first.
-            first_votes: Votes5,
+            first_votes: Tally,
             /// Votes that prefer the second.
-            second_votes: Votes5,
+            second_votes: Tally,
             /// The first.
             first: CandidateId,
             /// The second.
             second: CandidateId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Votes of those who rank a candidate last, in a count by Coombs. On the election's stream of counts, after the
+        /// candidates of each stage.
+        106 => LastPlacesCounted: 16 {
+            /// The votes. A ballot that does not rank some of those who continue ranks all of them last, an equal part of
+            /// a vote each.
+            votes: Tally,
+            /// The stage.
+            stage: u16,
+            /// Who.
+            candidate: CandidateId,
             /// Zero.
             reserved: Reserved<4>,
         },

@@ -13,7 +13,6 @@ mod publishing;
 mod ballots;
 mod counting;
 mod elections;
-mod preferences;
 
 mod state;
 
@@ -101,6 +100,7 @@ impl Domain for Votes {
             Command::SetPhase(command) => self.set_phase(*command, out),
             Command::CountElection(command) => self.count(*command, out),
             Command::DecideTie(command) => self.decide_tie(*command, out),
+            Command::DeclareWriteIn(command) => self.declare(*command, out),
         }
     }
 

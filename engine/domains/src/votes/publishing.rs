@@ -3,8 +3,8 @@
 use super::counting::{Advance, TIED_WORDS};
 use super::elections::Final;
 use super::messages::{
-    CandidateCounted, CandidateId, CountState, ElectionCounted, Event, PairCounted, Phase, PhaseChanged, Reply,
-    StageCounted, Standing, TieFound, Votes5,
+    CandidateCounted, CandidateId, CountState, ElectionCounted, Event, LastPlacesCounted, PairCounted, Phase,
+    PhaseChanged, Reply, StageCounted, Standing, Tally, TieFound,
 };
 use super::{Votes, topics};
 use ringfence_kernel::messages::Reserved;
@@ -44,8 +44,7 @@ impl Votes {
         let election = &self.elections[counting.place];
         let (id, first_ballot) = (election.id().0, election.first_ballot);
         loop {
-            let now =
-                *counting.now.get_or_insert_with(|| self.counter.advance(&self.ballots, counting.place, first_ballot));
+            let now = *counting.now.get_or_insert_with(|| self.counter.advance(&self.ballots, first_ballot));
             while let Some(event) = self.counted(now, counting.next) {
                 if out.room() == 0 {
                     self.pending = Some(counting);
@@ -55,6 +54,7 @@ impl Votes {
                 match &event {
                     Said::Stage(stage) => out.publish(topics::COUNTS, id, Event::StageCounted(stage)),
                     Said::Candidate(row) => out.publish(topics::COUNTS, id, Event::CandidateCounted(row)),
+                    Said::LastPlaces(row) => out.publish(topics::COUNTS, id, Event::LastPlacesCounted(row)),
                     Said::Pair(pair) => out.publish(topics::COUNTS, id, Event::PairCounted(pair)),
                     Said::Tie(tie) => out.publish(topics::COUNTS, id, Event::TieFound(tie)),
                 }
@@ -114,18 +114,14 @@ impl Votes {
         let counter = &self.counter;
         let stage = counter.stage();
         match now {
-            Advance::Stage => match next.checked_sub(1) {
-                None => Some(Said::Stage(counter.summary())),
-                Some(at) => (at < counter.candidates()).then(|| {
-                    Said::Candidate(candidate_counted(
-                        at,
-                        stage,
-                        counter.votes(at),
-                        counter.standing(at),
-                        counter.seats(at),
-                    ))
-                }),
-            },
+            Advance::Stage => {
+                let Some(at) = next.checked_sub(1) else { return Some(Said::Stage(counter.summary())) };
+                let Some(at) = at.checked_sub(counter.candidates()) else {
+                    let (votes, standing, seats) = (counter.votes(at), counter.standing(at), counter.seats(at));
+                    return Some(Said::Candidate(candidate_counted(at, stage, votes, standing, seats)));
+                };
+                counter.last_place(at).map(Said::LastPlaces)
+            }
             Advance::Complete => counter.pair(next).map(Said::Pair),
             Advance::Tied => {
                 let candidate = CandidateId(*counter.tied().get(next)? + 1);
@@ -165,13 +161,14 @@ impl Votes {
 enum Said {
     Stage(StageCounted),
     Candidate(CandidateCounted),
+    LastPlaces(LastPlacesCounted),
     Pair(PairCounted),
     Tie(TieFound),
 }
 
 fn candidate_counted(at: usize, stage: u16, votes: u64, standing: Standing, seats: u16) -> CandidateCounted {
     CandidateCounted {
-        votes: Votes5(votes),
+        votes: Tally(votes),
         stage,
         candidate: CandidateId(at as u16 + 1),
         seats,

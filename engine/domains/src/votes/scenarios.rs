@@ -10,18 +10,19 @@
 //!
 //! Requests: `define I METHOD of CANDIDATES for SEATS by VOTERS [opens=T] [closes=T] [quorum=N] [marks=N] [points=N]
 //! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust] [gap=N]
-//! [batches] [static] [two]`,
+//! [batches] [static] [two] [hare|droop] [write_ins=N]`,
 //! `register I from N: WEIGHT …`, `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
-//! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`. `latest` ignores earlier
+//! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`,
+//! `declare CANDIDATE in I`. `latest` ignores earlier
 //! stages.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, EarlierStages, ElectionId, Event,
-    Exclusions, Fault, Majority, Mark, Method, Phase, RegisterVoters, Reply, Results, SetPhase, SpoilBallot, TieBreak,
-    Until, VOTE, VoterEntry, VoterId, Votes5, VotesLimits,
+    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn, EarlierStages,
+    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Reply, Results,
+    SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE, VoterEntry, VoterId, VotesLimits,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -90,6 +91,9 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "batches" => terms.exclusions = Exclusions::Batches.into(),
                     "static" => terms.majority = Majority::OfFirstStage.into(),
                     "two" => terms.until = Until::TwoLeft.into(),
+                    "hare" => terms.quota = Quota::Hare.into(),
+                    "droop" => terms.quota = Quota::Droop.into(),
+                    "write_ins" => terms.write_ins = value(())? as u16,
                     "gap" => terms.gap_max = value(())? as u8,
                     "overvotes" => terms.overvotes = fault(),
                     "skipped" => terms.skipped_ranks = fault(),
@@ -138,6 +142,13 @@ fn parse(line: &str) -> Option<CommandImage> {
         ["count", election] => {
             image.set(client, Command::CountElection(&CountElection { election: id(election)?, reserved }));
         }
+        ["declare", candidate, "in", election] => {
+            let (election, candidate) = (id(election)?, CandidateId(candidate.parse().ok()?));
+            image.set(
+                client,
+                Command::DeclareWriteIn(&DeclareWriteIn { election, candidate, reserved: Reserved::default() }),
+            );
+        }
         ["decide", election, "tie", tie, "on", candidate] => {
             let (tie, candidate) = (tie.parse().ok()?, CandidateId(candidate.parse().ok()?));
             image.set(client, Command::DecideTie(&DecideTie { election: id(election)?, tie, candidate }));
@@ -152,7 +163,7 @@ fn method(name: &str) -> Option<Method> {
 }
 
 /// Votes with their decimals, when they have any.
-fn votes(Votes5(votes): Votes5) -> String {
+fn votes(Tally(votes): Tally) -> String {
     match votes % VOTE {
         0 => format!("{}", votes / VOTE),
         part => format!("{}.{part:05}", votes / VOTE),
@@ -189,6 +200,7 @@ fn say(slot: &Slot) -> String {
             let seats = if c.seats > 1 { format!(", {} seats", c.seats) } else { String::new() };
             format!("  {}: {} {:?}{seats}", c.candidate, votes(c.votes), c.standing.get())
         }
+        Event::LastPlacesCounted(p) => format!("  {}: last on {}", p.candidate, votes(p.votes)),
         Event::PairCounted(p) => {
             format!("  {} to {}: {} to {}", p.first, p.second, votes(p.first_votes), votes(p.second_votes))
         }
@@ -206,6 +218,7 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::ElectionCounted(c) => {
             format!("-> counted {}: {} stages, {} elected, tie {}", c.election, c.stages, c.elected, c.tie)
         }
+        Reply::WriteInDeclared(d) => format!("-> {} is declared", d.candidate),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }
 }

@@ -1,7 +1,7 @@
 //! Saving and loading: one canonical walk. Windows and indexes are built again from what is saved.
 
 use super::Votes;
-use super::ballots::{Ballots, NONE};
+use super::ballots::{Ballots, NONE, candidate};
 use super::elections::{Election, Elections};
 use super::messages::{VOTE, VotesLimits};
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
@@ -20,10 +20,8 @@ impl Votes {
         let ballots = Ballots::load(limits, source)?;
         let small = VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0 };
         let counter = super::Counter::new(limits.ballots as usize);
-        let mut votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
+        let votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
-        let Self { elections, ballots, .. } = &mut votes;
-        ballots.sort(|election| elections[election].terms.method.get().moves());
         Ok(votes)
     }
 
@@ -62,7 +60,7 @@ impl Votes {
             }
             let ballot = self.ballots.get(at);
             let marks = self.ballots.marks(at).iter();
-            let known = marks.clone().all(|mark| (1..=u32::from(election.terms.candidates)).contains(&(mark & 0xffff)));
+            let known = marks.clone().all(|mark| candidate(*mark) < election.terms.candidates.into());
             if ballot.election != place || !known {
                 return Err(Corrupt("the ballot of an election"));
             }

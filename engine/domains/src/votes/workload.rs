@@ -4,9 +4,9 @@
 //! of them again, too late, or against the rules.
 
 use super::messages::{
-    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DefineElection, EarlierStages,
-    ElectionId, Exclusions, Fault, Majority, Mark, Method, Phase, RegisterVoters, Results, SetPhase, SpoilBallot,
-    TieBreak, Until, VoterEntry, VoterId,
+    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection,
+    EarlierStages, ElectionId, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Results,
+    SetPhase, SpoilBallot, TieBreak, Until, VoterEntry, VoterId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -68,7 +68,7 @@ pub const RANKED: Mix = Mix { method: Some(Method::ScottishStv), ..POLL };
 /// Small elections, one after another.
 pub const CONDUCTED: Mix = Mix { elections: 64, voters: 40, steps: 60, method: None, timed: false };
 
-pub(crate) const METHODS: [Method; 14] = [
+pub(crate) const METHODS: [Method; 19] = [
     Method::Plurality,
     Method::Score,
     Method::Borda,
@@ -83,6 +83,11 @@ pub(crate) const METHODS: [Method; 14] = [
     Method::SainteLague,
     Method::LargestRemainder,
     Method::BottomsUp,
+    Method::Sequential,
+    Method::Coombs,
+    Method::Star,
+    Method::Meek,
+    Method::WholeBallots,
 ];
 const FAULTS: [Fault; 3] = [Fault::Refuse, Fault::PassOver, Fault::Exhaust];
 
@@ -100,7 +105,7 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
         candidates,
         seats,
         marks_max: if method == Method::Plurality || method.is_of_lists() { 1 } else { candidates },
-        points_max: if method == Method::Score { 5 } else { 0 },
+        points_max: if method.gives_points() { 5 } else { 0 },
         method: method.into(),
         changes: ChangePolicy::LastCounts.into(),
         results: Results::AtClose.into(),
@@ -113,6 +118,9 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
         majority: Majority::OfContinuing.into(),
         until: Until::Majority.into(),
         gap_max: 0,
+        write_ins: 0,
+        quota: if method == Method::LargestRemainder { Quota::Hare } else { Quota::Droop }.into(),
+        reserved: Reserved::default(),
     }
 }
 
@@ -157,11 +165,10 @@ impl Flow {
             return DefineElection { results: Results::Live.into(), marks_max, ..base };
         }
         let method = METHODS[random.below(METHODS.len() as u64) as usize];
-        let single = method == Method::InstantRunoff || method.compares();
         // Mostly few candidates; sometimes more than one flush has events.
         let most = if random.percent(10) { 70 } else { 7 };
         let candidates = 1 + random.below(most) as u16;
-        let seats = if single { 1 } else { 1 + random.below(candidates.min(4).into()) as u16 };
+        let seats = if method.is_single() { 1 } else { 1 + random.below(candidates.min(4).into()) as u16 };
         let seats = if method.is_of_lists() { 1 + random.below(12) as u16 } else { seats };
         let base = terms(election, method, candidates, seats, 1 + random.below(voters.into()) as u32);
         let tie_break = [TieBreak::Officer, TieBreak::Order, TieBreak::Seeded][random.below(3) as usize];
@@ -200,6 +207,12 @@ impl Flow {
             majority: if runoff && random.percent(30) { Majority::OfFirstStage } else { Majority::OfContinuing }.into(),
             until: if runoff && random.percent(30) { Until::TwoLeft } else { Until::Majority }.into(),
             gap_max: if passes && random.percent(50) { 1 } else { 0 },
+            write_ins: if method.has_stages() && random.percent(40) {
+                random.below(u64::from(candidates - seats) + 1) as u16
+            } else {
+                0
+            },
+            quota: if method.has_quota() && random.percent(50) { Quota::Hare } else { Quota::Droop }.into(),
             ..base
         }
     }
@@ -254,6 +267,11 @@ impl Flow {
             0 if self.mix.method.is_none() && self.random.percent(3) => {
                 let count = CountElection { election, reserved: Reserved::default() };
                 image.set(ClientId(1), Command::CountElection(&count));
+            }
+            0 if self.mix.method.is_none() && self.random.percent(1) => {
+                let candidate = CandidateId(candidates - self.random.below(3).min(u64::from(candidates - 1)) as u16);
+                let declare = DeclareWriteIn { election, candidate, reserved: Reserved::default() };
+                image.set(ClientId(1), Command::DeclareWriteIn(&declare));
             }
             0 if self.mix.method.is_none() && self.random.percent(8) => {
                 let voter = VoterId(1 + self.random.below(self.terms.voters.into()) as u32);
@@ -316,12 +334,15 @@ impl Hostile {
         let voter = VoterId(self.number(8) as u32);
         match self.random.below(14) {
             0 => {
-                let method = METHODS[self.random.below(13) as usize];
+                let method = METHODS[self.random.below(METHODS.len() as u64) as usize];
                 let (candidates, seats) = (self.number(5) as u16, self.number(2) as u16);
                 let mut define = terms(election.0, method, candidates, seats, self.number(8) as u32);
                 if self.random.percent(30) {
                     (define.closes, define.seed) = (Timestamp(self.number(1 << 31)), self.number(3));
                     (define.points_max, define.marks_max) = (self.number(9) as u16, self.number(4) as u16);
+                }
+                if self.random.percent(20) {
+                    define.write_ins = self.number(2) as u16;
                 }
                 if self.random.percent(50) {
                     define.tie_break = TieBreak::Officer.into();
@@ -344,6 +365,14 @@ impl Hostile {
             5 => image.set(client, Command::SpoilBallot(&SpoilBallot { election, voter })),
             6 => {
                 image.set(client, Command::CountElection(&CountElection { election, reserved: Reserved::default() }));
+            }
+            7 if self.random.percent(30) => {
+                let declare = DeclareWriteIn {
+                    election,
+                    candidate: CandidateId(self.number(5) as u16),
+                    reserved: Reserved::default(),
+                };
+                image.set(client, Command::DeclareWriteIn(&declare));
             }
             7 => {
                 let (tie, candidate) = (self.number(2) as u16, CandidateId(self.number(5) as u16));

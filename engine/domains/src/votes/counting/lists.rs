@@ -1,6 +1,6 @@
 //! Methods that give seats to lists.
 
-use super::super::messages::{Method, Standing, TieQuestion, VOTE};
+use super::super::messages::{Method, Quota, Standing, TieQuestion, VOTE};
 use super::{Advance, Counter};
 use core::cmp::Ordering;
 
@@ -11,17 +11,24 @@ impl Counter {
         self.award(|votes, won| (u128::from(votes), if odd { 2 * u128::from(won) + 1 } else { u128::from(won) + 1 }))
     }
 
-    /// A seat for each whole Hare quota, votes ÷ seats; what is left goes to the largest remainders, once to each list.
+    /// A seat for each whole quota; what is left goes to the largest remainders, once to each list, and when there is
+    /// still something left, once more.
     pub(super) fn largest_remainders(&mut self) -> Advance {
         let (seats, all) = (self.seats as u128, u128::from(self.votes.iter().sum::<u64>()));
-        let whole = |votes: u64| (u128::from(votes) * seats).checked_div(all).unwrap_or(0);
+        // So many quotas are votes × factor ÷ quota.
+        let (factor, quota) = match self.quota_rule {
+            Quota::Hare => (seats, all),
+            Quota::Droop => (1, (all / u128::from(VOTE) / (seats + 1) + 1) * u128::from(VOTE)),
+        };
+        let whole = |votes: u64| (u128::from(votes) * factor).checked_div(quota).unwrap_or(0);
         for at in 0..self.candidates {
             self.seats_won[at] = whole(self.votes[at]) as u16;
         }
         self.award(|votes, won| {
-            let rest = u128::from(votes) * seats - whole(votes) * all;
-            // Who has got one of these seats stands behind all who have not.
-            (if u128::from(won) > whole(votes) { 0 } else { rest + 1 }, 1)
+            let rest = u128::from(votes) * factor - whole(votes) * quota;
+            // Whoever has had fewer of these seats stands before whoever has had more.
+            let had = u128::from(won) - whole(votes);
+            ((seats + 1 - had) * quota + rest, 1)
         })
     }
 

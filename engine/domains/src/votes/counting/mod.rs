@@ -4,28 +4,36 @@
 //! begin ──► advance ──► Stage ──► advance ──► … ──► Complete
 //!                                            └────► Tied: an officer must say on whom the lot falls
 //! ```
-//! `tallies` has the methods of one sum, `lists` those that give seats to lists, `pairs` those that compare two candidates at a time, `transfers` those that
-//! move ballots, `ties` what breaks a tie. All memory is claimed in `Counter::new`.
+//! `tallies` has the methods of one sum, `lists` those that give seats to lists, `pairs` those that compare two candidates
+//! at a time, `transfers` those that move ballots and `settling` whom they elect; `coombs`, `meek`, `star` and
+//! `whole_ballots` have what is special to those; `ties` what breaks a tie. All memory is claimed in `Counter::new`.
 
+mod coombs;
 mod lists;
+mod meek;
 mod pairs;
 mod piles;
+mod settling;
+mod star;
 mod tallies;
 mod ties;
 mod transfers;
+mod whole_ballots;
 
 #[cfg(test)]
 mod tests;
 
 use super::ballots::Ballots;
+use super::elections::Election;
 use super::messages::{
-    Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, DefineElection, EarlierStages, Exclusions, Majority, Method,
-    PairCounted, StageCounted, Standing, TieBreak, TieQuestion, Until, VOTE, Votes5,
+    Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, EarlierStages, Exclusions, LastPlacesCounted, MEEK_VOTE,
+    Majority, Method, PairCounted, Quota, StageCounted, Standing, Tally, TieBreak, TieQuestion, Until, VOTE,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use piles::Piles;
 use ringfence_kernel::messages::Reserved;
+use whole_ballots::Paper;
 
 /// Words of a set of candidates.
 pub(super) const TIED_WORDS: usize = CANDIDATES_MAX as usize / 64;
@@ -56,6 +64,9 @@ pub(super) struct Counter {
     earlier_stages: bool,
     tie_break: TieBreak,
     seed: u64,
+    quota_rule: Quota,
+    /// Which candidates are write-ins that were not declared.
+    undeclared: Vec<bool>,
     /// On whom the lot fell in each tie, and how many of those were needed so far.
     decisions: Vec<u16>,
     decisions_used: usize,
@@ -80,6 +91,18 @@ pub(super) struct Counter {
     end: Option<Advance>,
 
     piles: Piles,
+    /// Where whole ballots are.
+    papers: Box<[Paper]>,
+    /// What part of a vote each candidate keeps, by Meek.
+    keep: Vec<u64>,
+    /// What elected candidates have more than the quota, by Meek.
+    surplus: i128,
+    /// Whether a stage by Meek ended because someone was elected.
+    just_elected: bool,
+    /// Whether the next stage begins with all ballots again, for the next seat.
+    pass_ended: bool,
+    /// Votes of those who rank each candidate last, by Coombs.
+    last_places: Vec<u64>,
     /// Votes that prefer the first of two candidates, and the strongest paths made of them.
     preferred: Box<[u64]>,
     strongest: Box<[u64]>,
@@ -101,6 +124,8 @@ impl Counter {
             earlier_stages: false,
             tie_break: TieBreak::Order,
             seed: 0,
+            quota_rule: Quota::Droop,
+            undeclared: Vec::with_capacity(most),
             decisions: Vec::with_capacity(DECISIONS_MAX),
             decisions_used: 0,
             stage: 0,
@@ -118,20 +143,31 @@ impl Counter {
             question: TieQuestion::Elect,
             end: None,
             piles: Piles::new(ballots),
+            papers: alloc::vec![Paper::NONE; ballots].into(),
+            keep: Vec::with_capacity(most),
+            surplus: 0,
+            just_elected: false,
+            pass_ended: false,
+            last_places: Vec::with_capacity(most),
             preferred: alloc::vec![0; most * most].into(),
             strongest: alloc::vec![0; most * most].into(),
             victories: Vec::with_capacity(most * (most - 1) / 2),
         }
     }
 
-    /// Begins a count by `terms`, with the ties that an officer has decided.
-    pub(super) fn begin(&mut self, terms: &DefineElection, decisions: &[u16]) {
+    /// Begins a count by the terms of an election, with the ties that an officer has decided.
+    pub(super) fn begin(&mut self, election: &Election) {
+        let (terms, decisions) = (&election.terms, &election.decisions[..usize::from(election.decided)]);
         self.method = terms.method.get();
         (self.seats, self.candidates) = (terms.seats.into(), terms.candidates.into());
         self.batches = terms.exclusions.get() == Exclusions::Batches;
         (self.majority, self.until) = (terms.majority.get(), terms.until.get());
         self.earlier_stages = terms.earlier_stages.get() == EarlierStages::Asked;
         (self.tie_break, self.seed) = (terms.tie_break.get(), terms.seed);
+        self.quota_rule = terms.quota.get();
+        self.undeclared.clear();
+        self.undeclared.resize(self.candidates, false);
+        election.undeclared().for_each(|at| self.undeclared[at] = true);
         self.decisions.clear();
         self.decisions.extend_from_slice(decisions);
         self.decisions_used = 0;
@@ -143,19 +179,21 @@ impl Counter {
         self.seats_won.clear();
         self.seats_won.resize(self.candidates, 0);
         (self.quota, self.exhausted, self.residual, self.total) = (0, 0, 0, 0);
+        self.keep.clear();
+        self.keep.resize(self.candidates, MEEK_VOTE);
+        (self.surplus, self.just_elected, self.pass_ended) = (0, false, false);
+        self.last_places.clear();
         self.history.clear();
         self.tied.clear();
         self.end = None;
     }
 
-    /// Makes the next stage of the election at that place, whose ballots begin with `first`.
-    pub(super) fn advance(&mut self, ballots: &Ballots, place: u32, first: u32) -> Advance {
+    /// Makes the next stage of the ballots that begin with `first`.
+    pub(super) fn advance(&mut self, ballots: &Ballots, first: u32) -> Advance {
         if let Some(end) = self.end {
             return end;
         }
-        if self.stage == 0 {
-            self.first_count(ballots, place, first);
-        } else if !self.transfer(ballots) {
+        if !self.go_on(ballots, first) {
             self.end = Some(Advance::Tied);
             return Advance::Tied;
         }
@@ -170,27 +208,45 @@ impl Counter {
         Advance::Stage
     }
 
-    fn first_count(&mut self, ballots: &Ballots, place: u32, first: u32) {
-        if self.method.moves() {
-            let root = ballots.preferences().0.root(place);
-            self.total = root.map_or(0, |root| ballots.preferences().0.weight(root)) * VOTE;
-            return self.sort(ballots, root);
+    /// Counts, or moves what the last stage left to be moved. False when a tie is in the way.
+    fn go_on(&mut self, ballots: &Ballots, first: u32) -> bool {
+        match self.method {
+            _ if self.stage == 0 => self.first_count(ballots, first),
+            _ if self.pass_ended => self.begin_pass(ballots, first),
+            Method::Coombs => return self.exclude_most_last(ballots, first),
+            Method::Meek => return self.transfer_by_keeping(ballots, first),
+            Method::Star => return self.run_off(ballots, first),
+            _ => return self.transfer(ballots, first),
         }
+        true
+    }
+
+    fn first_count(&mut self, ballots: &Ballots, first: u32) {
+        let vote = if self.method == Method::Meek { MEEK_VOTE } else { VOTE };
         for (at, weight) in ballots.of(first) {
-            self.total += weight * VOTE;
+            self.total += weight * vote;
             if ballots.marks(at).is_empty() {
-                self.exhausted += weight * VOTE;
+                self.exhausted += weight * vote;
             }
         }
-        if self.method.compares() { self.compare(ballots, first) } else { self.tally(ballots, first) }
+        match self.method {
+            Method::Coombs => self.rank_ends(ballots, first),
+            Method::Meek => self.iterate(ballots, first),
+            Method::WholeBallots => self.deal(ballots, first),
+            method if method.moves() => self.sort(ballots, first),
+            method if method.compares() => self.compare(ballots, first),
+            _ => self.tally(ballots, first),
+        }
     }
 
     /// Who is elected after a stage, and whether the count ends with it.
     fn settle(&mut self) -> Option<Advance> {
         match self.method {
-            Method::InstantRunoff => self.settle_majority(),
+            Method::InstantRunoff | Method::Sequential | Method::Coombs => self.settle_majority(),
             Method::BottomsUp => self.settle_seats(),
-            Method::ScottishStv => self.settle_quota(),
+            Method::ScottishStv | Method::WholeBallots => self.settle_quota(),
+            Method::Meek => self.settle_kept(),
+            Method::Star => self.settle_runoff(),
             Method::DHondt | Method::SainteLague => Some(self.highest_averages()),
             Method::LargestRemainder => Some(self.largest_remainders()),
             Method::Minimax | Method::Schulze | Method::RankedPairs => Some(self.elect(|votes| u64::MAX - votes)),
@@ -202,7 +258,7 @@ impl Counter {
 
     /// Continuing, exhausted and lost votes are all that were cast, where ballots move.
     fn is_conserved(&self) -> bool {
-        !self.method.moves() || self.votes.iter().sum::<u64>() + self.exhausted + self.residual == self.total
+        !self.method.has_stages() || self.votes.iter().sum::<u64>() + self.exhausted + self.residual == self.total
     }
 
     pub(super) fn candidates(&self) -> usize {
@@ -245,15 +301,21 @@ impl Counter {
 
     pub(super) fn summary(&self) -> StageCounted {
         StageCounted {
-            quota: Votes5(self.quota),
-            exhausted: Votes5(self.exhausted),
-            residual: Votes5(self.residual),
-            total: Votes5(self.total),
+            quota: Tally(self.quota),
+            exhausted: Tally(self.exhausted),
+            residual: Tally(self.residual),
+            total: Tally(self.total),
             stage: self.stage,
             candidate: CandidateId(self.moved.map_or(0, |at| at as u16 + 1)),
             action: self.action.into(),
             reserved: Reserved::default(),
         }
+    }
+
+    /// Who ranks a candidate last, of a method that asks.
+    pub(super) fn last_place(&self, candidate: usize) -> Option<LastPlacesCounted> {
+        let (votes, stage, reserved) = (Tally(*self.last_places.get(candidate)?), self.stage, Reserved::default());
+        Some(LastPlacesCounted { votes, stage, candidate: CandidateId(candidate as u16 + 1), reserved })
     }
 
     /// The pair number `number` of a method that compares.
@@ -272,8 +334,8 @@ impl Counter {
         let second = first + 1 + left;
         let id = |at: usize| CandidateId(at as u16 + 1);
         Some(PairCounted {
-            first_votes: Votes5(self.preferred[first * n + second] * VOTE),
-            second_votes: Votes5(self.preferred[second * n + first] * VOTE),
+            first_votes: Tally(self.preferred[first * n + second] * VOTE),
+            second_votes: Tally(self.preferred[second * n + first] * VOTE),
             first: id(first),
             second: id(second),
             reserved: Reserved::default(),

@@ -1,36 +1,27 @@
-//! Which branches of the preference trie each candidate has.
+//! Which ballots each candidate has. They stand in blocks and not in lists: what is fetched next does not hang on what was
+//! fetched last.
 
 use super::super::ballots::NONE;
-use super::super::messages::{CANDIDATES_MAX, VOTE};
+use super::super::messages::CANDIDATES_MAX;
 use alloc::boxed::Box;
 
-/// Branches that stand together, so that many can be fetched at once.
+/// Ballots that stand together, so that the next ones are fetched while one is looked at.
 const BLOCK: usize = 128;
 
-/// A branch in a candidate's pile.
+/// Ballots that say the same, in a candidate's pile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    pub(super) branch: u32,
-    /// What one paper of it is worth, in units of 10⁻⁵, and, in the low 8 bits, which candidate of the branch has it.
-    value_at: u32,
+    pub(super) weight: u64,
+    /// The mark that names the candidate, among the marks of all ballots.
+    pub(super) mark: u32,
+    /// What one paper of them is worth, in units of 10⁻⁵.
+    pub(super) value: u32,
 }
-
-const _: () = assert!(VOTE < 1 << 24 && CANDIDATES_MAX <= 256);
 
 impl Held {
     #[inline]
-    pub(super) const fn new(branch: u32, at: usize, value: u32) -> Self {
-        Self { branch, value_at: value << 8 | at as u32 }
-    }
-
-    #[inline]
-    pub(super) const fn value(self) -> u32 {
-        self.value_at >> 8
-    }
-
-    #[inline]
-    pub(super) const fn at(self) -> usize {
-        (self.value_at & 0xff) as usize
+    pub(super) const fn new(weight: u64, mark: u32, value: u32) -> Self {
+        Self { weight, mark, value }
     }
 }
 
@@ -46,10 +37,10 @@ pub(super) struct Piles {
 }
 
 impl Piles {
-    /// Room for as many branches as there are different ballots: of branches in piles none begins another.
+    /// Room for that many different ballots.
     pub(super) fn new(ballots: usize) -> Self {
         let blocks = ballots.div_ceil(BLOCK) + CANDIDATES_MAX as usize + 1;
-        let held = alloc::vec![Held { branch: 0, value_at: 0 }; blocks * BLOCK].into();
+        let held = alloc::vec![Held::new(0, 0, 0); blocks * BLOCK].into();
         Self { tops: [(NONE, 0); CANDIDATES_MAX as usize], below: alloc::vec![NONE; blocks].into(), free: NONE, held }
     }
 

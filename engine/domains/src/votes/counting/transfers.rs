@@ -1,52 +1,45 @@
-//! Methods that move ballots from candidate to candidate: instant-runoff, and the single transferable vote of Scotland.
+//! Methods that move ballots from candidate to candidate: instant-runoff, and single transferable votes with surpluses.
 
-use super::super::ballots::Ballots;
-use super::super::messages::{Action, Majority, Method, Standing, TieQuestion, Until, VOTE};
+use super::super::ballots::{Ballots, END, candidate};
+use super::super::messages::{Action, Method, Standing, TieQuestion, Until, VOTE};
+use super::Counter;
 use super::piles::Held;
-use super::{Advance, Counter};
 
 impl Counter {
     /// Gives every ballot to its first candidate.
-    pub(super) fn sort(&mut self, ballots: &Ballots, root: Option<u32>) {
+    pub(super) fn sort(&mut self, ballots: &Ballots, first: u32) {
         self.piles.clear();
-        if let Some(root) = root {
-            self.hand_on(ballots, Held::new(root, 0, VOTE as u32), 0);
+        self.exhausted = 0;
+        for (at, weight) in ballots.of(first) {
+            self.give(ballots, Held::new(weight, ballots.first_mark(at), VOTE as u32));
         }
         if self.method == Method::ScottishStv {
-            let valid = (self.total - self.exhausted) / VOTE;
-            self.quota = (valid / (self.seats as u64 + 1) + 1) * VOTE;
+            self.set_quota();
         }
     }
 
-    /// Gives all ballots of a branch to the first who receive them, from the candidate number `from` of the branch on.
-    /// What says nothing more is exhausted. It calls itself once for each candidate of a ballot at most.
-    fn hand_on(&mut self, ballots: &Ballots, held: Held, from: usize) {
-        let (preferences, marks) = ballots.preferences();
-        let (branch, value) = (held.branch, held.value());
-        let weight = preferences.weight(branch);
-        let mut at = from;
-        while let Some(candidate) = preferences.candidate(marks, branch, at) {
+    /// Gives ballots to the first who receives them, from their mark on.
+    #[inline]
+    fn give(&mut self, ballots: &Ballots, mut held: Held) {
+        loop {
+            let mark = ballots.mark(held.mark);
+            if mark == END {
+                self.exhausted += held.weight * u64::from(held.value);
+                return;
+            }
+            let candidate = candidate(mark);
             if self.receives(candidate) {
-                self.votes[candidate] += weight * u64::from(value);
-                return self.piles.push(candidate, Held::new(branch, at, value));
+                self.votes[candidate] += held.weight * u64::from(held.value);
+                return self.piles.push(candidate, held);
             }
-            at += 1;
+            held.mark += 1;
         }
-        let mut ends = weight;
-        for child in preferences.children(branch) {
-            let weight = preferences.weight(child);
-            if weight > 0 {
-                ends -= weight;
-                self.hand_on(ballots, Held::new(child, 0, value), 0);
-            }
-        }
-        self.exhausted += ends * u64::from(value);
     }
 
     /// Whether ballots go to a candidate: as long as it continues, and where a count goes on beyond the majority to who
     /// has it too.
     #[inline]
-    fn receives(&self, candidate: usize) -> bool {
+    pub(super) fn receives(&self, candidate: usize) -> bool {
         match self.standing[candidate] {
             Standing::Continuing => true,
             Standing::Elected => self.method == Method::InstantRunoff,
@@ -54,11 +47,24 @@ impl Counter {
         }
     }
 
+    /// Begins again with all ballots for the next seat, for which all compete who have none.
+    pub(super) fn begin_pass(&mut self, ballots: &Ballots, first: u32) {
+        (self.action, self.moved, self.pass_ended) = (Action::FirstCount, None, false);
+        for (standing, undeclared) in self.standing.iter_mut().zip(&self.undeclared) {
+            if *standing == Standing::Excluded && !undeclared {
+                *standing = Standing::Continuing;
+            }
+        }
+        self.votes.fill(0);
+        // What was at stages of another seat breaks no tie.
+        self.history.clear();
+        self.sort(ballots, first);
+    }
+
     /// Transfers the largest surplus, or else excludes the last. False when a tie is in the way.
-    pub(super) fn transfer(&mut self, ballots: &Ballots) -> bool {
-        if self.batches && self.find_batch() {
-            self.moved = None;
-            self.exclude_tied(ballots);
+    pub(super) fn transfer(&mut self, ballots: &Ballots, first: u32) -> bool {
+        if self.find_undeclared() || self.batches && self.find_batch() {
+            self.exclude_tied(ballots, first);
             return true;
         }
         // Whoever is elected without a surplus has the quota exactly, before or after it was transferred.
@@ -66,7 +72,7 @@ impl Counter {
             .filter(|at| self.standing[*at] == Standing::Elected && self.votes[*at] > self.quota)
             .map(|at| self.votes[at])
             .max()
-            .filter(|_| self.method == Method::ScottishStv);
+            .filter(|_| matches!(self.method, Method::ScottishStv | Method::WholeBallots));
         let continuing = (0..self.candidates).filter(|at| self.standing[*at] == Standing::Continuing);
         let (standing, votes, question) = match surplus {
             Some(most) => (Standing::Elected, most, TieQuestion::Transfer),
@@ -79,20 +85,33 @@ impl Counter {
         let tied = (0..self.candidates).filter(|at| self.standing[*at] == standing && self.votes[*at] == votes);
         self.tied.extend(tied.map(|at| at as u16));
         let Some(chosen) = self.pick(question) else { return false };
-        self.moved = Some(chosen);
-        match question {
-            TieQuestion::Transfer => self.transfer_surplus(ballots, chosen),
-            _ => {
-                self.tied.clear();
-                self.tied.push(chosen as u16);
-                self.exclude_tied(ballots);
+        if question == TieQuestion::Transfer {
+            (self.action, self.moved) = (Action::Surplus, Some(chosen));
+            match self.method {
+                Method::WholeBallots => self.send_surplus(ballots, first, chosen),
+                _ => self.transfer_surplus(ballots, chosen),
             }
+        } else {
+            self.tied.clear();
+            self.tied.push(chosen as u16);
+            self.exclude_tied(ballots, first);
         }
         true
     }
 
+    /// Puts write-ins into `tied` who continue though nobody declared them. Whether there are any.
+    pub(super) fn find_undeclared(&mut self) -> bool {
+        self.tied.clear();
+        for at in 0..self.candidates {
+            if self.standing[at] == Standing::Continuing && self.undeclared[at] {
+                self.tied.push(at as u16);
+            }
+        }
+        !self.tied.is_empty()
+    }
+
     /// Puts those into `tied` whom ballots go to.
-    fn find_left(&mut self) {
+    pub(super) fn find_left(&mut self) {
         self.tied.clear();
         for at in 0..self.candidates {
             if self.receives(at) {
@@ -106,7 +125,8 @@ impl Counter {
     fn find_batch(&mut self) -> bool {
         let least = match self.until {
             Until::TwoLeft => 2,
-            Until::Majority => self.seats,
+            Until::Majority if self.method == Method::BottomsUp => self.seats,
+            Until::Majority => 1,
         };
         self.find_left();
         let Self { tied, votes, .. } = self;
@@ -125,86 +145,44 @@ impl Counter {
 
     /// Every paper of the candidate goes on, at its value × surplus ÷ votes, truncated.
     fn transfer_surplus(&mut self, ballots: &Ballots, chosen: usize) {
-        self.action = Action::Surplus;
         let votes = self.votes[chosen];
         let surplus = votes - self.quota;
         self.votes[chosen] = self.quota;
         let mut given = 0;
-        // Branches of one value mostly lie together.
+        // Ballots of one value mostly lie together.
         let (mut value, mut reduced) = (0, 0);
         while let Some(held) = self.piles.pop(chosen) {
-            if held.value() != value {
-                value = held.value();
+            if held.value != value {
+                value = held.value;
                 reduced = (u128::from(value) * u128::from(surplus) / u128::from(votes)) as u32;
             }
-            given += ballots.preferences().0.weight(held.branch) * u64::from(reduced);
-            self.hand_on(ballots, Held::new(held.branch, 0, reduced), held.at() + 1);
+            given += held.weight * u64::from(reduced);
+            self.give(ballots, Held { mark: held.mark + 1, value: reduced, ..held });
         }
         self.residual += surplus - given;
     }
 
-    /// Every paper of those in `tied` goes on at its value, to none of them.
-    fn exclude_tied(&mut self, ballots: &Ballots) {
+    /// Excludes those in `tied`: they have no votes more, and the stage is theirs.
+    pub(super) fn mark_excluded(&mut self) {
         self.action = Action::Exclusion;
+        self.moved = if let [only] = self.tied[..] { Some(only.into()) } else { None };
         for at in &self.tied {
             self.standing[usize::from(*at)] = Standing::Excluded;
             self.votes[usize::from(*at)] = 0;
         }
+    }
+
+    /// Every paper of those in `tied` goes on at its value, to none of them.
+    fn exclude_tied(&mut self, ballots: &Ballots, first: u32) {
+        self.mark_excluded();
+        if self.method == Method::WholeBallots {
+            return self.send_all(ballots, first);
+        }
         for excluded in 0..self.tied.len() {
             let excluded = usize::from(self.tied[excluded]);
             while let Some(held) = self.piles.pop(excluded) {
-                self.hand_on(ballots, held, held.at() + 1);
+                self.give(ballots, Held { mark: held.mark + 1, ..held });
             }
         }
-        self.tied.clear();
-    }
-
-    /// Elects whoever has the quota; and the continuing, when no more of them are left than seats.
-    pub(super) fn settle_quota(&mut self) -> Option<Advance> {
-        for at in 0..self.candidates {
-            if self.standing[at] == Standing::Continuing && self.votes[at] >= self.quota {
-                self.standing[at] = Standing::Elected;
-            }
-        }
-        let count = |standing: Standing| self.standing.iter().filter(|known| **known == standing).count();
-        let (elected, continuing) = (count(Standing::Elected), count(Standing::Continuing));
-        assert!(elected <= self.seats, "no more candidates can have a Droop quota than there are seats");
-        if elected < self.seats && elected + continuing <= self.seats {
-            let left = self.standing.iter_mut().filter(|standing| **standing == Standing::Continuing);
-            left.for_each(|standing| *standing = Standing::Elected);
-        } else if elected < self.seats {
-            return None;
-        }
-        Some(Advance::Complete)
-    }
-
-    /// Elects those who are left when there is a seat for each.
-    pub(super) fn settle_seats(&mut self) -> Option<Advance> {
-        let left = |standing: &&mut Standing| **standing == Standing::Continuing;
-        if self.standing.iter_mut().filter(left).count() > self.seats {
-            return None;
-        }
-        self.standing.iter_mut().filter(left).for_each(|standing| *standing = Standing::Elected);
-        Some(Advance::Complete)
-    }
-
-    /// Elects whoever has the majority; of the last two the one with more votes, or who is left alone.
-    pub(super) fn settle_majority(&mut self) -> Option<Advance> {
-        let reached = self.standing.contains(&Standing::Elected);
-        if self.stage == 1 || self.majority == Majority::OfContinuing && !reached {
-            let continuing = self.votes.iter().sum::<u64>();
-            self.quota = (continuing / VOTE / 2 + 1) * VOTE;
-        }
-        self.find_left();
-        let left = self.tied.len();
-        let Self { tied, votes, quota, .. } = self;
-        let most = tied.iter().map(|at| votes[usize::from(*at)]).max().expect("someone is left");
-        if left > 2 && most < *quota {
-            return None;
-        }
-        tied.retain(|at| votes[usize::from(*at)] == most);
-        let Some(winner) = self.pick(TieQuestion::Elect) else { return Some(Advance::Tied) };
-        self.standing[winner] = Standing::Elected;
-        (self.until == Until::Majority || left <= 2).then_some(Advance::Complete)
     }
 }

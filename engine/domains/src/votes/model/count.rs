@@ -1,8 +1,8 @@
 //! The twin's count: every paper by itself, every sum made anew at each stage.
 
 use super::super::messages::{
-    Action, CandidateId, DefineElection, EarlierStages, Method, PairCounted, Standing, TieBreak, TieQuestion, VOTE,
-    Votes5,
+    Action, CandidateId, DefineElection, EarlierStages, MEEK_VOTE, Method, PairCounted, Quota, Standing, Tally,
+    TieBreak, TieQuestion, VOTE,
 };
 use super::Paper;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ pub(super) struct Table {
     pub(super) residual: u64,
     pub(super) action: Action,
     pub(super) moved: u16,
+    /// Votes of those who rank each last, where that is asked.
+    pub(super) last_places: Option<BTreeMap<u16, u64>>,
     /// What lists have won.
     pub(super) lists: Option<BTreeMap<u16, u16>>,
 }
@@ -39,26 +41,36 @@ pub(super) struct Counted {
     /// What it is worth, in units of 10⁻⁵.
     value: u64,
     /// Who has it; none when it is exhausted.
-    holder: Option<u16>,
+    pub(super) holder: Option<u16>,
 }
 
 /// A count from the first paper on.
 pub(super) struct Count {
     pub(super) terms: DefineElection,
+    pub(super) undeclared: BTreeSet<u16>,
     pub(super) papers: Vec<Counted>,
     pub(super) total: u64,
     pub(super) tables: Vec<Table>,
     decisions: Vec<u16>,
+    /// The first table that may break a tie.
+    pub(super) ties_from: usize,
     pub(super) decisions_used: u16,
 }
 
 pub(super) type Tie = (TieQuestion, Vec<u16>);
 
 impl Count {
-    pub(super) fn of(terms: &DefineElection, ballots: Vec<(u64, Paper)>, decisions: Vec<u16>) -> Self {
-        let total = ballots.iter().map(|(weight, _)| weight * VOTE).sum();
+    pub(super) fn of(
+        terms: &DefineElection,
+        ballots: Vec<(u64, Paper)>,
+        decisions: Vec<u16>,
+        undeclared: BTreeSet<u16>,
+    ) -> Self {
+        let vote = if terms.method.get() == Method::Meek { MEEK_VOTE } else { VOTE };
+        let total = ballots.iter().map(|(weight, _)| weight * vote).sum();
         let papers = ballots.into_iter().map(|(weight, paper)| Counted { weight, paper, value: VOTE, holder: None });
-        Self { terms: *terms, papers: papers.collect(), total, tables: Vec::new(), decisions, decisions_used: 0 }
+        let (papers, tables) = (papers.collect(), Vec::new());
+        Self { terms: *terms, undeclared, papers, total, tables, decisions, ties_from: 0, decisions_used: 0 }
     }
 
     pub(super) fn everyone(&self) -> core::ops::RangeInclusive<u16> {
@@ -68,8 +80,12 @@ impl Count {
     /// Makes all tables; the tie at which it stopped, if it did.
     pub(super) fn run(&mut self) -> Option<Tie> {
         match self.terms.method.get() {
-            Method::InstantRunoff | Method::BottomsUp => self.run_exclusions(),
+            Method::InstantRunoff | Method::BottomsUp | Method::Coombs => self.run_exclusions(),
+            Method::Sequential => self.run_sequence(),
             Method::ScottishStv => self.run_transfers(),
+            Method::Star => self.run_points(),
+            Method::Meek => self.run_keeping(),
+            Method::WholeBallots => self.run_whole(),
             _ => self.run_sums(),
         }
     }
@@ -136,7 +152,17 @@ impl Count {
         });
         let standing = standing.collect();
         let (action, moved) = (Action::FirstCount, 0);
-        self.tables.push(Table { votes, standing, quota: 0, exhausted: blank, residual: 0, action, moved, lists: won });
+        self.tables.push(Table {
+            votes,
+            standing,
+            quota: 0,
+            exhausted: blank,
+            residual: 0,
+            action,
+            moved,
+            last_places: None,
+            lists: won,
+        });
         tie
     }
 
@@ -193,8 +219,14 @@ impl Count {
                 Method::DHondt => claims.extend((1..=seats).map(|divisor| (votes, divisor, *list))),
                 Method::SainteLague => claims.extend((1..=seats).map(|seat| (votes, 2 * seat - 1, *list))),
                 _ => {
-                    won.insert(*list, (votes * seats / all) as u16);
-                    claims.push((votes * seats % all, 1, *list));
+                    let vote = u128::from(VOTE);
+                    let (votes, quota) = match self.terms.quota.get() {
+                        Quota::Hare => (votes * seats, all),
+                        Quota::Droop => (votes, (all / vote / (seats + 1) + 1) * vote),
+                    };
+                    won.insert(*list, (votes / quota) as u16);
+                    // A list comes round again only after all others have.
+                    claims.extend((0..=seats).map(|round| ((seats - round) * quota + votes % quota, 1, *list)));
                 }
             }
         }
@@ -279,8 +311,8 @@ impl Count {
         for first in self.everyone() {
             for second in first + 1..=self.terms.candidates {
                 pairs.push(PairCounted {
-                    first_votes: Votes5(self.prefer(first, second) * VOTE),
-                    second_votes: Votes5(self.prefer(second, first) * VOTE),
+                    first_votes: Tally(self.prefer(first, second) * VOTE),
+                    second_votes: Tally(self.prefer(second, first) * VOTE),
                     first: CandidateId(first),
                     second: CandidateId(second),
                     reserved: Reserved::default(),
@@ -290,10 +322,19 @@ impl Count {
         pairs
     }
 
+    /// The quota for that many valid ballots.
+    pub(super) fn quota_of(&self, valid: u64) -> u64 {
+        let seats = u64::from(self.terms.seats);
+        match self.terms.quota.get() {
+            Quota::Droop => (valid / (seats + 1) + 1) * VOTE,
+            Quota::Hare => valid.div_ceil(seats).max(1) * VOTE,
+        }
+    }
+
     fn run_transfers(&mut self) -> Option<Tie> {
         let seats = u64::from(self.terms.seats);
         let valid: u64 = self.papers.iter().filter(|paper| !paper.paper.is_empty()).map(|paper| paper.weight).sum();
-        let quota = (valid / (seats + 1) + 1) * VOTE;
+        let quota = self.quota_of(valid);
         let mut standing: BTreeMap<u16, Standing> =
             self.everyone().map(|candidate| (candidate, Standing::Continuing)).collect();
         // Whose surplus went on: they keep the quota, and none of their papers.
@@ -315,7 +356,7 @@ impl Count {
                 .map(|candidate| (candidate, if kept.contains(&candidate) { quota } else { held(Some(candidate)) }))
                 .collect();
             let exhausted = held(None);
-            let done = elect_by(quota, seats, &votes, &mut standing);
+            let done = elect_by(quota, seats, &votes, &mut standing, &self.undeclared);
             self.tables.push(Table {
                 votes: votes.clone(),
                 standing: standing.clone(),
@@ -324,10 +365,21 @@ impl Count {
                 residual,
                 action,
                 moved,
+                last_places: None,
                 lists: None,
             });
             if done {
                 return None;
+            }
+            let waiting: Vec<u16> =
+                self.undeclared.iter().filter(|write_in| standing[write_in] == Standing::Continuing).copied().collect();
+            if !waiting.is_empty() {
+                action = Action::Exclusion;
+                moved = if waiting.len() == 1 { waiting[0] } else { 0 };
+                let held_by_them = |at: &usize| self.papers[*at].holder.is_some_and(|holder| waiting.contains(&holder));
+                moving = (0..self.papers.len()).filter(held_by_them).collect();
+                standing.extend(waiting.iter().map(|write_in| (*write_in, Standing::Excluded)));
+                continue;
             }
             let surplus = |candidate: &u16| standing[candidate] == Standing::Elected && votes[candidate] > quota;
             let most = self.everyone().filter(surplus).map(|candidate| votes[&candidate]).max();
@@ -369,7 +421,7 @@ impl Count {
     pub(super) fn draw(&mut self, question: TieQuestion, mut tied: Vec<u16>) -> Result<u16, Tie> {
         let worst = question == TieQuestion::Exclude;
         if self.terms.earlier_stages.get() == EarlierStages::Asked {
-            for table in self.tables.iter().rev() {
+            for table in self.tables[self.ties_from..].iter().rev() {
                 let votes: Vec<u64> = tied.iter().map(|candidate| table.votes[candidate]).collect();
                 let wanted = if worst { votes.iter().min() } else { votes.iter().max() };
                 let wanted = *wanted.expect("someone is tied");
@@ -402,9 +454,16 @@ impl Count {
 }
 
 /// Elects by the threshold, and whoever is left when the seats allow it. Whether the count is over.
-fn elect_by(threshold: u64, seats: u64, votes: &BTreeMap<u16, u64>, standing: &mut BTreeMap<u16, Standing>) -> bool {
+pub(super) fn elect_by(
+    threshold: u64,
+    seats: u64,
+    votes: &BTreeMap<u16, u64>,
+    standing: &mut BTreeMap<u16, Standing>,
+    undeclared: &BTreeSet<u16>,
+) -> bool {
     let who = |standing: &BTreeMap<u16, Standing>, what: Standing| -> Vec<u16> {
-        standing.iter().filter(|(_, known)| **known == what).map(|(candidate, _)| *candidate).collect()
+        let all = standing.iter().filter(|(_, known)| **known == what).map(|(candidate, _)| *candidate);
+        all.filter(|candidate| !undeclared.contains(candidate)).collect()
     };
     let reached = who(standing, Standing::Continuing).into_iter().filter(|candidate| votes[candidate] >= threshold);
     let mut elected: Vec<u16> = reached.collect();
@@ -417,9 +476,8 @@ fn elect_by(threshold: u64, seats: u64, votes: &BTreeMap<u16, u64>, standing: &m
     }
     let done = elected.len() as u64 == seats;
     if done {
-        for candidate in who(standing, Standing::Continuing) {
-            standing.insert(candidate, Standing::Defeated);
-        }
+        let left = standing.values_mut().filter(|known| **known == Standing::Continuing);
+        left.for_each(|known| *known = Standing::Defeated);
     }
     done
 }

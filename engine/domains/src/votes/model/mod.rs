@@ -3,13 +3,14 @@
 
 mod count;
 mod exclusions;
+mod keeping;
 
 use super::messages::{
     BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
     DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
-    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, PhaseChanged, ROLL_WEIGHT_MAX, Receipt,
-    Reject, Reply, Results, StageCounted, Standing, TieBreak, TieFound, Until, VoterId, VotersRegistered, Votes5,
-    VotesLimits, WEIGHT_MAX,
+    ElectionId, Event, Exclusions, Fault, LastPlacesCounted, Majority, Mark, Method, Phase, PhaseChanged, Quota,
+    ROLL_WEIGHT_MAX, Receipt, Reject, Reply, Results, StageCounted, Standing, Tally, TieBreak, TieFound, Until,
+    VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
 };
 use super::{Votes, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -35,9 +36,16 @@ struct Election {
     count: CountState,
     tied: Vec<u16>,
     decisions: Vec<u16>,
+    declared: BTreeSet<u16>,
 }
 
 impl Election {
+    /// Write-ins whom nobody declared.
+    fn undeclared(&self) -> BTreeSet<u16> {
+        let last = self.terms.candidates - self.terms.write_ins;
+        (last + 1..=self.terms.candidates).filter(|candidate| !self.declared.contains(candidate)).collect()
+    }
+
     fn ballots(&self) -> Vec<(u64, Paper)> {
         let cast = self.roll.values();
         cast.filter_map(|voter| voter.ballot.as_ref().map(|(_, paper)| (voter.weight, paper.clone()))).collect()
@@ -50,15 +58,15 @@ pub struct Model {
     limits: VotesLimits,
     elections: BTreeMap<u32, Election>,
     receipts: u64,
-    /// Everything that was ever said on a paper.
-    papers: BTreeSet<(u32, Paper)>,
+    /// Everything that was ever said on a paper, as it was first said.
+    papers: Vec<(u32, Paper)>,
 }
 
 impl ringfence_kernel::laws::Model for Model {
     type Domain = Votes;
 
     fn new(limits: &VotesLimits) -> Self {
-        Self { limits: *limits, elections: BTreeMap::new(), receipts: 0, papers: BTreeSet::new() }
+        Self { limits: *limits, elections: BTreeMap::new(), receipts: 0, papers: Vec::new() }
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Votes>) -> Result<(), Reject> {
@@ -70,6 +78,7 @@ impl ringfence_kernel::laws::Model for Model {
             Command::SpoilBallot(c) => c.election,
             Command::CountElection(c) => c.election,
             Command::DecideTie(c) => c.election,
+            Command::DeclareWriteIn(c) => c.election,
         };
         if !self.elections.contains_key(&id.0) {
             return Err(Reject::UnknownElection);
@@ -84,6 +93,7 @@ impl ringfence_kernel::laws::Model for Model {
             Command::SpoilBallot(c) => self.spoil(id, c.voter, out),
             Command::CountElection(_) => self.count_now(id, out),
             Command::DecideTie(c) => self.decide(id, c.tie, c.candidate, out)?,
+            Command::DeclareWriteIn(c) => self.declare(id, c.candidate, out),
         };
         if let Some((voter, reason)) = said {
             let reserved = Reserved::default();
@@ -144,7 +154,8 @@ impl Model {
                 }
                 let (phase, count) = (Phase::Draft, CountState::NotCounted);
                 let (roll, tied, decisions) = (BTreeMap::new(), Vec::new(), Vec::new());
-                self.elections.insert(id.0, Election { terms: *terms, roll, phase, count, tied, decisions });
+                let declared = BTreeSet::new();
+                self.elections.insert(id.0, Election { terms: *terms, roll, phase, count, tied, decisions, declared });
                 self.say_changed(id, out);
             }
         }
@@ -247,7 +258,9 @@ impl Model {
                 if !self.papers.contains(&entry) && full {
                     return Err(Reject::BallotsFull);
                 }
-                self.papers.insert(entry);
+                if !self.papers.contains(&entry) {
+                    self.papers.push(entry);
+                }
                 match known {
                     Some((receipt, before)) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
                     known => {
@@ -317,6 +330,21 @@ impl Model {
         Ok(None)
     }
 
+    fn declare(&mut self, id: ElectionId, candidate: CandidateId, out: &mut Out<'_, Votes>) -> Declining {
+        let election = self.at(id);
+        let DefineElection { candidates, write_ins, .. } = election.terms;
+        if candidate.0 > candidates || candidate.0 <= candidates - write_ins {
+            return Some((NOBODY, DeclineReason::NoWriteIn));
+        }
+        if election.phase > Phase::Open {
+            return Some((NOBODY, DeclineReason::WrongPhase));
+        }
+        election.declared.insert(candidate.0);
+        let reserved = Reserved::default();
+        out.reply(Reply::WriteInDeclared(&WriteInDeclared { election: id, candidate, reserved }));
+        None
+    }
+
     fn count_and_answer(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) {
         let (stages, elected, tie) = self.count(id, out);
         let reserved = Reserved::default();
@@ -325,15 +353,19 @@ impl Model {
 
     /// Counts, says all of it, and keeps what an official count found.
     fn count(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) -> (u16, u16, u16) {
-        let election = self.at(id);
-        let mut count = Count::of(&election.terms, election.ballots(), election.decisions.clone());
+        let election = &self.elections[&id.0];
+        let order = |paper: &Paper| self.papers.iter().position(|(of, known)| *of == id.0 && known == paper);
+        let mut ballots = election.ballots();
+        ballots.sort_by_key(|(_, paper)| order(paper));
+        let mut count = Count::of(&election.terms, ballots, election.decisions.clone(), election.undeclared());
         let tied = count.run();
+        let election = self.at(id);
         for (stage, table) in (1..).zip(&count.tables) {
             let summary = StageCounted {
-                quota: Votes5(table.quota),
-                exhausted: Votes5(table.exhausted),
-                residual: Votes5(table.residual),
-                total: Votes5(count.total),
+                quota: Tally(table.quota),
+                exhausted: Tally(table.exhausted),
+                residual: Tally(table.residual),
+                total: Tally(count.total),
                 stage,
                 candidate: CandidateId(table.moved),
                 action: table.action.into(),
@@ -341,12 +373,17 @@ impl Model {
             };
             out.publish(topics::COUNTS, id.0, Event::StageCounted(&summary));
             for candidate in 1..=election.terms.candidates {
-                let votes = Votes5(table.votes[&candidate]);
+                let votes = Tally(table.votes[&candidate]);
                 let (standing, seats) = (table.standing[&candidate].into(), table.seats(candidate));
                 let reserved = Reserved::default();
                 let row =
                     CandidateCounted { votes, stage, candidate: CandidateId(candidate), seats, standing, reserved };
                 out.publish(topics::COUNTS, id.0, Event::CandidateCounted(&row));
+            }
+            for (candidate, votes) in table.last_places.iter().flatten() {
+                let (votes, candidate, reserved) = (Tally(*votes), CandidateId(*candidate), Reserved::default());
+                let row = LastPlacesCounted { votes, stage, candidate, reserved };
+                out.publish(topics::COUNTS, id.0, Event::LastPlacesCounted(&row));
             }
         }
         let stages = count.tables.len() as u16;
@@ -393,21 +430,33 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     let method = terms.method.get();
     let one_seat = matches!(
         method,
-        Method::InstantRunoff | Method::Copeland | Method::Minimax | Method::Schulze | Method::RankedPairs
+        Method::InstantRunoff
+            | Method::Copeland
+            | Method::Minimax
+            | Method::Schulze
+            | Method::RankedPairs
+            | Method::Coombs
+            | Method::Star
     );
     let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
-    let has_points = method == Method::Score;
+    let has_points = matches!(method, Method::Score | Method::Star);
     let in_range = (1..=256).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
     let marks = (1..=candidates).contains(&marks_max);
     let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
     let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
     let runoff = method == Method::InstantRunoff;
-    let only_exclude = runoff || method == Method::BottomsUp;
+    let only_exclude = matches!(method, Method::InstantRunoff | Method::Sequential | Method::BottomsUp);
+    let whole_or_stv = matches!(method, Method::ScottishStv | Method::WholeBallots);
+    let staged = only_exclude || whole_or_stv || matches!(method, Method::Coombs | Method::Meek);
+    let room_for_write_ins = u32::from(seats) + u32::from(terms.write_ins) <= candidates.into();
     let ranked = !lists && !has_points && method != Method::Plurality;
     let extras = [
         (terms.exclusions.get() == Exclusions::Batches, only_exclude),
         (terms.majority.get() == Majority::OfFirstStage, runoff),
         (terms.until.get() == Until::TwoLeft, runoff),
+        (terms.quota.get() == Quota::Hare, whole_or_stv || method == Method::LargestRemainder),
+        (terms.write_ins > 0, staged && room_for_write_ins),
+        (terms.points_total > 0, method == Method::Score),
         (terms.gap_max > 0, ranked && terms.skipped_ranks.get() == Fault::PassOver),
     ];
     in_range
@@ -417,7 +466,6 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
         && times
         && (seats == 1 || !one_seat)
         && (marks_max == 1 || !lists)
-        && (has_points || terms.points_total == 0)
         && terms.voters > 0
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
 }
@@ -426,12 +474,13 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
 fn read(terms: &DefineElection, marks: &[Mark]) -> Result<Paper, Reject> {
     let method = terms.method.get();
     let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
-    let ranked = !lists && !matches!(method, Method::Plurality | Method::Score);
+    let has_points = matches!(method, Method::Score | Method::Star);
+    let ranked = !lists && !has_points && method != Method::Plurality;
     if !ranked && marks.len() > terms.marks_max.into() {
         return Err(Reject::TooManyMarks);
     }
     let allowed = match method {
-        Method::Score => 0..=terms.points_max.into(),
+        _ if has_points => 0..=terms.points_max.into(),
         _ if !ranked => 1..=1,
         _ => 1..=terms.marks_max.into(),
     };
