@@ -1,19 +1,16 @@
 //! The cases of a certified tabulator for ranked ballots, RCTab: every case whose rules votes offer, every round of it
 //! exact. Those left out are named with the reason.
 
+mod booth;
+
+use booth::{Booth, Stage};
 use calamine::{Data, Reader as _, Xlsx, open_workbook};
 use ringfence_domains::votes::messages::{
-    CandidateId, CastBallot, Command, DecideTie, DefineElection, EarlierStages, ElectionId, Event, Exclusions, Fault,
-    Majority, Mark, Method, Phase, RegisterVoters, SetPhase, Standing, TieBreak, Until, VOTE, VoterEntry, VoterId,
-    VotesLimits,
+    CandidateId, Command, DecideTie, DefineElection, EarlierStages, Exclusions, Fault, Majority, Mark, Method,
+    Standing, TieBreak, Until, VOTE,
 };
-use ringfence_domains::votes::{Votes, workload};
-use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
-use ringfence_kernel::laws::{Harness, Step};
-use ringfence_kernel::messages::{Message as _, Reserved};
-use ringfence_kernel::outbox::{image as bytes_of, message};
-use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+use ringfence_domains::votes::workload;
+use ringfence_kernel::messages::Reserved;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -151,17 +148,14 @@ fn compare(case: &Path, name: &str) -> Result<usize, String> {
         for (name, votes) in round["tally"].as_object().expect("a tally") {
             let votes = votes.as_str().expect("text").parse().expect("whole votes");
             // Undeclared write-ins have a line though nobody named one.
-            differs(
-                name,
-                votes,
-                numbers.get(name).map_or(0, |number| stage.votes.get(usize::from(*number) - 1).copied().unwrap_or(0)),
-            )?;
+            let counted = numbers.get(name).and_then(|number| stage.votes.get(usize::from(*number) - 1));
+            differs(name, votes, counted.map_or(0, |votes| votes / VOTE))?;
         }
         let threshold = text(round, "threshold").parse().expect("a whole threshold");
-        differs("the threshold", threshold, stage.quota)?;
+        differs("the threshold", threshold, stage.quota / VOTE)?;
         let inactive = round["inactiveBallots"].as_object().expect("inactive ballots").values();
         let inactive: u64 = inactive.map(|count| count.as_str().expect("text").parse::<u64>().expect("whole")).sum();
-        differs("exhausted", inactive + blank, stage.exhausted)?;
+        differs("exhausted", inactive + blank, stage.exhausted / VOTE)?;
         for result in round["tallyResults"].as_array().expect("results") {
             if let Some(name) = result["elected"].as_str() {
                 let elected = stage.standing[usize::from(numbers[name]) - 1] == Standing::Elected;
@@ -204,78 +198,25 @@ fn terms(rules: &Value, candidates: u16, voters: u32) -> DefineElection {
     }
 }
 
-/// What a count published of a stage; votes are whole.
-#[derive(Debug, Default)]
-struct Stage {
-    votes: Vec<u64>,
-    standing: Vec<Standing>,
-    quota: u64,
-    exhausted: u64,
-}
-
 /// Counts; a tie falls on the first of `drawn` who is tied.
 fn count(terms: &DefineElection, papers: &[Paper], drawn: &[u16]) -> Vec<Stage> {
-    let room = papers.len() as u64;
-    let candidates = terms.candidates.into();
-    let limits = VotesLimits { elections: 1, candidates, voters: room, ballots: room, marks: room * candidates };
-    let mut harness = Harness::<Votes>::new(&limits);
-    let (election, reserved) = (ElectionId(1), Reserved::default());
-    let mut step = |command: Command<'_>| {
-        let mut image = CommandImage::default();
-        image.set(ClientId(1), command);
-        let outcome = harness.step(&Step::Command(image), Timestamp(1), false);
-        assert_eq!(outcome.reject, None, "{command:?}");
-        outcome.outputs
-    };
-    step(Command::DefineElection(terms));
-    for first in (1..=terms.voters).step_by(4_000) {
-        let count = (terms.voters + 1 - first).min(4_000) as usize;
-        let voters = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; count];
-        step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &voters));
-    }
-    let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
-    step(Command::SetPhase(&phase(Phase::Open)));
-    for (voter, paper) in (1..).zip(papers) {
+    let marks = |paper: &Paper| {
         let named = paper.iter().flat_map(|(rank, named)| named.iter().map(|candidate| (*rank, *candidate)));
-        let mark = |(value, candidate)| Mark { value, candidate: CandidateId(candidate), reserved };
-        let marks = named.map(mark).collect::<Vec<_>>();
-        step(Command::CastBallot(&CastBallot { election, voter: VoterId(voter) }, &marks));
-    }
-    let (mut stages, mut tied) = self::stages(&step(Command::SetPhase(&phase(Phase::Closed))));
+        let mark =
+            |(value, candidate)| Mark { value, candidate: CandidateId(candidate), reserved: Reserved::default() };
+        (1, named.map(mark).collect())
+    };
+    let papers: Vec<_> = papers.iter().map(marks).collect();
+    let (mut booth, outputs) = Booth::conduct(terms, &papers);
+    let (mut stages, mut tied) = booth::stages(&outputs);
     let mut number = 0;
     while !tied.is_empty() {
         number += 1;
         let candidate = *drawn.iter().find(|candidate| tied.contains(candidate)).expect("someone was drawn");
-        let decision = DecideTie { election, tie: number, candidate: CandidateId(candidate) };
-        (stages, tied) = self::stages(&step(Command::DecideTie(&decision)));
+        let decision = DecideTie { election: terms.election, tie: number, candidate: CandidateId(candidate) };
+        (stages, tied) = booth::stages(&booth.step(Command::DecideTie(&decision)));
     }
     stages
-}
-
-/// The stages that were published, and who is tied at the end.
-fn stages(outputs: &[Slot]) -> (Vec<Stage>, Vec<u16>) {
-    let (mut stages, mut tied) = (Vec::<Stage>::new(), Vec::new());
-    for slot in outputs {
-        let bytes = bytes_of(slot);
-        if OutputHeader::read(bytes).expect("it has one").kind != kind::EVENT {
-            continue;
-        }
-        match Event::decode(message(bytes), &bytes[OUTPUT_HEADER_BYTES..]).expect("an event") {
-            Event::StageCounted(stage) => stages.push(Stage {
-                quota: stage.quota.0 / VOTE,
-                exhausted: stage.exhausted.0 / VOTE,
-                ..Stage::default()
-            }),
-            Event::CandidateCounted(row) => {
-                let stage = stages.last_mut().expect("a stage comes first");
-                stage.votes.push(row.votes.0 / VOTE);
-                stage.standing.push(row.standing.get());
-            }
-            Event::TieFound(tie) => tied.push(tie.candidate.0),
-            Event::ElectionChanged(_) | Event::PairCounted(_) | Event::LastPlacesCounted(_) => {}
-        }
-    }
-    (stages, tied)
 }
 
 /// The papers of a source, by the maker of the machine that read them.

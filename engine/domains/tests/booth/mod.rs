@@ -1,0 +1,86 @@
+//! An election from its terms to its count, for tests that compare with what others counted.
+
+use ringfence_domains::votes::Votes;
+use ringfence_domains::votes::messages::{
+    CastBallot, Command, DefineElection, Event, Mark, Phase, RegisterVoters, SetPhase, Standing, VoterEntry, VoterId,
+    VotesLimits,
+};
+use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::laws::{Harness, Step};
+use ringfence_kernel::messages::{Message as _, Reserved};
+use ringfence_kernel::outbox::{image as bytes_of, message};
+use ringfence_kernel::workload::CommandImage;
+use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
+
+/// What was published of a stage, in the units of the method.
+#[derive(Debug, Default)]
+pub(crate) struct Stage {
+    pub(crate) votes: Vec<u64>,
+    pub(crate) standing: Vec<Standing>,
+    pub(crate) quota: u64,
+    pub(crate) exhausted: u64,
+}
+
+/// The engine's side of one election.
+pub(crate) struct Booth(Harness<Votes>);
+
+impl Booth {
+    /// Prepares an election, registers a voter of that weight for each paper, casts the papers and closes; also gives
+    /// what was published on closing.
+    pub(crate) fn conduct(terms: &DefineElection, papers: &[(u32, Vec<Mark>)]) -> (Self, Vec<Slot>) {
+        let room = papers.len() as u64;
+        let marks = papers.iter().map(|(_, marks)| marks.len() as u64).sum::<u64>().max(1);
+        let candidates = terms.candidates.into();
+        let limits = VotesLimits { elections: 1, candidates, voters: room, ballots: room, marks };
+        let mut booth = Self(Harness::new(&limits));
+        let election = terms.election;
+        booth.step(Command::DefineElection(terms));
+        for (first, papers) in (1..).step_by(4_000).zip(papers.chunks(4_000)) {
+            let voters: Vec<_> = papers
+                .iter()
+                .map(|(weight, _)| VoterEntry { weight: *weight, reserved: Reserved::default() })
+                .collect();
+            booth.step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &voters));
+        }
+        let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
+        booth.step(Command::SetPhase(&phase(Phase::Open)));
+        for (voter, (_, marks)) in (1..).zip(papers) {
+            booth.step(Command::CastBallot(&CastBallot { election, voter: VoterId(voter) }, marks));
+        }
+        let outputs = booth.step(Command::SetPhase(&phase(Phase::Closed)));
+        (booth, outputs)
+    }
+
+    /// What is said to a command, which is not refused.
+    pub(crate) fn step(&mut self, command: Command<'_>) -> Vec<Slot> {
+        let mut image = CommandImage::default();
+        image.set(ClientId(1), command);
+        let outcome = self.0.step(&Step::Command(image), Timestamp(1), false);
+        assert_eq!(outcome.reject, None, "{command:?}");
+        outcome.outputs
+    }
+}
+
+/// The stages that were published, and who is tied at the end.
+pub(crate) fn stages(outputs: &[Slot]) -> (Vec<Stage>, Vec<u16>) {
+    let (mut stages, mut tied) = (Vec::<Stage>::new(), Vec::new());
+    for slot in outputs {
+        let bytes = bytes_of(slot);
+        if OutputHeader::read(bytes).expect("it has one").kind != kind::EVENT {
+            continue;
+        }
+        match Event::decode(message(bytes), &bytes[OUTPUT_HEADER_BYTES..]).expect("an event") {
+            Event::StageCounted(stage) => {
+                stages.push(Stage { quota: stage.quota.0, exhausted: stage.exhausted.0, ..Stage::default() });
+            }
+            Event::CandidateCounted(row) => {
+                let stage = stages.last_mut().expect("a stage comes first");
+                stage.votes.push(row.votes.0);
+                stage.standing.push(row.standing.get());
+            }
+            Event::TieFound(tie) => tied.push(tie.candidate.0),
+            Event::ElectionChanged(_) | Event::PairCounted(_) | Event::LastPlacesCounted(_) => {}
+        }
+    }
+    (stages, tied)
+}
