@@ -5,10 +5,10 @@
 
 use ringfence_domains::auction::Auction;
 use ringfence_domains::auction::messages::{
-    AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, HoldAuction, LineItemId, Nanos, Phase, PlacementId,
-    SetCampaign, SetLineItem, UserKey, WHOLE,
+    AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, HoldAuction, LineItemId, Phase, SetCampaign,
+    SetLineItem, UserKey, WHOLE,
 };
-use ringfence_domains::auction::workload::{Flow, LARGE, campaign, line_item, placement, slot};
+use ringfence_domains::auction::workload::{Flow, LARGE, auction, campaign, line_item, placement, slot};
 use ringfence_kernel::limits::Limits as _;
 use ringfence_kernel::messages::{Message as _, Reserved};
 use ringfence_kernel::outbox::Stamp;
@@ -121,9 +121,7 @@ fn caps() {
     server.ask(Command::DefinePlacement(&placement(1, 1, AuctionRule::FirstPrice), &[slot(WHOLE)]));
     let begun = Instant::now();
     for user in 1..=USERS {
-        let (floor, placement, reserved) = (Nanos(0), PlacementId(1), Reserved::default());
-        let user = UserKey(user);
-        server.ask(Command::HoldAuction(&HoldAuction { user, floor, placement, reserved }, &[]));
+        server.ask(Command::HoldAuction(&HoldAuction { user: UserKey(user), ..auction(1) }, &[]));
     }
     let nanoseconds = begun.elapsed().as_nanos() as f64 / USERS as f64;
     println!("{USERS} users: {} MiB, {nanoseconds:.0} ns an auction", (resident() - before) / 1024);

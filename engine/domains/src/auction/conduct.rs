@@ -4,9 +4,10 @@
 use super::Auction;
 use super::campaigns::can_go;
 use super::messages::{
-    AdvertiserId, CampaignId, CampaignSet, DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement,
-    Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote, MakeInvoice, PlacementId, PlacementReport,
-    PlacementSet, Reject, Reply, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, Target, WinId,
+    AdvertiserId, BucketsDefined, CampaignId, CampaignSet, DeclineReason, Declined, DefineBuckets, DefineCampaign,
+    DefineLineItem, DefineName, DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote,
+    MakeInvoice, NameIs, PlacementId, PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, SetBid,
+    SetCampaign, SetFloor, SetLineItem, SetRate, Slot, Target, WinId,
 };
 use super::topics;
 use super::wins::Tally;
@@ -48,7 +49,8 @@ impl Auction {
         slots: &[Slot],
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let place = self.placements.define(terms, slots)?;
+        let known = terms.buckets == 0 || self.buckets.get(terms.buckets).is_some();
+        let place = self.placements.define(terms, slots, known)?;
         Ok(self.answer_placement(place, out))
     }
 
@@ -103,6 +105,35 @@ impl Auction {
             Some(note) => out.reply(Reply::CreditNoteMade(&note)),
             None => return Ok(decline(NO_WIN, id, DeclineReason::NothingToCredit, out)),
         }
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn set_rate(&mut self, command: SetRate, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let SetRate { rate, currency, .. } = command;
+        self.currencies.set(currency, rate)?;
+        out.reply(Reply::RateSet(&RateSet { rate, currency, reserved: Reserved::default() }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn define_buckets(
+        &mut self,
+        terms: &DefineBuckets,
+        ranges: &[PriceRange],
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        self.buckets.define(terms, ranges)?;
+        let (buckets, reserved) = (terms.buckets, Reserved::default());
+        out.reply(Reply::BucketsDefined(&BucketsDefined { buckets, reserved }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn define_name(&mut self, name: &DefineName, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let (value, new) = self.names.define(name)?;
+        if let Some(defined) = self.names.defined(value).filter(|_| new) {
+            out.publish(topics::NAMES, topics::ALL_NAMES, Event::NameDefined(&defined));
+        }
+        let (dimension, reserved) = (name.dimension, Reserved::default());
+        out.reply(Reply::NameIs(&NameIs { value, dimension, reserved }));
         Ok(Progress::Done)
     }
 
@@ -209,6 +240,17 @@ impl Auction {
                     }
                     out.part(Event::LineItemChanged(&item.changed()));
                     cursor.0 = u64::from(place) + 2;
+                }
+                Some(Progress::Done)
+            }
+            topics::NAMES if topic.id() == topics::ALL_NAMES => {
+                // The cursor counts the names that were said.
+                while let Some(defined) = self.names.defined(cursor.0 as u32 + 1) {
+                    if out.room() == 0 {
+                        return Some(Progress::More);
+                    }
+                    out.part(Event::NameDefined(&defined));
+                    cursor.0 += 1;
                 }
                 Some(Progress::Done)
             }

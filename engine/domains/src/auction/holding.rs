@@ -2,16 +2,16 @@
 
 use super::Auction;
 use super::budgets::hour_of_week;
+use super::currencies::Rate;
 use super::messages::{
-    Attribute, AuctionHeld, CapPeriod, Event, HoldAuction, LineItemId, Nanos, Reject, Reply, SLOTS_MAX, SlotWon,
-    TARGETS_MAX, UserKey, WinId,
+    Attribute, AuctionHeld, CapPeriod, Dimension, Event, HoldAuction, LineItemId, Nanos, OutsideWon, Reject, Reply,
+    SLOTS_MAX, SlotWon, TARGETS_MAX, Target, TargetMode, UserKey, WHOLE, WinId,
 };
 use super::pricing::{Bidder, floor_of_event, price};
 use super::wins::Win;
 use super::{caps, index};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::state::fold;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
@@ -25,6 +25,18 @@ struct Rank {
     draw: u64,
     /// The complement of the place, so that the lower number is the better.
     number: u32,
+}
+
+/// The places of bids made elsewhere, which are no line items: this, and their place among the bids of a request.
+const OUTSIDE: u32 = 1 << 31;
+
+/// A bid made elsewhere, for an impression.
+#[derive(Clone, Copy, Debug)]
+struct Outside {
+    bidder: u32,
+    /// What was bid, and the price bucket of it.
+    bid: Nanos,
+    bucket: Nanos,
 }
 
 /// Why a candidate did not compete.
@@ -57,6 +69,8 @@ pub(super) struct Ranking {
     wanted: usize,
     /// Those who did not compete and may have ranked before the last of the best.
     losses: Vec<(Rank, Loss)>,
+    /// Bids made elsewhere.
+    outside: Vec<Outside>,
     /// A bit for each line item that is targeted.
     found: Box<[u64]>,
 }
@@ -65,13 +79,15 @@ impl Ranking {
     /// Room for an auction among `items` line items, which an index with rows of `words` words finds.
     pub(super) fn new(items: usize, words: usize) -> Self {
         let found = bytemuck::allocation::zeroed_slice_box(words);
-        Self { losses: Vec::with_capacity(items), found, ..Self::default() }
+        let (losses, outside) = (Vec::with_capacity(items), Vec::with_capacity(TARGETS_MAX));
+        Self { losses, outside, found, ..Self::default() }
     }
 
     fn begin(&mut self, slots: usize) {
         self.len = 0;
         self.wanted = slots + 1;
         self.losses.clear();
+        self.outside.clear();
     }
 
     /// Behind whom nobody matters; none while fewer compete than are looked for.
@@ -120,15 +136,25 @@ pub(super) fn draw(seed: u64, context: Context, place: u32) -> u64 {
 
 /// What a candidate is looked at for.
 #[derive(Clone, Copy, Debug)]
-struct Request {
+struct Request<'a> {
     now: Timestamp,
     user: UserKey,
     /// What an impression costs at least.
     floor: Nanos,
+    /// What its currency is worth, and its private deals.
+    rate: Rate,
+    deals: &'a [Attribute],
     /// The hour of the placement's week.
     hour: usize,
     /// Counters of caps that may have to be begun.
     slots: usize,
+}
+
+/// The attributes of a dimension: they stand side by side.
+fn of_dimension(attributes: &[Attribute], dimension: Dimension) -> &[Attribute] {
+    let first = attributes.partition_point(|attribute| attribute.dimension.get() < dimension);
+    let end = attributes.partition_point(|attribute| attribute.dimension.get() <= dimension);
+    &attributes[first..end]
 }
 
 impl Auction {
@@ -146,18 +172,26 @@ impl Auction {
         if attributes.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) {
             return Err(Reject::BadTargets);
         }
+        let has_amount =
+            |attribute: &Attribute| matches!(attribute.dimension.get(), Dimension::Deal | Dimension::Bidder);
+        if attributes.iter().any(|attribute| attribute.amount.0 > 0 && !has_amount(attribute)) {
+            return Err(Reject::BadTargets);
+        }
+        let rate = self.currencies.rate(command.currency)?;
         let placement = &self.placements[place];
         let (seed, slots) = (placement.terms.seed, placement.factors().len());
         if self.wins.room() < slots {
             return Err(Reject::WinsFull);
         }
-        let floor = placement.floor.max(command.floor);
+        let floor = placement.floor.max(rate.at_least(command.floor));
         let hour = hour_of_week(context.now, placement.terms.zone_minutes);
         self.caps.turn(context.now);
-        let request = Request { now: context.now, user: command.user, floor, hour, slots };
+        let deals = of_dimension(attributes, Dimension::Deal);
+        let request = Request { now: context.now, user: command.user, floor, rate, deals, hour, slots };
         self.placements[place].auctions += 1;
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots);
+        self.enter_outside(context, place, request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
         let candidates = self.items.index.meet(attributes, &mut ranking.found);
         for (class, word) in self.items.index.order() {
             if ranking.last().is_some_and(|last| index::class(last.score) > class) {
@@ -176,12 +210,36 @@ impl Auction {
         Ok(Progress::Done)
     }
 
+    /// Ranks bids made elsewhere: each in its price bucket, for an impression, and of nobody's advertiser.
+    fn enter_outside(
+        &self,
+        context: Context,
+        placement: u32,
+        request: Request<'_>,
+        bids: &[Attribute],
+        ranking: &mut Ranking,
+    ) {
+        let terms = &self.placements[placement].terms;
+        let buckets = self.buckets.get(terms.buckets);
+        for (place, bid) in (OUTSIDE..).zip(bids) {
+            let draw = draw(terms.seed, context, place);
+            let amount = request.rate.at_most(bid.amount);
+            let bucket = buckets.map_or(amount, |buckets| buckets.of(amount, draw & 1 == 1));
+            ranking.outside.push(Outside { bidder: bid.value, bid: amount, bucket });
+            let rank = Rank { score: bucket.0 * u64::from(WHOLE), draw, number: !place };
+            let matters = ranking.last().is_none_or(|last| rank > last);
+            if bucket.0 > 0 && bucket >= request.floor && matters {
+                ranking.compete(Competitor { rank, place, advertiser: place, floor: request.floor });
+            }
+        }
+    }
+
     /// Ranks a candidate, unless it ranks behind everybody who matters.
     #[inline]
     fn look_at(
         &self,
         context: Context,
-        request: Request,
+        request: Request<'_>,
         seed: u64,
         (place, score): (u32, u64),
         ranking: &mut Ranking,
@@ -200,11 +258,15 @@ impl Auction {
     }
 
     /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
-    fn competes(&self, request: Request, place: u32) -> Result<(u32, Nanos), Loss> {
+    fn competes(&self, request: Request<'_>, place: u32) -> Result<(u32, Nanos), Loss> {
         let item = &self.items[place];
         let campaign = &self.campaigns[item.terms.campaign.0 - 1];
         let (bid, day) = (item.bid.bid, campaign.day(request.now));
-        let floor = floor_of_event(request.floor, item.bid.rate);
+        let floor = match item.private {
+            0 => request.floor,
+            _ => self.deal_floor(request, place),
+        };
+        let floor = floor_of_event(floor, item.bid.rate);
         if bid < floor {
             return Err(Loss::BelowFloor);
         }
@@ -231,37 +293,73 @@ impl Auction {
         Ok((campaign.terms.advertiser.0, floor))
     }
 
-    /// Gives the slots to the best, and holds what they cost; gives how many were won, and the first.
+    /// What an impression costs a line item of private deals at least: the least of what the deals say that it includes
+    /// and the request has.
+    fn deal_floor(&self, request: Request<'_>, place: u32) -> Nanos {
+        let includes = |deal: &&Attribute| {
+            let is_it = |target: &Target| {
+                let kind = (target.dimension.get(), target.mode.get());
+                kind == (Dimension::Deal, TargetMode::Include) && target.value == deal.value
+            };
+            self.items.targets(place).iter().any(is_it)
+        };
+        let floor = |deal: &Attribute| match deal.amount.0 {
+            0 => request.floor,
+            _ => request.rate.at_least(deal.amount),
+        };
+        request.deals.iter().filter(includes).map(floor).min().unwrap_or(request.floor)
+    }
+
+    /// Gives the slots to the best, and holds what they cost; gives how many line items and how many others won, and the
+    /// first slot's.
     fn award(
         &mut self,
         context: Context,
         placement: u32,
-        request: Request,
+        request: Request<'_>,
         ranking: &Ranking,
         out: &mut Out<'_, Self>,
-    ) -> (u32, SlotWon) {
+    ) -> (u32, u32, SlotWon) {
         let mut bidders = [Bidder::default(); RANKED_MAX];
         let best = &ranking.best[..ranking.len];
         for (bidder, competitor) in bidders.iter_mut().zip(best) {
-            let item = &self.items[competitor.place];
-            *bidder = Bidder { bid: item.bid.bid, weight: item.weight(), floor: competitor.floor };
+            *bidder = self.bidder(competitor, ranking);
         }
         let mut first = SlotWon { win: WinId(0), price: Nanos(0), item: LineItemId(0), slot: 0 };
         let winners = best.len().min(request.slots);
+        let mut outside = 0;
         for (slot, competitor) in best[..winners].iter().enumerate() {
             let terms = &self.placements[placement];
             let rule = terms.terms.rule.get();
             let price = price(rule, &bidders[..best.len()], terms.factors(), slot);
+            let slot_number = slot as u32 + 1;
+            if competitor.place >= OUTSIDE {
+                let Outside { bidder, bid, .. } = ranking.outside[(competitor.place - OUTSIDE) as usize];
+                out.tell(context.session, Event::OutsideWon(&OutsideWon { bid, price, bidder, slot: slot_number }));
+                outside += 1;
+                continue;
+            }
             let win = WinId(context.sequence.0 * SLOTS_MAX as u64 + slot as u64);
             self.hold_price(request.now, Win::new(win, price, request.user, competitor.place, placement));
             let item = LineItemId(competitor.place + 1);
-            let won = SlotWon { win, price, item, slot: slot as u32 + 1 };
+            let won = SlotWon { win, price, item, slot: slot_number };
             match slot {
                 0 => first = won,
                 _ => out.tell(context.session, Event::SlotWon(&won)),
             }
         }
-        (winners as u32, first)
+        (winners as u32 - outside, outside, first)
+    }
+
+    /// What a competitor bids, for its price.
+    fn bidder(&self, competitor: &Competitor, ranking: &Ranking) -> Bidder {
+        let floor = competitor.floor;
+        if competitor.place >= OUTSIDE {
+            let bid = ranking.outside[(competitor.place - OUTSIDE) as usize].bucket;
+            return Bidder { bid, weight: u64::from(WHOLE), floor, contract: false };
+        }
+        let item = &self.items[competitor.place];
+        Bidder { bid: item.bid.bid, weight: item.weight(), floor, contract: item.terms.priority > 0 }
     }
 
     /// Holds the price of a win on every level, and counts it.
@@ -283,7 +381,13 @@ impl Auction {
         self.wins.add(win);
     }
 
-    fn answer(&self, candidates: u32, (won, first): (u32, SlotWon), ranking: &Ranking, out: &mut Out<'_, Self>) {
+    fn answer(
+        &self,
+        candidates: u32,
+        (won, outside, first): (u32, u32, SlotWon),
+        ranking: &Ranking,
+        out: &mut Out<'_, Self>,
+    ) {
         let losses =
             [Loss::BelowFloor, Loss::OffHours, Loss::BudgetSpent, Loss::Paced, Loss::Capped, Loss::SameAdvertiser];
         let [below_floor, off_hours, budget_spent, paced, capped, same_advertiser] =
@@ -303,7 +407,7 @@ impl Auction {
             capped,
             same_advertiser,
             not_targeted: self.items.index.count() - candidates,
-            reserved: Reserved::default(),
+            outside,
         }));
     }
 }

@@ -17,8 +17,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringfence_kernel::bounded::{Full, HashIndex};
 
-/// Dimensions, and one that is none: their numbers begin at 1.
-const DIMENSIONS: usize = Dimension::Deal as usize + 1;
+/// Dimensions that have targets, and one that is none: their numbers begin at 1.
+const DIMENSIONS: usize = Dimension::AdAttribute as usize + 1;
 /// Words that are joined at once: what the rows of a request say of them stays in registers and the first cache.
 const CHUNK: usize = 16;
 /// Classes of scores at most: sixteen for each power of two.
@@ -53,7 +53,7 @@ pub(super) struct Index {
     /// The bit of each line item, and the line item of each bit.
     bits: Box<[u32]>,
     places: Box<[u32]>,
-    /// The score of each bit: bid times weight.
+    /// The score of each bit: what its line item is ranked by.
     scores: Box<[u64]>,
 }
 

@@ -4,8 +4,8 @@ use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
 use super::index::Index;
 use super::messages::{
-    AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, LineItemChanged, LineItemId, Phase, PhaseCode, Ppm, PriceModel,
-    Reject, SetBid, TARGETS_MAX, Target, WHOLE, WINDOW_MAX,
+    AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, Dimension, LineItemChanged, LineItemId, PRIORITY_MAX, Phase,
+    PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX,
 };
 use super::wins::Tally;
 use alloc::boxed::Box;
@@ -32,7 +32,9 @@ pub(super) struct LineItem {
     pub(super) phase: PhaseCode,
     /// 1 when its flight has begun.
     started: u8,
-    reserved: [u8; 6],
+    /// 1 when it includes private deals.
+    pub(super) private: u8,
+    reserved: [u8; 5],
 }
 
 impl LineItem {
@@ -40,6 +42,11 @@ impl LineItem {
     #[inline]
     pub(super) fn weight(&self) -> u64 {
         weight(self.bid.rate, self.bid.quality)
+    }
+
+    /// What it is ranked by: its priority above all, then bid times weight, which is below 2⁶⁰.
+    fn score(&self) -> u64 {
+        (u64::from(self.terms.priority) << 60) | (self.bid.bid.0 * self.weight())
     }
 
     /// Whether it takes part in an hour of the week.
@@ -96,6 +103,7 @@ fn sound(terms: &DefineLineItem) -> bool {
         && (1..=WINDOW_MAX).contains(&terms.window)
         && capped == (terms.cap > 0)
         && (terms.daily.0 > 0 || !terms.is_planned())
+        && terms.priority <= PRIORITY_MAX
 }
 
 impl DefineLineItem {
@@ -103,6 +111,24 @@ impl DefineLineItem {
     pub(super) fn is_planned(&self) -> bool {
         self.plan != [0; 24]
     }
+}
+
+/// Whether a dimension has such targets: labels of advertisements are excluded only, and bidders are no targets.
+fn makes_sense(target: &Target) -> bool {
+    match target.dimension.get() {
+        Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
+            target.mode.get() == TargetMode::Exclude
+        }
+        Dimension::Bidder => false,
+        _ => true,
+    }
+}
+
+/// 1 when private deals are included.
+fn is_private(targets: &[Target]) -> u8 {
+    let includes =
+        |target: &Target| (target.dimension.get(), target.mode.get()) == (Dimension::Deal, TargetMode::Include);
+    u8::from(targets.iter().any(includes))
 }
 
 fn first_bid(terms: &DefineLineItem) -> SetBid {
@@ -182,7 +208,7 @@ impl LineItems {
             return Err(Reject::BadTerms);
         }
         let keys = targets.iter().map(|target| (target.dimension.get(), target.value));
-        if targets.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) {
+        if targets.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) || !targets.iter().all(makes_sense) {
             return Err(Reject::BadTargets);
         }
         if self.targets.len() + targets.len() > self.targets_capacity {
@@ -198,14 +224,15 @@ impl LineItems {
             targets: targets.len() as u32,
             phase: Phase::Draft.into(),
             started: u8::from(terms.starts <= now),
-            reserved: [0; 6],
+            private: is_private(targets),
+            reserved: [0; 5],
         };
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
         Ok((place, true))
     }
 
-    fn targets(&self, place: u32) -> &[Target] {
+    pub(super) fn targets(&self, place: u32) -> &[Target] {
         targets_of(&self.items, &self.targets, place)
     }
 
@@ -266,7 +293,7 @@ impl LineItems {
             None => self.flights.clear(place),
         }
         let active = item.phase.get() == Phase::Active && campaigns[item.terms.campaign.0 - 1].is_active();
-        let score = (active && item.started == 1).then(|| item.bid.bid.0 * item.weight());
+        let score = (active && item.started == 1).then(|| item.score());
         let Self { items, targets, index, .. } = self;
         index.put(place, score, |place| targets_of(items, targets, place));
     }
@@ -333,14 +360,15 @@ impl LineItems {
             }
             end += u64::from(item.targets);
         }
-        let valid =
-            |target: &Target| target.dimension.is_valid() && target.mode.is_valid() && target.reserved.is_valid();
+        let valid = |target: &Target| {
+            target.dimension.is_valid() && target.mode.is_valid() && target.reserved.is_valid() && makes_sense(target)
+        };
         if end != self.targets.len() as u64 || !self.targets.iter().all(valid) {
             return Err(Corrupt("targets of no line item"));
         }
         let ordered = |place: u32| {
             let keys = self.targets(place).iter().map(|target| (target.dimension.get(), target.value));
-            keys.is_sorted_by(|a, b| a < b)
+            keys.is_sorted_by(|a, b| a < b) && self[place].private == is_private(self.targets(place))
         };
         if self.iter().all(|(place, _)| ordered(place)) { Ok(()) } else { Err(Corrupt("the order of targets")) }
     }
@@ -354,7 +382,7 @@ fn valid(item: &LineItem) -> bool {
         && terms.reserved_end.is_valid()
         && item.phase.is_valid()
         && item.started <= 1
-        && item.reserved == [0; 6]
+        && item.reserved == [0; 5]
         && sound(terms)
         && item.bid.item == terms.item
         && item.bid.reserved.is_valid()

@@ -12,12 +12,15 @@ mod holding;
 mod pricing;
 mod recording;
 
+mod buckets;
 mod budgets;
 mod campaigns;
 mod caps;
+mod currencies;
 mod index;
 mod ledger;
 mod line_items;
+mod names;
 mod placements;
 mod wins;
 
@@ -32,12 +35,15 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
+use buckets::AllBuckets;
 use campaigns::Campaigns;
 use caps::Caps;
+use currencies::Currencies;
 use holding::Ranking;
 use ledger::Ledger;
 use line_items::LineItems;
 use messages::{AuctionLimits, Command, Event, Reject, Reply};
+use names::Names;
 use placements::Placements;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
@@ -52,6 +58,10 @@ pub mod topics {
     /// [`super::messages::EventBilled`], [`super::messages::WinReleased`] and [`super::messages::EventCredited`]; the id is the advertiser. Its snapshot is
     /// where the advertiser's account stands.
     pub const SPEND: u16 = 2;
+    /// [`super::messages::NameDefined`]; the id is [`ALL_NAMES`]. Its snapshot is all names.
+    pub const NAMES: u16 = 3;
+    /// The one topic of names.
+    pub const ALL_NAMES: u32 = 1;
 }
 
 /// All campaigns with their line items, all placements, what was won and what was billed.
@@ -63,6 +73,9 @@ pub struct Auction {
     wins: Wins,
     caps: Caps,
     ledger: Ledger,
+    currencies: Currencies,
+    buckets: AllBuckets,
+    names: Names,
     /// Room for one auction. Not state.
     ranking: Ranking,
 }
@@ -80,7 +93,7 @@ impl Domain for Auction {
     type Limits = AuctionLimits;
 
     fn topics(limits: &AuctionLimits) -> u64 {
-        limits.campaigns.saturating_add(limits.advertisers)
+        limits.campaigns.saturating_add(limits.advertisers).saturating_add(1)
     }
 
     fn new(limits: &AuctionLimits) -> Self {
@@ -93,6 +106,9 @@ impl Domain for Auction {
             wins: Wins::new(limits),
             caps: Caps::new(limits),
             ledger: Ledger::new(limits),
+            currencies: Currencies::new(limits),
+            buckets: AllBuckets::new(limits),
+            names: Names::new(limits),
         }
     }
 
@@ -120,6 +136,9 @@ impl Domain for Auction {
             Command::MakeInvoice(command) => self.make_invoice(*command, out),
             Command::MakeCreditNote(command) => self.make_credit_note(*command, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),
+            Command::SetRate(command) => self.set_rate(*command, out),
+            Command::DefineBuckets(command, ranges) => self.define_buckets(command, ranges, out),
+            Command::DefineName(command) => self.define_name(command, out),
             Command::ReportPlacement(command) => self.report_placement(command.placement, out),
         }
     }

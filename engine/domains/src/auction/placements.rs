@@ -89,8 +89,13 @@ impl Placements {
         self.placements.iter().filter(|placement| placement.slots > 0)
     }
 
-    /// Prepares a placement; gives its place.
-    pub(super) fn define(&mut self, terms: &DefinePlacement, slots: &[Slot]) -> Result<u32, Reject> {
+    /// Prepares a placement, whose price buckets are known or not; gives its place.
+    pub(super) fn define(
+        &mut self,
+        terms: &DefinePlacement,
+        slots: &[Slot],
+        buckets_known: bool,
+    ) -> Result<u32, Reject> {
         let place = terms.placement.0.wrapping_sub(1);
         let known = self.placements.get_mut(place as usize).ok_or(Reject::PlacementsFull)?;
         let mut factors = [0; SLOTS_MAX];
@@ -101,6 +106,9 @@ impl Placements {
         }
         if !(1..=self.publishers).contains(&terms.publisher.0.into()) {
             return Err(Reject::UnknownPublisher);
+        }
+        if !buckets_known {
+            return Err(Reject::UnknownBuckets);
         }
         if slots.len() > SLOTS_MAX || !sound(terms, &factors[..slots.len()]) {
             return Err(Reject::BadTerms);
@@ -138,7 +146,6 @@ impl Placements {
             }
             last = id;
             let valid = terms.rule.is_valid()
-                && terms.reserved.is_valid()
                 && reserved == [0; 4]
                 && floor.0 <= BID_MAX
                 && (1..=SLOTS_MAX).contains(&slots)

@@ -14,6 +14,8 @@ pub(super) struct Bidder {
     pub(super) weight: u64,
     /// What an event costs it at least.
     pub(super) floor: Nanos,
+    /// Whether it is under contract, and pays what it bids.
+    pub(super) contract: bool,
 }
 
 impl Bidder {
@@ -38,6 +40,7 @@ pub(super) fn price(rule: AuctionRule, ranked: &[Bidder], factors: &[u32], slot:
     // What must be beaten for the slot before `rank`: the score of whom ranks there, or the winner's own floor.
     let beaten = |rank: usize| ranked.get(rank).map_or(0, |next| u128::from(next.score())).max(least);
     let price = match rule {
+        _ if winner.contract => return winner.bid,
         AuctionRule::FirstPrice => return winner.bid,
         AuctionRule::SecondPrice | AuctionRule::GeneralizedSecondPrice => {
             beaten(slot + 1).div_ceil(u128::from(winner.weight))
@@ -86,7 +89,7 @@ mod tests {
             let weight = (rate * quality / u64::from(WHOLE)).max(1);
             // What an event is worth is worth about as much an impression to everybody.
             let bid = Nanos(1 + (1_000_000 + random.below(1_000_000_000)) * u64::from(WHOLE) / rate.max(1_000));
-            Bidder { bid, weight, floor: floor_of_event(floor, Ppm(rate as u32)) }
+            Bidder { bid, weight, floor: floor_of_event(floor, Ppm(rate as u32)), contract: false }
         });
         let bidders = bidders.collect();
         let mut factors: Vec<u32> = (0..=random.below(slots_max)).map(|_| 1 + random.below(1_000_000) as u32).collect();
@@ -126,7 +129,12 @@ mod tests {
     fn shading_pays_in_generalized_second_price() {
         let factors = [WHOLE, WHOLE * 199 / 200];
         let bidders = |first: u64| {
-            [first, 4, 2].map(|bid| Bidder { bid: Nanos(bid * 1_000), weight: WHOLE.into(), floor: Nanos(0) })
+            [first, 4, 2].map(|bid| Bidder {
+                bid: Nanos(bid * 1_000),
+                weight: WHOLE.into(),
+                floor: Nanos(0),
+                contract: false,
+            })
         };
         let rule = AuctionRule::GeneralizedSecondPrice;
         let gain_of = |bid| gain(10_000, held(rule, &bidders(bid), &factors)[0], &factors);

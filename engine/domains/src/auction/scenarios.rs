@@ -10,9 +10,10 @@
 //!
 //! Requests: `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]`, `item I of CAMPAIGN total=N bid=N [daily=N]
 //! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
-//! [-DIMENSION=V] …`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [zone=MINUTES] : FACTOR …`, `start|pause|end
+//! [-DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
-//! [DIMENSION=V] …`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
+//! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
+//! `name DIMENSION TEXT`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
 //! `report item|placement I`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
 //!
@@ -20,10 +21,10 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, Dimension, Event, EventKind,
-    HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, RecordEvent,
-    Reply, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetFloor, SetLineItem, TargetMode, UserKey, VoidWin,
-    WHOLE, WinId,
+    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CurrencyId, DefineBuckets,
+    Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel,
+    PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign, SetFloor,
+    SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -49,6 +50,9 @@ const LIMITS: AuctionLimits = AuctionLimits {
     values: 6,
     wins: 8,
     counters: 3,
+    currencies: 2,
+    buckets: 2,
+    names: 2,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -80,10 +84,28 @@ fn time(word: &str) -> Option<Timestamp> {
 }
 
 fn dimension(name: &str) -> Option<Dimension> {
-    use Dimension::{Category, Deal, Device, Geography, Keyword, Language, Segment, Site, Size, System};
-    [Geography, Device, System, Language, Site, Category, Keyword, Segment, Size, Deal]
-        .into_iter()
-        .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
+    use Dimension::{
+        AdAttribute, AdCategory, AdDomain, Bidder, Category, Deal, Device, Geography, Keyword, Language, Segment, Site,
+        Size, System,
+    };
+    [
+        Geography,
+        Device,
+        System,
+        Language,
+        Site,
+        Category,
+        Keyword,
+        Segment,
+        Size,
+        Deal,
+        AdCategory,
+        AdDomain,
+        AdAttribute,
+        Bidder,
+    ]
+    .into_iter()
+    .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
 }
 
 fn rule(name: &str) -> Option<AuctionRule> {
@@ -125,6 +147,7 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "cpa" => terms.model = PriceModel::Cpa.into(),
                     "rate" => terms.rate = Ppm(number(value)?),
                     "quality" => terms.quality = Ppm(number(value)?),
+                    "priority" => terms.priority = value.parse().ok()?,
                     "from" => terms.starts = time(value)?,
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
@@ -174,6 +197,7 @@ fn parse(line: &str) -> Option<CommandImage> {
                     None => slots.push(workload::slot(number(word)?)),
                     Some(("floor", value)) => terms.floor = Nanos(value.parse().ok()?),
                     Some(("seed", value)) => terms.seed = value.parse().ok()?,
+                    Some(("buckets", value)) => terms.buckets = value.parse().ok()?,
                     Some(("zone", value)) => terms.zone_minutes = value.parse().ok()?,
                     Some(("share", value)) => terms.share = Ppm(number(value)?),
                     Some(_) => return None,
@@ -215,14 +239,17 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::SetFloor(&SetFloor { floor, placement, reserved }));
         }
         ["auction", placement, ref rest @ ..] => {
-            let (placement, reserved) = (PlacementId(number(placement)?), Reserved::default());
-            let mut command = HoldAuction { user: UserKey(0), floor: Nanos(0), placement, reserved };
+            let mut command = workload::auction(number(placement)?);
             let mut attributes = Vec::new();
             for word in rest {
                 match word.split_once('=')? {
                     ("user", value) => command.user = UserKey(value.parse().ok()?),
                     ("floor", value) => command.floor = Nanos(value.parse().ok()?),
-                    (name, value) => attributes.push(workload::attribute(dimension(name)?, number(value)?)),
+                    ("currency", value) => command.currency = CurrencyId(value.parse().ok()?),
+                    (name, value) => {
+                        let (value, amount) = value.split_once('@').unwrap_or((value, "0"));
+                        attributes.push(workload::amount(dimension(name)?, number(value)?, amount.parse().ok()?));
+                    }
                 }
             }
             image.set(client, Command::HoldAuction(&command, &attributes));
@@ -237,6 +264,32 @@ fn parse(line: &str) -> Option<CommandImage> {
             };
             let (kind, reserved) = (kind.into(), Reserved::default());
             image.set(client, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+        }
+        ["rate", currency, rate] => {
+            let (rate, currency) = (rate.parse().ok()?, CurrencyId(currency.parse().ok()?));
+            image.set(client, Command::SetRate(&SetRate { rate, currency, reserved: Reserved::default() }));
+        }
+        ["buckets", buckets, rounding, ref rest @ ..] => {
+            let rounding = match rounding {
+                "down" => Rounding::Down,
+                "nearest" => Rounding::Nearest,
+                "up" => Rounding::Up,
+                "timesplit" => Rounding::TimeSplit,
+                _ => return None,
+            };
+            let mut ranges = Vec::new();
+            for word in rest {
+                let (min, range) = word.split_once('-')?;
+                let (max, increment) = range.split_once('/')?;
+                let nanos = |word: &str| word.parse().ok().map(Nanos);
+                ranges.push(PriceRange { min: nanos(min)?, max: nanos(max)?, increment: nanos(increment)? });
+            }
+            let (buckets, rounding) = (buckets.parse().ok()?, rounding.into());
+            let terms = DefineBuckets { buckets, rounding, reserved: Reserved::default() };
+            image.set(client, Command::DefineBuckets(&terms, &ranges));
+        }
+        ["name", dimension, name] => {
+            image.set(client, Command::DefineName(&workload::name(self::dimension(dimension)?, name)));
         }
         ["void", win] => {
             let (auction, slot) = win.split_once('.')?;
@@ -305,6 +358,12 @@ fn say(slot: &Slot) -> String {
             )
         }
         Event::WinReleased(r) => format!("released advertiser {}: {} of {}", header.topic.id(), r.amount, win(r.win)),
+        Event::OutsideWon(w) => format!("slot {}: bidder {} at {}, who bid {}", w.slot, w.bidder, w.price, w.bid),
+        Event::NameDefined(n) => {
+            assert_eq!((header.topic.kind(), header.topic.id()), (topics::NAMES, topics::ALL_NAMES));
+            let text = core::str::from_utf8(&n.text[..n.length.into()]).expect("a name");
+            format!("{:?} {text} is {}", n.dimension.get(), n.value)
+        }
         Event::AccountStands(a) => format!("account {}: {} billed, {} invoiced", a.advertiser, a.billed, a.invoiced),
     }
 }
@@ -339,6 +398,9 @@ fn answer(reply: &Reply<'_>) -> String {
             "-> placement {}: billed {}, {} of it the publisher's, {} auctions, {} won, {} shown, {} clicked, {} converted",
             r.placement, r.billed, r.publisher_amount, r.auctions, r.wins, r.impressions, r.clicks, r.conversions
         ),
+        Reply::RateSet(r) => format!("-> currency {} is at {}", r.currency, r.rate),
+        Reply::BucketsDefined(b) => format!("-> buckets {}", b.buckets),
+        Reply::NameIs(n) => format!("-> {:?} {}", n.dimension.get(), n.value),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }
 }
@@ -358,6 +420,7 @@ fn auction_held(held: &AuctionHeld) -> String {
         ("capped", held.capped),
         ("same advertiser", held.same_advertiser),
         ("not targeted", held.not_targeted),
+        ("won outside", held.outside),
     ];
     for (name, count) in losses.into_iter().filter(|(_, count)| *count > 0) {
         write!(said, ", {count} {name}").expect("a string takes all");

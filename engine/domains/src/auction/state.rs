@@ -1,13 +1,16 @@
 //! Saving and loading: one canonical walk. Indexes, flights and windows are built again from what is saved.
 
 use super::Auction;
+use super::buckets::AllBuckets;
 use super::budgets::{Budget, Day};
 use super::campaigns::Campaigns;
 use super::caps::Caps;
+use super::currencies::Currencies;
 use super::holding::Ranking;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
 use super::messages::{AdvertiserId, AuctionLimits, CapPeriod, PlacementId, UserKey};
+use super::names::Names;
 use super::placements::{Placement, Placements};
 use super::wins::{Win, Wins};
 use alloc::collections::BTreeMap;
@@ -20,7 +23,10 @@ impl Auction {
         self.placements.save(sink);
         self.wins.save(sink);
         self.caps.save(sink);
+        self.names.save(sink);
         self.ledger.save(sink);
+        self.currencies.save(sink);
+        self.buckets.save(sink);
     }
 
     pub(super) fn read(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -33,8 +39,15 @@ impl Auction {
             placements: Placements::load(limits, source)?,
             wins: Wins::load(limits, source)?,
             caps: Caps::load(limits, source)?,
+            names: Names::load(limits, source)?,
             ledger: Ledger::load(limits, source)?,
+            currencies: Currencies::load(limits, source)?,
+            buckets: AllBuckets::load(limits, source)?,
         };
+        let known = |number: u8| number == 0 || auction.buckets.get(number).is_some();
+        if !auction.placements.iter().all(|placement| known(placement.terms.buckets)) {
+            return Err(Corrupt("the price buckets of a placement"));
+        }
         auction.check()?;
         Ok(auction)
     }

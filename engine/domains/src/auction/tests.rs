@@ -19,6 +19,9 @@ const SMALL: AuctionLimits = AuctionLimits {
     values: 64,
     wins: 400,
     counters: 400,
+    currencies: 2,
+    buckets: 2,
+    names: 4,
 };
 /// So little room that commands run into every capacity.
 const TIGHT: AuctionLimits =
@@ -208,7 +211,7 @@ fn snapshots_say_where_campaigns_and_accounts_stand() {
 /// plan is at least a hundred bids.
 #[test]
 fn spend_is_within_one_percent_of_plan_under_tenfold_spikes() {
-    use super::messages::{AuctionRule, CampaignId, HoldAuction, LineItemId, Nanos, Phase, PlacementId, UserKey};
+    use super::messages::{AuctionRule, CampaignId, LineItemId, Nanos, Phase};
     use super::messages::{SetCampaign, SetLineItem};
     use super::workload;
     use ringfence_kernel::messages::Reserved;
@@ -243,8 +246,7 @@ fn spend_is_within_one_percent_of_plan_under_tenfold_spikes() {
             let mut spent = 0;
             for at in 0..=900 * spike {
                 let now = (quarter * 900 * spike + at) * SECOND / spike;
-                let (floor, placement, reserved) = (Nanos(0), PlacementId(1), Reserved::default());
-                let hold = HoldAuction { user: UserKey(0), floor, placement, reserved };
+                let hold = workload::auction(1);
                 spent = step(now, Command::HoldAuction(&hold, &[]));
             }
             let planned = u64::from(plan[quarter as usize / 4]) * 100 * BID;

@@ -4,10 +4,11 @@
 //! held, events come, some again, too late or for nothing, and now and then a bid, a floor or a phase changes.
 
 use super::messages::{
-    AdvertiserId, Attribute, AuctionRule, CampaignId, CapPeriod, Command, DefineCampaign, DefineLineItem,
-    DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
-    PlacementId, Ppm, PriceModel, PublisherId, RecordEvent, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid,
-    SetCampaign, SetFloor, SetLineItem, Slot, Target, TargetMode, UserKey, VoidWin, WHOLE, WinId,
+    AdvertiserId, Attribute, AuctionRule, CampaignId, CapPeriod, Command, CurrencyId, DefineBuckets, DefineCampaign,
+    DefineLineItem, DefineName, DefinePlacement, Dimension, EventKind, HoldAuction, LineItemId, MakeCreditNote,
+    MakeInvoice, NAME_BYTES, Nanos, Phase, PlacementId, Ppm, PriceModel, PriceRange, PublisherId, RecordEvent,
+    ReportLineItem, ReportPlacement, Rounding, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, SetRate, Slot,
+    Target, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -95,6 +96,8 @@ pub const MIXED: Mix = Mix {
 const START_NS: u64 = 1_000_000_000;
 /// Wins that events are for: of the auctions held last.
 const RECENT: usize = 16;
+/// Currencies and price buckets that a varied mix has.
+const KINDS_OF_TERMS: u8 = 2;
 /// A flight without an end.
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
@@ -128,6 +131,7 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         cap: 0,
         cap_period: CapPeriod::None.into(),
         model: PriceModel::Cpm.into(),
+        priority: 0,
         reserved: Reserved::default(),
         plan: [0; 24],
         hours: [0; 21],
@@ -145,7 +149,7 @@ pub fn placement(placement: u32, publisher: u32, rule: AuctionRule) -> DefinePla
         publisher: PublisherId(publisher),
         share: Ppm(700_000),
         rule: rule.into(),
-        reserved: Reserved::default(),
+        buckets: 0,
         zone_minutes: 0,
     }
 }
@@ -159,7 +163,36 @@ pub fn target(mode: TargetMode, dimension: Dimension, value: u32) -> Target {
 /// An attribute of a request.
 #[must_use]
 pub fn attribute(dimension: Dimension, value: u32) -> Attribute {
-    Attribute { value, dimension: dimension.into(), reserved: Reserved::default() }
+    Attribute { amount: Nanos(0), value, dimension: dimension.into(), reserved: Reserved::default() }
+}
+
+/// A private deal of a request with its floor, or a bid made elsewhere.
+#[must_use]
+pub fn amount(dimension: Dimension, value: u32, amount: u64) -> Attribute {
+    Attribute { amount: Nanos(amount), ..attribute(dimension, value) }
+}
+
+/// A name.
+///
+/// # Panics
+/// When it is longer than a name may be.
+#[must_use]
+pub fn name(dimension: Dimension, name: &str) -> DefineName {
+    let mut text = [0; NAME_BYTES];
+    text[..name.len()].copy_from_slice(name.as_bytes());
+    DefineName { text, dimension: dimension.into(), length: name.len() as u8, reserved: Reserved::default() }
+}
+
+/// An auction that nothing makes special.
+#[must_use]
+pub fn auction(placement: u32) -> HoldAuction {
+    HoldAuction {
+        user: UserKey(0),
+        floor: Nanos(0),
+        placement: PlacementId(placement),
+        currency: CurrencyId(0),
+        reserved: Reserved::default(),
+    }
 }
 
 /// A slot.
@@ -204,7 +237,8 @@ impl Flow {
     /// Commands that prepare: a campaign or a line item and its start, a placement.
     #[must_use]
     pub fn preparations(mix: &Mix) -> u64 {
-        u64::from(mix.campaigns) * 2 + u64::from(mix.items) * 2 + u64::from(mix.placements)
+        let terms = if mix.varied { 2 * u64::from(KINDS_OF_TERMS) } else { 0 };
+        terms + u64::from(mix.campaigns) * 2 + u64::from(mix.items) * 2 + u64::from(mix.placements)
     }
 
     fn now(&self) -> u64 {
@@ -240,7 +274,14 @@ impl Flow {
         if random.percent(25) {
             self.targets.push(target(TargetMode::Exclude, Dimension::Category, excluded));
         }
+        if varied && random.percent(20) {
+            self.targets.push(target(TargetMode::Include, Dimension::Deal, random.below(3) as u32));
+        }
+        if varied && random.percent(20) {
+            self.targets.push(target(TargetMode::Exclude, Dimension::AdCategory, random.below(2) as u32));
+        }
         if varied {
+            terms.priority = if random.percent(12) { 1 + random.below(2) as u8 } else { 0 };
             terms.total = Nanos(30 + random.below(600));
             terms.daily = Nanos(if random.percent(30) { 15 + random.below(15) } else { 0 });
             if terms.daily.0 > 0 && random.percent(60) {
@@ -278,6 +319,7 @@ impl Flow {
             terms.seed = random.next();
             terms.share = Ppm(pick(random, &[0, 333_333, 700_000, WHOLE]));
             terms.zone_minutes = pick(random, &[0, 0, 90, -480]);
+            terms.buckets = pick(random, &[0, 1, 2]);
             let rules = [
                 AuctionRule::FirstPrice,
                 AuctionRule::SecondPrice,
@@ -296,8 +338,16 @@ impl Flow {
     }
 
     fn prepare(&mut self, at: u64, image: &mut CommandImage) {
-        let Mix { campaigns, items, .. } = self.mix;
+        let Mix { campaigns, items, varied, .. } = self.mix;
         let (campaigns, items) = (u64::from(campaigns), u64::from(items));
+        let terms = if varied { 2 * u64::from(KINDS_OF_TERMS) } else { 0 };
+        if at < terms {
+            return match at % 2 {
+                0 => self.define_buckets(1 + (at / 2) as u8, image),
+                _ => self.set_rate(1 + (at / 2) as u16, image),
+            };
+        }
+        let at = at - terms;
         let (phase, reserved) = (Phase::Active.into(), Reserved::default());
         let id = |first: u64| 1 + ((at - first) / 2) as u32;
         match at {
@@ -319,6 +369,48 @@ impl Flow {
         }
     }
 
+    fn define_buckets(&mut self, buckets: u8, image: &mut CommandImage) {
+        let random = &mut self.random;
+        let rounding = pick(random, &[Rounding::Down, Rounding::Nearest, Rounding::Up, Rounding::TimeSplit]).into();
+        let mut min = random.below(2);
+        let ranges: Vec<PriceRange> = (0..=random.below(3))
+            .map(|_| {
+                let max = min + 3 + random.below(5);
+                let increment = 1 + random.below(3);
+                let range = PriceRange { min: Nanos(min), max: Nanos(max), increment: Nanos(increment) };
+                min = max + random.below(2);
+                range
+            })
+            .collect();
+        let terms = DefineBuckets { buckets, rounding, reserved: Reserved::default() };
+        image.set(ClientId(1), Command::DefineBuckets(&terms, &ranges));
+    }
+
+    fn set_rate(&mut self, currency: u16, image: &mut CommandImage) {
+        let rate = 100_000_000 + self.random.below(3_000_000_000);
+        let command = SetRate { rate, currency: CurrencyId(currency), reserved: Reserved::default() };
+        image.set(ClientId(1), Command::SetRate(&command));
+    }
+
+    /// What a request may have beside values that are targeted: deals, labels that it blocks, bids made elsewhere.
+    fn more_attributes(&mut self) {
+        let random = &mut self.random;
+        for deal in 0..3 {
+            if random.percent(25) {
+                let floor = if random.percent(50) { 1 + random.below(9) } else { 0 };
+                self.attributes.push(amount(Dimension::Deal, deal, floor));
+            }
+        }
+        if random.percent(20) {
+            self.attributes.push(attribute(Dimension::AdCategory, random.below(2) as u32));
+        }
+        for bidder in 0..3 {
+            if random.percent(20) {
+                self.attributes.push(amount(Dimension::Bidder, bidder, random.below(16)));
+            }
+        }
+    }
+
     fn hold(&mut self, image: &mut CommandImage) {
         let Mix { values, users, placements, varied, before, .. } = self.mix;
         let random = &mut self.random;
@@ -331,11 +423,17 @@ impl Flow {
         if random.percent(30) {
             self.attributes.push(attribute(Dimension::Category, first + 1 + random.below(4) as u32));
         }
+        if varied {
+            self.more_attributes();
+        }
+        let random = &mut self.random;
         let unknown = varied && random.percent(5);
+        let foreign = varied && random.percent(20);
         let command = HoldAuction {
             user: UserKey(if unknown { 0 } else { 1 + random.below(users) }),
             floor: Nanos(if varied && random.percent(20) { random.below(9) } else { 0 }),
             placement: PlacementId(1 + random.below(placements.into()) as u32),
+            currency: CurrencyId(if foreign { 1 + random.below(2) as u16 } else { 0 }),
             reserved: Reserved::default(),
         };
         self.recent[self.auctions % RECENT] = before + self.commands;
@@ -367,7 +465,7 @@ impl Flow {
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(32) {
+        match random.below(36) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -415,6 +513,19 @@ impl Flow {
                 );
             }
             29 => {
+                let currency = 1 + random.below(3) as u16;
+                self.set_rate(currency, image);
+            }
+            30 => {
+                let buckets = 1 + random.below(3) as u8;
+                self.define_buckets(buckets, image);
+            }
+            31 => {
+                let dimension = pick(random, &[Dimension::Site, Dimension::Deal]);
+                let text = pick(random, &["", "a", "b", "site.example", "grün"]);
+                image.set(ClientId(1), Command::DefineName(&name(dimension, text)));
+            }
+            32 => {
                 let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
                 self.define_campaign(id, image);
             }

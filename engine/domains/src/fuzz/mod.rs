@@ -86,6 +86,9 @@ const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimi
     values: 8,
     wins: 12,
     counters: 4,
+    currencies: 2,
+    buckets: 2,
+    names: 4,
 };
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.

@@ -3,13 +3,12 @@
 use super::super::Auction;
 use super::super::holding::draw;
 use super::super::messages::{
-    Attribute, AuctionHeld, AuctionRule, CapPeriod, DefineLineItem, Event, HoldAuction, LineItemId, Nanos, Phase,
-    Reject, Reply, Slot, SlotWon, TARGETS_MAX, UserKey, WinId,
+    Attribute, AuctionHeld, AuctionRule, CapPeriod, DefineLineItem, DefinePlacement, Dimension, Event, HoldAuction,
+    LineItemId, Nanos, OutsideWon, Phase, Reject, Reply, Slot, SlotWon, TARGETS_MAX, TargetMode, UserKey, WinId,
 };
 use super::{DAY, Entry, HOUR, Item, Level, MINUTE, Model, Win, is_ascending};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Timestamp};
 
 /// When the period began that `now` is in.
@@ -35,6 +34,56 @@ fn takes_part(terms: &DefineLineItem, zone_minutes: i16, now: Timestamp) -> bool
     let bytes = &terms.hours[3 * day..3 * day + 3];
     let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
     terms.hours.iter().all(|byte| *byte == 0) || bits & (1 << hour) != 0
+}
+
+/// Who takes part: a line item, or a bid made elsewhere by its place in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bidder {
+    Item(u32),
+    Outside(usize),
+}
+
+/// A bid made elsewhere: what was bid, and in which bucket.
+struct Bid {
+    bidder: u32,
+    bid: u64,
+    bucket: u64,
+}
+
+/// Who competes, and the least that an event costs it.
+struct Ranked {
+    who: Bidder,
+    bid: u64,
+    weight: u128,
+    least: u128,
+    contract: bool,
+}
+
+/// What the winner of `slot` pays for an event.
+fn price_of(rule: AuctionRule, ranked: &[Ranked], slots: &[Slot], slot: usize) -> u64 {
+    let Ranked { who: winner, bid, weight, least, contract } = ranked[slot];
+    if contract {
+        return bid;
+    }
+    // What the others are worth to whoever sells: the floor stands in for those who are missing or bid less. Those under
+    // contract have their slots whatever the others bid.
+    let others = ranked.iter().filter(|other| other.who != winner && !other.contract);
+    let others: Vec<u128> = others.map(|other| u128::from(other.bid) * other.weight).collect();
+    let contracts = ranked.iter().filter(|other| other.contract).count();
+    let (slots, slot) = (&slots[contracts..], slot - contracts);
+    let worth = |at: usize| others.get(at).copied().unwrap_or(0).max(least * weight);
+    let price = match rule {
+        AuctionRule::FirstPrice => u128::from(bid),
+        AuctionRule::SecondPrice | AuctionRule::GeneralizedSecondPrice => worth(slot).div_ceil(weight),
+        AuctionRule::Vcg => {
+            let factor = |at: usize| u128::from(slots[at].factor.0);
+            let without: u128 = (0..slots.len()).map(|at| factor(at) * worth(at)).sum();
+            let before: u128 = (0..slot).map(|at| factor(at) * worth(at)).sum();
+            let after: u128 = (slot + 1..slots.len()).map(|at| factor(at) * worth(at - 1)).sum();
+            (without - before - after).div_ceil(factor(slot) * weight)
+        }
+    };
+    u64::try_from(price).expect("a price is no more than a bid")
 }
 
 impl Model {
@@ -116,20 +165,35 @@ impl Model {
         if keys.len() > TARGETS_MAX || !is_ascending(&keys) {
             return Err(Reject::BadTargets);
         }
+        for Attribute { amount, dimension, .. } in attributes {
+            match dimension.get() {
+                Dimension::Deal | Dimension::Bidder => {}
+                _ if amount.0 == 0 => {}
+                _ => return Err(Reject::BadTargets),
+            }
+        }
+        if !self.knows(command.currency) {
+            return Err(Reject::UnknownCurrency);
+        }
         if (self.wins.len() + slots.len()) as u64 > self.limits.wins {
             return Err(Reject::WinsFull);
         }
         self.log.push((0, command.placement.0, Entry::Auction));
-        let (now, floor) = (context.now, floor.0.max(command.floor.0));
+        let (now, floor) = (context.now, floor.0.max(self.in_house(command.currency, command.floor.0, true)));
         let serves = |item: &Item| {
             item.phase == Phase::Active && item.started && self.campaigns[&item.terms.campaign.0].1 == Phase::Active
         };
         let serving: Vec<u32> = self.items.iter().filter(|(_, item)| serves(item)).map(|(id, _)| *id).collect();
-        let mut candidates: Vec<u32> =
-            serving.iter().copied().filter(|id| self.items[id].is_met_by(attributes)).collect();
-        candidates.sort_by_key(|id| {
-            let rank = (self.items[id].score(), draw(terms.seed, context, id - 1));
-            (core::cmp::Reverse(rank), *id)
+        let candidates: Vec<u32> = serving.iter().copied().filter(|id| self.items[id].is_met_by(attributes)).collect();
+        let bids = self.outside(context, command, &terms, attributes);
+        let mut bidders: Vec<Bidder> = candidates.iter().map(|id| Bidder::Item(*id)).collect();
+        bidders.extend((0..bids.len()).map(Bidder::Outside));
+        bidders.sort_by_key(|bidder| {
+            let (priority, score, number) = match bidder {
+                Bidder::Item(id) => (self.items[id].terms.priority, self.items[id].score(), id - 1),
+                Bidder::Outside(at) => (0, u128::from(bids[*at].bucket) * 1_000_000, (1 << 31) + *at as u32),
+            };
+            (core::cmp::Reverse((priority, score, draw(terms.seed, context, number))), number)
         });
         let mut held = AuctionHeld {
             win: WinId(0),
@@ -145,12 +209,30 @@ impl Model {
             capped: 0,
             same_advertiser: 0,
             not_targeted: (serving.len() - candidates.len()) as u32,
-            reserved: Reserved::default(),
+            outside: 0,
         };
         // Who competes, with the least that an event costs it; the last may be the runner-up.
-        let mut ranked: Vec<(u32, u128)> = Vec::new();
+        let mut ranked: Vec<Ranked> = Vec::new();
         let mut advertisers = BTreeSet::new();
-        for (at, id) in candidates.iter().enumerate() {
+        let mut looked_at = 0;
+        for bidder in &bidders {
+            let id = match bidder {
+                Bidder::Item(id) => id,
+                Bidder::Outside(at) => {
+                    let bid = &bids[*at];
+                    if bid.bucket > 0 && bid.bucket >= floor {
+                        let (contract, least) = (false, floor.into());
+                        ranked.push(Ranked { who: *bidder, bid: bid.bucket, weight: 1_000_000, least, contract });
+                    }
+                    if ranked.len() > slots.len() {
+                        held.outbid = held.candidates - looked_at;
+                        break;
+                    }
+                    continue;
+                }
+            };
+            looked_at += 1;
+            let floor = self.floor_for(&self.items[id], command, attributes, floor);
             let item = &self.items[id];
             let advertiser = self.campaigns[&item.terms.campaign.0].0.advertiser.0;
             let least = (u128::from(floor) * 1_000_000).div_ceil(item.bid.rate.0.into());
@@ -167,18 +249,27 @@ impl Model {
             } else if !advertisers.insert(advertiser) {
                 held.same_advertiser += 1;
             } else {
-                ranked.push((*id, least));
+                let (bid, weight, contract) = (item.bid.bid.0, item.weight(), item.terms.priority > 0);
+                ranked.push(Ranked { who: *bidder, bid, weight, least, contract });
                 if ranked.len() > slots.len() {
-                    held.outbid = (candidates.len() - at) as u32;
+                    held.outbid = held.candidates - looked_at + 1;
                     break;
                 }
             }
         }
-        let prices: Vec<u64> = (0..ranked.len().min(slots.len()))
-            .map(|slot| self.price(terms.rule.get(), &ranked, &slots, slot))
-            .collect();
+        let prices: Vec<u64> =
+            (0..ranked.len().min(slots.len())).map(|slot| price_of(terms.rule.get(), &ranked, &slots, slot)).collect();
         for (slot, price) in (1..).zip(prices) {
-            let (item, _) = ranked[slot as usize - 1];
+            let item = match ranked[slot as usize - 1].who {
+                Bidder::Item(item) => item,
+                Bidder::Outside(at) => {
+                    let Bid { bidder, bid, .. } = bids[at];
+                    let won = OutsideWon { bid: Nanos(bid), price: Nanos(price), bidder, slot };
+                    out.tell(context.session, Event::OutsideWon(&won));
+                    held.outside += 1;
+                    continue;
+                }
+            };
             let win = context.sequence.0 * 8 + u64::from(slot - 1);
             self.win(win, item, command, price, now);
             let (win, price, item) = (WinId(win), Nanos(price), LineItemId(item));
@@ -193,26 +284,39 @@ impl Model {
         Ok(())
     }
 
-    /// What the winner of `slot` pays for an event.
-    pub(super) fn price(&self, rule: AuctionRule, ranked: &[(u32, u128)], slots: &[Slot], slot: usize) -> u64 {
-        let (winner, least) = ranked[slot];
-        let (bid, weight) = (self.items[&winner].bid.bid.0, self.items[&winner].weight());
-        // What the others are worth to whoever sells: the floor stands in for those who are missing or bid less.
-        let others: Vec<u128> =
-            ranked.iter().filter(|(id, _)| *id != winner).map(|(id, _)| self.items[id].score()).collect();
-        let worth = |at: usize| others.get(at).copied().unwrap_or(0).max(least * weight);
-        let price = match rule {
-            AuctionRule::FirstPrice => u128::from(bid),
-            AuctionRule::SecondPrice | AuctionRule::GeneralizedSecondPrice => worth(slot).div_ceil(weight),
-            AuctionRule::Vcg => {
-                let factor = |at: usize| u128::from(slots[at].factor.0);
-                let without: u128 = (0..slots.len()).map(|at| factor(at) * worth(at)).sum();
-                let before: u128 = (0..slot).map(|at| factor(at) * worth(at)).sum();
-                let after: u128 = (slot + 1..slots.len()).map(|at| factor(at) * worth(at - 1)).sum();
-                (without - before - after).div_ceil(factor(slot) * weight)
+    /// Bids made elsewhere, in their order.
+    fn outside(
+        &self,
+        context: Context,
+        command: &HoldAuction,
+        placement: &DefinePlacement,
+        attributes: &[Attribute],
+    ) -> Vec<Bid> {
+        let bids = attributes.iter().filter(|attribute| attribute.dimension.get() == Dimension::Bidder);
+        let entered = (1_u32 << 31..).zip(bids).map(|(number, attribute)| {
+            let bid = self.in_house(command.currency, attribute.amount.0, false);
+            let up = draw(placement.seed, context, number) % 2 == 1;
+            Bid { bidder: attribute.value, bid, bucket: self.bucket(placement.buckets, bid, up) }
+        });
+        entered.collect()
+    }
+
+    /// What an impression costs a line item at least: for those of private deals, what the cheapest of theirs says that the
+    /// request has.
+    fn floor_for(&self, item: &Item, command: &HoldAuction, attributes: &[Attribute], floor: u64) -> u64 {
+        let mut own = Vec::new();
+        for target in &item.targets {
+            for attribute in attributes {
+                let deal = (attribute.dimension.get(), attribute.value) == (Dimension::Deal, target.value)
+                    && (target.dimension.get(), target.mode.get()) == (Dimension::Deal, TargetMode::Include);
+                match attribute.amount.0 {
+                    _ if !deal => {}
+                    0 => own.push(floor),
+                    amount => own.push(self.in_house(command.currency, amount, true)),
+                }
             }
-        };
-        u64::try_from(price).expect("a price is no more than a bid")
+        }
+        own.into_iter().min().unwrap_or(floor)
     }
 
     pub(super) fn win(&mut self, win: u64, id: u32, command: &HoldAuction, price: u64, now: Timestamp) {

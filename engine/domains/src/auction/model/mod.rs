@@ -3,13 +3,14 @@
 
 mod billing;
 mod holding;
+mod terms;
 
 use super::messages::{
     Attribute, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod, Command,
-    DeclineReason, Declined, DefineCampaign, DefineLineItem, DefinePlacement, Event, EventKind, LineItemChanged,
-    LineItemId, LineItemSet, Nanos, Phase, PlacementId, PlacementSet, Ppm, PriceModel, Reject, Reply, SLOTS_MAX,
-    SetBid, SetCampaign, SetFloor, SetLineItem, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId,
-    ZONE_MINUTES_MAX,
+    DeclineReason, Declined, DefineBuckets, DefineCampaign, DefineLineItem, DefineName, DefinePlacement, Dimension,
+    Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase, PlacementId, PlacementSet, Ppm,
+    PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, TARGETS_MAX,
+    Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
 };
 use super::{Auction, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -110,6 +111,9 @@ pub struct Model {
     credited: BTreeMap<u32, u128>,
     /// Everything that a report counts, with its line item (0 when it has none) and its placement.
     log: Vec<(u32, u32, Entry)>,
+    rates: BTreeMap<u16, u64>,
+    buckets: BTreeMap<u8, (DefineBuckets, Vec<PriceRange>)>,
+    names: Vec<DefineName>,
 }
 
 impl ringfence_kernel::laws::Model for Model {
@@ -130,6 +134,9 @@ impl ringfence_kernel::laws::Model for Model {
             credits: BTreeMap::new(),
             credited: BTreeMap::new(),
             log: Vec::new(),
+            rates: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            names: Vec::new(),
         }
     }
 
@@ -152,6 +159,9 @@ impl ringfence_kernel::laws::Model for Model {
             Command::MakeCreditNote(command) => self.credit_note(command.advertiser, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),
             Command::ReportPlacement(command) => self.report_placement(command.placement, out),
+            Command::SetRate(command) => self.set_rate(command, out),
+            Command::DefineBuckets(command, ranges) => self.define_buckets(command, ranges, out),
+            Command::DefineName(command) => self.define_name(command, out),
         }
     }
 
@@ -263,12 +273,20 @@ impl Model {
             && terms.window > 0
             && terms.window <= WINDOW_MAX
             && capped == (terms.cap != 0)
+            && terms.priority < 16
             && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
         let key = |target: &Target| (target.dimension.get(), target.value);
-        if targets.len() > TARGETS_MAX || !is_ascending(&targets.iter().map(key).collect::<Vec<_>>()) {
+        let makes_sense = |target: &Target| match target.dimension.get() {
+            Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
+                target.mode.get() == TargetMode::Exclude
+            }
+            other => other != Dimension::Bidder,
+        };
+        let ascending = is_ascending(&targets.iter().map(key).collect::<Vec<_>>());
+        if targets.len() > TARGETS_MAX || !ascending || !targets.iter().all(makes_sense) {
             return Err(Reject::BadTargets);
         }
         let held: usize = self.items.values().map(|item| item.targets.len()).sum();
@@ -305,6 +323,9 @@ impl Model {
             None => {
                 if terms.publisher.0 == 0 || u64::from(terms.publisher.0) > self.limits.publishers {
                     return Err(Reject::UnknownPublisher);
+                }
+                if terms.buckets != 0 && !self.buckets.contains_key(&terms.buckets) {
+                    return Err(Reject::UnknownBuckets);
                 }
                 let factors: Vec<u32> = slots.iter().map(|slot| slot.factor.0).collect();
                 let most = if terms.rule.get() == AuctionRule::SecondPrice { 1 } else { SLOTS_MAX };

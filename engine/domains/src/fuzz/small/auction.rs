@@ -30,7 +30,8 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             keep(64, 4, 3, body);
             body[64] = if first == 0 { 0 } else { body[64].max(1) };
             (body[68], body[69]) = (1 + first, 1 + model);
-            body[70..120].fill(0);
+            body[70] %= 2;
+            body[71..120].fill(0);
             for (rank, at) in (128..body.len()).step_by(8).enumerate() {
                 let mode = 1 + body[at + 5] % 2;
                 body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, mode, 0, 0]);
@@ -68,9 +69,29 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             keep(8, 8, 7, body);
             keep(16, 8, 255, body);
             number(16, body);
-            for (rank, at) in (32..body.len()).step_by(8).enumerate() {
-                body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, 0, 0, 0]);
+            for (rank, at) in (32..body.len()).step_by(16).enumerate() {
+                // Values, and behind them bids made elsewhere.
+                let bid = if rank < 2 { 0 } else { body[at] % 4 };
+                let dimension = if rank < 2 { 1 } else { 14 };
+                body[at..at + 16].fill(0);
+                (body[at], body[at + 8], body[at + 12]) = (bid, rank as u8, dimension);
             }
+        }
+        "DefineBuckets" => {
+            let rounding = 1 + body[1] % 4;
+            body[0] = 1 + body[0] % 2;
+            body[1] = rounding;
+            body[2..8].fill(0);
+            for at in (16..body.len()).step_by(24) {
+                let (max, increment) = (1 + body[at + 8] % 16, body[at + 16]);
+                body[at..at + 24].fill(0);
+                (body[at + 8], body[at + 16]) = (max, 1 + increment % max);
+            }
+        }
+        "SetRate" => {
+            keep(0, 8, 255, body);
+            (body[3], body[8]) = (1, 1 + body[8] % 2);
+            body[9..].fill(0);
         }
         "RecordEvent" => {
             // Of one of the first 256 commands, the first slot.
