@@ -32,8 +32,13 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
                 body[48] = 1;
             }
             if method != Method::Score {
-                (body[40], body[50]) = (0, 0);
+                body[40] = 0;
             }
+            body[50] = if method.gives_points() { body[50].max(1) } else { 0 };
+            let (write_ins, hare) = (body[64] % 2, body[66] % 2);
+            body[64..].fill(0);
+            body[64] = if method.has_stages() { write_ins } else { 0 };
+            body[66] = if method.has_quota() { 1 + hare } else { 1 };
         }
         "RegisterVoters" | "CastBallot" => {
             (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
@@ -49,9 +54,9 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
             body[4] = 1 + body[4] % 4;
             body[5..].fill(0);
         }
-        "DecideTie" => {
+        "DecideTie" | "DeclareWriteIn" => {
             keep(0, 4, 3, body);
-            (4..8).step_by(2).for_each(|at| keep(at, 2, 3, body));
+            (4..8).step_by(2).for_each(|at| keep(at, 2, if name == "DecideTie" || at == 4 { 3 } else { 0 }, body));
         }
         _ => (0..body.len())
             .step_by(4)
