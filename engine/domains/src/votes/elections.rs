@@ -56,9 +56,9 @@ pub(super) struct Election {
     /// The weight of the roll.
     roll_weight: u64,
     /// Who was in the tie at which the official count stopped: a bit each.
-    pub(super) tied: [u64; CANDIDATES_MAX as usize / 64],
+    pub(super) tied: [u64; CANDIDATES_MAX.div_ceil(64) as usize],
     /// Which write-ins were declared: a bit each.
-    pub(super) declared: [u64; CANDIDATES_MAX as usize / 64],
+    pub(super) declared: [u64; CANDIDATES_MAX.div_ceil(64) as usize],
     /// Where its roll and its candidates begin among all.
     first_voter: u32,
     first_candidate: u32,

@@ -32,8 +32,8 @@ newtype! {
 pub const VOTE: u64 = 100_000;
 /// Units of [`Tally`] in one vote of a count by Meek.
 pub const MEEK_VOTE: u64 = 1_000_000_000;
-/// Candidates of one election at most.
-pub const CANDIDATES_MAX: u16 = 256;
+/// Candidates of one election at most: a number fits a byte, of which two values say other things.
+pub const CANDIDATES_MAX: u16 = 254;
 /// Seats for lists at most.
 pub const SEATS_MAX: u16 = 1_024;
 /// The weight of one voter at most.

@@ -324,7 +324,7 @@ impl Hostile {
             0 => 0,
             1 => u64::MAX,
             2 => self.random.next(),
-            3 => 256 + self.random.below(2),
+            3 => 254 + self.random.below(2),
             _ => 1 + self.random.below(usual),
         }
     }

@@ -31,12 +31,12 @@ use super::messages::{
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use piles::Piles;
+use piles::{Piles, Receivers};
 use ringfence_kernel::messages::Reserved;
 use whole_ballots::Paper;
 
 /// Words of a set of candidates.
-pub(super) const TIED_WORDS: usize = CANDIDATES_MAX as usize / 64;
+pub(super) const TIED_WORDS: usize = CANDIDATES_MAX.div_ceil(64) as usize;
 /// The first count, and at most a surplus and an exclusion for each candidate.
 const STAGES_MAX: usize = 1 + 2 * CANDIDATES_MAX as usize;
 
@@ -91,6 +91,7 @@ pub(super) struct Counter {
     end: Option<Advance>,
 
     piles: Piles,
+    receivers: Receivers,
     /// Where whole ballots are.
     papers: Box<[Paper]>,
     /// What part of a vote each candidate keeps, by Meek.
@@ -143,6 +144,7 @@ impl Counter {
             question: TieQuestion::Elect,
             end: None,
             piles: Piles::new(ballots),
+            receivers: Receivers::new(),
             papers: alloc::vec![Paper::NONE; ballots].into(),
             keep: Vec::with_capacity(most),
             surplus: 0,
@@ -178,7 +180,8 @@ impl Counter {
         self.standing.resize(self.candidates, Standing::Continuing);
         self.seats_won.clear();
         self.seats_won.resize(self.candidates, 0);
-        (self.quota, self.exhausted, self.residual, self.total) = (0, 0, 0, 0);
+        (self.quota, self.exhausted, self.residual) = (0, 0, 0);
+        self.total = election.weight * self.vote();
         self.keep.clear();
         self.keep.resize(self.candidates, MEEK_VOTE);
         (self.surplus, self.just_elected, self.pass_ended) = (0, false, false);
@@ -221,13 +224,15 @@ impl Counter {
         true
     }
 
+    /// Units of one vote.
+    fn vote(&self) -> u64 {
+        if self.method == Method::Meek { MEEK_VOTE } else { VOTE }
+    }
+
     fn first_count(&mut self, ballots: &Ballots, first: u32) {
-        let vote = if self.method == Method::Meek { MEEK_VOTE } else { VOTE };
-        for (at, weight) in ballots.of(first) {
-            self.total += weight * vote;
-            if ballots.marks(at).is_empty() {
-                self.exhausted += weight * vote;
-            }
+        if !self.method.moves() {
+            let blank = ballots.of(first).filter(|(at, _)| ballots.marks(*at).is_empty());
+            self.exhausted = blank.map(|(_, weight)| weight).sum::<u64>() * self.vote();
         }
         match self.method {
             Method::Coombs => self.rank_ends(ballots, first),

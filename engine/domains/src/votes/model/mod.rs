@@ -440,7 +440,7 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     );
     let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
     let has_points = matches!(method, Method::Score | Method::Star);
-    let in_range = (1..=256).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
+    let in_range = (1..=254).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
     let marks = (1..=candidates).contains(&marks_max);
     let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
     let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
