@@ -112,6 +112,11 @@ impl Method {
         matches!(self, Self::ScottishStv | Self::WholeBallots | Self::LargestRemainder)
     }
 
+    /// Whether a candidate has one sum of what ballots give, and that is all.
+    pub(super) const fn adds_up(self) -> bool {
+        !self.is_ranked() || matches!(self, Self::Borda | Self::Dowdall)
+    }
+
     /// Whether it compares two candidates at a time.
     pub(super) const fn compares(self) -> bool {
         matches!(self, Self::Copeland | Self::Minimax | Self::Schulze | Self::RankedPairs)

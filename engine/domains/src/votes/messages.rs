@@ -11,19 +11,24 @@ mod replies;
 pub use choices::{
     Action, ActionCode, CastOutcome, CastOutcomeCode, ChangePolicy, ChangePolicyCode, CountState, CountStateCode,
     DeclineReason, DeclineReasonCode, EarlierStages, EarlierStagesCode, Exclusions, ExclusionsCode, Fault, FaultCode,
-    Majority, MajorityCode, Method, MethodCode, Phase, PhaseCode, Quota, QuotaCode, Results, ResultsCode, Standing,
-    StandingCode, TieBreak, TieBreakCode, TieQuestion, TieQuestionCode, Until, UntilCode,
+    Majority, MajorityCode, Method, MethodCode, Phase, PhaseCode, Quota, QuotaCode, Registration, RegistrationCode,
+    Results, ResultsCode, Standing, StandingCode, TieBreak, TieBreakCode, TieQuestion, TieQuestionCode, Until,
+    UntilCode,
 };
 pub use commands::{
     CastBallot, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection, Mark, RegisterVoters, SetPhase,
     SpoilBallot, VoterEntry,
 };
-pub use events::{CandidateCounted, ElectionChanged, Event, LastPlacesCounted, PairCounted, StageCounted, TieFound};
+pub use events::{
+    CandidateCounted, ElectionChanged, Event, LastPlacesCounted, PairCounted, RegionCandidateReported, RegionReported,
+    StageCounted, TieFound,
+};
 pub use replies::{
     BallotCast, BallotSpoilt, Declined, ElectionCounted, ElectionDefined, PhaseChanged, Reply, VotersRegistered,
     WriteInDeclared,
 };
 
+use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{limits, newtype, rejects};
 
 newtype! {
@@ -60,6 +65,8 @@ pub const SEATS_MAX: u16 = 1_024;
 pub const WEIGHT_MAX: u32 = 1_000_000;
 /// The weight of all voters of an election at most. With 255 points a vote it still fits [`Tally`].
 pub const ROLL_WEIGHT_MAX: u64 = 10_000_000_000;
+/// Regions of an election at most.
+pub const REGIONS_MAX: u16 = 4_095;
 /// Points that one mark gives at most.
 pub const POINTS_MAX: u16 = 255;
 /// Ties of one election that an officer may decide.
@@ -80,9 +87,9 @@ rejects! {
         VotersFull = 4005,
         /// All elections have as many candidates as they may.
         CandidatesFull = 4006,
-        /// The list names no voter, one outside the roll, or a weight of zero or above 10⁶.
+        /// The list names no voter, one outside the roll, a weight of zero or above 10⁶, or no region of the election.
         BadRoll = 4007,
-        /// A voter of the list is registered with another weight.
+        /// A voter of the list is registered with another weight or region.
         VoterExists = 4008,
         /// The roll would weigh more than 10¹⁰.
         RollTooHeavy = 4009,
@@ -102,6 +109,10 @@ rejects! {
         BallotsFull = 4016,
         /// As many ties were decided as may be.
         DecisionsFull = 4017,
+        /// The election votes on the roll of another.
+        NoRoll = 4018,
+        /// The sums of all elections need more room than there is.
+        SumsFull = 4019,
     }
 }
 
@@ -116,7 +127,17 @@ limits! {
         voters = 262144 in 1..=1_000_000_000,
         /// Different ballots of all elections: 58 bytes each, marks aside.
         ballots = 65536 in 1..=268_435_456,
-        /// Marks on the different ballots: 4 bytes each.
+        /// Marks on the different ballots: 2 bytes each.
         marks = 524288 in 1..=2_147_483_648,
+        /// Sums of all elections, for each region one of each candidate and three more: 24 bytes each.
+        sums = 65536 in 1..=268_435_456,
+    }
+}
+
+impl VoterEntry {
+    /// A voter of that weight in an election without regions.
+    #[must_use]
+    pub fn of_weight(weight: u32) -> Self {
+        Self { weight, region: 0, reserved: Reserved::default() }
     }
 }

@@ -58,6 +58,15 @@ choice! {
     }
 }
 choice! {
+    /// How long voters may be put on a roll.
+    pub enum Registration as RegistrationCode {
+        /// Until the election closes.
+        UntilClosed = 1,
+        /// Until it opens.
+        UntilOpen = 2,
+    }
+}
+choice! {
     /// When an election may be counted.
     pub enum Results as ResultsCode {
         /// At any time once it is open.

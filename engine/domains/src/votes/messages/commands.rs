@@ -2,7 +2,7 @@
 
 use super::{
     CandidateId, ChangePolicyCode, EarlierStagesCode, ElectionId, ExclusionsCode, FaultCode, MajorityCode, MethodCode,
-    PhaseCode, QuotaCode, ResultsCode, TieBreakCode, UntilCode, VoterId,
+    PhaseCode, QuotaCode, RegistrationCode, ResultsCode, TieBreakCode, UntilCode, VoterId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -11,7 +11,7 @@ messages! {
     /// What a client may ask.
     pub enum Command in schema 4 version 1 {
         /// Prepares an election. Saying the same again is answered again; other terms are refused.
-        1 => DefineElection: 72 {
+        1 => DefineElection: 80 {
             /// When it opens by itself; zero for an officer's word.
             opens: Timestamp,
             /// When it closes by itself; zero for an officer's word.
@@ -63,8 +63,17 @@ messages! {
             write_ins: u16,
             /// The quota of a seat; Droop where the method has none.
             quota: QuotaCode,
-            /// Zero.
-            reserved: Reserved<5>,
+            /// How long voters may be put on the roll; until it closes where the roll is another's.
+            registration: RegistrationCode,
+            /// The election on whose roll it votes, one that has a roll of its own; zero for a roll of its own.
+            roll: ElectionId,
+            /// Regions of the roll, their numbers run from 1 to this; zero where there are none.
+            regions: u16,
+            /// Ballots of a region that are released together, at least 2, where results are hidden until the close; zero:
+            /// nothing is released before.
+            batch: u16,
+            /// Microseconds until a change is released, where results are live; zero: nothing is before the close.
+            refresh: u32,
         },
         /// Puts voters that follow each other on the roll. Until the election closes; saying the same again changes
         /// nothing.
@@ -76,8 +85,10 @@ messages! {
         } + voters: VoterEntry: 8 {
             /// For how many votes the ballot counts, 1 to 10⁶.
             weight: u32,
+            /// The region, from 1; zero where the election has none.
+            region: u16,
             /// Zero.
-            reserved: Reserved<4>,
+            reserved: Reserved<2>,
         },
         /// Opens, closes or certifies an election, one phase after the other. Closing counts it.
         3 => SetPhase: 8 {

@@ -72,6 +72,31 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
+        /// What a region has, as far as it is released. On the election's stream of reports, before its candidates.
+        107 => RegionReported: 32 {
+            /// Ballots that count.
+            ballots: u64,
+            /// Their weight.
+            weight: u64,
+            /// The weight of those that are blank.
+            blank: u64,
+            /// The region; zero where the election has none.
+            region: u16,
+            /// Zero.
+            reserved: Reserved<6>,
+        },
+        /// What a candidate has in a region. On the election's stream of reports.
+        108 => RegionCandidateReported: 16 {
+            /// The votes or points; where ballots are ranked and no points made of that, the votes of those who rank the
+            /// candidate first.
+            votes: Tally,
+            /// The region; zero where the election has none.
+            region: u16,
+            /// Who.
+            candidate: CandidateId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
         /// Votes of those who rank a candidate last, in a count by Coombs. On the election's stream of counts, after the
         /// candidates of each stage.
         106 => LastPlacesCounted: 16 {
