@@ -35,6 +35,9 @@ enum Command {
     /// Publish an election, and check what was published.
     #[command(subcommand)]
     Votes(ringfence::commands::votes::Votes),
+    /// Anonymous elections: issue tokens, and mix the ballots that they cast.
+    #[command(subcommand)]
+    Tokens(ringfence::commands::tokens::Tokens),
     /// Measure, and compare what was measured.
     Bench(ringfence_benches::cli::Bench),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Journal(journal) => journal.run(),
         Command::Votes(votes) => votes.run(),
+        Command::Tokens(tokens) => tokens.run(),
         Command::Bench(bench) => bench.run(),
     };
     match done {

@@ -7,6 +7,7 @@ pub mod journal;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
+pub mod tokens;
 pub mod top;
 pub mod votes;
 
