@@ -1,17 +1,14 @@
-//! The life of a transaction: authorized, then completed, reversed or timed out.
+//! Transactions authorized, in the order of precedence. `endings` has what follows.
 
+use super::Atm;
 use super::cards::NONE;
 use super::kept::Keep;
 use super::ledger::NotCovered;
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Complete, Event, Exception,
-    Key, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Reverse, TerminalId, TimedOut,
-    TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Notes, PIN_TRIES, PinVerdict,
+    PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::transactions::{State, Transaction};
-use super::{Atm, topics};
-use bytemuck::Zeroable;
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -79,15 +76,22 @@ impl Atm {
         match self.admit(terminal, &token, pin_version, pin.get())? {
             Ok(place) => {
                 (transaction.state, transaction.card) = (State::Answered.into(), place);
-                let card = &mut self.cards[place];
-                (card.pin_reference, card.pin_version) = (new_pin_reference, PinVersion(pin_version.0.wrapping_add(1)));
-                self.say_pin_reference(place, out);
+                transaction.pin_before = self.cards[place].pin_reference;
+                transaction.pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
             Err(code) => self.decline(&mut transaction, (code, NONE)),
         }
         self.transactions.add(transaction);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    /// Makes the reference that of the card at `place`, under the next version, which it gives.
+    pub(super) fn set_pin_reference(&mut self, place: u32, reference: [u8; 16], out: &mut Out<'_, Self>) -> PinVersion {
+        let card = &mut self.cards[place];
+        (card.pin_reference, card.pin_version) = (reference, PinVersion(card.pin_version.0.wrapping_add(1)));
+        self.say_pin_reference(place, out);
+        self.cards[place].pin_version
     }
 
     /// Answers `asked` when its key is known.
@@ -110,7 +114,7 @@ impl Atm {
     }
 
     /// Whether a key of `date` that is not known may be taken in.
-    fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
+    pub(super) fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
         if date > self.date || date < self.date_before {
             return Err(Reject::BadDate);
         }
@@ -193,6 +197,9 @@ impl Atm {
                 if let Some(code) = card.exceeds(amount, self.date, now) {
                     return Err((code, account));
                 }
+                if !ledger.bears(account, Amount(amount.0 + fee.map_or(0, |(fee, _)| fee.0))) {
+                    return Err((Code::InsufficientFunds, account));
+                }
                 ledger.hold(account, terminal.cash, amount).and_then(|()| {
                     let Some((fee, fees)) = fee else { return Ok(()) };
                     let held = ledger.hold(account, fees, fee);
@@ -216,144 +223,5 @@ impl Atm {
             card.remember(now);
         }
         Ok(Approval { card: place, account, to, notes, fee: fee.unwrap_or((Amount(0), 0)) })
-    }
-
-    #[inline]
-    pub(super) fn complete(&mut self, command: &Complete, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let terminal = *self.terminals.get(command.terminal)?;
-        let Complete { notes, trace, date, .. } = *command;
-        let Some(index) = self.transactions.find(Key(command.terminal, trace, date)) else {
-            if notes.0 != 0 {
-                self.take_exception(command, Authorization(0), ResponseCode::UnknownOriginal, out);
-            }
-            out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
-            return Ok(Progress::Done);
-        };
-        let transaction = self.transactions[index];
-        let within = |(said, authorized): (u16, u16)| said <= authorized;
-        let is_within = notes.counts().into_iter().zip(transaction.notes.counts()).all(within);
-        let code = match transaction.state.get() {
-            _ if !is_within => ResponseCode::InvalidAmount,
-            State::Held => {
-                let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
-                self.end(index, state, notes);
-                ResponseCode::Approved
-            }
-            State::Dispensed if notes == transaction.dispensed => ResponseCode::Approved,
-            State::Dispensed => ResponseCode::Duplicate,
-            _ if notes.0 == 0 => ResponseCode::Approved,
-            // The notes came out after all: they are posted late, if nothing has changed that would make that wrong.
-            _ if transaction.authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
-            _ => self.post_late(index, notes),
-        };
-        if code != ResponseCode::Approved {
-            self.take_exception(command, transaction.authorization, code, out);
-        }
-        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
-        Ok(Progress::Done)
-    }
-
-    fn take_exception(
-        &mut self,
-        command: &Complete,
-        authorization: Authorization,
-        code: ResponseCode,
-        out: &mut Out<'_, Self>,
-    ) {
-        let Complete { notes, trace, date, .. } = *command;
-        let (code, reserved) = (code.into(), Reserved::default());
-        let exception = Exception { authorization, notes, trace, date, code, reserved };
-        self.terminals.get(command.terminal).expect("it was found").totals.exceptions += 1;
-        out.publish(topics::TERMINAL, command.terminal.0, Event::Exception(&exception));
-    }
-
-    pub(super) fn reverse(&mut self, command: &Reverse, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        self.terminals.get(command.terminal)?;
-        let key = Key(command.terminal, command.trace, command.date);
-        let Some(index) = self.transactions.find(key) else {
-            self.check_new(command.date)?;
-            let tombstone = Transaction::of(key, State::Tombstone);
-            self.transactions.add(tombstone);
-            out.reply(Reply::Ended(&tombstone.ended(ResponseCode::Approved)));
-            return Ok(Progress::Done);
-        };
-        let transaction = self.transactions[index];
-        let code = match transaction.state.get() {
-            State::Held => {
-                self.end(index, State::Voided, Notes(0));
-                ResponseCode::Approved
-            }
-            State::Answered if transaction.is(TransactionType::Transfer) => self.move_back(index),
-            State::Answered if transaction.is(TransactionType::PinChange) => ResponseCode::InvalidTransaction,
-            State::Dispensed => ResponseCode::InvalidTransaction,
-            _ => ResponseCode::Approved,
-        };
-        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
-        Ok(Progress::Done)
-    }
-
-    /// Ends what is held: posts the notes that were dispensed, lets the rest go.
-    fn end(&mut self, index: u32, state: State, dispensed: Notes) {
-        let Transaction { terminal, card, account, amount, notes, counted, fee: held_fee, fees, .. } =
-            self.transactions[index];
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(dispensed);
-        terminal.settle(notes, dispensed);
-        let fee = if dispensed.0 == 0 { Amount(0) } else { held_fee };
-        match state {
-            State::Dispensed => terminal.totals.dispense(posted, fee),
-            State::TimedOut => terminal.totals.timed_out += 1,
-            _ => terminal.totals.voided += 1,
-        }
-        self.ledger.settle(account, terminal.cash, amount, posted);
-        if held_fee.0 > 0 {
-            self.ledger.settle(account, fees, held_fee, fee);
-        }
-        self.cards[card].give_back(amount, posted, counted);
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
-            (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
-        });
-    }
-
-    /// Takes a transfer back, when the account that it went to covers it.
-    fn move_back(&mut self, index: u32) -> ResponseCode {
-        let Transaction { account, to, amount, .. } = self.transactions[index];
-        if self.ledger.move_now(to, account, amount).is_err() {
-            return ResponseCode::InsufficientFunds;
-        }
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
-        });
-        ResponseCode::Approved
-    }
-
-    /// Posts notes of a hold that was let go, without a surcharge.
-    fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
-        let Transaction { terminal, card, account, counted, .. } = self.transactions[index];
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(notes);
-        if self.ledger.move_now(account, terminal.cash, posted).is_err() {
-            return ResponseCode::TooLate;
-        }
-        terminal.settle(Notes(0), notes);
-        terminal.totals.dispense(posted, Amount(0));
-        self.cards[card].count_late(posted, counted);
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
-            (transaction.posted, transaction.ended) = (posted, ended);
-        });
-        ResponseCode::Approved
-    }
-
-    /// Lets the withdrawal at `index` go: nobody said in time what came out.
-    pub(super) fn time_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
-        self.end(index, State::TimedOut, Notes(0));
-        let Transaction { authorization, amount, trace, date, terminal: TerminalId(terminal), .. } =
-            self.transactions[index];
-        out.publish(topics::TERMINAL, terminal, Event::TimedOut(&TimedOut { authorization, amount, trace, date }));
     }
 }

@@ -133,6 +133,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether the account bears that `amount` more of it is held.
+    #[inline]
+    pub(super) fn bears(&self, debit: u32, amount: Amount) -> bool {
+        let mut account = self.accounts[debit];
+        account.debits_held += amount.0;
+        account.is_sound()
+    }
+
     /// Makes an account what it was before.
     pub(super) fn restore(&mut self, index: u32, account: Account) {
         self.accounts[index] = account;

@@ -1,8 +1,8 @@
 //! Card transactions at terminals: a ledger under them, and each withdrawal from its authorization to its end.
 //! `README.md` has the rules in plain words.
 //!
-//! [`Atm::apply`] is the table of contents. `decisions` has the life of a transaction and the order of precedence,
-//! `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
+//! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
+//! transaction's life, `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
 //! `ledger`, `cards`, `terminals` and `transactions`.
 #![doc = include_str!("README.md")]
 
@@ -11,6 +11,7 @@ pub mod messages;
 mod cash;
 mod day_end;
 mod decisions;
+mod endings;
 mod operator;
 mod transfers;
 

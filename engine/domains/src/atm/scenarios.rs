@@ -79,7 +79,7 @@ fn status(name: &str) -> Option<CardStatus> {
     [Active, Blocked, Expired, Lost, Retained, Stolen].into_iter().find(|status| format!("{status:?}") == name)
 }
 
-fn parse(line: &str) -> Option<CommandImage> {
+pub(super) fn parse(line: &str) -> Option<CommandImage> {
     let line = line.replace(':', "");
     let (options, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
     let options = Options(options.iter().filter_map(|word| word.split_once('=')).collect());
@@ -253,7 +253,7 @@ fn code(code: ResponseCode) -> String {
 }
 
 /// One output as a line.
-fn say(slot: &Slot) -> String {
+pub(super) fn say(slot: &Slot) -> String {
     let bytes = image(slot);
     let header = OutputHeader::read(bytes).expect("it has one");
     let body = &bytes[OUTPUT_HEADER_BYTES..];
@@ -273,7 +273,8 @@ fn say(slot: &Slot) -> String {
         Event::TimedOut(t) => format!("terminal {id}: {} of {} timed out: {}", t.trace, t.date, t.amount),
         Event::Exception(e) => {
             let notes = e.notes.counts();
-            format!("terminal {id}: exception, {} of {}: notes {notes:?}, {}", e.trace, e.date, code(e.code.get()))
+            let (about, code) = (format!("{} of {}", e.trace, e.date), code(e.code.get()));
+            format!("terminal {id}: exception, {about}: {} in notes {notes:?}, {code}", e.amount)
         }
         Event::CashDiffered(d) => format!(
             "terminal {id}: cassette {} of {}: {} counted, {} expected, difference {}",

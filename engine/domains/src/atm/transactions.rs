@@ -3,7 +3,7 @@
 use super::kept::Keep;
 use super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
-    Key, Notes, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
+    Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Reserved;
@@ -36,7 +36,9 @@ choice! {
 pub(super) struct Transaction {
     token: [u8; 16],
     /// The new one, when the PIN is changed.
-    pin_reference: [u8; 16],
+    pub(super) pin_reference: [u8; 16],
+    /// The one that the card had before.
+    pub(super) pin_before: [u8; 16],
     pub(super) amount: Amount,
     pub(super) authorization: Authorization,
     /// The notes that were authorized.
@@ -63,12 +65,14 @@ pub(super) struct Transaction {
     pub(super) to: u32,
     /// The place of the account that gets the surcharge.
     pub(super) fees: u32,
+    /// The version that the new PIN got.
+    pub(super) pin_version: PinVersion,
     pub(super) code: ResponseByte,
     pub(super) state: StateCode,
     kind: u8,
     account_type: u8,
     to_type: u8,
-    reserved: [u8; 3],
+    reserved: [u8; 7],
 }
 
 impl Transaction {
@@ -182,7 +186,7 @@ impl Keep for Transaction {
         let types = [Kind::Withdrawal, Kind::BalanceInquiry, Kind::Transfer, Kind::PinChange].map(|kind| kind as u8);
         let is_account = |of: u8| AccountType::ALL.iter().any(|known| *known as u8 == of);
         let asked = types.contains(&self.kind) && is_account(self.account_type) && is_account(self.to_type);
-        self.reserved == [0; 3]
+        self.reserved == [0; 7]
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == (0, 0, 0))
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (state == State::Held) == (self.deadline != Timestamp(0))

@@ -260,11 +260,15 @@ impl Flow {
             to: to.into(),
             reserved: Reserved::default(),
         };
+        self.remember(authorize, greedy(amount));
+        self.send(&authorize, image);
+    }
+
+    fn remember(&mut self, authorize: Authorize, notes: Notes) {
         if self.sent.len() == 64 {
             self.sent.remove(0);
         }
-        self.sent.push((authorize, greedy(amount)));
-        self.send(&authorize, image);
+        self.sent.push((authorize, notes));
     }
 
     /// A change of PIN, or another one under the key of the last.
@@ -284,6 +288,13 @@ impl Flow {
             reserved: Reserved::default(),
         };
         image.set(self.client(change.terminal), Command::ChangePin(&change));
+        // It may be completed, reversed, or asked for as another transaction.
+        let ChangePin { token, date, pin_version, pin, .. } = change;
+        let (transaction, to) = (TransactionType::BalanceInquiry.into(), AccountType::Default.into());
+        let (amount, account, reserved) = (Amount(0), to, Reserved::default());
+        let sent =
+            Authorize { token, amount, terminal, trace, date, pin_version, pin, transaction, account, to, reserved };
+        self.remember(sent, Notes(0));
     }
 
     fn client(&self, terminal: TerminalId) -> ClientId {

@@ -24,8 +24,8 @@ enum Fate {
     Answered,
     /// It moved so much between accounts.
     Moved(u64),
-    /// It changed the PIN.
-    PinChanged,
+    /// It changed the PIN; the reference that was the card's before.
+    PinChanged([u8; 16]),
     /// So much came out, and in these notes.
     Out(u64, Notes),
     /// Nothing came out.
@@ -68,8 +68,9 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
-    /// The surcharge that was posted.
+    /// The surcharge that was posted, and the account that gets one.
     fee: u64,
+    fees: u64,
     /// The account of the holder, and the one that a transfer goes to.
     account: u64,
     to: u64,

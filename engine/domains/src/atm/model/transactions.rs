@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
-    CardStatus, ChangePin, Complete, Constraint, Ended, Event, Exception, Key, NOTES_MAX, Notes, PinReferenceSet,
-    PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
+    CardStatus, ChangePin, Complete, Ended, Event, Exception, Key, NOTES_MAX, Notes, PinReferenceSet, PinVerdict,
+    PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
 };
 use super::super::topics;
 use super::{Asked, Deed, Fate, Known, Model, Open, Says, Terminal};
@@ -77,7 +77,10 @@ impl Model {
         let last = if withdraws { (Balance(0), Balance(0)) } else { (balance, available) };
         let moves = approved && asked.transaction.get() == TransactionType::Transfer;
         let (counted, fate) = (self.date, if moves { Fate::Moved(amount) } else { Fate::Answered });
-        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, fee: 0, account, to, counted, fate });
+        self.keep(
+            key,
+            Known { asked: Some(Asked::For(*asked)), answer, last, fee: 0, fees: fee.1, account, to, counted, fate },
+        );
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -90,20 +93,27 @@ impl Model {
         }
         self.take(key)?;
         let code = self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())?;
-        let fate = if code == ResponseCode::Approved { Fate::PinChanged } else { Fate::Answered };
+        let mut fate = Fate::Answered;
         if code == ResponseCode::Approved {
-            let card = self.cards.get_mut(&asked.token).expect("it was found");
-            card.terms.pin_reference = asked.new_pin_reference;
-            card.terms.pin_version = PinVersion(asked.pin_version.0.wrapping_add(1));
-            self.say_pin(asked.token, out);
+            let before = self.set_pin(asked.token, asked.new_pin_reference, out);
+            fate = Fate::PinChanged(before);
         } else {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
         let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
-        self.keep(key, Known { asked, answer, last, fee: 0, account: 0, to: 0, counted, fate });
+        self.keep(key, Known { asked, answer, last, fee: 0, fees: 0, account: 0, to: 0, counted, fate });
         out.reply(Reply::Authorized(&answer));
         Ok(())
+    }
+
+    /// Gives a card another reference under the next version; gives the one before.
+    fn set_pin(&mut self, token: [u8; 16], reference: [u8; 16], out: Says<'_, '_>) -> [u8; 16] {
+        let terms = &mut self.cards.get_mut(&token).expect("it was found").terms;
+        let before = core::mem::replace(&mut terms.pin_reference, reference);
+        terms.pin_version = PinVersion(terms.pin_version.0.wrapping_add(1));
+        self.say_pin(token, out);
+        before
     }
 
     pub(super) fn say_pin(&self, token: [u8; 16], out: Says<'_, '_>) {
@@ -216,7 +226,12 @@ impl Model {
             TransactionType::Transfer if self.try_post(account, to, amount) => {
                 return (Code::Approved, account, to, notes);
             }
-            TransactionType::Transfer => return no(Code::InsufficientFunds),
+            TransactionType::Transfer => {
+                self.post(account, to, amount.into());
+                let covered = self.is_within(account);
+                self.post(account, to, -i128::from(amount));
+                return no(if covered { Code::Malfunction } else { Code::InsufficientFunds });
+            }
             _ => return no(Code::Approved),
         }
         let today = if card.date == self.date { card.day } else { BTreeMap::new() };
@@ -232,12 +247,19 @@ impl Model {
         if window_count_max > 0 && within >= u64::from(window_count_max) {
             return no(Code::ExceedsCount);
         }
-        let [debits, credits, held, _] = self.sums(account);
-        let terms = self.accounts[&account];
-        let bounded = terms.constraint.get() == Constraint::Covered;
-        let fee = self.fee(terminal, account).0;
-        if bounded && debits + held + i128::from(amount) + i128::from(fee) > credits + i128::from(terms.overdraft.0) {
-            return no(Code::InsufficientFunds);
+        // It is tried as if it were posted: what bounds an account makes no difference between posted and held debits.
+        let (fee, fees) = self.fee(terminal, account);
+        let cash = terminal.terms.cash.0;
+        self.post(account, cash, amount.into());
+        self.post(account, fees, fee.into());
+        let takes = |to: u64, more: u64| more == 0 || self.is_within(to);
+        let (covered, taken) = (self.is_within(account), takes(cash, amount) && takes(fees, fee));
+        self.post(account, cash, -i128::from(amount));
+        self.post(account, fees, -i128::from(fee));
+        match (covered, taken) {
+            (false, _) => return no(Code::InsufficientFunds),
+            (true, false) => return no(Code::Malfunction),
+            (true, true) => {}
         }
         (Code::Approved, account, 0, notes)
     }
@@ -271,14 +293,15 @@ impl Model {
         if fee > 0 {
             self.post(open.account, fees, fee.into());
         }
-        self.dispense(key, notes, fee);
+        self.dispense(key, notes, fee, 0);
         if notes.0 == 0 {
             self.deeds.push((key.0, empty));
         }
     }
 
-    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64) -> bool {
+    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it. A surcharge was posted,
+    /// or is when the account bears that too.
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64, late_fee: u64) -> bool {
         let known = self.known[&key];
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         let counts = notes.counts().map(u64::from);
@@ -287,6 +310,8 @@ impl Model {
         if !self.try_post(known.account, cash, worth) {
             return false;
         }
+        let has_late = late_fee > 0 && self.try_post(known.account, known.fees, late_fee);
+        let fee = if has_late { late_fee } else { fee };
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         terminal.notes.iter_mut().zip(counts).for_each(|(notes, count)| *notes -= count);
         let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
@@ -337,7 +362,7 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, 0) {
+                match there && !counted_since && self.dispense(key, notes, 0, known.answer.fee.0) {
                     true => ResponseCode::Approved,
                     false => ResponseCode::TooLate,
                 }
@@ -345,13 +370,28 @@ impl Model {
         };
         if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
-            let (trace, date, code, reserved) = (said.trace, said.date, code.into(), Reserved::default());
-            let exception = Exception { authorization, notes, trace, date, code, reserved };
-            self.deeds.push((said.terminal, Deed::Exception));
-            out.publish(topics::TERMINAL, said.terminal.0, Event::Exception(&exception));
+            let worth =
+                notes.counts().iter().zip(terminal.denominations).map(|(count, one)| u64::from(*count) * one).sum();
+            self.except(key, authorization, Amount(worth), notes, code, out);
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
+    }
+
+    fn except(
+        &mut self,
+        key: Key,
+        authorization: Authorization,
+        amount: Amount,
+        notes: Notes,
+        code: ResponseCode,
+        out: Says<'_, '_>,
+    ) {
+        let Key(terminal, trace, date) = key;
+        let (code, reserved) = (code.into(), Reserved::default());
+        self.deeds.push((terminal, Deed::Exception));
+        let exception = Exception { authorization, amount, notes, trace, date, code, reserved };
+        out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
     }
 
     pub(super) fn reverse(&mut self, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -361,19 +401,33 @@ impl Model {
                 self.take(key)?;
                 let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
                 let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
-                self.keep(key, Known { asked: None, answer, last, fee: 0, account, to, counted, fate });
+                self.keep(key, Known { asked: None, answer, last, fee: 0, fees: 0, account, to, counted, fate });
                 ResponseCode::Approved
             }
-            Some(Known { fate: Fate::Out(..) | Fate::PinChanged, .. }) => ResponseCode::InvalidTransaction,
-            Some(Known { fate: Fate::Moved(amount), account, to, .. }) => {
-                let (amount, account, to) = (*amount, *account, *to);
+            Some(Known { fate: Fate::Out(..), .. }) => ResponseCode::InvalidTransaction,
+            Some(Known { fate: Fate::PinChanged(before), asked: Some(Asked::Pin(asked)), .. }) => {
+                let (before, asked) = (*before, *asked);
+                let SetCard { pin_version, pin_reference, .. } = self.cards[&asked.token].terms;
+                let is_still = pin_version.0 == asked.pin_version.0.wrapping_add(1);
+                if is_still && pin_reference == asked.new_pin_reference {
+                    self.set_pin(asked.token, before, out);
+                    self.known.get_mut(&key).expect("it was found").fate = Fate::Nothing;
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::InvalidTransaction
+                }
+            }
+            Some(Known { fate: Fate::Moved(amount), account, to, answer, .. }) => {
+                let (amount, account, to, authorization) = (*amount, *account, *to, answer.authorization);
                 if self.try_post(to, account, amount) {
                     let last = self.balances(account);
                     let known = self.known.get_mut(&key).expect("it was found");
                     (known.fate, known.last) = (Fate::Nothing, last);
                     ResponseCode::Approved
                 } else {
-                    ResponseCode::InsufficientFunds
+                    let code = ResponseCode::InsufficientFunds;
+                    self.except(key, authorization, Amount(amount), Notes(0), code, out);
+                    code
                 }
             }
             Some(_) => {
