@@ -82,6 +82,18 @@ fn terminals_are_served() {
     let back = atm.ask(&atm.message(b"0400", 9));
     assert_eq!((back.mti(), code(&back), balance(&back)), (*b"0410", "00".into(), FUNDS - 8_000));
 
+    // A purchase with cash back, fast cash that the card has none of, a deposit that the terminal takes none of.
+    let mut purchase = atm.transaction(20, "092000", 3_000, PIN);
+    purchase.set(54, b"2040978D000000001000");
+    assert_eq!(code(&atm.ask(&purchase)), "00");
+    purchase.set(54, b"2040978D000000000900");
+    assert_eq!(code(&atm.ask(&purchase)), "94", "other cash back");
+    assert_eq!(code(&atm.ask(&atm.message(b"0420", 20))), "00");
+    let fast = atm.ask(&atm.transaction(21, "910000", 0, PIN));
+    assert_eq!((code(&fast), text(&fast, 4)), ("00".into(), "000000005000".into()));
+    assert_eq!(code(&atm.ask(&atm.message(b"0420", 21))), "00");
+    assert_eq!(code(&atm.ask(&atm.transaction(22, "210000", 100, PIN))), "58");
+
     // Another PIN: the old one is wrong at once.
     let mut change = atm.transaction(10, "900000", 0, PIN);
     let block = ringfence_iso8583::server::hex(&atm.block("9876"));

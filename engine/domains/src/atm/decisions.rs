@@ -2,8 +2,9 @@
 
 use super::Atm;
 use super::cards::NONE;
+use super::days::AccountLimit;
 use super::kept::Keep;
-use super::ledger::NotCovered;
+use super::ledger::{Ledger, NotCovered};
 use super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Notes, PIN_TRIES, PinVerdict,
     PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
@@ -17,9 +18,12 @@ struct Approval {
     card: u32,
     account: u32,
     to: u32,
+    amount: Amount,
     notes: Notes,
     /// The surcharge, and the place of the account that gets it.
     fee: (Amount, u32),
+    /// Whether the account's limits counted it.
+    by_account: bool,
 }
 
 /// Declined, and the account whose balances the answer says.
@@ -40,17 +44,21 @@ impl Atm {
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, notes, fee }) => {
+            Ok(Approval { card, account, to, amount, notes, fee, by_account }) => {
                 (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
-                if command.transaction.get() == TransactionType::Withdrawal {
+                (transaction.amount, transaction.counted) = (amount, self.date);
+                transaction.by_account = by_account.into();
+                let kind = command.transaction.get();
+                if kind.dispenses() {
                     transaction.state = State::Held.into();
                     transaction.deadline = context.now.saturating_add(confirm_within_ns);
-                    transaction.counted = self.date;
+                } else if kind == TransactionType::Deposit {
+                    transaction.state = State::Deposited.into();
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
-                    transaction.posted = command.amount;
+                    transaction.posted = amount;
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
@@ -167,61 +175,117 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
-        let (card, amount, kind) = (&mut cards[place], command.amount, command.transaction.get());
-        let notes = match kind {
-            TransactionType::BalanceInquiry => (amount.0 == 0).then_some(Notes(0)),
-            _ if amount.0 == 0 || amount.0 > AMOUNT_MAX => None,
-            TransactionType::Withdrawal => terminal.mix(amount),
-            TransactionType::Transfer => Some(Notes(0)),
-            // It has a command of its own.
-            TransactionType::PinChange => None,
+        let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
+        let amount = amount_of(command, card.fast_cash)?;
+        let other = match kind {
+            TransactionType::Purchase => terminal.merchant,
+            TransactionType::Deposit => terminal.deposits,
+            _ => 0,
         };
+        if other == NONE {
+            return Err((Code::TerminalNotPermitted, NONE));
+        }
+        let notes = if kind.dispenses() { terminal.mix(amount) } else { Some(Notes(0)) };
         let notes = notes.ok_or((Code::InvalidAmount, NONE))?;
         let account = card.account(command.account.get()).map_err(|code| (code, NONE))?;
+        let no = |code: Code| (code, account);
         let to = match (kind, command.to.get()) {
-            (TransactionType::Transfer, of) => card.account(of).map_err(|code| (code, account))?,
+            (TransactionType::Transfer, of) => card.account(of).map_err(no)?,
+            (_, AccountType::Default) if moves(kind) => other,
             (_, AccountType::Default) => account,
-            _ => return Err((Code::InvalidTransaction, account)),
+            _ => return Err(no(Code::InvalidTransaction)),
         };
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
-        if is_foreign(account) || is_foreign(to) || kind == TransactionType::Transfer && account == to {
-            return Err((Code::InvalidTransaction, account));
+        if is_foreign(account) || is_foreign(to) || moves(kind) && account == to {
+            return Err(no(Code::InvalidTransaction));
+        }
+        let cash = if kind.dispenses() { amount } else { command.cashback };
+        let limit = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        if cash.0 > 0 {
+            let of_account = limit.as_ref().map_or((0, 0), |limit| limit.day.of(date));
+            let above = |limit: &&mut AccountLimit| of_account.0.saturating_add(cash.0) > limit.day_max.0;
+            let is_full = |limit: &&mut AccountLimit| of_account.1 >= limit.day_count_max;
+            if card.exceeds_amount(cash, date, now)
+                || limit.as_ref().is_some_and(above)
+                || kind.dispenses() && terminal.exceeds_amount(cash)
+            {
+                return Err(no(Code::ExceedsAmount));
+            }
+            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(is_full) {
+                return Err(no(Code::ExceedsCount));
+            }
         }
         // Whose surcharge it is pays none.
-        let fee = (kind == TransactionType::Withdrawal && terminal.surcharge.0 > 0 && terminal.fees != account)
-            .then_some((terminal.surcharge, terminal.fees));
-        let done = match kind {
-            TransactionType::Withdrawal => {
-                if let Some(code) = card.exceeds(amount, self.date, now) {
-                    return Err((code, account));
-                }
-                if !ledger.bears(account, Amount(amount.0 + fee.map_or(0, |(fee, _)| fee.0))) {
-                    return Err((Code::InsufficientFunds, account));
-                }
-                ledger.hold(account, terminal.cash, amount).and_then(|()| {
-                    let Some((fee, fees)) = fee else { return Ok(()) };
-                    let held = ledger.hold(account, fees, fee);
-                    if held.is_err() {
-                        ledger.settle(account, terminal.cash, amount, Amount(0));
-                    }
-                    held
-                })
-            }
-            TransactionType::Transfer => ledger.move_now(account, to, amount),
+        let fee = (kind.dispenses() && terminal.surcharge.0 > 0 && terminal.fees != account)
+            .then(|| (terminal.surcharge_of(amount), terminal.fees));
+        match kind {
+            TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
+            // The account of uncounted cash is the bank's own.
+            TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
+            _ if kind.dispenses() => hold_with_fee(ledger, account, terminal.cash, amount, fee),
             _ => Ok(()),
-        };
-        match done {
-            Ok(()) => {}
-            Err(NotCovered::Debit) => return Err((Code::InsufficientFunds, account)),
-            Err(NotCovered::Credit) => return Err((Code::Malfunction, account)),
         }
-        if kind == TransactionType::Withdrawal {
+        .map_err(|not_covered| {
+            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
+        })?;
+        if kind.dispenses() {
             terminal.hold(notes);
-            card.count(amount, self.date);
-            card.remember(now);
         }
-        Ok(Approval { card: place, account, to, notes, fee: fee.unwrap_or((Amount(0), 0)) })
+        let by_account = limit.is_some();
+        if cash.0 > 0 {
+            card.day.count(cash, date);
+            card.remember(cash, now);
+            limit.into_iter().for_each(|limit| limit.day.count(cash, date));
+        }
+        Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
     }
+}
+
+/// Whether money goes at once, or once it is counted, to or from an account that is not the terminal's cash.
+const fn moves(kind: TransactionType) -> bool {
+    matches!(kind, TransactionType::Transfer | TransactionType::Purchase | TransactionType::Deposit)
+}
+
+/// How much is asked for, when it can be.
+fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
+    let Authorize { amount, cashback, .. } = *command;
+    let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
+    let fits = match command.transaction.get() {
+        TransactionType::BalanceInquiry | TransactionType::FastCash => (amount.0, cashback.0) == (0, 0),
+        TransactionType::Purchase => is_amount && cashback <= amount,
+        TransactionType::Withdrawal | TransactionType::Transfer | TransactionType::Deposit => {
+            is_amount && cashback.0 == 0
+        }
+        // It has a command of its own.
+        TransactionType::PinChange => false,
+    };
+    match command.transaction.get() {
+        _ if !fits => Err((ResponseCode::InvalidAmount, NONE)),
+        TransactionType::FastCash if fast_cash.0 == 0 => Err((ResponseCode::NotPermitted, NONE)),
+        TransactionType::FastCash => Ok(fast_cash),
+        _ => Ok(amount),
+    }
+}
+
+/// Holds an amount and its surcharge, or neither.
+#[inline]
+fn hold_with_fee(
+    ledger: &mut Ledger,
+    account: u32,
+    cash: u32,
+    amount: Amount,
+    fee: Option<(Amount, u32)>,
+) -> Result<(), NotCovered> {
+    if !ledger.bears(account, Amount(amount.0 + fee.map_or(0, |(fee, _)| fee.0))) {
+        return Err(NotCovered::Debit);
+    }
+    ledger.hold(account, cash, amount)?;
+    let Some((fee, fees)) = fee else { return Ok(()) };
+    let held = ledger.hold(account, fees, fee);
+    if held.is_err() {
+        ledger.settle(account, cash, amount, Amount(0));
+    }
+    held
 }

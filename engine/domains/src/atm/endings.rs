@@ -1,8 +1,8 @@
 //! How transactions end: completed, reversed or timed out.
 
 use super::messages::{
-    Amount, Complete, Event, Exception, Key, Notes, Reject, Reply, ResponseCode, Reverse, TerminalId, TimedOut,
-    TransactionType,
+    AMOUNT_MAX, Amount, BusinessDate, Complete, CountDeposit, DepositDiffered, Event, Exception, Key, Notes, Reject,
+    Reply, ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
 };
 use super::transactions::{State, Transaction};
 use super::{Atm, topics};
@@ -79,7 +79,13 @@ impl Atm {
                 self.end(index, State::Voided, Notes(0));
                 ResponseCode::Approved
             }
-            State::Answered if transaction.is(TransactionType::Transfer) => self.move_back(index, out),
+            State::Answered
+                if transaction.is(TransactionType::Transfer) || transaction.is(TransactionType::Purchase) =>
+            {
+                self.move_back(index, out)
+            }
+            State::Answered if transaction.is(TransactionType::Deposit) => ResponseCode::InvalidTransaction,
+            State::Deposited => self.give_deposit_back(index),
             State::Answered if transaction.is(TransactionType::PinChange) => self.change_pin_back(index, out),
             State::Dispensed => ResponseCode::InvalidTransaction,
             _ => ResponseCode::Approved,
@@ -90,7 +96,7 @@ impl Atm {
 
     /// Ends what is held: posts the notes that were dispensed, lets the rest go.
     fn end(&mut self, index: u32, state: State, dispensed: Notes) {
-        let Transaction { terminal, card, account, amount, notes, counted, fee: held_fee, fees, .. } =
+        let Transaction { terminal, card, account, amount, notes, counted, by_account, fee: held_fee, fees, .. } =
             self.transactions[index];
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(dispensed);
@@ -105,7 +111,7 @@ impl Atm {
         if held_fee.0 > 0 {
             self.ledger.settle(account, fees, held_fee, fee);
         }
-        self.cards[card].give_back(amount, posted, counted);
+        self.give_back(card, account, amount, posted, counted, by_account);
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
@@ -116,10 +122,13 @@ impl Atm {
     /// Takes a transfer back, when the account that it went to covers it.
     fn move_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { account, to, amount, .. } = transaction;
+        let Transaction { card, account, to, amount, cashback, counted, by_account, .. } = transaction;
         if self.ledger.move_now(to, account, amount).is_err() {
             self.take_exception(&transaction, amount, Notes(0), ResponseCode::InsufficientFunds, out);
             return ResponseCode::InsufficientFunds;
+        }
+        if cashback.0 > 0 {
+            self.give_back(card, account, cashback, Amount(0), counted, by_account);
         }
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
@@ -142,7 +151,8 @@ impl Atm {
 
     /// Posts notes of a hold that was let go, and the surcharge when the account still covers it.
     fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
-        let Transaction { terminal, card, account, counted, asked_fee, fees, .. } = self.transactions[index];
+        let Transaction { terminal, card, account, counted, by_account, asked_fee, fees, .. } =
+            self.transactions[index];
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(notes);
         if self.ledger.move_now(account, terminal.cash, posted).is_err() {
@@ -152,13 +162,87 @@ impl Atm {
         let fee = if has_fee { asked_fee } else { Amount(0) };
         terminal.settle(Notes(0), notes);
         terminal.totals.dispense(posted, fee);
-        self.cards[card].count_late(posted, counted);
+        self.cards[card].day.count_late(posted, counted);
+        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
+            limit.day.count_late(posted, counted);
+        }
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
             (transaction.posted, transaction.fee, transaction.ended) = (posted, fee, ended);
         });
         ResponseCode::Approved
+    }
+
+    /// Gives back to the limits of card and account what of `amount` was not taken out.
+    #[inline]
+    fn give_back(
+        &mut self,
+        card: u32,
+        account: u32,
+        amount: Amount,
+        taken: Amount,
+        date: BusinessDate,
+        by_account: u8,
+    ) {
+        self.cards[card].day.give_back(amount, taken, date);
+        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
+            limit.day.give_back(amount, taken, date);
+        }
+    }
+
+    /// Lets go what a deposit holds: the cash was given back.
+    fn give_deposit_back(&mut self, index: u32) -> ResponseCode {
+        let Transaction { account, to, amount, .. } = self.transactions[index];
+        self.ledger.settle(to, account, amount, Amount(0));
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.ended) = (State::Voided.into(), ended);
+        });
+        ResponseCode::Approved
+    }
+
+    /// Posts what of a deposit was counted.
+    pub(super) fn count_deposit(
+        &mut self,
+        command: &CountDeposit,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let CountDeposit { counted, terminal, trace, date, .. } = *command;
+        self.terminals.get(terminal)?;
+        let Some(index) = self.transactions.find(Key(terminal, trace, date)) else {
+            out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
+            return Ok(Progress::Done);
+        };
+        let Transaction { authorization, account, to, amount, posted, .. } = self.transactions[index];
+        let code = match self.transactions[index].state.get() {
+            _ if counted.0 > AMOUNT_MAX => ResponseCode::InvalidAmount,
+            State::Deposited => {
+                let over = Amount(counted.0.saturating_sub(amount.0));
+                self.ledger.move_now(to, account, over).map_err(|_| Reject::NotCovered)?;
+                self.ledger.settle(to, account, amount, counted.min(amount));
+                let ended = self.ledger[account].balances().into();
+                self.transactions.change(index, |transaction| {
+                    (transaction.state, transaction.posted, transaction.ended) =
+                        (State::Answered.into(), counted, ended);
+                });
+                if counted != amount {
+                    let differed = DepositDiffered { authorization, stated: amount, counted, trace, date };
+                    out.publish(topics::TERMINAL, terminal.0, Event::DepositDiffered(&differed));
+                }
+                ResponseCode::Approved
+            }
+            State::Answered if self.transactions[index].is(TransactionType::Deposit) => {
+                if counted == posted {
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::Duplicate
+                }
+            }
+            _ => ResponseCode::InvalidTransaction,
+        };
+        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+        Ok(Progress::Done)
     }
 
     /// Lets the withdrawal at `index` go: nobody said in time what came out.

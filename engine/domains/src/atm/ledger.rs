@@ -20,7 +20,8 @@ pub(super) struct Account {
     overdraft: Amount,
     pub(super) currency: Currency,
     constraint: u16,
-    reserved: u32,
+    /// One more than the place of its limits; zero when it has none.
+    limits: u32,
 }
 
 impl Account {
@@ -141,6 +142,16 @@ impl Ledger {
         account.is_sound()
     }
 
+    /// The place of the account's limits, if it has any.
+    #[inline]
+    pub(super) fn limits(&self, index: u32) -> Option<u32> {
+        self.accounts[index].limits.checked_sub(1)
+    }
+
+    pub(super) fn set_limits(&mut self, index: u32, place: u32) {
+        self.accounts[index].limits = place + 1;
+    }
+
     /// Makes an account what it was before.
     pub(super) fn restore(&mut self, index: u32, account: Account) {
         self.accounts[index] = account;
@@ -214,7 +225,7 @@ impl Ledger {
             return Err(Corrupt("an account that was closed"));
         }
         for (index, account) in (0..).zip(ledger.accounts.entries()) {
-            let named = account.number.0 != 0 && account.currency.is_valid() && account.reserved == 0;
+            let named = account.number.0 != 0 && account.currency.is_valid();
             let bounded = account.overdraft.0 <= if account.constraint == 2 { AMOUNT_MAX } else { 0 };
             if !named || !bounded || !account.is_sound() || ledger.by_number.insert(account.number.0, index) != Ok(None)
             {

@@ -14,13 +14,13 @@ pub use choices::{
     TransferKindCode, TransferOutcome, TransferOutcomeCode,
 };
 pub use commands::{
-    Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete, CountCash, Cutover, LoadCash,
-    OpenAccount, ReplaceCard, Reverse, SetCard, SetCardStatus, SetService, SetTerminal, TransferEntry, TransferLinked,
-    UnloadCash,
+    Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete, CountCash, CountDeposit,
+    Cutover, LoadCash, OpenAccount, ReplaceCard, Reverse, SetAccountLimits, SetCard, SetCardStatus, SetCardTerms,
+    SetService, SetTerminal, SetTerminalTerms, TransferEntry, TransferLinked, UnloadCash,
 };
 pub use events::{
-    CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, Event, Exception, HoldExpired, PinReferenceSet,
-    TerminalTotals, TimedOut,
+    CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event, Exception, HoldExpired,
+    PinReferenceSet, TerminalTotals, TimedOut,
 };
 pub use replies::{AccountOpened, Authorized, CashSet, Ended, Reply, Set, Transferred};
 
@@ -135,7 +135,7 @@ rejects! {
         /// No such terminal is defined.
         UnknownTerminal = 2010,
         /// The terminal's number is outside the limit, it is given no time to confirm, another account of its cash or
-        /// currency than before, a surcharge above 10¹², or a surcharge without an account or an account without one.
+        /// currency than before, a surcharge above 10¹² or a rate above 10,000, or a surcharge without an account or an account without one.
         BadTerminal = 2011,
         /// Notes in the terminal are authorized and not yet completed.
         TerminalBusy = 2012,
@@ -150,7 +150,7 @@ rejects! {
         TransactionsFull = 2016,
         /// A sum of the ledger would leave its range, or the account does not cover the cash.
         NotCovered = 2017,
-        /// More withdrawals within a window than can be a limit.
+        /// More withdrawals within a window than can be a limit, or an amount within a window that has no limit by number.
         BadWindow = 2018,
     }
 }

@@ -39,8 +39,11 @@ pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
 
 /// The answer to a transaction that was decided.
 pub(crate) fn authorized(request: &Message, said: &Authorized, currency: Currency) -> Message {
-    let Authorized { authorization, fee, notes, balance, available, .. } = *said;
+    let Authorized { authorization, held, fee, notes, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
+    if (1..1_000_000_000_000).contains(&held.0) {
+        answer.set(4, format!("{:012}", held.0).as_bytes());
+    }
     name(&mut answer, authorization);
     costs(&mut answer, fee);
     stands(&mut answer, balance, available, currency, said.code.get() == ResponseCode::Approved);

@@ -129,6 +129,7 @@ impl<M: SecurityModule> Server<M> {
         Ok(Verified::Authorize(Authorize {
             token,
             amount: card.amount,
+            cashback: card.cashback,
             terminal,
             trace,
             date,

@@ -35,6 +35,7 @@ pub(crate) struct Card {
     pub(crate) pan: Pan,
     pub(crate) kind: TransactionType,
     pub(crate) amount: Amount,
+    pub(crate) cashback: Amount,
     pub(crate) account: AccountType,
     pub(crate) to: AccountType,
     pub(crate) pin: Zeroizing<Vec<u8>>,
@@ -134,6 +135,9 @@ impl Reader<'_> {
         let processing = self.need(3)?;
         let kind = match &processing[..2] {
             b"01" => TransactionType::Withdrawal,
+            b"09" => TransactionType::Purchase,
+            b"21" => TransactionType::Deposit,
+            b"91" => TransactionType::FastCash,
             b"31" => TransactionType::BalanceInquiry,
             b"40" => TransactionType::Transfer,
             b"90" => TransactionType::PinChange,
@@ -149,10 +153,14 @@ impl Reader<'_> {
         let (account, to) = (account(&processing[2..4])?, account(&processing[4..6])?);
         let amount = match self.message.get(4) {
             Some(_) => self.number(4)?,
-            None if matches!(kind, TransactionType::Withdrawal | TransactionType::Transfer) => {
-                return Err(Refusal::Missing(4));
+            None if matches!(
+                kind,
+                TransactionType::BalanceInquiry | TransactionType::PinChange | TransactionType::FastCash
+            ) =>
+            {
+                0
             }
-            None => 0,
+            None => return Err(Refusal::Missing(4)),
         };
         if self.message.get(49).is_some() && self.number(49)? != u64::from(self.settings.currency) {
             return Err(Refusal::Currency);
@@ -167,11 +175,23 @@ impl Reader<'_> {
             pan: self.pan()?,
             kind,
             amount: Amount(amount),
+            cashback: Amount(self.cashback()?),
             account,
             to,
             pin: Zeroizing::new(self.need(52)?.to_vec()),
             new_pin,
         })
+    }
+
+    /// What is to be paid out in cash: the amount of type 40 among the additional ones.
+    fn cashback(&self) -> Result<u64, Refusal> {
+        let mut cashback = 0;
+        for group in self.message.get(54).unwrap_or_default().chunks(20) {
+            if group.get(2..4) == Some(b"40") {
+                cashback = group.get(8..20).and_then(number).ok_or(Refusal::Field(54))?;
+            }
+        }
+        Ok(cashback)
     }
 
     /// The card's number, from its field or from track 2; when both are there they must agree.

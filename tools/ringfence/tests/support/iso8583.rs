@@ -5,8 +5,8 @@ use super::{Place, program};
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
     AccountNumber, Amount, BusinessDate, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency, Cutover,
-    LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetTerminal, TerminalId, TransferEntry, TransferId,
-    TransferKind, TransferLinked,
+    LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetCardTerms, SetTerminal, SetTerminalTerms, TerminalId,
+    TransferEntry, TransferId, TransferKind, TransferLinked,
 };
 use ringfence_iso8583::security::{
     Padding, Pan, Pin, PinBlockFormat, PinReference, Purpose, SecurityModule as _, SoftwareModule, encipher, retail_mac,
@@ -70,6 +70,16 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
         ask(Atm::SetTerminal(&SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved }));
         let loads = [1_000, 2_000, 5_000, 10_000].map(|denomination| CassetteLoad { denomination, notes: 500 });
         let (vault, reserved) = (AccountNumber(1), Reserved::default());
+        let most = Amount(u64::MAX);
+        ask(Atm::SetTerminalTerms(&SetTerminalTerms {
+            merchant: AccountNumber(1),
+            deposits: AccountNumber(0),
+            transaction_max: most,
+            day_max: most,
+            surcharge_max: Amount(0),
+            surcharge_rate: 0,
+            terminal,
+        }));
         ask(Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
     }
     let module = module();
@@ -77,8 +87,9 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
     let wrap = |purpose| module.wrap(purpose, &OTHER_KEY).expect("a key");
     let like = PinReference::Pvv { index: 1, value: *b"0000" };
     let reference = module.reference_of(&wrap(Purpose::PinVerification), &pin, &pan, &like).expect("sound");
+    let token = module.token(&wrap(Purpose::Token), &pan).expect("sound");
     ask(Atm::SetCard(&SetCard {
-        token: module.token(&wrap(Purpose::Token), &pan).expect("sound"),
+        token,
         pin_reference: reference.to_text(),
         cheque: AccountNumber(2),
         savings: AccountNumber(3),
@@ -93,6 +104,7 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
         status: CardStatus::Active.into(),
         reserved: Reserved::default(),
     }));
+    ask(Atm::SetCardTerms(&SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) }));
 }
 
 /// A gateway as a child process.

@@ -79,12 +79,18 @@ choice! {
     pub enum TransactionType as TransactionTypeCode {
         /// Cash.
         Withdrawal = 1,
+        /// Goods, and cash back from the till of whoever sells them.
+        Purchase = 9,
+        /// Cash into the terminal, to be counted later.
+        Deposit = 21,
         /// What the account holds.
         BalanceInquiry = 31,
         /// From one of the card's accounts to another.
         Transfer = 40,
         /// Another PIN. Its numbers are those for private use: ISO 8583:1987 has none for it.
         PinChange = 90,
+        /// Cash, as much as the card's holder always takes. Likewise for private use.
+        FastCash = 91,
     }
 }
 choice! {
@@ -100,6 +106,14 @@ choice! {
         Credit = 30,
     }
 }
+impl TransactionType {
+    /// Whether the terminal gives notes for it.
+    #[must_use]
+    pub const fn dispenses(self) -> bool {
+        matches!(self, Self::Withdrawal | Self::FastCash)
+    }
+}
+
 impl AccountType {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
@@ -146,15 +160,16 @@ choice! {
         Expired = 54,
         /// Wrong PIN.
         WrongPin = 55,
-        /// Not permitted to the cardholder: the card has no credit account.
+        /// Not permitted to the cardholder: the card has no credit account, or no amount for fast cash.
         NotPermitted = 57,
-        /// Not permitted to the terminal: it is out of service.
+        /// Not permitted to the terminal: it is out of service, or takes no purchases or no deposits.
         TerminalNotPermitted = 58,
-        /// More than the card's amount for a transaction or a day.
+        /// More than the amount of the card for a transaction, a day or a window, of the account for a day, or of the
+        /// terminal for a transaction or a day.
         ExceedsAmount = 61,
         /// Restricted card: it is blocked.
         Restricted = 62,
-        /// More withdrawals than the card's number for a day, or for a window.
+        /// More withdrawals than the number of the card for a day or a window, or of the account for a day.
         ExceedsCount = 65,
         /// Too late: it was reversed before.
         TooLate = 68,
@@ -164,7 +179,7 @@ choice! {
         UnknownOriginal = 76,
         /// The same key with other content.
         Duplicate = 94,
-        /// A sum of the ledger would leave its range.
+        /// A sum of the ledger would leave its range, or the account of uncounted cash does not cover a deposit.
         Malfunction = 96,
     }
 }

@@ -183,11 +183,13 @@ messages! {
         },
         /// Asks for a withdrawal, an inquiry or a transfer. An approved withdrawal holds the money and the notes until it is completed or
         /// reversed, or its time is over.
-        13 => Authorize: 48 {
+        13 => Authorize: 56 {
             /// The card.
             token: [u8; 16],
-            /// How much; zero for a balance inquiry.
+            /// How much; zero for a balance inquiry and for fast cash.
             amount: Amount,
+            /// How much of a purchase is paid out in cash; zero for all else.
+            cashback: Amount,
             /// Who asks.
             terminal: TerminalId,
             /// The terminal's number for it.
@@ -249,6 +251,56 @@ messages! {
             pin: PinVerdictCode,
             /// Zero.
             reserved: Reserved<7>,
+        },
+        /// Says what a terminal does beside withdrawals, and its limits. Until it is said it does nothing beside, and has none.
+        17 => SetTerminalTerms: 48 {
+            /// The account that gets what is bought; zero when it takes no purchases.
+            merchant: AccountNumber,
+            /// The account of the cash that is deposited and not yet counted; zero when it takes no deposits.
+            deposits: AccountNumber,
+            /// The most of one withdrawal.
+            transaction_max: Amount,
+            /// The most that is dispensed or held on a business date.
+            day_max: Amount,
+            /// The most of a surcharge, but for its fixed part.
+            surcharge_max: Amount,
+            /// What a surcharge adds to its fixed part, in 1/10,000 of the amount; at most 10,000.
+            surcharge_rate: u32,
+            /// The terminal.
+            terminal: TerminalId,
+        },
+        /// Limits what all cards together take of an account on a business date. It counts from then on.
+        18 => SetAccountLimits: 24 {
+            /// The account.
+            account: AccountNumber,
+            /// The most of all withdrawals.
+            day_max: Amount,
+            /// The most withdrawals.
+            day_count_max: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says what more a card may: fast cash, and how much within its window. Until it is said it has neither.
+        19 => SetCardTerms: 32 {
+            /// The card.
+            token: [u8; 16],
+            /// What fast cash gives; zero for none.
+            fast_cash: Amount,
+            /// The most of all withdrawals within its window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
+        },
+        /// A deposit was counted: what was counted is posted. It is answered by `Ended`.
+        20 => CountDeposit: 24 {
+            /// How much was counted.
+            counted: Amount,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The deposit's trace number.
+            trace: Trace,
+            /// The deposit's date.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }

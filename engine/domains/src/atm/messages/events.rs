@@ -142,5 +142,18 @@ messages! {
             /// The last four digits of the card's number, as text.
             last_four: [u8; 4],
         },
+        /// Another amount was counted than was said to be deposited; what was counted is posted. On the terminal's stream.
+        110 => DepositDiffered: 32 {
+            /// The deposit's number.
+            authorization: Authorization,
+            /// What was said.
+            stated: Amount,
+            /// What was counted.
+            counted: Amount,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+        },
     }
 }
