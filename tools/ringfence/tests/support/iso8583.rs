@@ -42,27 +42,13 @@ pub fn today() -> (BusinessDate, String) {
 
 /// Everything that stands behind a terminal: `terminals` of them, loaded, and card [`PAN`] with [`FUNDS`].
 pub fn open_bank(client: &mut Client, terminals: u32) {
-    let mut ask = |command: Atm<'_>| {
-        let answer = client.call(command).expect("the engine answers");
-        let _: Reply<'_> = answer.reply().expect("it is accepted");
-    };
+    let mut ask = |command: Atm<'_>| accept(client, command);
     ask(Atm::Cutover(&Cutover { date: today().0, reserved: Reserved::default() }));
     for (account, constraint) in [(1, Constraint::Free), (2, Constraint::Covered), (3, Constraint::Covered)] {
         let (account, constraint, currency) = (AccountNumber(account), constraint.into(), Currency(978));
         let (overdraft, reserved) = (Amount(0), Reserved::default());
         ask(Atm::OpenAccount(&OpenAccount { account, overdraft, currency, constraint, reserved }));
     }
-    let funds = TransferEntry {
-        id: TransferId(1),
-        debit: AccountNumber(1),
-        credit: AccountNumber(2),
-        amount: Amount(FUNDS),
-        hold: TransferId(0),
-        lasts_ns: 0,
-        kind: TransferKind::Move.into(),
-        reserved: Reserved::default(),
-    };
-    ask(Atm::TransferLinked(&TransferLinked { reserved: Reserved::default() }, &[funds]));
     for number in 1..=terminals {
         let (terminal, currency, reserved) = (TerminalId(number), Currency(978), Reserved::default());
         let (cash, fees, surcharge) = (AccountNumber(100 + u64::from(number)), AccountNumber(0), Amount(0));
@@ -82,29 +68,66 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
         }));
         ask(Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
     }
+    let token = set_card(client, PAN, AccountNumber(2), AccountNumber(3), FUNDS, 1);
+    let terms = SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) };
+    accept(client, Atm::SetCardTerms(&terms));
+}
+
+/// Asks for what must be accepted.
+fn accept(client: &mut Client, command: Atm<'_>) {
+    let answer = client.call(command).expect("the engine answers");
+    let _: Reply<'_> = answer.reply().expect("it is accepted");
+}
+
+/// Another card with that cheque account, which gets a thousand times [`FUNDS`] by the transfer of that number.
+pub fn issue(client: &mut Client, pan: &str, cheque: AccountNumber, transfer: u64) {
+    set_card(client, pan, cheque, AccountNumber(0), FUNDS * 1_000, transfer);
+}
+
+/// Issues a card and gives its token; its cheque account is funded.
+fn set_card(
+    client: &mut Client,
+    pan: &str,
+    cheque: AccountNumber,
+    savings: AccountNumber,
+    funds: u64,
+    transfer: u64,
+) -> [u8; 16] {
+    let entry = TransferEntry {
+        id: TransferId(transfer),
+        debit: AccountNumber(1),
+        credit: cheque,
+        amount: Amount(funds),
+        hold: TransferId(0),
+        lasts_ns: 0,
+        kind: TransferKind::Move.into(),
+        reserved: Reserved::default(),
+    };
+    accept(client, Atm::TransferLinked(&TransferLinked { reserved: Reserved::default() }, &[entry]));
     let module = module();
-    let (pan, pin) = (Pan::new(PAN.as_bytes()).expect("a number"), Pin::new(PIN.as_bytes()).expect("a PIN"));
+    let (number, pin) = (Pan::new(pan.as_bytes()).expect("a number"), Pin::new(PIN.as_bytes()).expect("a PIN"));
     let wrap = |purpose| module.wrap(purpose, &OTHER_KEY).expect("a key");
     let like = PinReference::Pvv { index: 1, value: *b"0000" };
-    let reference = module.reference_of(&wrap(Purpose::PinVerification), &pin, &pan, &like).expect("sound");
-    let token = module.token(&wrap(Purpose::Token), &pan).expect("sound");
-    ask(Atm::SetCard(&SetCard {
+    let reference = module.reference_of(&wrap(Purpose::PinVerification), &pin, &number, &like).expect("sound");
+    let token = module.token(&wrap(Purpose::Token), &number).expect("sound");
+    let card = SetCard {
         token,
         pin_reference: reference.to_text(),
-        cheque: AccountNumber(2),
-        savings: AccountNumber(3),
+        cheque,
+        savings,
         credit: AccountNumber(0),
-        transaction_max: Amount(FUNDS),
-        day_max: Amount(FUNDS),
+        transaction_max: Amount(funds),
+        day_max: Amount(funds),
         window_ns: 0,
-        day_count_max: 10_000,
+        day_count_max: u32::MAX,
         pin_version: PinVersion(0),
         last_four: *b"1111",
         window_count_max: 0,
         status: CardStatus::Active.into(),
         reserved: Reserved::default(),
-    }));
-    ask(Atm::SetCardTerms(&SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) }));
+    };
+    accept(client, Atm::SetCard(&card));
+    token
 }
 
 /// A gateway as a child process.
