@@ -97,6 +97,7 @@ fn main() {
         step(Command::Authorize(&Authorize {
             token: token(number),
             amount: Amount(1_000),
+            cashback: Amount(0),
             terminal,
             trace,
             date,

@@ -16,6 +16,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// Bytes of unsent commands after which they are sent without being asked for.
@@ -296,6 +297,16 @@ impl Client {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(self.link, Link::Up(_))
+    }
+
+    /// The socket of the connection that there is now, to wait for it together with others: what is read from it is for
+    /// [`Client::poll`] alone. Another session has another one.
+    #[must_use]
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.link {
+            Link::Up(up) => Some(up.stream.as_fd()),
+            Link::Down(_) => None,
+        }
     }
 
     /// What the last logon gave; none before the first one.

@@ -1,10 +1,15 @@
 //! Messages in a stream of bytes: a length, then a message.
 
+use serde::Deserialize;
+
 /// How the length is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Framing {
     /// Two bytes, the higher first.
     TwoBytes,
+    /// Four bytes, the highest first.
+    FourBytes,
     /// Four ASCII digits.
     FourDigits,
 }
@@ -27,7 +32,7 @@ impl Framing {
     const fn bytes(self) -> usize {
         match self {
             Self::TwoBytes => 2,
-            Self::FourDigits => 4,
+            Self::FourBytes | Self::FourDigits => 4,
         }
     }
 
@@ -38,7 +43,7 @@ impl Framing {
     pub fn split(self, stream: &[u8]) -> Result<Option<(&[u8], usize)>, FrameError> {
         let Some((head, rest)) = stream.split_at_checked(self.bytes()) else { return Ok(None) };
         let length = match self {
-            Self::TwoBytes => usize::from(head[0]) << 8 | usize::from(head[1]),
+            Self::TwoBytes | Self::FourBytes => head.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
             Self::FourDigits if !head.iter().all(u8::is_ascii_digit) => return Err(FrameError::NotDigits),
             Self::FourDigits => head.iter().fold(0, |length, digit| length * 10 + usize::from(digit - b'0')),
         };
@@ -58,6 +63,7 @@ impl Framing {
         }
         match self {
             Self::TwoBytes => out.extend_from_slice(&(message.len() as u16).to_be_bytes()),
+            Self::FourBytes => out.extend_from_slice(&(message.len() as u32).to_be_bytes()),
             Self::FourDigits => out.extend_from_slice(format!("{:04}", message.len()).as_bytes()),
         }
         out.extend_from_slice(message);
@@ -72,7 +78,7 @@ mod tests {
     /// Guards against messages that run into each other, or are taken before they are there.
     #[test]
     fn messages_are_split_where_they_were_joined() {
-        for framing in [Framing::TwoBytes, Framing::FourDigits] {
+        for framing in [Framing::TwoBytes, Framing::FourBytes, Framing::FourDigits] {
             let mut stream = Vec::new();
             framing.write(b"first", &mut stream).expect("it is short");
             framing.write(&[7; 300], &mut stream).expect("it is short");
@@ -87,6 +93,7 @@ mod tests {
         }
         assert_eq!(Framing::FourDigits.split(b"00x1a"), Err(FrameError::NotDigits));
         assert_eq!(Framing::TwoBytes.split(&[0, 0]), Err(FrameError::Length(0)));
+        assert_eq!(Framing::FourBytes.split(&[255; 4]), Err(FrameError::Length(u32::MAX as usize)));
         assert_eq!(Framing::TwoBytes.split(&[255, 255]), Err(FrameError::Length(65_535)));
     }
 }

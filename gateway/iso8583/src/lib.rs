@@ -31,6 +31,7 @@ mod layout;
 mod message;
 
 pub mod security;
+pub mod server;
 
 pub use field::{Class, Field, Length};
 pub use frame::{FrameError, Framing};

@@ -105,12 +105,26 @@ impl Message {
     /// # Errors
     /// [`Error`] names the field and the byte at which it goes wrong.
     pub fn parse(bytes: &[u8], layout: &Layout) -> Result<Self, Error> {
+        let (message, read) = Self::read(bytes, layout);
+        read.map(|()| message)
+    }
+
+    /// Reads a message as far as it can be read: what was found before it goes wrong can be said in an answer that
+    /// refuses it. A type of four zeros is none.
+    pub fn read(bytes: &[u8], layout: &Layout) -> (Self, Result<(), Error>) {
+        let mut message = Self::new(*b"0000");
+        let read = message.read_from(bytes, layout);
+        (message, read)
+    }
+
+    fn read_from(&mut self, bytes: &[u8], layout: &Layout) -> Result<(), Error> {
+        let message = self;
         let mut reader = Reader { bytes, at: 0, field: 0, layout };
         let mti = reader.digits(4, layout.encodings.mti, false)?;
-        let mut message = Self::new(mti[..].try_into().expect("four digits were read"));
-        if let Some(at) = message.mti.iter().position(|digit| !digit.is_ascii_digit()) {
+        if let Some(at) = mti.iter().position(|digit| !digit.is_ascii_digit()) {
             return Err(reader.error(Fault::Character, at));
         }
+        message.mti = mti[..].try_into().expect("four digits were read");
         reader.field = 1;
         let mut bitmap = [0; 16];
         let first: [u8; 8] = reader.bits(8, layout.encodings.bitmap)?[..].try_into().expect("eight bytes were read");
@@ -129,8 +143,7 @@ impl Message {
         if reader.at < bytes.len() {
             return Err(reader.error(Fault::Over, 0));
         }
-        message.obeys(layout)?;
-        Ok(message)
+        message.obeys(layout)
     }
 
     /// Writes it.

@@ -1,3 +1,4 @@
+//! Tokens for anonymous ballots, the registrar that signs them, and the mixer that casts what they say.
 #![doc = include_str!("../README.md")]
 
 pub mod mixer;

@@ -21,6 +21,9 @@ enum Command {
     /// Send others' data through a running engine.
     #[command(subcommand)]
     Feed(ringfence::commands::feed::Feed),
+    /// Serve terminals and networks that speak ISO 8583, before a running engine.
+    #[command(subcommand)]
+    Iso8583(ringfence::commands::iso8583::Iso8583),
     /// Show what an engine is doing, live.
     Top(ringfence::commands::top::Top),
     /// Say what the machine gives an engine, and what of it is in effect.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Iso8583(iso8583) => iso8583.run(),
         Command::Top(top) => top.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Replay(replay) => replay.run(),

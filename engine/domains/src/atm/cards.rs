@@ -1,8 +1,9 @@
 //! Cards: what their holders may do, and what they did today.
 
+use super::days::Day;
 use super::messages::{
-    AccountType, Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion, ReplaceCard,
-    ResponseCode, SetCard, WINDOW_MAX,
+    AMOUNT_MAX, AccountType, Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion,
+    ReplaceCard, ResponseCode, SetCard, WINDOW_MAX,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, KeyIndex, Slab};
@@ -20,16 +21,17 @@ pub(super) struct Card {
     pub(super) pin_reference: [u8; 16],
     pub(super) transaction_max: Amount,
     day_max: Amount,
-    /// What was withdrawn or is held on `date`.
-    day_amount: u64,
+    /// What was withdrawn or is held.
+    pub(super) day: Day,
     window_ns: u64,
-    /// When the latest withdrawals were authorized, and which place comes next.
+    /// When the latest withdrawals were authorized, and of how much; and which place comes next.
     recent: [Timestamp; WINDOW_MAX],
+    recent_amounts: [u64; WINDOW_MAX],
+    window_max: Amount,
+    pub(super) fast_cash: Amount,
     next: u32,
     window_count_max: u32,
     day_count_max: u32,
-    day_count: u32,
-    date: BusinessDate,
     pub(super) pin_version: PinVersion,
     /// The places of its cheque, its savings and its credit account.
     pub(super) accounts: [u32; 3],
@@ -74,65 +76,54 @@ impl Card {
         }
     }
 
-    /// Why its limits decline `amount` on `date`, if they do.
+    /// Whether `amount` on `date` is more than its amounts.
     #[inline]
-    pub(super) fn exceeds(&self, amount: Amount, date: BusinessDate, now: Timestamp) -> Option<ResponseCode> {
-        let (sum, count) = if self.date == date { (self.day_amount, self.day_count) } else { (0, 0) };
-        match () {
-            () if amount > self.transaction_max => Some(ResponseCode::ExceedsAmount),
-            () if sum.saturating_add(amount.0) > self.day_max.0 => Some(ResponseCode::ExceedsAmount),
-            () if count >= self.day_count_max => Some(ResponseCode::ExceedsCount),
-            () if self.is_window_full(now) => Some(ResponseCode::ExceedsCount),
-            () => None,
-        }
+    pub(super) fn exceeds_amount(&self, amount: Amount, date: BusinessDate, now: Timestamp) -> bool {
+        amount > self.transaction_max
+            || self.day.of(date).0.saturating_add(amount.0) > self.day_max.0
+            || self.window_max.0 > 0 && self.taken_within(now).saturating_add(amount.0) > self.window_max.0
+    }
+
+    /// Whether one more on `date` is more than its numbers.
+    #[inline]
+    pub(super) fn exceeds_count(&self, date: BusinessDate, now: Timestamp) -> bool {
+        self.day.of(date).1 >= self.day_count_max || self.is_window_full(now)
+    }
+
+    fn is_within(&self, since: Timestamp, now: Timestamp) -> bool {
+        since != Timestamp(0) && since.saturating_add(self.window_ns) > now
     }
 
     /// Whether the withdrawal that came as many ago as the limit is still within the window that ends now.
     fn is_window_full(&self, now: Timestamp) -> bool {
         let back = self.window_count_max as usize;
         let place = (self.next as usize + WINDOW_MAX - back) % WINDOW_MAX;
-        let since = self.recent[place];
-        back > 0 && since != Timestamp(0) && since.saturating_add(self.window_ns) > now
+        back > 0 && self.is_within(self.recent[place], now)
     }
 
-    /// Remembers for the window that a withdrawal is authorized now.
+    /// What was authorized within the window that ends now. The limit by number is at most as many as are remembered.
+    fn taken_within(&self, now: Timestamp) -> u64 {
+        let within = self.recent.iter().zip(self.recent_amounts).filter(|(since, _)| self.is_within(**since, now));
+        within.map(|(_, amount)| amount).sum()
+    }
+
+    /// Remembers for the window that a withdrawal of `amount` is authorized now.
     #[inline]
-    pub(super) fn remember(&mut self, now: Timestamp) {
+    pub(super) fn remember(&mut self, amount: Amount, now: Timestamp) {
         if self.window_count_max > 0 {
-            self.recent[self.next as usize] = now;
+            let next = self.next as usize;
+            (self.recent[next], self.recent_amounts[next]) = (now, amount.0);
             self.next = (self.next + 1) % WINDOW_MAX as u32;
         }
     }
 
-    /// Counts `amount` on `date`.
-    #[inline]
-    pub(super) fn count(&mut self, amount: Amount, date: BusinessDate) {
-        if self.date != date {
-            (self.date, self.day_amount, self.day_count) = (date, 0, 0);
+    /// Changes what more it may; whether it can be so.
+    pub(super) fn set_terms(&mut self, fast_cash: Amount, window_max: Amount) -> bool {
+        let can_be = window_max.0 == 0 || self.window_count_max > 0;
+        if can_be {
+            (self.fast_cash, self.window_max) = (fast_cash, window_max);
         }
-        self.day_amount += amount.0;
-        self.day_count += 1;
-    }
-
-    /// Whether `amount` in `count` withdrawals is among what it counted on `date`, or that date is over.
-    pub(super) fn has_counted(&self, amount: u64, count: u32, date: BusinessDate) -> bool {
-        self.date != date || self.day_amount >= amount && self.day_count >= count
-    }
-
-    /// Counts again what was given back on `date` and came out after all.
-    pub(super) fn count_late(&mut self, amount: Amount, date: BusinessDate) {
-        if self.date == date {
-            self.count(amount, date);
-        }
-    }
-
-    /// Gives back what of `amount`, counted on `date`, was not dispensed.
-    #[inline]
-    pub(super) fn give_back(&mut self, amount: Amount, dispensed: Amount, date: BusinessDate) {
-        if self.date == date {
-            self.day_amount -= amount.0 - dispensed.0;
-            self.day_count -= u32::from(dispensed.0 == 0);
-        }
+        can_be
     }
 }
 
@@ -196,7 +187,7 @@ impl Cards {
         (card.last_four, card.status) = (terms.last_four, terms.status);
         card.pin_reference = terms.pin_reference;
         if terms.window_count_max == 0 {
-            (card.recent, card.next) = Default::default();
+            (card.recent, card.recent_amounts, card.next, card.window_max) = Default::default();
         }
         (card.window_ns, card.window_count_max) = (terms.window_ns, terms.window_count_max);
         Ok(index)
@@ -239,7 +230,8 @@ impl Cards {
                 && card.pin_wrong <= PIN_TRIES
                 && card.reserved == [0; 6]
                 && (card.next as usize) < WINDOW_MAX
-                && card.window_count_max as usize <= WINDOW_MAX;
+                && card.window_count_max as usize <= WINDOW_MAX
+                && card.recent_amounts.iter().all(|amount| *amount <= AMOUNT_MAX);
             if !sound || !card.accounts.iter().all(known) || cards.find(&card.token).is_some() {
                 return Err(Corrupt("a card"));
             }

@@ -1,10 +1,11 @@
 //! Terminals: defined, signed on and off, loaded, unloaded and balanced.
 
+use super::cards::NONE;
 use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
-    LoadCash, Reject, Reply, SetService, SetTerminal, TerminalId, UnloadCash,
+    LoadCash, Reject, Reply, SetService, SetTerminal, SetTerminalTerms, TerminalId, UnloadCash,
 };
 use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
 use super::{Atm, topics};
@@ -37,6 +38,26 @@ impl Atm {
         let account = account.map_err(|_| Reject::AccountsFull)?;
         *place = Terminal::new(account, currency, confirm_within_ns);
         (place.surcharge, place.fees) = (surcharge, fees);
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn set_terminal_terms(
+        &mut self,
+        command: &SetTerminalTerms,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let SetTerminalTerms { transaction_max, day_max, surcharge_max, surcharge_rate, .. } = *command;
+        let terminal = self.terminals.get(command.terminal)?;
+        if surcharge_rate > 10_000 || surcharge_max.0 > AMOUNT_MAX {
+            return Err(Reject::BadTerminal);
+        }
+        let place = |number: AccountNumber| match number.0 {
+            0 => Ok(NONE),
+            _ => counter_account(&self.ledger, terminal.currency, number),
+        };
+        (terminal.merchant, terminal.deposits) = (place(command.merchant)?, place(command.deposits)?);
+        (terminal.transaction_max, terminal.day_max) = (transaction_max, day_max);
+        (terminal.surcharge_max, terminal.surcharge_rate) = (surcharge_max, surcharge_rate);
         Ok(self.is_set(out))
     }
 

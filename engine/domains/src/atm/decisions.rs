@@ -1,17 +1,15 @@
-//! The life of a transaction: authorized, then completed, reversed or timed out.
+//! Transactions authorized, in the order of precedence. `endings` has what follows.
 
+use super::Atm;
 use super::cards::NONE;
+use super::days::AccountLimit;
 use super::kept::Keep;
-use super::ledger::NotCovered;
+use super::ledger::{Ledger, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Complete, Event, Exception,
-    Key, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Reverse, TerminalId, TimedOut,
-    TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Notes, PIN_TRIES, PinVerdict,
+    PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::transactions::{State, Transaction};
-use super::{Atm, topics};
-use bytemuck::Zeroable;
-use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -20,9 +18,12 @@ struct Approval {
     card: u32,
     account: u32,
     to: u32,
+    amount: Amount,
     notes: Notes,
     /// The surcharge, and the place of the account that gets it.
     fee: (Amount, u32),
+    /// Whether the account's limits counted it.
+    by_account: bool,
 }
 
 /// Declined, and the account whose balances the answer says.
@@ -43,17 +44,21 @@ impl Atm {
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, notes, fee }) => {
+            Ok(Approval { card, account, to, amount, notes, fee, by_account }) => {
                 (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
-                if command.transaction.get() == TransactionType::Withdrawal {
+                (transaction.amount, transaction.counted) = (amount, self.date);
+                transaction.by_account = by_account.into();
+                let kind = command.transaction.get();
+                if kind.dispenses() {
                     transaction.state = State::Held.into();
                     transaction.deadline = context.now.saturating_add(confirm_within_ns);
-                    transaction.counted = self.date;
+                } else if kind == TransactionType::Deposit {
+                    transaction.state = State::Deposited.into();
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
-                    transaction.posted = command.amount;
+                    transaction.posted = amount;
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
@@ -79,15 +84,22 @@ impl Atm {
         match self.admit(terminal, &token, pin_version, pin.get())? {
             Ok(place) => {
                 (transaction.state, transaction.card) = (State::Answered.into(), place);
-                let card = &mut self.cards[place];
-                (card.pin_reference, card.pin_version) = (new_pin_reference, PinVersion(pin_version.0.wrapping_add(1)));
-                self.say_pin_reference(place, out);
+                transaction.pin_before = self.cards[place].pin_reference;
+                transaction.pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
             Err(code) => self.decline(&mut transaction, (code, NONE)),
         }
         self.transactions.add(transaction);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    /// Makes the reference that of the card at `place`, under the next version, which it gives.
+    pub(super) fn set_pin_reference(&mut self, place: u32, reference: [u8; 16], out: &mut Out<'_, Self>) -> PinVersion {
+        let card = &mut self.cards[place];
+        (card.pin_reference, card.pin_version) = (reference, PinVersion(card.pin_version.0.wrapping_add(1)));
+        self.say_pin_reference(place, out);
+        self.cards[place].pin_version
     }
 
     /// Answers `asked` when its key is known.
@@ -110,7 +122,7 @@ impl Atm {
     }
 
     /// Whether a key of `date` that is not known may be taken in.
-    fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
+    pub(super) fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
         if date > self.date || date < self.date_before {
             return Err(Reject::BadDate);
         }
@@ -163,197 +175,117 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
-        let (card, amount, kind) = (&mut cards[place], command.amount, command.transaction.get());
-        let notes = match kind {
-            TransactionType::BalanceInquiry => (amount.0 == 0).then_some(Notes(0)),
-            _ if amount.0 == 0 || amount.0 > AMOUNT_MAX => None,
-            TransactionType::Withdrawal => terminal.mix(amount),
-            TransactionType::Transfer => Some(Notes(0)),
-            // It has a command of its own.
-            TransactionType::PinChange => None,
+        let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
+        let amount = amount_of(command, card.fast_cash)?;
+        let other = match kind {
+            TransactionType::Purchase => terminal.merchant,
+            TransactionType::Deposit => terminal.deposits,
+            _ => 0,
         };
+        if other == NONE {
+            return Err((Code::TerminalNotPermitted, NONE));
+        }
+        let notes = if kind.dispenses() { terminal.mix(amount) } else { Some(Notes(0)) };
         let notes = notes.ok_or((Code::InvalidAmount, NONE))?;
         let account = card.account(command.account.get()).map_err(|code| (code, NONE))?;
+        let no = |code: Code| (code, account);
         let to = match (kind, command.to.get()) {
-            (TransactionType::Transfer, of) => card.account(of).map_err(|code| (code, account))?,
+            (TransactionType::Transfer, of) => card.account(of).map_err(no)?,
+            (_, AccountType::Default) if moves(kind) => other,
             (_, AccountType::Default) => account,
-            _ => return Err((Code::InvalidTransaction, account)),
+            _ => return Err(no(Code::InvalidTransaction)),
         };
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
-        if is_foreign(account) || is_foreign(to) || kind == TransactionType::Transfer && account == to {
-            return Err((Code::InvalidTransaction, account));
+        if is_foreign(account) || is_foreign(to) || moves(kind) && account == to {
+            return Err(no(Code::InvalidTransaction));
+        }
+        let cash = if kind.dispenses() { amount } else { command.cashback };
+        let limit = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        if cash.0 > 0 {
+            let of_account = limit.as_ref().map_or((0, 0), |limit| limit.day.of(date));
+            let above = |limit: &&mut AccountLimit| of_account.0.saturating_add(cash.0) > limit.day_max.0;
+            let is_full = |limit: &&mut AccountLimit| of_account.1 >= limit.day_count_max;
+            if card.exceeds_amount(cash, date, now)
+                || limit.as_ref().is_some_and(above)
+                || kind.dispenses() && terminal.exceeds_amount(cash)
+            {
+                return Err(no(Code::ExceedsAmount));
+            }
+            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(is_full) {
+                return Err(no(Code::ExceedsCount));
+            }
         }
         // Whose surcharge it is pays none.
-        let fee = (kind == TransactionType::Withdrawal && terminal.surcharge.0 > 0 && terminal.fees != account)
-            .then_some((terminal.surcharge, terminal.fees));
-        let done = match kind {
-            TransactionType::Withdrawal => {
-                if let Some(code) = card.exceeds(amount, self.date, now) {
-                    return Err((code, account));
-                }
-                ledger.hold(account, terminal.cash, amount).and_then(|()| {
-                    let Some((fee, fees)) = fee else { return Ok(()) };
-                    let held = ledger.hold(account, fees, fee);
-                    if held.is_err() {
-                        ledger.settle(account, terminal.cash, amount, Amount(0));
-                    }
-                    held
-                })
-            }
-            TransactionType::Transfer => ledger.move_now(account, to, amount),
+        let fee = (kind.dispenses() && terminal.surcharge.0 > 0 && terminal.fees != account)
+            .then(|| (terminal.surcharge_of(amount), terminal.fees));
+        match kind {
+            TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
+            // The account of uncounted cash is the bank's own.
+            TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
+            _ if kind.dispenses() => hold_with_fee(ledger, account, terminal.cash, amount, fee),
             _ => Ok(()),
-        };
-        match done {
-            Ok(()) => {}
-            Err(NotCovered::Debit) => return Err((Code::InsufficientFunds, account)),
-            Err(NotCovered::Credit) => return Err((Code::Malfunction, account)),
         }
-        if kind == TransactionType::Withdrawal {
+        .map_err(|not_covered| {
+            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
+        })?;
+        if kind.dispenses() {
             terminal.hold(notes);
-            card.count(amount, self.date);
-            card.remember(now);
         }
-        Ok(Approval { card: place, account, to, notes, fee: fee.unwrap_or((Amount(0), 0)) })
-    }
-
-    #[inline]
-    pub(super) fn complete(&mut self, command: &Complete, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let terminal = *self.terminals.get(command.terminal)?;
-        let Complete { notes, trace, date, .. } = *command;
-        let Some(index) = self.transactions.find(Key(command.terminal, trace, date)) else {
-            if notes.0 != 0 {
-                self.take_exception(command, Authorization(0), ResponseCode::UnknownOriginal, out);
-            }
-            out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
-            return Ok(Progress::Done);
-        };
-        let transaction = self.transactions[index];
-        let within = |(said, authorized): (u16, u16)| said <= authorized;
-        let is_within = notes.counts().into_iter().zip(transaction.notes.counts()).all(within);
-        let code = match transaction.state.get() {
-            _ if !is_within => ResponseCode::InvalidAmount,
-            State::Held => {
-                let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
-                self.end(index, state, notes);
-                ResponseCode::Approved
-            }
-            State::Dispensed if notes == transaction.dispensed => ResponseCode::Approved,
-            State::Dispensed => ResponseCode::Duplicate,
-            _ if notes.0 == 0 => ResponseCode::Approved,
-            // The notes came out after all: they are posted late, if nothing has changed that would make that wrong.
-            _ if transaction.authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
-            _ => self.post_late(index, notes),
-        };
-        if code != ResponseCode::Approved {
-            self.take_exception(command, transaction.authorization, code, out);
+        let by_account = limit.is_some();
+        if cash.0 > 0 {
+            card.day.count(cash, date);
+            card.remember(cash, now);
+            limit.into_iter().for_each(|limit| limit.day.count(cash, date));
         }
-        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
-        Ok(Progress::Done)
+        Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
     }
+}
 
-    fn take_exception(
-        &mut self,
-        command: &Complete,
-        authorization: Authorization,
-        code: ResponseCode,
-        out: &mut Out<'_, Self>,
-    ) {
-        let Complete { notes, trace, date, .. } = *command;
-        let (code, reserved) = (code.into(), Reserved::default());
-        let exception = Exception { authorization, notes, trace, date, code, reserved };
-        self.terminals.get(command.terminal).expect("it was found").totals.exceptions += 1;
-        out.publish(topics::TERMINAL, command.terminal.0, Event::Exception(&exception));
-    }
+/// Whether money goes at once, or once it is counted, to or from an account that is not the terminal's cash.
+const fn moves(kind: TransactionType) -> bool {
+    matches!(kind, TransactionType::Transfer | TransactionType::Purchase | TransactionType::Deposit)
+}
 
-    pub(super) fn reverse(&mut self, command: &Reverse, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        self.terminals.get(command.terminal)?;
-        let key = Key(command.terminal, command.trace, command.date);
-        let Some(index) = self.transactions.find(key) else {
-            self.check_new(command.date)?;
-            let tombstone = Transaction::of(key, State::Tombstone);
-            self.transactions.add(tombstone);
-            out.reply(Reply::Ended(&tombstone.ended(ResponseCode::Approved)));
-            return Ok(Progress::Done);
-        };
-        let transaction = self.transactions[index];
-        let code = match transaction.state.get() {
-            State::Held => {
-                self.end(index, State::Voided, Notes(0));
-                ResponseCode::Approved
-            }
-            State::Answered if transaction.is(TransactionType::Transfer) => self.move_back(index),
-            State::Answered if transaction.is(TransactionType::PinChange) => ResponseCode::InvalidTransaction,
-            State::Dispensed => ResponseCode::InvalidTransaction,
-            _ => ResponseCode::Approved,
-        };
-        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
-        Ok(Progress::Done)
-    }
-
-    /// Ends what is held: posts the notes that were dispensed, lets the rest go.
-    fn end(&mut self, index: u32, state: State, dispensed: Notes) {
-        let Transaction { terminal, card, account, amount, notes, counted, fee: held_fee, fees, .. } =
-            self.transactions[index];
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(dispensed);
-        terminal.settle(notes, dispensed);
-        let fee = if dispensed.0 == 0 { Amount(0) } else { held_fee };
-        match state {
-            State::Dispensed => terminal.totals.dispense(posted, fee),
-            State::TimedOut => terminal.totals.timed_out += 1,
-            _ => terminal.totals.voided += 1,
+/// How much is asked for, when it can be.
+fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
+    let Authorize { amount, cashback, .. } = *command;
+    let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
+    let fits = match command.transaction.get() {
+        TransactionType::BalanceInquiry | TransactionType::FastCash => (amount.0, cashback.0) == (0, 0),
+        TransactionType::Purchase => is_amount && cashback <= amount,
+        TransactionType::Withdrawal | TransactionType::Transfer | TransactionType::Deposit => {
+            is_amount && cashback.0 == 0
         }
-        self.ledger.settle(account, terminal.cash, amount, posted);
-        if held_fee.0 > 0 {
-            self.ledger.settle(account, fees, held_fee, fee);
-        }
-        self.cards[card].give_back(amount, posted, counted);
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
-            (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
-        });
+        // It has a command of its own.
+        TransactionType::PinChange => false,
+    };
+    match command.transaction.get() {
+        _ if !fits => Err((ResponseCode::InvalidAmount, NONE)),
+        TransactionType::FastCash if fast_cash.0 == 0 => Err((ResponseCode::NotPermitted, NONE)),
+        TransactionType::FastCash => Ok(fast_cash),
+        _ => Ok(amount),
     }
+}
 
-    /// Takes a transfer back, when the account that it went to covers it.
-    fn move_back(&mut self, index: u32) -> ResponseCode {
-        let Transaction { account, to, amount, .. } = self.transactions[index];
-        if self.ledger.move_now(to, account, amount).is_err() {
-            return ResponseCode::InsufficientFunds;
-        }
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
-        });
-        ResponseCode::Approved
+/// Holds an amount and its surcharge, or neither.
+#[inline]
+fn hold_with_fee(
+    ledger: &mut Ledger,
+    account: u32,
+    cash: u32,
+    amount: Amount,
+    fee: Option<(Amount, u32)>,
+) -> Result<(), NotCovered> {
+    if !ledger.bears(account, Amount(amount.0 + fee.map_or(0, |(fee, _)| fee.0))) {
+        return Err(NotCovered::Debit);
     }
-
-    /// Posts notes of a hold that was let go, without a surcharge.
-    fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
-        let Transaction { terminal, card, account, counted, .. } = self.transactions[index];
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(notes);
-        if self.ledger.move_now(account, terminal.cash, posted).is_err() {
-            return ResponseCode::TooLate;
-        }
-        terminal.settle(Notes(0), notes);
-        terminal.totals.dispense(posted, Amount(0));
-        self.cards[card].count_late(posted, counted);
-        let ended = self.ledger[account].balances().into();
-        self.transactions.change(index, |transaction| {
-            (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
-            (transaction.posted, transaction.ended) = (posted, ended);
-        });
-        ResponseCode::Approved
+    ledger.hold(account, cash, amount)?;
+    let Some((fee, fees)) = fee else { return Ok(()) };
+    let held = ledger.hold(account, fees, fee);
+    if held.is_err() {
+        ledger.settle(account, cash, amount, Amount(0));
     }
-
-    /// Lets the withdrawal at `index` go: nobody said in time what came out.
-    pub(super) fn time_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
-        self.end(index, State::TimedOut, Notes(0));
-        let Transaction { authorization, amount, trace, date, terminal: TerminalId(terminal), .. } =
-            self.transactions[index];
-        out.publish(topics::TERMINAL, terminal, Event::TimedOut(&TimedOut { authorization, amount, trace, date }));
-    }
+    held
 }

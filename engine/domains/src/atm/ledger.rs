@@ -20,7 +20,8 @@ pub(super) struct Account {
     overdraft: Amount,
     pub(super) currency: Currency,
     constraint: u16,
-    reserved: u32,
+    /// One more than the place of its limits; zero when it has none.
+    limits: u32,
 }
 
 impl Account {
@@ -133,6 +134,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether the account bears that `amount` more of it is held.
+    #[inline]
+    pub(super) fn bears(&self, debit: u32, amount: Amount) -> bool {
+        let mut account = self.accounts[debit];
+        account.debits_held += amount.0;
+        account.is_sound()
+    }
+
+    /// The place of the account's limits, if it has any.
+    #[inline]
+    pub(super) fn limits(&self, index: u32) -> Option<u32> {
+        self.accounts[index].limits.checked_sub(1)
+    }
+
+    pub(super) fn set_limits(&mut self, index: u32, place: u32) {
+        self.accounts[index].limits = place + 1;
+    }
+
     /// Makes an account what it was before.
     pub(super) fn restore(&mut self, index: u32, account: Account) {
         self.accounts[index] = account;
@@ -206,7 +225,7 @@ impl Ledger {
             return Err(Corrupt("an account that was closed"));
         }
         for (index, account) in (0..).zip(ledger.accounts.entries()) {
-            let named = account.number.0 != 0 && account.currency.is_valid() && account.reserved == 0;
+            let named = account.number.0 != 0 && account.currency.is_valid();
             let bounded = account.overdraft.0 <= if account.constraint == 2 { AMOUNT_MAX } else { 0 };
             if !named || !bounded || !account.is_sound() || ledger.by_number.insert(account.number.0, index) != Ok(None)
             {

@@ -1,9 +1,9 @@
 //! Card transactions at terminals: a ledger under them, and each withdrawal from its authorization to its end.
 //! `README.md` has the rules in plain words.
 //!
-//! [`Atm::apply`] is the table of contents. `decisions` has the life of a transaction and the order of precedence,
-//! `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
-//! `ledger`, `cards`, `terminals` and `transactions`.
+//! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
+//! transaction's life, `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
+//! `ledger`, `cards`, `days`, `terminals` and `transactions`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
@@ -11,10 +11,12 @@ pub mod messages;
 mod cash;
 mod day_end;
 mod decisions;
+mod endings;
 mod operator;
 mod transfers;
 
 mod cards;
+mod days;
 mod kept;
 mod ledger;
 mod terminals;
@@ -36,6 +38,7 @@ mod tests;
 use alloc::boxed::Box;
 use cards::Cards;
 use day_end::{Closing, Sums};
+use days::AccountLimits;
 use kept::Kept;
 use ledger::Ledger;
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
@@ -66,6 +69,7 @@ pub struct Atm {
     date_before: BusinessDate,
     ledger: Ledger,
     cards: Cards,
+    account_limits: AccountLimits,
     terminals: Terminals,
     transactions: Kept<Transaction>,
     transfers: Kept<Transfer>,
@@ -98,6 +102,7 @@ impl Domain for Atm {
             date_before: BusinessDate(0),
             ledger: Ledger::new(limits.accounts as usize),
             cards: Cards::new(limits.cards as usize),
+            account_limits: AccountLimits::new(limits.accounts as usize),
             terminals: Terminals::new(limits.terminals as usize),
             transactions: Kept::new(limits.transactions as usize),
             transfers: Kept::new(limits.transfers as usize),
@@ -127,11 +132,15 @@ impl Domain for Atm {
             Command::Reverse(command) => self.reverse(command, out),
             Command::SetService(command) => self.set_service(command, out),
             Command::CaptureCard(command) => self.capture_card(command, out),
+            Command::CountDeposit(command) => self.count_deposit(command, out),
             Command::TransferLinked(_, transfers) => self.transfer_linked(context, transfers, out),
             Command::OpenAccount(command) => self.open_account(command, out),
             Command::SetCard(command) => self.set_card(command, out),
+            Command::SetCardTerms(command) => self.set_card_terms(command, out),
+            Command::SetAccountLimits(command) => self.set_account_limits(command, out),
             Command::SetCardStatus(command) => self.set_card_status(command, out),
             Command::ReplaceCard(command) => self.replace_card(command, out),
+            Command::SetTerminalTerms(command) => self.set_terminal_terms(command, out),
             Command::SetTerminal(command) => self.set_terminal(command, out),
             Command::LoadCash(command, cassettes) => self.load_cash(context, command, cassettes, out),
             Command::UnloadCash(command) => self.unload_cash(context, command, out),

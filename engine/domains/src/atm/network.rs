@@ -189,6 +189,7 @@ impl Network {
                 Command::Authorize(&Authorize {
                     token: token(terminal.card),
                     amount: Amount(terminal.amount),
+                    cashback: Amount(0),
                     terminal: number,
                     trace,
                     date,

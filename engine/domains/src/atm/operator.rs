@@ -1,11 +1,13 @@
 //! What the operator does beside moving money: accounts and cards.
 
 use super::cards::NONE;
+use super::days::{AccountLimit, Day};
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Event, OpenAccount, Reject, ReplaceCard, Reply, Set,
-    SetCard, SetCardStatus, WINDOW_MAX,
+    SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, WINDOW_MAX,
 };
 use super::{Atm, topics};
+use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Cursor, Out, Progress};
 
@@ -42,6 +44,35 @@ impl Atm {
         let accounts = [place(command.cheque)?, place(command.savings)?, place(command.credit)?];
         let card = self.cards.set(command, accounts).map_err(|_| Reject::CardsFull)?;
         self.say_pin_reference(card, out);
+        Ok(self.is_set(out))
+    }
+
+    pub(super) fn set_card_terms(
+        &mut self,
+        command: &SetCardTerms,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let card = self.cards.find(&command.token).ok_or(Reject::UnknownCard)?;
+        let can_be = self.cards[card].set_terms(command.fast_cash, command.window_max);
+        if can_be { Ok(self.is_set(out)) } else { Err(Reject::BadWindow) }
+    }
+
+    pub(super) fn set_account_limits(
+        &mut self,
+        command: &SetAccountLimits,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let SetAccountLimits { account, day_max, day_count_max, .. } = *command;
+        let account = self.ledger.find(account).filter(|place| !self.ledger[*place].is_cash());
+        let account = account.ok_or(Reject::UnknownAccount)?;
+        match self.account_limits.at(self.ledger.limits(account)) {
+            Some(limit) => (limit.day_max, limit.day_count_max) = (day_max, day_count_max),
+            None => {
+                let limit = AccountLimit { day_max, day_count_max, account, day: Day::zeroed() };
+                let place = self.account_limits.add(limit).expect("as many limits as accounts");
+                self.ledger.set_limits(account, place);
+            }
+        }
         Ok(self.is_set(out))
     }
 

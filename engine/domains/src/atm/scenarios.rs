@@ -13,7 +13,8 @@
 //! cash=A within=T [in=CURRENCY] [fees=A surcharge=N]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
 //! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
-//! card=N …`, `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
+//! [merchant=A] [deposits=A] [max=N] [day=N] [rate=N most=N]`, `limit A [day=N] [count=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
 //! [date=D]`.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -21,10 +22,10 @@
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, Currency, Cutover, Event,
-    LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reply, ResponseCode, Reverse, Service, SetCard,
-    SetCardStatus, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
-    TransferKind, TransferLinked, TransferOutcome, UnloadCash,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
+    Event, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reply, ResponseCode, Reverse, Service,
+    SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId,
+    Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome, UnloadCash,
 };
 use super::model::Model;
 use super::{Atm, topics};
@@ -79,7 +80,7 @@ fn status(name: &str) -> Option<CardStatus> {
     [Active, Blocked, Expired, Lost, Retained, Stolen].into_iter().find(|status| format!("{status:?}") == name)
 }
 
-fn parse(line: &str) -> Option<CommandImage> {
+pub(super) fn parse(line: &str) -> Option<CommandImage> {
     let line = line.replace(':', "");
     let (options, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
     let options = Options(options.iter().filter_map(|word| word.split_once('=')).collect());
@@ -184,9 +185,41 @@ fn parse(line: &str) -> Option<CommandImage> {
             let change = ChangePin { token, new_pin_reference, terminal, trace, date, pin_version, pin, reserved };
             image.set(client, Command::ChangePin(&change));
         }
-        ["withdraw" | "inquire" | "transfer", trace_number, ref rest @ ..] => {
+        ["terms", terminal_number] => {
+            let most = |name: &str| Amount(options.number(name, u64::MAX));
+            let terms = SetTerminalTerms {
+                merchant: named("merchant"),
+                deposits: named("deposits"),
+                transaction_max: most("max"),
+                day_max: most("day"),
+                surcharge_max: Amount(options.number("most", 0)),
+                surcharge_rate: options.number("rate", 0) as u32,
+                terminal: terminal(terminal_number)?,
+            };
+            image.set(client, Command::SetTerminalTerms(&terms));
+        }
+        ["limit", account_number] => {
+            let (account, day_max) = (account(account_number)?, Amount(options.number("day", u64::MAX)));
+            let (day_count_max, reserved) = (options.number("count", u64::MAX) as u32, Reserved::default());
+            let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+            image.set(client, Command::SetAccountLimits(&limits));
+        }
+        ["more", card] => {
+            let (token, window_max) = (token(number(card)?), Amount(options.number("window", 0)));
+            let fast_cash = Amount(options.number("fast", 0));
+            image.set(client, Command::SetCardTerms(&SetCardTerms { token, fast_cash, window_max }));
+        }
+        ["counted", trace_number, amount] => {
+            let (counted, terminal, trace) = (Amount(number(amount)?), at, trace(trace_number)?);
+            let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
+            image.set(client, Command::CountDeposit(&count));
+        }
+        ["withdraw" | "inquire" | "transfer" | "buy" | "deposit" | "fast", trace_number, ref rest @ ..] => {
             let (transaction, amount) = match (words[0], rest.first()) {
                 ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
+                ("buy", Some(amount)) => (TransactionType::Purchase, number(amount)?),
+                ("deposit", Some(amount)) => (TransactionType::Deposit, number(amount)?),
+                ("fast", amount) => (TransactionType::FastCash, amount.and_then(|word| number(word)).unwrap_or(0)),
                 ("transfer", Some(amount)) => (TransactionType::Transfer, number(amount)?),
                 (_, Some(amount)) if *amount != "wrong" => (TransactionType::BalanceInquiry, number(amount)?),
                 _ => (TransactionType::BalanceInquiry, 0),
@@ -198,6 +231,7 @@ fn parse(line: &str) -> Option<CommandImage> {
             let authorize = Authorize {
                 token: token(options.number("card", 1)),
                 amount: Amount(amount),
+                cashback: Amount(options.number("cashback", 0)),
                 terminal: at,
                 trace: trace(trace_number)?,
                 date,
@@ -253,7 +287,7 @@ fn code(code: ResponseCode) -> String {
 }
 
 /// One output as a line.
-fn say(slot: &Slot) -> String {
+pub(super) fn say(slot: &Slot) -> String {
     let bytes = image(slot);
     let header = OutputHeader::read(bytes).expect("it has one");
     let body = &bytes[OUTPUT_HEADER_BYTES..];
@@ -273,7 +307,8 @@ fn say(slot: &Slot) -> String {
         Event::TimedOut(t) => format!("terminal {id}: {} of {} timed out: {}", t.trace, t.date, t.amount),
         Event::Exception(e) => {
             let notes = e.notes.counts();
-            format!("terminal {id}: exception, {} of {}: notes {notes:?}, {}", e.trace, e.date, code(e.code.get()))
+            let (about, code) = (format!("{} of {}", e.trace, e.date), code(e.code.get()));
+            format!("terminal {id}: exception, {about}: {} in notes {notes:?}, {code}", e.amount)
         }
         Event::CashDiffered(d) => format!(
             "terminal {id}: cassette {} of {}: {} counted, {} expected, difference {}",
@@ -293,6 +328,9 @@ fn say(slot: &Slot) -> String {
         Event::PinReferenceSet(p) => {
             let reference = p.pin_reference.iter().map(|byte| char::from(*byte)).collect::<String>();
             format!("card {}: PIN reference {}, version {}", p.token[0], reference.trim_end(), p.pin_version)
+        }
+        Event::DepositDiffered(d) => {
+            format!("terminal {id}: deposit, {} of {}: {} said, {} counted", d.trace, d.date, d.stated, d.counted)
         }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
     }

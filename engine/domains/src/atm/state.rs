@@ -1,11 +1,13 @@
 //! Saving and loading: one canonical walk. Indexes and timers are built again from what is saved.
 
 use super::Atm;
-use super::cards::Cards;
+use super::cards::{Cards, NONE};
+use super::days::AccountLimits;
 use super::kept::Kept;
 use super::ledger::Ledger;
-use super::messages::AtmLimits;
+use super::messages::{AtmLimits, BusinessDate};
 use super::terminals::Terminals;
+use super::transactions::State;
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
@@ -16,6 +18,7 @@ impl Atm {
         sink.value(&self.date_before);
         self.ledger.save(sink);
         self.cards.save(sink);
+        self.account_limits.save(sink);
         self.terminals.save(sink);
         self.transactions.save(sink);
         self.transfers.save(sink);
@@ -28,6 +31,7 @@ impl Atm {
         }
         let ledger = Ledger::load(limits.accounts as usize, source)?;
         let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
+        let account_limits = AccountLimits::load(limits.accounts as usize, source)?;
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
@@ -36,6 +40,7 @@ impl Atm {
             date_before,
             ledger,
             cards,
+            account_limits,
             terminals,
             transactions,
             transfers,
@@ -56,6 +61,7 @@ impl Atm {
             let account = terminal.cash;
             if !places(account)
                 || !places(terminal.fees)
+                || ![terminal.merchant, terminal.deposits].iter().all(|place| *place == NONE || places(*place))
                 || !self.ledger[account].is_cash()
                 || self.ledger[account].currency != terminal.currency
             {
@@ -81,7 +87,12 @@ impl Atm {
         let mut holds = alloc::vec::Vec::new();
         let mut notes_held = BTreeMap::new();
         let mut counted = BTreeMap::new();
+        let mut of_accounts = BTreeMap::new();
         for held in self.transactions.held() {
+            if held.state.get() == State::Deposited {
+                holds.push((held.to, held.account, held.amount));
+                continue;
+            }
             let Some(terminal) = self.terminals.look(held.terminal) else { return Err("a hold without a terminal") };
             if terminal.worth(held.notes) != held.amount {
                 return Err("a hold of other notes");
@@ -94,14 +105,35 @@ impl Atm {
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
             *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            if held.by_account == 1 {
+                let sum = of_accounts.entry((held.account, held.counted)).or_insert((0_u64, 0_u32));
+                *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            }
         }
         let notes_of = |number| notes_held.get(&number).copied().unwrap_or_default();
         if !self.terminals.iter().all(|(number, terminal)| terminal.cassettes.map(|one| one.held) == notes_of(number)) {
             return Err("the notes held of a terminal");
         }
-        if !counted.iter().all(|((card, date), (amount, count))| self.cards[*card].has_counted(*amount, *count, *date))
+        if !counted
+            .iter()
+            .all(|((card, date), (amount, count))| self.cards[*card].day.has_counted(*amount, *count, *date))
         {
             return Err("what a card has counted");
+        }
+        let limits = self.account_limits.all();
+        let has_counted = |((account, date), (amount, count)): (&(u32, BusinessDate), &(u64, u32))| {
+            let limit = self.ledger.limits(*account).and_then(|place| limits.get(place as usize));
+            limit.is_some_and(|limit| limit.day.has_counted(*amount, *count, *date))
+        };
+        let with_limits =
+            (0..self.ledger.len() as u32).filter_map(|account| Some((account, self.ledger.limits(account)?)));
+        let is_theirs =
+            |(account, place): (u32, u32)| limits.get(place as usize).is_some_and(|one| one.account == account);
+        if !of_accounts.iter().all(has_counted)
+            || with_limits.clone().count() != limits.len()
+            || !with_limits.into_iter().all(is_theirs)
+        {
+            return Err("the limits of accounts");
         }
         if !self.transfers.iter().all(|transfer| places(transfer.debit) && places(transfer.credit)) {
             return Err("the accounts of a transfer");

@@ -1,7 +1,8 @@
 //! Terminals: their cassettes, and which notes pay an amount.
 
+use super::cards::NONE;
 use super::messages::{
-    Amount, Authorization, CASSETTES, Currency, NOTES_MAX, Notes, Reject, Service, ServiceCode, TerminalId,
+    AMOUNT_MAX, Amount, Authorization, CASSETTES, Currency, NOTES_MAX, Notes, Reject, Service, ServiceCode, TerminalId,
 };
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -30,16 +31,24 @@ pub(super) struct Terminal {
     /// What was authorized before this is not posted late: the notes were counted since, or are others.
     pub(super) balanced: Authorization,
     pub(super) cassettes: [Cassette; CASSETTES],
-    /// What a withdrawal costs beside its amount.
+    /// What a withdrawal costs beside its amount: a fixed part, and the most of all where there is a rate.
     pub(super) surcharge: Amount,
+    pub(super) surcharge_max: Amount,
+    pub(super) transaction_max: Amount,
+    pub(super) day_max: Amount,
     /// The places of the account of its cash, and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
+    /// The places of the accounts of purchases and of deposits, when it takes any.
+    pub(super) merchant: u32,
+    pub(super) deposits: u32,
+    /// In 1/10,000 of the amount.
+    pub(super) surcharge_rate: u32,
     /// Cards that it has kept since it was last balanced.
     pub(super) captured: u32,
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
-    reserved: [u8; 1],
+    reserved: [u8; 5],
     pub(super) totals: Totals,
 }
 
@@ -69,7 +78,27 @@ impl Totals {
 
 impl Terminal {
     pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
-        Self { confirm_within_ns, cash, currency, service: Service::Out.into(), ..Self::zeroed() }
+        let (service, most) = (Service::Out.into(), Amount(u64::MAX));
+        let (transaction_max, day_max, merchant, deposits) = (most, most, NONE, NONE);
+        let zero = Self::zeroed();
+        Self { confirm_within_ns, cash, currency, service, transaction_max, day_max, merchant, deposits, ..zero }
+    }
+
+    /// What a withdrawal of `amount` costs beside it.
+    #[inline]
+    pub(super) fn surcharge_of(&self, amount: Amount) -> Amount {
+        if self.surcharge.0 == 0 || self.surcharge_rate == 0 {
+            return self.surcharge;
+        }
+        let added = amount.0 * u64::from(self.surcharge_rate) / 10_000;
+        Amount((self.surcharge.0 + added).min(self.surcharge_max.0).max(self.surcharge.0))
+    }
+
+    /// Whether `amount` is more than one withdrawal here, or all of this date, may be.
+    #[inline]
+    pub(super) fn exceeds_amount(&self, amount: Amount) -> bool {
+        let today = self.totals.dispensed.saturating_add(self.sums().1);
+        amount > self.transaction_max || today.saturating_add(amount.0) > self.day_max.0
     }
 
     fn is_defined(&self) -> bool {
@@ -211,8 +240,9 @@ impl Terminals {
                     && (cassette.notes == 0 || cassette.denomination != 0)
             };
             let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 1] && terminal.totals.reserved == 0;
-            if terminal.is_defined() && !(known && terminal.currency.is_valid()) || !is_zero {
+            let is_zero = terminal.reserved == [0; 5] && terminal.totals.reserved == 0;
+            let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;
+            if terminal.is_defined() && !(known && is_rate && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));
             }
         }

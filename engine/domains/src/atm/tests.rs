@@ -3,8 +3,11 @@
 use super::Atm;
 use super::messages::{AtmLimits, Event, Reply, ResponseCode};
 use super::model::Model;
+use super::scenarios::{parse, say};
 use super::workload::{CUTOVER, KINDS};
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
 use ringfence_kernel::laws::{self, Bytes, Harness, Often, Step};
@@ -81,10 +84,10 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
         }
     }
     std::println!("proved: {checked} commands, codes {codes:?}, rejects {rejects:?}");
-    let expected = [0, 12, 13, 14, 36, 38, 41, 43, 51, 53, 54, 55, 57, 58, 61, 62, 65, 68, 75, 76, 94];
+    let expected = [0, 12, 13, 14, 36, 38, 41, 43, 51, 53, 54, 55, 57, 58, 61, 62, 65, 68, 75, 76, 94, 96];
     assert_eq!(Vec::from_iter(codes), expected, "the codes");
     assert_eq!(Vec::from_iter(outcomes), Vec::from_iter(1..=8), "what becomes of transfers");
-    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106, 107, 108, 109], "the events");
+    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106, 107, 108, 109, 110], "the events");
     assert!(rejects.len() >= 10, "{rejects:?}");
 }
 
@@ -159,4 +162,44 @@ fn damaged_state_is_refused_or_sound() {
         assert!(Atm::load(&TIGHT, &mut Bytes::from(saved[..at].to_vec())).is_err(), "cut at byte {at}");
     }
     assert!(refused > saved.len() / 10, "damage is seen: {refused} of {}", saved.len());
+}
+
+/// Guards against a sum of the ledger that leaves its range instead of a 96, and against half of what was asked that is
+/// done all the same.
+#[test]
+fn a_sum_that_is_full_takes_no_more() {
+    const LIMITS: AtmLimits = AtmLimits { accounts: 6, cards: 1, terminals: 2, transactions: 8, transfers: 32 };
+    let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
+    let mut steps = lines(
+        "account 1 free\naccount 2 covered\nmove 1 1 2 1000\ncard 1 cheque=2 savings=1\nterminal 1 cash=9 within=100\n\
+         terminal 2 cash=8 within=100 fees=1 surcharge=5\nload 2 from 1: 100*9\nservice 2 In",
+    );
+    // Each round adds the same to both sides of account 1: first as much as a terminal can hold, then less and less.
+    let all = "load 1 from 1: 4294967295*65535 4294967295*65535 4294967295*65535 4294967295*65535";
+    for _ in 0..8_192 {
+        steps.extend([all.into(), "unload 1 to 1".into()]);
+    }
+    for (denomination, bit) in
+        [u32::MAX, 65_536, 1].into_iter().flat_map(|one| (0..16).rev().map(move |bit| (one, bit)))
+    {
+        steps.extend([format!("load 1 from 1: {denomination}*{}", 1 << bit), "unload 1 to 1".into()]);
+    }
+    steps.extend(lines(
+        "load 1 from 1: 1*1\nwithdraw 1 100 at=2\ntransfer 2 100 to=Savings at=2\nmove 2 2 1 100\n\
+         terminal 2 cash=8 within=100\nwithdraw 3 100 at=2",
+    ));
+    let steps: Vec<Step> = steps.iter().map(|line| Step::Command(parse(line).expect(line))).collect();
+    let mut harness = Harness::<Atm>::new(&LIMITS);
+    let mut said = Vec::new();
+    for step in &steps {
+        let outcome = harness.step(step, Timestamp(1), false);
+        said.push(outcome.reject.map_or_else(|| say(&outcome.outputs[0]), |code| format!("refused: {}", code.0)));
+    }
+    assert_eq!(harness.domain.check(), Ok(()));
+    let end = &said[said.len() - 6..];
+    let ends = ["refused: 2017", ": 96 Mal", ": 96 Mal", "NotCovered at 0", "set, date 0", ": 00 Approved, 100"];
+    for (said, expected) in end.iter().zip(ends) {
+        assert!(said.contains(expected), "{expected} in {end:?}");
+    }
+    laws::check_steps::<Model>(&LIMITS, steps.into_iter(), 1, Often { rejects: 1_024, restores: 4_096 });
 }

@@ -3,7 +3,7 @@
 use super::kept::Keep;
 use super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
-    Key, Notes, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
+    Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Reserved;
@@ -27,6 +27,8 @@ choice! {
         Voided = 6,
         /// Nobody said what came out: the hold is let go.
         TimedOut = 7,
+        /// Cash went in and is held for the account until it is counted.
+        Deposited = 8,
     }
 }
 
@@ -36,8 +38,11 @@ choice! {
 pub(super) struct Transaction {
     token: [u8; 16],
     /// The new one, when the PIN is changed.
-    pin_reference: [u8; 16],
+    pub(super) pin_reference: [u8; 16],
+    /// The one that the card had before.
+    pub(super) pin_before: [u8; 16],
     pub(super) amount: Amount,
+    pub(super) cashback: Amount,
     pub(super) authorization: Authorization,
     /// The notes that were authorized.
     pub(super) notes: Notes,
@@ -63,12 +68,16 @@ pub(super) struct Transaction {
     pub(super) to: u32,
     /// The place of the account that gets the surcharge.
     pub(super) fees: u32,
+    /// The version that the new PIN got.
+    pub(super) pin_version: PinVersion,
     pub(super) code: ResponseByte,
     pub(super) state: StateCode,
     kind: u8,
     account_type: u8,
     to_type: u8,
-    reserved: [u8; 3],
+    /// 1 when the account's limits counted it.
+    pub(super) by_account: u8,
+    reserved: [u8; 6],
 }
 
 impl Transaction {
@@ -86,12 +95,18 @@ impl Transaction {
         self.kind == kind as u8
     }
 
+    /// Whether the terminal gives notes for it.
+    pub(super) fn dispenses(&self) -> bool {
+        self.is(TransactionType::Withdrawal) || self.is(TransactionType::FastCash)
+    }
+
     /// What `command` asks for, not decided yet.
     #[inline]
     pub(super) fn asked_by(command: &Authorize, authorization: Authorization) -> Self {
         Self {
             token: command.token,
             amount: command.amount,
+            cashback: command.cashback,
             authorization,
             kind: command.transaction.get() as u8,
             account_type: command.account.get() as u8,
@@ -113,7 +128,11 @@ impl Transaction {
 
     /// The answer to what `asked` asks under the same key as this.
     pub(super) fn repeated(&self, asked: &Self) -> Authorized {
-        let content = |of: &Self| (of.token, of.pin_reference, of.amount, of.kind, of.account_type, of.to_type);
+        // Fast cash asks for no amount; what it gives is the card's.
+        let amount =
+            |of: &Self| if of.is(TransactionType::FastCash) && of.was_authorized() { Amount(0) } else { of.amount };
+        let content =
+            |of: &Self| (of.token, of.pin_reference, amount(of), of.cashback, of.kind, of.account_type, of.to_type);
         match self.state.get() {
             State::Tombstone => refused(ResponseCode::TooLate),
             _ if content(self) == content(asked) => self.answer(),
@@ -125,7 +144,7 @@ impl Transaction {
     #[inline]
     pub(super) fn answer(&self) -> Authorized {
         let [balance, available] = self.balances;
-        let is_held = self.code.get() == ResponseCode::Approved && self.is(TransactionType::Withdrawal);
+        let is_held = self.code.get() == ResponseCode::Approved && self.dispenses();
         let (held, fee) = if is_held { (self.amount, self.asked_fee) } else { (Amount(0), Amount(0)) };
         let Self { authorization, notes, code, .. } = *self;
         Authorized { authorization, held, fee, notes, balance, available, code, reserved: Reserved::default() }
@@ -173,20 +192,32 @@ impl Keep for Transaction {
 
     #[inline]
     fn is_held(&self) -> bool {
-        self.state.get() == State::Held
+        matches!(self.state.get(), State::Held | State::Deposited)
     }
 
     fn is_sound(&self) -> bool {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
         use TransactionType as Kind;
-        let types = [Kind::Withdrawal, Kind::BalanceInquiry, Kind::Transfer, Kind::PinChange].map(|kind| kind as u8);
+        let types = [
+            Kind::Withdrawal,
+            Kind::Purchase,
+            Kind::Deposit,
+            Kind::BalanceInquiry,
+            Kind::Transfer,
+            Kind::PinChange,
+            Kind::FastCash,
+        ]
+        .map(|kind| kind as u8);
         let is_account = |of: u8| AccountType::ALL.iter().any(|known| *known as u8 == of);
         let asked = types.contains(&self.kind) && is_account(self.account_type) && is_account(self.to_type);
-        self.reserved == [0; 3]
+        self.reserved == [0; 6]
+            && self.by_account <= 1
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == (0, 0, 0))
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (state == State::Held) == (self.deadline != Timestamp(0))
-            && (state != State::Held || (1..=AMOUNT_MAX).contains(&self.amount.0))
-            && self.fee.0 <= AMOUNT_MAX
+            && (!self.is_held() || (1..=AMOUNT_MAX).contains(&self.amount.0))
+            && (state != State::Deposited || self.is(Kind::Deposit))
+            && (state != State::Held || self.dispenses())
+            && self.fee.0 <= 2 * AMOUNT_MAX
     }
 }

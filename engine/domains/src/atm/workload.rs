@@ -2,10 +2,10 @@
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, Currency, Cutover, LoadCash,
-    Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetCard, SetCardStatus, SetService,
-    SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked,
-    UnloadCash,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
+    LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits, SetCard,
+    SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace, TransactionType,
+    TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -61,6 +61,8 @@ const BANK: AccountNumber = AccountNumber(1);
 const EURO: Currency = Currency(978);
 /// Commands from a cutover to the next in a mix without trouble: two business dates are kept by the default limits.
 pub(super) const CUTOVER: u64 = 200_000;
+/// What fast cash gives, where a card has any.
+const FAST_CASH: u64 = 8_000;
 /// What the cassettes of a terminal hold: 10, 20, 50 and 100 euro.
 const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
 
@@ -232,10 +234,19 @@ impl Flow {
             amount = random.below(50) * 500;
         }
         let transaction = match random.below(100) {
-            0..8 if troubled => TransactionType::BalanceInquiry,
-            8..16 if troubled => TransactionType::Transfer,
+            0..6 if troubled => TransactionType::BalanceInquiry,
+            6..12 if troubled => TransactionType::Transfer,
+            12..18 if troubled => TransactionType::Purchase,
+            18..24 if troubled => TransactionType::Deposit,
+            24..32 if troubled => TransactionType::FastCash,
             _ => TransactionType::Withdrawal,
         };
+        let names_none = matches!(transaction, TransactionType::BalanceInquiry | TransactionType::FastCash);
+        if names_none && !random.percent(2) {
+            amount = 0;
+        }
+        let buys = transaction == TransactionType::Purchase && random.percent(60) || troubled && random.percent(1);
+        let cashback = Amount(if buys { random.below(amount + 1_000) } else { 0 });
         let of = |random: &mut Random| match random.below(100) {
             0..10 if troubled => AccountType::Savings,
             10..20 if troubled => AccountType::Credit,
@@ -249,7 +260,8 @@ impl Flow {
         let wrong = troubled && random.percent(if card == 5 { 50 } else { 8 });
         let authorize = Authorize {
             token: token(card),
-            amount: Amount(if transaction == TransactionType::BalanceInquiry { 0 } else { amount }),
+            amount: Amount(amount),
+            cashback,
             terminal,
             trace,
             date: BusinessDate(self.date),
@@ -260,11 +272,16 @@ impl Flow {
             to: to.into(),
             reserved: Reserved::default(),
         };
+        let notes = if transaction == TransactionType::FastCash { greedy(FAST_CASH) } else { greedy(amount) };
+        self.remember(authorize, notes);
+        self.send(&authorize, image);
+    }
+
+    fn remember(&mut self, authorize: Authorize, notes: Notes) {
         if self.sent.len() == 64 {
             self.sent.remove(0);
         }
-        self.sent.push((authorize, greedy(amount)));
-        self.send(&authorize, image);
+        self.sent.push((authorize, notes));
     }
 
     /// A change of PIN, or another one under the key of the last.
@@ -284,6 +301,25 @@ impl Flow {
             reserved: Reserved::default(),
         };
         image.set(self.client(change.terminal), Command::ChangePin(&change));
+        // It may be completed, reversed, or asked for as another transaction.
+        let ChangePin { token, date, pin_version, pin, .. } = change;
+        let (transaction, to) = (TransactionType::BalanceInquiry.into(), AccountType::Default.into());
+        let (amount, cashback, account, reserved) = (Amount(0), Amount(0), to, Reserved::default());
+        let sent = Authorize {
+            token,
+            amount,
+            cashback,
+            terminal,
+            trace,
+            date,
+            pin_version,
+            pin,
+            transaction,
+            account,
+            to,
+            reserved,
+        };
+        self.remember(sent, Notes(0));
     }
 
     fn client(&self, terminal: TerminalId) -> ClientId {
@@ -317,7 +353,9 @@ impl Flow {
         let Some((mut sent, notes)) = self.sent.get(self.random.below(latest) as usize).copied() else {
             return self.authorize(image);
         };
-        match self.random.below(21) {
+        match self.random.below(24) {
+            21 => self.count_deposit(&sent, image),
+            22 => self.more_terms(image),
             0..3 => self.send(&sent, image),
             3 => {
                 sent.amount.0 += 1_000;
@@ -345,6 +383,51 @@ impl Flow {
             19 => self.change_pin(image),
             18 => Self::open(customer(self.random.below(9)), Constraint::Covered, self.random.below(2), image),
             _ => self.transfer_command(image),
+        }
+    }
+
+    /// A deposit is counted, mostly to what was said; or something else is, which is none.
+    fn count_deposit(&mut self, sent: &Authorize, image: &mut CommandImage) {
+        let last = self.sent.iter().rev().find(|(sent, _)| sent.transaction == TransactionType::Deposit.into());
+        let Authorize { terminal, trace, date, amount, .. } = *last.map_or(sent, |(sent, _)| sent);
+        let counted = if self.random.percent(60) { amount } else { Amount(self.random.below(20_000)) };
+        let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
+        image.set(ClientId(1), Command::CountDeposit(&count));
+    }
+
+    /// What a terminal does beside withdrawals; limits of an account; fast cash and the amount of a window.
+    fn more_terms(&mut self, image: &mut CommandImage) {
+        let random = &mut self.random;
+        let reserved = Reserved::default();
+        match random.below(4) {
+            0 | 1 => {
+                let account = |random: &mut Random| match random.below(5) {
+                    0 => AccountNumber(0),
+                    1 => customer(random.below(9)),
+                    _ => BANK,
+                };
+                let terms = SetTerminalTerms {
+                    merchant: account(random),
+                    deposits: account(random),
+                    transaction_max: Amount(15_000 + random.below(20_000)),
+                    day_max: Amount(20_000 + random.below(1_000_000)),
+                    surcharge_max: Amount(random.below(400)),
+                    surcharge_rate: random.below(250) as u32,
+                    terminal: TerminalId(random.below(self.mix.terminals + 1) as u32),
+                };
+                image.set(ClientId(1), Command::SetTerminalTerms(&terms));
+            }
+            2 => {
+                let (account, day_count_max) = (customer(random.below(7)), random.below(12) as u32);
+                let day_max = Amount(20_000 + random.below(60_000));
+                let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+                image.set(ClientId(1), Command::SetAccountLimits(&limits));
+            }
+            _ => {
+                let (token, window_max) = (token(random.below(self.mix.cards + 1)), Amount(random.below(3) * 12_000));
+                let fast_cash = Amount(if random.percent(80) { FAST_CASH } else { random.below(2) * 7 });
+                image.set(ClientId(1), Command::SetCardTerms(&SetCardTerms { token, fast_cash, window_max }));
+            }
         }
     }
 

@@ -16,7 +16,7 @@ mod reference;
 
 pub use cvv::cvv;
 pub use mac::{Padding, aes_cmac, retail_mac};
-pub use module::{CardData, PinUnderKey, Purpose, SecurityModule, SoftwareModule, WrappedKey};
+pub use module::{CardData, NewKey, PinUnderKey, Purpose, SecurityModule, SoftwareModule, WrappedKey};
 pub use pin::{Pan, Pin};
 pub use pin_block::{PinBlockFormat, decipher, encipher};
 pub use reference::{Decimalization, PinReference, ibm3624_offset, visa_pvv};
@@ -42,6 +42,9 @@ pub enum SecurityError {
     /// Another argument is not digits, or not as many as it should be.
     #[error("{0} is not as many digits as it should be")]
     Digits(&'static str),
+    /// The operating system gives no random numbers.
+    #[error("no random numbers")]
+    Random,
 }
 
 /// Three-key, two-key or one-key DES, as an array of eight-byte keys says.

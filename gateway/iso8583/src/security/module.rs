@@ -1,15 +1,17 @@
 //! The module that a gateway asks, and one in software.
 
 use super::{
-    Decimalization, Padding, Pan, PinBlockFormat, PinReference, SecurityError, aes_cmac, cvv, decipher, ibm3624_offset,
-    retail_mac, visa_pvv,
+    Decimalization, Padding, Pan, Pin, PinBlockFormat, PinReference, SecurityError, aes_cmac, cvv, decipher,
+    ibm3624_offset, retail_mac, tdes, visa_pvv,
 };
 use aes_kw::{KeyInit as _, KwAes256};
+use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// What a key is for. A key that was wrapped for one purpose cannot be used for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Purpose {
     /// PIN blocks between a terminal or network and this host.
@@ -20,6 +22,10 @@ pub enum Purpose {
     Cvv = 3,
     /// Message authentication.
     Mac = 4,
+    /// Tokens of card numbers.
+    Token = 5,
+    /// The keys that a terminal is given, on their way to it.
+    Exchange = 6,
 }
 
 /// A key under the module's master key.
@@ -51,6 +57,17 @@ pub struct CardData<'a> {
     pub expiry: &'a [u8],
     /// Its service code, three digits.
     pub service: &'a [u8],
+}
+
+/// A key that was made for a terminal.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// As this module keeps it.
+    pub wrapped: WrappedKey,
+    /// As the terminal gets it: its two parts, each enciphered with triple DES under the terminal's exchange key.
+    pub for_terminal: [u8; 16],
+    /// What eight zero bytes become under it, cut to three bytes: the terminal compares.
+    pub check: [u8; 3],
 }
 
 /// What a gateway asks of a security module.
@@ -100,6 +117,18 @@ pub trait SecurityModule: Send + Sync {
     fn is_authentic(&self, key: &WrappedKey, message: &[u8], code: &[u8]) -> Result<bool, SecurityError> {
         Ok(self.authenticate(key, message)?.ct_eq(code).into())
     }
+
+    /// What stands for a card's number wherever it must not be known: the same for the same number and key.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn token(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError>;
+
+    /// A new key of 16 bytes for that purpose, to be sent to the terminal that has the exchange key.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`], and [`SecurityError::Random`].
+    fn make_key(&self, purpose: Purpose, exchange: &WrappedKey) -> Result<NewKey, SecurityError>;
 }
 
 /// A security module in this process, for tests and demonstrations.
@@ -137,6 +166,26 @@ impl SoftwareModule {
         Ok(WrappedKey { purpose, bytes })
     }
 
+    /// The reference of a PIN, of the same kind as `like`: to issue a card.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    pub fn reference_of(
+        &self,
+        key: &WrappedKey,
+        pin: &Pin,
+        pan: &Pan,
+        like: &PinReference,
+    ) -> Result<PinReference, SecurityError> {
+        let key = self.unwrap(Purpose::PinVerification, key)?;
+        Ok(match like {
+            PinReference::Pvv { index, .. } => {
+                PinReference::Pvv { index: *index, value: visa_pvv(&key, *index, pin, pan)? }
+            }
+            PinReference::Offset(_) => PinReference::Offset(ibm3624_offset(&key, &self.decimalization, pin, pan)?),
+        })
+    }
+
     fn unwrap(&self, purpose: Purpose, key: &WrappedKey) -> Result<Zeroizing<Vec<u8>>, SecurityError> {
         if key.purpose != purpose || !matches!(key.bytes.len(), 24 | 32 | 40) {
             return Err(SecurityError::Unwrap);
@@ -166,16 +215,8 @@ impl SecurityModule for SoftwareModule {
         like: &PinReference,
     ) -> Result<PinReference, SecurityError> {
         let block_key = self.unwrap(Purpose::PinBlock, pin.key)?;
-        let verification_key = self.unwrap(Purpose::PinVerification, key)?;
         let pin = decipher(pin.format, &block_key, pin.block, pan)?;
-        Ok(match like {
-            PinReference::Pvv { index, .. } => {
-                PinReference::Pvv { index: *index, value: visa_pvv(&verification_key, *index, &pin, pan)? }
-            }
-            PinReference::Offset(_) => {
-                PinReference::Offset(ibm3624_offset(&verification_key, &self.decimalization, &pin, pan)?)
-            }
-        })
+        self.reference_of(key, &pin, pan, like)
     }
 
     fn verify_cvv(&self, key: &WrappedKey, card: CardData<'_>, value: &[u8]) -> Result<bool, SecurityError> {
@@ -185,5 +226,23 @@ impl SecurityModule for SoftwareModule {
 
     fn authenticate(&self, key: &WrappedKey, message: &[u8]) -> Result<[u8; 8], SecurityError> {
         retail_mac(&self.unwrap(Purpose::Mac, key)?, message, Padding::Zeros)
+    }
+
+    fn token(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError> {
+        aes_cmac(&self.unwrap(Purpose::Token, key)?, pan.digits())
+    }
+
+    fn make_key(&self, purpose: Purpose, exchange: &WrappedKey) -> Result<NewKey, SecurityError> {
+        let exchange = self.unwrap(Purpose::Exchange, exchange)?;
+        let mut key = Zeroizing::new([0; 16]);
+        getrandom::fill(&mut *key).map_err(|_| SecurityError::Random)?;
+        let mut for_terminal = *key;
+        for half in for_terminal.chunks_exact_mut(8) {
+            tdes(&exchange, half.try_into().expect("eight bytes"))?;
+        }
+        let mut zeros = [0; 8];
+        tdes(&*key, &mut zeros)?;
+        let check = [zeros[0], zeros[1], zeros[2]];
+        Ok(NewKey { wrapped: self.wrap(purpose, &*key)?, for_terminal, check })
     }
 }

@@ -2,10 +2,12 @@
 
 use super::{Pan, Pin, SecurityError, halves, packed, tdes, tdes_back};
 use aes::cipher::{BlockCipherDecrypt as _, BlockCipherEncrypt as _, KeyInit as _};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// How a PIN and a card number become a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub enum PinBlockFormat {
     /// Filled with F, under triple DES.
     Iso0,

@@ -18,7 +18,7 @@ pub enum PinReference {
 }
 
 /// How IBM 3624 makes a natural PIN of a card number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimalization {
     /// For each of sixteen half-bytes a digit, as text.
     pub table: [u8; 16],
@@ -29,6 +29,35 @@ pub struct Decimalization {
 }
 
 impl PinReference {
+    /// The reference in 16 bytes of text: `P`, the index and the value of a PVV; `O` and the digits of an offset; blanks.
+    #[must_use]
+    pub fn to_text(&self) -> [u8; 16] {
+        let mut text = [b' '; 16];
+        let (kind, digits) = match self {
+            Self::Pvv { index, value } => (b'P', [&[b'0' + index], &value[..]].concat()),
+            Self::Offset(digits) => (b'O', digits.clone()),
+        };
+        text[0] = kind;
+        text[1..=digits.len()].copy_from_slice(&digits);
+        text
+    }
+
+    /// Reads what [`PinReference::to_text`] wrote. None when it is something else.
+    #[must_use]
+    pub fn from_text(text: &[u8; 16]) -> Option<Self> {
+        let (kind, digits) = text.trim_ascii_end().split_first()?;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        match (kind, digits) {
+            (b'P', [index @ b'0'..=b'6', value @ ..]) => {
+                Some(Self::Pvv { index: index - b'0', value: value.try_into().ok()? })
+            }
+            (b'O', digits) if (4..=12).contains(&digits.len()) => Some(Self::Offset(digits.to_vec())),
+            _ => None,
+        }
+    }
+
     /// Whether two are the same, found in the same time whatever they are.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod feed;
+pub mod iso8583;
 pub mod journal;
 pub mod replay;
 pub mod serve;

@@ -1,6 +1,8 @@
 //! What the proofs of the whole server share: a directory to serve from, clients that send, and what they were told.
 #![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 
+pub mod iso8583;
+
 use ringfence::engine_process::{EngineProcess, random_key, write_keys};
 use ringfence::proof::Acknowledged;
 use ringfence_client::{Client, Config, Output};

@@ -2,9 +2,10 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, Balance, BusinessDate, CardStatus, Constraint, LINKED_MAX, OpenAccount,
-    Reject, ReplaceCard, Reply, SetCard, TransferEntry, TransferKind, TransferOutcome, Transferred,
+    Reject, ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TransferEntry, TransferKind, TransferOutcome,
+    Transferred,
 };
-use super::{Card, Model, Says};
+use super::{AccountLimit, Card, Model, Says};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -163,16 +164,43 @@ impl Model {
                 card.terms = *terms;
                 if terms.window_count_max == 0 {
                     card.recent.clear();
+                    card.window_max = 0;
                 }
             }
             None if full => return Err(Reject::CardsFull),
             None => {
-                let card =
-                    Card { terms: *terms, wrong: 0, date: BusinessDate(0), day: BTreeMap::new(), recent: Vec::new() };
+                let card = Card {
+                    terms: *terms,
+                    wrong: 0,
+                    date: BusinessDate(0),
+                    day: BTreeMap::new(),
+                    recent: Vec::new(),
+                    fast_cash: 0,
+                    window_max: 0,
+                };
                 self.cards.insert(terms.token, card);
             }
         }
         self.say_pin(terms.token, out);
+        self.set(out)
+    }
+
+    pub(super) fn set_card_terms(&mut self, terms: &SetCardTerms, out: Says<'_, '_>) -> Result<(), Reject> {
+        let card = self.cards.get_mut(&terms.token).ok_or(Reject::UnknownCard)?;
+        if terms.window_max.0 > 0 && card.terms.window_count_max == 0 {
+            return Err(Reject::BadWindow);
+        }
+        (card.fast_cash, card.window_max) = (terms.fast_cash.0, terms.window_max.0);
+        self.set(out)
+    }
+
+    pub(super) fn set_account_limits(&mut self, terms: &SetAccountLimits, out: Says<'_, '_>) -> Result<(), Reject> {
+        let account = terms.account.0;
+        if !self.accounts.contains_key(&account) || self.is_cash(account) {
+            return Err(Reject::UnknownAccount);
+        }
+        let new = AccountLimit { terms: *terms, date: BusinessDate(0), day: BTreeMap::new() };
+        self.account_limits.entry(account).or_insert(new).terms = *terms;
         self.set(out)
     }
 

@@ -3,7 +3,7 @@
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered,
     CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, OpenAccount, Reject, Reply,
-    Service, Set, SetTerminal, TerminalId, TerminalTotals,
+    Service, Set, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
 };
 use super::super::topics;
 use super::{Deed, Model, Says, Terminal};
@@ -39,6 +39,7 @@ impl Model {
         self.add_account(OpenAccount { account, overdraft, currency, constraint, reserved }, false)?;
         let terminal = Terminal {
             terms: *terms,
+            more: None,
             service: Service::Out,
             denominations: [0; CASSETTES],
             notes: [0; CASSETTES],
@@ -46,6 +47,20 @@ impl Model {
             balanced: 0,
         };
         self.terminals.insert(number, terminal);
+        self.set(out)
+    }
+
+    pub(super) fn set_terminal_terms(&mut self, terms: &SetTerminalTerms, out: Says<'_, '_>) -> Result<(), Reject> {
+        let currency = self.terminal(terms.terminal)?.terms.currency;
+        if terms.surcharge_rate > 10_000 || terms.surcharge_max.0 > AMOUNT_MAX {
+            return Err(Reject::BadTerminal);
+        }
+        for account in [terms.merchant, terms.deposits] {
+            if account.0 != 0 {
+                self.gives(account, currency)?;
+            }
+        }
+        self.terminals.get_mut(&terms.terminal.0).expect("it was found").more = Some(*terms);
         self.set(out)
     }
 

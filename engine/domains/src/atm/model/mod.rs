@@ -7,8 +7,8 @@ mod transactions;
 
 use super::messages::{
     Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin, Command, Constraint, Event,
-    HoldExpired, Key, Notes, OpenAccount, Reject, Service, SetCard, SetTerminal, TerminalId, TimedOut, TransferEntry,
-    Transferred,
+    HoldExpired, Key, Notes, OpenAccount, Reject, Service, SetAccountLimits, SetCard, SetTerminal, SetTerminalTerms,
+    TerminalId, TimedOut, TransferEntry, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -24,8 +24,12 @@ enum Fate {
     Answered,
     /// It moved so much between accounts.
     Moved(u64),
-    /// It changed the PIN.
-    PinChanged,
+    /// It changed the PIN; the reference that was the card's before.
+    PinChanged([u8; 16]),
+    /// So much went in, to be counted.
+    Deposited(u64),
+    /// So much of what went in was counted.
+    Counted(u64),
     /// So much came out, and in these notes.
     Out(u64, Notes),
     /// Nothing came out.
@@ -44,7 +48,7 @@ impl Asked {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::For(one), Self::For(two)) => {
-                let said = |of: &Authorize| (of.token, of.amount, of.transaction, of.account, of.to);
+                let said = |of: &Authorize| (of.token, of.amount, of.cashback, of.transaction, of.account, of.to);
                 said(one) == said(two)
             }
             (Self::Pin(one), Self::Pin(two)) => {
@@ -68,8 +72,12 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
-    /// The surcharge that was posted.
+    /// The surcharge that was posted, and the account that gets one.
     fee: u64,
+    fees: u64,
+    /// What of it counts against limits, and whether the account's counted it.
+    cash: u64,
+    by_account: bool,
     /// The account of the holder, and the one that a transfer goes to.
     account: u64,
     to: u64,
@@ -96,14 +104,25 @@ struct Card {
     wrong: u8,
     date: BusinessDate,
     day: BTreeMap<Key, u64>,
-    /// When withdrawals were authorized, while there was a limit of a window.
-    recent: Vec<u64>,
+    /// When withdrawals were authorized, while there was a limit of a window, and of how much.
+    recent: Vec<(u64, u64)>,
+    fast_cash: u64,
+    window_max: u64,
+}
+
+/// Limits of an account, and what was taken of it on which date.
+#[derive(Clone, Debug)]
+struct AccountLimit {
+    terms: SetAccountLimits,
+    date: BusinessDate,
+    day: BTreeMap<Key, u64>,
 }
 
 /// A terminal and the notes in it.
 #[derive(Clone, Copy, Debug)]
 struct Terminal {
     terms: SetTerminal,
+    more: Option<SetTerminalTerms>,
     service: Service,
     denominations: [u64; CASSETTES],
     notes: [u64; CASSETTES],
@@ -135,6 +154,9 @@ pub struct Model {
     terminals: BTreeMap<u32, Terminal>,
     known: BTreeMap<Key, Known>,
     open: BTreeMap<Key, Open>,
+    account_limits: BTreeMap<u64, AccountLimit>,
+    /// Deposits that are not counted: from which account, to which, how much.
+    deposits: BTreeMap<Key, (u64, u64, u64)>,
     /// Keys in the order in which they came, and how many there ever were.
     order: VecDeque<Key>,
     turns: u64,
@@ -158,7 +180,8 @@ impl Model {
             [cash, (open.account, open.fee.1, open.fee.0)]
         });
         let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
-        for (debit, credit, amount) in withdrawals.chain(holds) {
+        let deposits = self.deposits.values().copied();
+        for (debit, credit, amount) in withdrawals.chain(holds).chain(deposits) {
             sums[2] += if debit == account { i128::from(amount) } else { 0 };
             sums[3] += if credit == account { i128::from(amount) } else { 0 };
         }
@@ -213,6 +236,8 @@ impl ringfence_kernel::laws::Model for Model {
             terminals: BTreeMap::new(),
             known: BTreeMap::new(),
             open: BTreeMap::new(),
+            account_limits: BTreeMap::new(),
+            deposits: BTreeMap::new(),
             order: VecDeque::new(),
             turns: 0,
             transfers: BTreeMap::new(),
@@ -244,6 +269,10 @@ impl ringfence_kernel::laws::Model for Model {
             Command::CountCash(command, counts) => {
                 self.count(context, command.terminal, command.difference, counts, out)
             }
+            Command::CountDeposit(command) => self.count_deposit(command, out),
+            Command::SetTerminalTerms(command) => self.set_terminal_terms(command, out),
+            Command::SetAccountLimits(command) => self.set_account_limits(command, out),
+            Command::SetCardTerms(command) => self.set_card_terms(command, out),
             Command::CaptureCard(command) => self.capture(command.token, command.terminal, out),
             Command::Cutover(command) => self.cutover(command.date, out),
             Command::Authorize(command) => self.authorize(context, command, out),

@@ -2,11 +2,12 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
-    CardStatus, ChangePin, Complete, Constraint, Ended, Event, Exception, Key, NOTES_MAX, Notes, PinReferenceSet,
-    PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
+    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, NOTES_MAX, Notes,
+    PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId,
+    TransactionType,
 };
 use super::super::topics;
-use super::{Asked, Deed, Fate, Known, Model, Open, Says, Terminal};
+use super::{Asked, Card, Deed, Fate, Known, Model, Open, Says, Terminal};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -20,7 +21,7 @@ impl Model {
         }
         if self.order.len() as u64 == self.limits.transactions {
             let oldest = self.order[0];
-            if self.open.contains_key(&oldest) || oldest.2 >= self.before {
+            if self.open.contains_key(&oldest) || self.deposits.contains_key(&oldest) || oldest.2 >= self.before {
                 return Err(Reject::TransactionsFull);
             }
         }
@@ -44,29 +45,34 @@ impl Model {
             return Ok(());
         }
         self.take(key)?;
-        let (code, account, to, notes) = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
+        let decided = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
             ResponseCode::Approved => self.decide(context.now, &terminal, asked),
-            code => (code, 0, 0, Notes(0)),
+            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) },
         };
-        let (approved, amount) = (code == ResponseCode::Approved, asked.amount.0);
+        let Decided { code, account, to, amount, notes } = decided;
+        let kind = asked.transaction.get();
+        let approved = code == ResponseCode::Approved;
         if !approved {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
-        let withdraws = approved && asked.transaction.get() == TransactionType::Withdrawal;
-        let fee = if withdraws { self.fee(&terminal, account) } else { (0, 0) };
+        let withdraws = approved && kind.dispenses();
+        let fee = if withdraws { self.fee(&terminal, account, amount) } else { (0, 0) };
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
             self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
-            self.count_day(asked.token, key, amount);
-            let card = self.cards.get_mut(&asked.token).expect("it was found");
-            if card.terms.window_count_max > 0 {
-                card.recent.push(context.now.0);
-            }
+        }
+        if approved && kind == TransactionType::Deposit {
+            self.deposits.insert(key, (to, account, amount));
+        }
+        let cash = if withdraws { amount } else { asked.cashback.0 };
+        let by_account = approved && cash > 0 && self.account_limits.contains_key(&account);
+        if approved && cash > 0 {
+            self.count_day(asked.token, account, key, cash, context.now);
         }
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
-            held: if withdraws { asked.amount } else { Amount(0) },
+            held: Amount(if withdraws { amount } else { 0 }),
             fee: Amount(fee.0),
             notes,
             balance,
@@ -74,10 +80,15 @@ impl Model {
             code: code.into(),
             reserved: Reserved::default(),
         };
-        let last = if withdraws { (Balance(0), Balance(0)) } else { (balance, available) };
-        let moves = approved && asked.transaction.get() == TransactionType::Transfer;
-        let (counted, fate) = (self.date, if moves { Fate::Moved(amount) } else { Fate::Answered });
-        self.keep(key, Known { asked: Some(Asked::For(*asked)), answer, last, fee: 0, account, to, counted, fate });
+        let fate = match kind {
+            TransactionType::Transfer | TransactionType::Purchase if approved => Fate::Moved(amount),
+            TransactionType::Deposit if approved => Fate::Deposited(amount),
+            _ => Fate::Answered,
+        };
+        let is_held = withdraws || matches!(fate, Fate::Deposited(_));
+        let last = if is_held { (Balance(0), Balance(0)) } else { (balance, available) };
+        let (counted, asked, fees) = (self.date, Some(Asked::For(*asked)), fee.1);
+        self.keep(key, Known { asked, answer, last, fee: 0, fees, cash, by_account, account, to, counted, fate });
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -90,20 +101,42 @@ impl Model {
         }
         self.take(key)?;
         let code = self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())?;
-        let fate = if code == ResponseCode::Approved { Fate::PinChanged } else { Fate::Answered };
+        let mut fate = Fate::Answered;
         if code == ResponseCode::Approved {
-            let card = self.cards.get_mut(&asked.token).expect("it was found");
-            card.terms.pin_reference = asked.new_pin_reference;
-            card.terms.pin_version = PinVersion(asked.pin_version.0.wrapping_add(1));
-            self.say_pin(asked.token, out);
+            let before = self.set_pin(asked.token, asked.new_pin_reference, out);
+            fate = Fate::PinChanged(before);
         } else {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
         let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
-        self.keep(key, Known { asked, answer, last, fee: 0, account: 0, to: 0, counted, fate });
+        self.keep(
+            key,
+            Known {
+                asked,
+                answer,
+                last,
+                fee: 0,
+                fees: 0,
+                cash: 0,
+                by_account: false,
+                account: 0,
+                to: 0,
+                counted,
+                fate,
+            },
+        );
         out.reply(Reply::Authorized(&answer));
         Ok(())
+    }
+
+    /// Gives a card another reference under the next version; gives the one before.
+    fn set_pin(&mut self, token: [u8; 16], reference: [u8; 16], out: Says<'_, '_>) -> [u8; 16] {
+        let terms = &mut self.cards.get_mut(&token).expect("it was found").terms;
+        let before = core::mem::replace(&mut terms.pin_reference, reference);
+        terms.pin_version = PinVersion(terms.pin_version.0.wrapping_add(1));
+        self.say_pin(token, out);
+        before
     }
 
     pub(super) fn say_pin(&self, token: [u8; 16], out: Says<'_, '_>) {
@@ -124,18 +157,52 @@ impl Model {
         true
     }
 
-    /// The surcharge that a withdrawal of the account costs, and whose it is.
-    pub(super) fn fee(&self, terminal: &Terminal, account: u64) -> (u64, u64) {
+    /// The surcharge that a withdrawal of so much of the account costs, and whose it is.
+    pub(super) fn fee(&self, terminal: &Terminal, account: u64, amount: u64) -> (u64, u64) {
         let SetTerminal { surcharge, fees, .. } = terminal.terms;
-        if fees.0 == account { (0, 0) } else { (surcharge.0, fees.0) }
+        if fees.0 == account || surcharge.0 == 0 {
+            return (0, 0);
+        }
+        let added = terminal.more.map_or(0, |more| amount * u64::from(more.surcharge_rate) / 10_000);
+        let most = terminal.more.map_or(0, |more| more.surcharge_max.0).max(surcharge.0);
+        ((surcharge.0 + added).min(most), fees.0)
     }
 
-    pub(super) fn count_day(&mut self, token: [u8; 16], key: Key, amount: u64) {
+    /// Counts what is taken of card and account on this date, and within the card's window.
+    pub(super) fn count_day(&mut self, token: [u8; 16], account: u64, key: Key, amount: u64, now: Timestamp) {
         let card = self.cards.get_mut(&token).expect("it was found");
         if card.date != self.date {
             (card.date, card.day) = (self.date, BTreeMap::new());
         }
         card.day.insert(key, amount);
+        if card.terms.window_count_max > 0 {
+            card.recent.push((now.0, amount));
+        }
+        if let Some(limit) = self.account_limits.get_mut(&account) {
+            if limit.date != self.date {
+                (limit.date, limit.day) = (self.date, BTreeMap::new());
+            }
+            limit.day.insert(key, amount);
+        }
+    }
+
+    /// Counts what was taken in the end instead.
+    fn count_again(&mut self, key: Key, taken: u64) {
+        let known = self.known[&key];
+        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
+        let limit = self.account_limits.get_mut(&known.account).filter(|_| known.by_account);
+        let days = [
+            (card.date, Some(&mut card.day)),
+            limit.map_or((BusinessDate(0), None), |limit| (limit.date, Some(&mut limit.day))),
+        ];
+        for (date, day) in days {
+            let Some(day) = day.filter(|_| date == known.counted) else { continue };
+            if taken == 0 {
+                day.remove(&key);
+            } else {
+                day.insert(key, taken);
+            }
+        }
     }
 
     /// The rules in their order, up to the PIN.
@@ -173,22 +240,36 @@ impl Model {
         })
     }
 
-    /// The rules in their order, from the amount on: code, account when one was found, account to transfer to, notes.
-    pub(super) fn decide(
-        &mut self,
-        now: Timestamp,
-        terminal: &Terminal,
-        asked: &Authorize,
-    ) -> (ResponseCode, u64, u64, Notes) {
+    /// The rules in their order, from the amount on.
+    pub(super) fn decide(&mut self, now: Timestamp, terminal: &Terminal, asked: &Authorize) -> Decided {
         use ResponseCode as Code;
+        use TransactionType as Kind;
         let card = self.cards[&asked.token].clone();
-        let (amount, kind) = (asked.amount.0, asked.transaction.get());
-        let notes = match (kind, amount) {
-            (TransactionType::BalanceInquiry, 0) | (TransactionType::Transfer, 1..=AMOUNT_MAX) => Some(Notes(0)),
-            (TransactionType::Withdrawal, 1..=AMOUNT_MAX) => self.mix(asked.terminal, terminal, amount),
-            _ => None,
+        let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
+        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
+        let amount_fits = match kind {
+            Kind::BalanceInquiry | Kind::FastCash => asked.amount.0 == 0,
+            Kind::PinChange => false,
+            _ => (1..=AMOUNT_MAX).contains(&asked.amount.0),
         };
-        let Some(notes) = notes else { return (Code::InvalidAmount, 0, 0, Notes(0)) };
+        let cashback_fits = cashback == 0 || kind == Kind::Purchase && cashback <= asked.amount.0;
+        if !amount_fits || !cashback_fits {
+            return early(Code::InvalidAmount);
+        }
+        if kind == Kind::FastCash && card.fast_cash == 0 {
+            return early(Code::NotPermitted);
+        }
+        let amount = if kind == Kind::FastCash { card.fast_cash } else { asked.amount.0 };
+        let other = match kind {
+            Kind::Purchase => more.map_or(0, |more| more.merchant.0),
+            Kind::Deposit => more.map_or(0, |more| more.deposits.0),
+            _ => u64::MAX,
+        };
+        if other == 0 {
+            return early(Code::TerminalNotPermitted);
+        }
+        let notes = if kind.dispenses() { self.mix(asked.terminal, terminal, amount) } else { Some(Notes(0)) };
+        let Some(notes) = notes else { return early(Code::InvalidAmount) };
         let own = [card.terms.cheque.0, card.terms.savings.0, card.terms.credit.0];
         let find = |of: AccountType| match of {
             AccountType::Default => (own.into_iter().find(|account| *account != 0).unwrap_or(0), Code::NoCheque),
@@ -198,48 +279,115 @@ impl Model {
         };
         let (account, missing) = find(asked.account.get());
         if account == 0 {
-            return (missing, 0, 0, Notes(0));
+            return early(missing);
         }
-        let no = |code: Code| (code, account, 0, Notes(0));
-        let transfers = kind == TransactionType::Transfer;
-        let (to, missing) = if transfers { find(asked.to.get()) } else { (account, Code::Approved) };
+        let no = |code: Code| Decided { account, ..early(code) };
+        let moves = matches!(kind, Kind::Transfer | Kind::Purchase | Kind::Deposit);
+        let (to, missing) = match kind {
+            Kind::Transfer => find(asked.to.get()),
+            _ if moves => (other, Code::Approved),
+            _ => (account, Code::Approved),
+        };
         if to == 0 {
             return no(missing);
         }
         let is_foreign = |account: u64| self.accounts[&account].currency != terminal.terms.currency;
-        let goes_nowhere = if transfers { to == account } else { asked.to.get() != AccountType::Default };
-        if is_foreign(account) || is_foreign(to) || goes_nowhere {
+        let names_one = kind != Kind::Transfer && asked.to.get() != AccountType::Default;
+        if is_foreign(account) || is_foreign(to) || names_one || moves && to == account {
             return no(Code::InvalidTransaction);
         }
+        let cash = if kind.dispenses() { amount } else { cashback };
+        if let Some(code) = self.exceeds(now, terminal, &card, account, cash, kind.dispenses()) {
+            return no(code);
+        }
+        let (debit, credit) = if kind == Kind::Deposit { (to, account) } else { (account, to) };
         match kind {
-            TransactionType::Withdrawal => {}
-            TransactionType::Transfer if self.try_post(account, to, amount) => {
-                return (Code::Approved, account, to, notes);
+            Kind::Transfer | Kind::Purchase | Kind::Deposit => {
+                self.post(debit, credit, amount.into());
+                let (gives, takes) = (self.is_within(debit), self.is_within(credit));
+                if kind == Kind::Deposit || !gives || !takes {
+                    self.post(debit, credit, -i128::from(amount));
+                }
+                match (gives, takes) {
+                    (true, true) => Decided { code: Code::Approved, account, to, amount, notes },
+                    (false, _) if kind != Kind::Deposit => no(Code::InsufficientFunds),
+                    _ => no(Code::Malfunction),
+                }
             }
-            TransactionType::Transfer => return no(Code::InsufficientFunds),
-            _ => return no(Code::Approved),
+            _ if kind.dispenses() => match self.bears(terminal, account, amount) {
+                Code::Approved => Decided { code: Code::Approved, account, to: 0, amount, notes },
+                code => no(code),
+            },
+            _ => no(Code::Approved),
         }
-        let today = if card.date == self.date { card.day } else { BTreeMap::new() };
-        let sum = today.values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(amount);
-        if asked.amount > card.terms.transaction_max || sum > i128::from(card.terms.day_max.0) {
-            return no(Code::ExceedsAmount);
+    }
+
+    /// Whether limits are exceeded: amounts first, then numbers.
+    fn exceeds(
+        &self,
+        now: Timestamp,
+        terminal: &Terminal,
+        card: &Card,
+        account: u64,
+        cash: u64,
+        dispenses: bool,
+    ) -> Option<ResponseCode> {
+        if cash == 0 {
+            return None;
         }
-        if today.len() as u64 >= card.terms.day_count_max.into() {
-            return no(Code::ExceedsCount);
+        let number = terminal.terms.terminal;
+        let SetCard { window_ns, window_count_max, transaction_max, day_max, day_count_max, .. } = card.terms;
+        let sum = |day: &BTreeMap<Key, u64>| day.values().map(|amount| i128::from(*amount)).sum::<i128>();
+        let today = if card.date == self.date { card.day.clone() } else { BTreeMap::new() };
+        let of_account = self.account_limits.get(&account);
+        let of_account_today = of_account.filter(|limit| limit.date == self.date).map(|limit| limit.day.clone());
+        let of_account_today = of_account_today.unwrap_or_default();
+        // The last eight are remembered.
+        let remembered = card.recent.iter().rev().take(8);
+        let within: Vec<u64> =
+            remembered.filter(|(then, _)| then.saturating_add(window_ns) > now.0).map(|(_, amount)| *amount).collect();
+        let held = self.held(number);
+        let held: u64 = held.iter().zip(terminal.denominations).map(|(count, one)| count * one).sum();
+        let dispensed = self.deeds.iter().filter(|(at, _)| *at == number);
+        let dispensed: u64 = dispensed.map(|(_, deed)| if let Deed::Dispensed(sum, _) = deed { *sum } else { 0 }).sum();
+        let above = [
+            cash > transaction_max.0,
+            sum(&today) + i128::from(cash) > i128::from(day_max.0),
+            card.window_max > 0 && within.iter().sum::<u64>() + cash > card.window_max,
+            of_account
+                .is_some_and(|limit| sum(&of_account_today) + i128::from(cash) > i128::from(limit.terms.day_max.0)),
+            dispenses
+                && terminal
+                    .more
+                    .is_some_and(|more| cash > more.transaction_max.0 || held + dispensed + cash > more.day_max.0),
+        ];
+        if above.contains(&true) {
+            return Some(ResponseCode::ExceedsAmount);
         }
-        let SetCard { window_ns, window_count_max, .. } = card.terms;
-        let within = card.recent.iter().filter(|then| then.saturating_add(window_ns) > now.0).count() as u64;
-        if window_count_max > 0 && within >= u64::from(window_count_max) {
-            return no(Code::ExceedsCount);
+        let full = [
+            today.len() as u64 >= day_count_max.into(),
+            window_count_max > 0 && within.len() as u64 >= u64::from(window_count_max),
+            of_account.is_some_and(|limit| of_account_today.len() as u64 >= limit.terms.day_count_max.into()),
+        ];
+        full.contains(&true).then_some(ResponseCode::ExceedsCount)
+    }
+
+    /// Whether the accounts bear a withdrawal and its surcharge. It is tried as if it were posted: what bounds an account
+    /// makes no difference between posted and held debits.
+    fn bears(&mut self, terminal: &Terminal, account: u64, amount: u64) -> ResponseCode {
+        let (fee, fees) = self.fee(terminal, account, amount);
+        let cash = terminal.terms.cash.0;
+        self.post(account, cash, amount.into());
+        self.post(account, fees, fee.into());
+        let takes = |to: u64, more: u64| more == 0 || self.is_within(to);
+        let (covered, taken) = (self.is_within(account), takes(cash, amount) && takes(fees, fee));
+        self.post(account, cash, -i128::from(amount));
+        self.post(account, fees, -i128::from(fee));
+        match (covered, taken) {
+            (false, _) => ResponseCode::InsufficientFunds,
+            (true, false) => ResponseCode::Malfunction,
+            (true, true) => ResponseCode::Approved,
         }
-        let [debits, credits, held, _] = self.sums(account);
-        let terms = self.accounts[&account];
-        let bounded = terms.constraint.get() == Constraint::Covered;
-        let fee = self.fee(terminal, account).0;
-        if bounded && debits + held + i128::from(amount) + i128::from(fee) > credits + i128::from(terms.overdraft.0) {
-            return no(Code::InsufficientFunds);
-        }
-        (Code::Approved, account, 0, notes)
     }
 
     /// The notes that pay `amount`: cassettes by denomination, each giving as many as leave a rest that the following
@@ -271,14 +419,15 @@ impl Model {
         if fee > 0 {
             self.post(open.account, fees, fee.into());
         }
-        self.dispense(key, notes, fee);
+        self.dispense(key, notes, fee, 0);
         if notes.0 == 0 {
             self.deeds.push((key.0, empty));
         }
     }
 
-    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64) -> bool {
+    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it. A surcharge was posted,
+    /// or is when the account bears that too.
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64, late_fee: u64) -> bool {
         let known = self.known[&key];
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         let counts = notes.counts().map(u64::from);
@@ -287,16 +436,11 @@ impl Model {
         if !self.try_post(known.account, cash, worth) {
             return false;
         }
+        let has_late = late_fee > 0 && self.try_post(known.account, known.fees, late_fee);
+        let fee = if has_late { late_fee } else { fee };
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         terminal.notes.iter_mut().zip(counts).for_each(|(notes, count)| *notes -= count);
-        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
-        if card.date == known.counted {
-            if worth == 0 {
-                card.day.remove(&key)
-            } else {
-                card.day.insert(key, worth)
-            };
-        }
+        self.count_again(key, worth);
         let last = self.balances(known.account);
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
@@ -308,9 +452,53 @@ impl Model {
         true
     }
 
+    pub(super) fn count_deposit(&mut self, said: &CountDeposit, out: Says<'_, '_>) -> Result<(), Reject> {
+        self.terminal(said.terminal)?;
+        let (key, counted) = (Key(said.terminal, said.trace, said.date), said.counted.0);
+        let code = match self.known.get(&key).copied() {
+            None => ResponseCode::UnknownOriginal,
+            Some(_) if counted > AMOUNT_MAX => ResponseCode::InvalidAmount,
+            Some(Known { fate: Fate::Deposited(stated), answer, account, .. }) => {
+                let (from, to, _) = self.deposits[&key];
+                // The part above what was said must fit beside all that is held.
+                self.post(from, to, counted.saturating_sub(stated).into());
+                let fits = self.is_within(from) && self.is_within(to);
+                self.post(from, to, -i128::from(counted.saturating_sub(stated)));
+                if !fits {
+                    return Err(Reject::NotCovered);
+                }
+                self.deposits.remove(&key);
+                self.post(from, to, counted.into());
+                let last = self.balances(account);
+                let known = self.known.get_mut(&key).expect("it was found");
+                (known.fate, known.last) = (Fate::Counted(counted), last);
+                if counted != stated {
+                    let differed = DepositDiffered {
+                        authorization: answer.authorization,
+                        stated: Amount(stated),
+                        counted: said.counted,
+                        trace: said.trace,
+                        date: said.date,
+                    };
+                    out.publish(topics::TERMINAL, said.terminal.0, Event::DepositDiffered(&differed));
+                }
+                ResponseCode::Approved
+            }
+            Some(Known { fate: Fate::Counted(before), .. }) if before == counted => ResponseCode::Approved,
+            Some(Known { fate: Fate::Counted(_), .. }) => ResponseCode::Duplicate,
+            Some(_) => ResponseCode::InvalidTransaction,
+        };
+        out.reply(Reply::Ended(&self.ended(key, code)));
+        Ok(())
+    }
+
     pub(super) fn ended(&self, key: Key, code: ResponseCode) -> Ended {
         let Some(known) = self.known.get(&key) else { return nothing(code) };
-        let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) = known.fate { amount } else { 0 });
+        let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) | Fate::Counted(amount) = known.fate {
+            amount
+        } else {
+            0
+        });
         let ((balance, available), authorization) = (known.last, known.answer.authorization);
         let fee = Amount(known.fee);
         Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
@@ -337,7 +525,7 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, 0) {
+                match there && !counted_since && self.dispense(key, notes, 0, known.answer.fee.0) {
                     true => ResponseCode::Approved,
                     false => ResponseCode::TooLate,
                 }
@@ -345,13 +533,28 @@ impl Model {
         };
         if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
-            let (trace, date, code, reserved) = (said.trace, said.date, code.into(), Reserved::default());
-            let exception = Exception { authorization, notes, trace, date, code, reserved };
-            self.deeds.push((said.terminal, Deed::Exception));
-            out.publish(topics::TERMINAL, said.terminal.0, Event::Exception(&exception));
+            let worth =
+                notes.counts().iter().zip(terminal.denominations).map(|(count, one)| u64::from(*count) * one).sum();
+            self.except(key, authorization, Amount(worth), notes, code, out);
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
+    }
+
+    fn except(
+        &mut self,
+        key: Key,
+        authorization: Authorization,
+        amount: Amount,
+        notes: Notes,
+        code: ResponseCode,
+        out: Says<'_, '_>,
+    ) {
+        let Key(terminal, trace, date) = key;
+        let (code, reserved) = (code.into(), Reserved::default());
+        self.deeds.push((terminal, Deed::Exception));
+        let exception = Exception { authorization, amount, notes, trace, date, code, reserved };
+        out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
     }
 
     pub(super) fn reverse(&mut self, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -361,19 +564,59 @@ impl Model {
                 self.take(key)?;
                 let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
                 let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
-                self.keep(key, Known { asked: None, answer, last, fee: 0, account, to, counted, fate });
+                self.keep(
+                    key,
+                    Known {
+                        asked: None,
+                        answer,
+                        last,
+                        fee: 0,
+                        fees: 0,
+                        cash: 0,
+                        by_account: false,
+                        account,
+                        to,
+                        counted,
+                        fate,
+                    },
+                );
                 ResponseCode::Approved
             }
-            Some(Known { fate: Fate::Out(..) | Fate::PinChanged, .. }) => ResponseCode::InvalidTransaction,
-            Some(Known { fate: Fate::Moved(amount), account, to, .. }) => {
-                let (amount, account, to) = (*amount, *account, *to);
+            Some(Known { fate: Fate::Out(..) | Fate::Counted(_), .. }) => ResponseCode::InvalidTransaction,
+            Some(Known { fate: Fate::Deposited(_), account, .. }) => {
+                let account = *account;
+                self.deposits.remove(&key);
+                let last = self.balances(account);
+                let known = self.known.get_mut(&key).expect("it was found");
+                (known.fate, known.last) = (Fate::Nothing, last);
+                ResponseCode::Approved
+            }
+            Some(Known { fate: Fate::PinChanged(before), asked: Some(Asked::Pin(asked)), .. }) => {
+                let (before, asked) = (*before, *asked);
+                let SetCard { pin_version, pin_reference, .. } = self.cards[&asked.token].terms;
+                let is_still = pin_version.0 == asked.pin_version.0.wrapping_add(1);
+                if is_still && pin_reference == asked.new_pin_reference {
+                    self.set_pin(asked.token, before, out);
+                    self.known.get_mut(&key).expect("it was found").fate = Fate::Nothing;
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::InvalidTransaction
+                }
+            }
+            Some(Known { fate: Fate::Moved(amount), account, to, answer, cash, .. }) => {
+                let (amount, account, to, authorization, cash) = (*amount, *account, *to, answer.authorization, *cash);
                 if self.try_post(to, account, amount) {
+                    if cash > 0 {
+                        self.count_again(key, 0);
+                    }
                     let last = self.balances(account);
                     let known = self.known.get_mut(&key).expect("it was found");
                     (known.fate, known.last) = (Fate::Nothing, last);
                     ResponseCode::Approved
                 } else {
-                    ResponseCode::InsufficientFunds
+                    let code = ResponseCode::InsufficientFunds;
+                    self.except(key, authorization, Amount(amount), Notes(0), code, out);
+                    code
                 }
             }
             Some(_) => {
@@ -386,6 +629,15 @@ impl Model {
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
     }
+}
+
+/// What was decided: the code, the account when one was found, the one that money goes to, how much, and the notes.
+pub(super) struct Decided {
+    code: ResponseCode,
+    account: u64,
+    to: u64,
+    amount: u64,
+    notes: Notes,
 }
 
 /// The fewest notes that pay `amount`, each way being a denomination and how many notes of it there are.

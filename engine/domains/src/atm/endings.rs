@@ -1,0 +1,255 @@
+//! How transactions end: completed, reversed or timed out.
+
+use super::messages::{
+    AMOUNT_MAX, Amount, BusinessDate, Complete, CountDeposit, DepositDiffered, Event, Exception, Key, Notes, Reject,
+    Reply, ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
+};
+use super::transactions::{State, Transaction};
+use super::{Atm, topics};
+use bytemuck::Zeroable;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Out, Progress};
+
+impl Atm {
+    #[inline]
+    pub(super) fn complete(&mut self, command: &Complete, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let terminal = *self.terminals.get(command.terminal)?;
+        let Complete { notes, trace, date, .. } = *command;
+        let Some(index) = self.transactions.find(Key(command.terminal, trace, date)) else {
+            if notes.0 != 0 {
+                let unknown = Transaction::of(Key(command.terminal, trace, date), State::Tombstone);
+                self.take_exception(&unknown, terminal.worth(notes), notes, ResponseCode::UnknownOriginal, out);
+            }
+            out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
+            return Ok(Progress::Done);
+        };
+        let transaction = self.transactions[index];
+        let within = |(said, authorized): (u16, u16)| said <= authorized;
+        let is_within = notes.counts().into_iter().zip(transaction.notes.counts()).all(within);
+        let code = match transaction.state.get() {
+            _ if !is_within => ResponseCode::InvalidAmount,
+            State::Held => {
+                let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
+                self.end(index, state, notes);
+                ResponseCode::Approved
+            }
+            State::Dispensed if notes == transaction.dispensed => ResponseCode::Approved,
+            State::Dispensed => ResponseCode::Duplicate,
+            _ if notes.0 == 0 => ResponseCode::Approved,
+            // The notes came out after all: they are posted late, if nothing has changed that would make that wrong.
+            _ if transaction.authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
+            _ => self.post_late(index, notes),
+        };
+        if code != ResponseCode::Approved {
+            self.take_exception(&transaction, terminal.worth(notes), notes, code, out);
+        }
+        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+        Ok(Progress::Done)
+    }
+
+    /// Tells the operator of what was not posted.
+    fn take_exception(
+        &mut self,
+        of: &Transaction,
+        amount: Amount,
+        notes: Notes,
+        code: ResponseCode,
+        out: &mut Out<'_, Self>,
+    ) {
+        let Transaction { authorization, terminal, trace, date, .. } = *of;
+        let (code, reserved) = (code.into(), Reserved::default());
+        let exception = Exception { authorization, amount, notes, trace, date, code, reserved };
+        self.terminals.get(terminal).expect("it was found").totals.exceptions += 1;
+        out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
+    }
+
+    pub(super) fn reverse(&mut self, command: &Reverse, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        self.terminals.get(command.terminal)?;
+        let key = Key(command.terminal, command.trace, command.date);
+        let Some(index) = self.transactions.find(key) else {
+            self.check_new(command.date)?;
+            let tombstone = Transaction::of(key, State::Tombstone);
+            self.transactions.add(tombstone);
+            out.reply(Reply::Ended(&tombstone.ended(ResponseCode::Approved)));
+            return Ok(Progress::Done);
+        };
+        let transaction = self.transactions[index];
+        let code = match transaction.state.get() {
+            State::Held => {
+                self.end(index, State::Voided, Notes(0));
+                ResponseCode::Approved
+            }
+            State::Answered
+                if transaction.is(TransactionType::Transfer) || transaction.is(TransactionType::Purchase) =>
+            {
+                self.move_back(index, out)
+            }
+            State::Answered if transaction.is(TransactionType::Deposit) => ResponseCode::InvalidTransaction,
+            State::Deposited => self.give_deposit_back(index),
+            State::Answered if transaction.is(TransactionType::PinChange) => self.change_pin_back(index, out),
+            State::Dispensed => ResponseCode::InvalidTransaction,
+            _ => ResponseCode::Approved,
+        };
+        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+        Ok(Progress::Done)
+    }
+
+    /// Ends what is held: posts the notes that were dispensed, lets the rest go.
+    fn end(&mut self, index: u32, state: State, dispensed: Notes) {
+        let Transaction { terminal, card, account, amount, notes, counted, by_account, fee: held_fee, fees, .. } =
+            self.transactions[index];
+        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
+        let posted = terminal.worth(dispensed);
+        terminal.settle(notes, dispensed);
+        let fee = if dispensed.0 == 0 { Amount(0) } else { held_fee };
+        match state {
+            State::Dispensed => terminal.totals.dispense(posted, fee),
+            State::TimedOut => terminal.totals.timed_out += 1,
+            _ => terminal.totals.voided += 1,
+        }
+        self.ledger.settle(account, terminal.cash, amount, posted);
+        if held_fee.0 > 0 {
+            self.ledger.settle(account, fees, held_fee, fee);
+        }
+        self.give_back(card, account, amount, posted, counted, by_account);
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
+            (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
+        });
+    }
+
+    /// Takes a transfer back, when the account that it went to covers it.
+    fn move_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
+        let transaction = self.transactions[index];
+        let Transaction { card, account, to, amount, cashback, counted, by_account, .. } = transaction;
+        if self.ledger.move_now(to, account, amount).is_err() {
+            self.take_exception(&transaction, amount, Notes(0), ResponseCode::InsufficientFunds, out);
+            return ResponseCode::InsufficientFunds;
+        }
+        if cashback.0 > 0 {
+            self.give_back(card, account, cashback, Amount(0), counted, by_account);
+        }
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
+        });
+        ResponseCode::Approved
+    }
+
+    /// Makes the reference before a change of PIN the card's again, when the one that it brought still is.
+    fn change_pin_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
+        let Transaction { card: place, pin_before, pin_reference, pin_version, .. } = self.transactions[index];
+        let card = &self.cards[place];
+        if (card.pin_reference, card.pin_version) != (pin_reference, pin_version) {
+            return ResponseCode::InvalidTransaction;
+        }
+        self.set_pin_reference(place, pin_before, out);
+        self.transactions.change(index, |transaction| transaction.state = State::Voided.into());
+        ResponseCode::Approved
+    }
+
+    /// Posts notes of a hold that was let go, and the surcharge when the account still covers it.
+    fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
+        let Transaction { terminal, card, account, counted, by_account, asked_fee, fees, .. } =
+            self.transactions[index];
+        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
+        let posted = terminal.worth(notes);
+        if self.ledger.move_now(account, terminal.cash, posted).is_err() {
+            return ResponseCode::TooLate;
+        }
+        let has_fee = asked_fee.0 > 0 && self.ledger.move_now(account, fees, asked_fee).is_ok();
+        let fee = if has_fee { asked_fee } else { Amount(0) };
+        terminal.settle(Notes(0), notes);
+        terminal.totals.dispense(posted, fee);
+        self.cards[card].day.count_late(posted, counted);
+        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
+            limit.day.count_late(posted, counted);
+        }
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
+            (transaction.posted, transaction.fee, transaction.ended) = (posted, fee, ended);
+        });
+        ResponseCode::Approved
+    }
+
+    /// Gives back to the limits of card and account what of `amount` was not taken out.
+    #[inline]
+    fn give_back(
+        &mut self,
+        card: u32,
+        account: u32,
+        amount: Amount,
+        taken: Amount,
+        date: BusinessDate,
+        by_account: u8,
+    ) {
+        self.cards[card].day.give_back(amount, taken, date);
+        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
+            limit.day.give_back(amount, taken, date);
+        }
+    }
+
+    /// Lets go what a deposit holds: the cash was given back.
+    fn give_deposit_back(&mut self, index: u32) -> ResponseCode {
+        let Transaction { account, to, amount, .. } = self.transactions[index];
+        self.ledger.settle(to, account, amount, Amount(0));
+        let ended = self.ledger[account].balances().into();
+        self.transactions.change(index, |transaction| {
+            (transaction.state, transaction.ended) = (State::Voided.into(), ended);
+        });
+        ResponseCode::Approved
+    }
+
+    /// Posts what of a deposit was counted.
+    pub(super) fn count_deposit(
+        &mut self,
+        command: &CountDeposit,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let CountDeposit { counted, terminal, trace, date, .. } = *command;
+        self.terminals.get(terminal)?;
+        let Some(index) = self.transactions.find(Key(terminal, trace, date)) else {
+            out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
+            return Ok(Progress::Done);
+        };
+        let Transaction { authorization, account, to, amount, posted, .. } = self.transactions[index];
+        let code = match self.transactions[index].state.get() {
+            _ if counted.0 > AMOUNT_MAX => ResponseCode::InvalidAmount,
+            State::Deposited => {
+                let over = Amount(counted.0.saturating_sub(amount.0));
+                self.ledger.move_now(to, account, over).map_err(|_| Reject::NotCovered)?;
+                self.ledger.settle(to, account, amount, counted.min(amount));
+                let ended = self.ledger[account].balances().into();
+                self.transactions.change(index, |transaction| {
+                    (transaction.state, transaction.posted, transaction.ended) =
+                        (State::Answered.into(), counted, ended);
+                });
+                if counted != amount {
+                    let differed = DepositDiffered { authorization, stated: amount, counted, trace, date };
+                    out.publish(topics::TERMINAL, terminal.0, Event::DepositDiffered(&differed));
+                }
+                ResponseCode::Approved
+            }
+            State::Answered if self.transactions[index].is(TransactionType::Deposit) => {
+                if counted == posted {
+                    ResponseCode::Approved
+                } else {
+                    ResponseCode::Duplicate
+                }
+            }
+            _ => ResponseCode::InvalidTransaction,
+        };
+        out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+        Ok(Progress::Done)
+    }
+
+    /// Lets the withdrawal at `index` go: nobody said in time what came out.
+    pub(super) fn time_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
+        self.end(index, State::TimedOut, Notes(0));
+        let Transaction { authorization, amount, trace, date, terminal: TerminalId(terminal), .. } =
+            self.transactions[index];
+        out.publish(topics::TERMINAL, terminal, Event::TimedOut(&TimedOut { authorization, amount, trace, date }));
+    }
+}

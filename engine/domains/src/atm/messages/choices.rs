@@ -1,0 +1,185 @@
+//! What a field may say: kinds, states and codes.
+
+use ringfence_kernel::choice;
+
+choice! {
+    /// What bounds an account's balance.
+    pub enum Constraint as ConstraintCode {
+        /// Nothing: the bank's own accounts.
+        Free = 1,
+        /// Its debits, held ones included, never exceed its posted credits and its overdraft: a customer's account.
+        Covered = 2,
+        /// It is the cash in a terminal, and moves only with notes. Defining a terminal opens it.
+        Cash = 3,
+    }
+}
+choice! {
+    /// What a transfer does.
+    pub enum TransferKind as TransferKindCode {
+        /// Moves the amount at once.
+        Move = 1,
+        /// Holds the amount on both sides, until it is posted, let go, or its time is over.
+        Hold = 2,
+        /// Posts the amount of a hold and lets the rest go.
+        Post = 3,
+        /// Lets a hold go.
+        Void = 4,
+    }
+}
+choice! {
+    /// What became of linked transfers.
+    pub enum TransferOutcome as TransferOutcomeCode {
+        /// All are done, now or before.
+        Done = 1,
+        /// The id is zero, or another transfer's.
+        IdTaken = 2,
+        /// There is no such account.
+        UnknownAccount = 3,
+        /// The accounts are one, have different currencies, or one is the cash in a terminal; or a transfer that ends a
+        /// hold names any.
+        BadAccounts = 4,
+        /// The amount is zero where it must not be, not zero where it must be, or above 10¹².
+        BadAmount = 5,
+        /// The transfer breaks the constraint of an account, or a sum would leave its range.
+        NotCovered = 6,
+        /// There is no such hold, or it has ended; or a transfer that ends none names one.
+        UnknownHold = 7,
+        /// More than is held.
+        MoreThanHeld = 8,
+    }
+}
+choice! {
+    /// What may be done with a card.
+    pub enum CardStatus as CardStatusCode {
+        /// Everything.
+        Active = 1,
+        /// Nothing, until the operator says otherwise.
+        Blocked = 2,
+        /// Nothing: its holder lost it.
+        Lost = 3,
+        /// Nothing: it was stolen.
+        Stolen = 4,
+        /// Nothing: its time is over, or it was replaced.
+        Expired = 5,
+        /// Nothing: a terminal kept it.
+        Retained = 6,
+    }
+}
+choice! {
+    /// Whether a terminal may begin transactions.
+    pub enum Service as ServiceCode {
+        /// It has signed on.
+        In = 1,
+        /// It has not, or has signed off. What was authorized before is still completed and reversed.
+        Out = 2,
+    }
+}
+choice! {
+    /// What is asked for: the first two digits of an ISO 8583 processing code.
+    pub enum TransactionType as TransactionTypeCode {
+        /// Cash.
+        Withdrawal = 1,
+        /// Goods, and cash back from the till of whoever sells them.
+        Purchase = 9,
+        /// Cash into the terminal, to be counted later.
+        Deposit = 21,
+        /// What the account holds.
+        BalanceInquiry = 31,
+        /// From one of the card's accounts to another.
+        Transfer = 40,
+        /// Another PIN. Its numbers are those for private use: ISO 8583:1987 has none for it.
+        PinChange = 90,
+        /// Cash, as much as the card's holder always takes. Likewise for private use.
+        FastCash = 91,
+    }
+}
+choice! {
+    /// Which of a card's accounts: the account type of an ISO 8583 processing code.
+    pub enum AccountType as AccountTypeCode {
+        /// None is named: the first that the card has of cheque, savings and credit.
+        Default = 0,
+        /// The savings account.
+        Savings = 10,
+        /// The cheque account.
+        Cheque = 20,
+        /// The credit account.
+        Credit = 30,
+    }
+}
+impl TransactionType {
+    /// Whether the terminal gives notes for it.
+    #[must_use]
+    pub const fn dispenses(self) -> bool {
+        matches!(self, Self::Withdrawal | Self::FastCash)
+    }
+}
+
+impl AccountType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
+}
+
+choice! {
+    /// What the gateway found of the PIN.
+    pub enum PinVerdict as PinVerdictCode {
+        /// It is the card's.
+        Right = 1,
+        /// It is not.
+        Wrong = 2,
+    }
+}
+choice! {
+    /// ISO 8583:1987 field 39. The domain's README has the order of precedence.
+    pub enum ResponseCode as ResponseByte {
+        /// Approved, or done as asked.
+        Approved = 0,
+        /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
+        /// that it comes from, or another transaction to any; what was dispensed is reversed, or a change of PIN after
+        /// which the PIN was changed again.
+        InvalidTransaction = 12,
+        /// Invalid amount: zero, above 10¹² or not payable in the terminal's notes; not zero for an inquiry; other notes
+        /// than were authorized.
+        InvalidAmount = 13,
+        /// No such card.
+        InvalidCard = 14,
+        /// Restricted card, keep it: it was retained.
+        RestrictedKeep = 36,
+        /// Wrong PIN for the last time: the card is locked, keep it.
+        PinTriesKeep = 38,
+        /// Lost card.
+        Lost = 41,
+        /// Stolen card.
+        Stolen = 43,
+        /// Not enough funds.
+        InsufficientFunds = 51,
+        /// The card has no cheque account; or none at all, and none was named.
+        NoCheque = 52,
+        /// The card has no savings account.
+        NoSavings = 53,
+        /// Expired card.
+        Expired = 54,
+        /// Wrong PIN.
+        WrongPin = 55,
+        /// Not permitted to the cardholder: the card has no credit account, or no amount for fast cash.
+        NotPermitted = 57,
+        /// Not permitted to the terminal: it is out of service, or takes no purchases or no deposits.
+        TerminalNotPermitted = 58,
+        /// More than the amount of the card for a transaction, a day or a window, of the account for a day, or of the
+        /// terminal for a transaction or a day.
+        ExceedsAmount = 61,
+        /// Restricted card: it is blocked.
+        Restricted = 62,
+        /// More withdrawals than the number of the card for a day or a window, or of the account for a day.
+        ExceedsCount = 65,
+        /// Too late: it was reversed before.
+        TooLate = 68,
+        /// Too many wrong PINs before: the card is locked.
+        PinLocked = 75,
+        /// The original is not known.
+        UnknownOriginal = 76,
+        /// The same key with other content.
+        Duplicate = 94,
+        /// A sum of the ledger would leave its range, or the account of uncounted cash does not cover a deposit.
+        Malfunction = 96,
+    }
+}

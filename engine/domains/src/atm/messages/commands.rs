@@ -1,0 +1,306 @@
+//! What a client may ask.
+
+use super::{
+    AccountNumber, AccountTypeCode, Amount, BusinessDate, CardStatusCode, ConstraintCode, Currency, Notes,
+    PinVerdictCode, PinVersion, ServiceCode, TerminalId, Trace, TransactionTypeCode, TransferId, TransferKindCode,
+};
+use ringfence_kernel::messages;
+use ringfence_kernel::messages::Reserved;
+
+messages! {
+    /// What a client may ask.
+    pub enum Command in schema 2 version 1 {
+        /// Opens an account with nothing in it. Saying the same again is answered again.
+        1 => OpenAccount: 24 {
+            /// Its number.
+            account: AccountNumber,
+            /// How far below zero a covered account may go.
+            overdraft: Amount,
+            /// Its currency.
+            currency: Currency,
+            /// What bounds its balance.
+            constraint: ConstraintCode,
+            /// Zero.
+            reserved: Reserved<5>,
+        },
+        /// Moves money between accounts: all of the linked transfers, in their order, or none. Saying the same again is
+        /// answered again.
+        2 => TransferLinked: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        } + transfers: TransferEntry: 56 {
+            /// Its number.
+            id: TransferId,
+            /// The account that gives; zero when a hold ends.
+            debit: AccountNumber,
+            /// The account that takes; zero when a hold ends.
+            credit: AccountNumber,
+            /// How much; zero for a hold that is let go.
+            amount: Amount,
+            /// The hold that ends; zero for none.
+            hold: TransferId,
+            /// How long a hold lasts, in nanoseconds; zero for ever.
+            lasts_ns: u64,
+            /// What it does.
+            kind: TransferKindCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Issues a card, or changes all terms of one. Another PIN version forgets the wrong PINs.
+        3 => SetCard: 104 {
+            /// The keyed token of its number. The number itself never comes here.
+            token: [u8; 16],
+            /// What the gateway verifies its PIN against, a PVV or an offset as text. The PIN itself never comes here.
+            pin_reference: [u8; 16],
+            /// Its cheque account; zero for none.
+            cheque: AccountNumber,
+            /// Its savings account; zero for none.
+            savings: AccountNumber,
+            /// Its credit account; zero for none.
+            credit: AccountNumber,
+            /// The most of one withdrawal.
+            transaction_max: Amount,
+            /// The most of all withdrawals of a business date.
+            day_max: Amount,
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
+            /// The most withdrawals of a business date.
+            day_count_max: u32,
+            /// The version of its PIN reference in force.
+            pin_version: PinVersion,
+            /// The last four digits of its number, as text.
+            last_four: [u8; 4],
+            /// The most withdrawals within a window, at most 8; zero for no such limit.
+            window_count_max: u32,
+            /// What may be done with it.
+            status: CardStatusCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Blocks a card, or lets it be used again; its wrong PINs stay.
+        4 => SetCardStatus: 24 {
+            /// The card.
+            token: [u8; 16],
+            /// What may be done with it from now on.
+            status: CardStatusCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Gives the accounts, limits and counts of a card to a new one. The old one is expired, unless its status says
+        /// worse.
+        5 => ReplaceCard: 56 {
+            /// The card that is replaced.
+            token: [u8; 16],
+            /// The token of the new one.
+            new_token: [u8; 16],
+            /// What the gateway verifies the PIN of the new one against.
+            pin_reference: [u8; 16],
+            /// The PIN version of the new one.
+            pin_version: PinVersion,
+            /// The last four digits of its number, as text.
+            last_four: [u8; 4],
+        },
+        /// Defines a terminal, out of service and without notes, and opens the account of the cash in it; or changes the
+        /// surcharge of a terminal and the time that it has to confirm.
+        6 => SetTerminal: 40 {
+            /// The account of the cash in it.
+            cash: AccountNumber,
+            /// The account that gets the surcharge; zero when there is none.
+            fees: AccountNumber,
+            /// What a withdrawal costs beside its amount; at most 10¹².
+            surcharge: Amount,
+            /// How long it may be silent after an authorization, in nanoseconds; not zero.
+            confirm_within_ns: u64,
+            /// Its number.
+            terminal: TerminalId,
+            /// Its currency.
+            currency: Currency,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// The terminal signs on or off.
+        7 => SetService: 8 {
+            /// The terminal.
+            terminal: TerminalId,
+            /// Whether it may begin transactions from now on.
+            service: ServiceCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Puts notes into a terminal's cassettes, the first one first.
+        8 => LoadCash: 16 {
+            /// The account that the cash comes from.
+            vault: AccountNumber,
+            /// The terminal.
+            terminal: TerminalId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + cassettes: CassetteLoad: 8 {
+            /// What a note is worth, in minor units; zero leaves the cassette as it is.
+            denomination: u32,
+            /// How many more notes.
+            notes: u32,
+        },
+        /// Takes all notes out of a terminal.
+        9 => UnloadCash: 16 {
+            /// The account that the cash goes to.
+            vault: AccountNumber,
+            /// The terminal.
+            terminal: TerminalId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Balances a terminal: the notes that were counted are those that are in it. Each difference is named, and
+        /// posted.
+        10 => CountCash: 16 {
+            /// The account that bears what is missing and gets what is over.
+            difference: AccountNumber,
+            /// The terminal.
+            terminal: TerminalId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + cassettes: CassetteCount: 8 {
+            /// How many notes were counted in it.
+            notes: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The terminal kept a card: it is retained, unless its status says that it was lost or stolen.
+        11 => CaptureCard: 24 {
+            /// The card.
+            token: [u8; 16],
+            /// The terminal.
+            terminal: TerminalId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Ends the business date, and says what was done on it at each terminal and in each currency. Transactions and transfers of dates before the one that ends are no longer repeated.
+        12 => Cutover: 8 {
+            /// The business date that begins.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks for a withdrawal, an inquiry or a transfer. An approved withdrawal holds the money and the notes until it is completed or
+        /// reversed, or its time is over.
+        13 => Authorize: 56 {
+            /// The card.
+            token: [u8; 16],
+            /// How much; zero for a balance inquiry and for fast cash.
+            amount: Amount,
+            /// How much of a purchase is paid out in cash; zero for all else.
+            cashback: Amount,
+            /// Who asks.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// Which PIN version the verdict is of.
+            pin_version: PinVersion,
+            /// What was found of the PIN.
+            pin: PinVerdictCode,
+            /// What is asked for.
+            transaction: TransactionTypeCode,
+            /// Of which account.
+            account: AccountTypeCode,
+            /// To which account a transfer goes; zero for all else.
+            to: AccountTypeCode,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says what was dispensed: all is posted, part is posted and the rest let go, nothing lets all go.
+        14 => Complete: 24 {
+            /// The notes that were dispensed.
+            notes: Notes,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The authorization's trace number.
+            trace: Trace,
+            /// The authorization's date.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Takes an authorization back, whether it came or not: one that comes after its reversal is declined.
+        15 => Reverse: 16 {
+            /// The terminal.
+            terminal: TerminalId,
+            /// The authorization's trace number.
+            trace: Trace,
+            /// The authorization's date.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Asks for another PIN, which the gateway has made a reference of. It is answered by `Authorized`.
+        16 => ChangePin: 56 {
+            /// The card.
+            token: [u8; 16],
+            /// What the gateway verifies the new PIN against.
+            new_pin_reference: [u8; 16],
+            /// Who asks.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// Which version the verdict is of; the new PIN has the next one.
+            pin_version: PinVersion,
+            /// What was found of the old PIN.
+            pin: PinVerdictCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Says what a terminal does beside withdrawals, and its limits. Until it is said it does nothing beside, and has none.
+        17 => SetTerminalTerms: 48 {
+            /// The account that gets what is bought; zero when it takes no purchases.
+            merchant: AccountNumber,
+            /// The account of the cash that is deposited and not yet counted; zero when it takes no deposits.
+            deposits: AccountNumber,
+            /// The most of one withdrawal.
+            transaction_max: Amount,
+            /// The most that is dispensed or held on a business date.
+            day_max: Amount,
+            /// The most of a surcharge, but for its fixed part.
+            surcharge_max: Amount,
+            /// What a surcharge adds to its fixed part, in 1/10,000 of the amount; at most 10,000.
+            surcharge_rate: u32,
+            /// The terminal.
+            terminal: TerminalId,
+        },
+        /// Limits what all cards together take of an account on a business date. It counts from then on.
+        18 => SetAccountLimits: 24 {
+            /// The account.
+            account: AccountNumber,
+            /// The most of all withdrawals.
+            day_max: Amount,
+            /// The most withdrawals.
+            day_count_max: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says what more a card may: fast cash, and how much within its window. Until it is said it has neither.
+        19 => SetCardTerms: 32 {
+            /// The card.
+            token: [u8; 16],
+            /// What fast cash gives; zero for none.
+            fast_cash: Amount,
+            /// The most of all withdrawals within its window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
+        },
+        /// A deposit was counted: what was counted is posted. It is answered by `Ended`.
+        20 => CountDeposit: 24 {
+            /// How much was counted.
+            counted: Amount,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The deposit's trace number.
+            trace: Trace,
+            /// The deposit's date.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+    }
+}

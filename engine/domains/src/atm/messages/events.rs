@@ -1,0 +1,159 @@
+//! What is said beside the answer.
+
+use super::{
+    Amount, Authorization, Balance, BusinessDate, Currency, Notes, PinVersion, ResponseByte, ServiceCode, Trace,
+    TransferId,
+};
+use ringfence_kernel::messages;
+use ringfence_kernel::messages::Reserved;
+
+messages! {
+    /// What the atm domain says beside the answer.
+    pub enum Event in schema 2 version 1 {
+        /// The terminal was silent until the deadline: what was held is let go. On the terminal's stream.
+        101 => TimedOut: 24 {
+            /// The authorization's number.
+            authorization: Authorization,
+            /// What was held.
+            amount: Amount,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+        },
+        /// The terminal says that it dispensed what it was not authorized for, or what can no longer be posted; or it
+        /// takes a transfer back that the account no longer covers. Nothing is posted: the operator settles it. On the
+        /// terminal's stream.
+        102 => Exception: 40 {
+            /// The authorization's number; zero when there was none.
+            authorization: Authorization,
+            /// What it is about: what the notes are worth in the terminal's cassettes, or what was moved.
+            amount: Amount,
+            /// The notes that are said to be dispensed; none for a transfer.
+            notes: Notes,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+            /// The answer.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// A cassette did not hold what the ledger says. On the terminal's stream.
+        103 => CashDiffered: 24 {
+            /// What is over; below zero what is missing.
+            difference: Balance,
+            /// Notes that should have been in it.
+            expected: u32,
+            /// Notes that were counted.
+            counted: u32,
+            /// What a note is worth.
+            denomination: u32,
+            /// Which cassette, from 1.
+            cassette: u8,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The terminal kept a card. On the terminal's stream.
+        104 => CardCaptured: 24 {
+            /// The card.
+            token: [u8; 16],
+            /// Cards that it has kept since it was last balanced.
+            captured: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// A cassette. Only in snapshots of the terminal's stream.
+        105 => CassetteStands: 16 {
+            /// What a note is worth; zero when the cassette is not used.
+            denomination: u32,
+            /// Notes in it.
+            notes: u32,
+            /// Those of them that are authorized and not yet completed.
+            held: u32,
+            /// Which cassette, from 1.
+            cassette: u8,
+            /// Whether the terminal may begin transactions.
+            service: ServiceCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// The time of a hold is over: it is let go. On the stream of holds.
+        106 => HoldExpired: 16 {
+            /// The hold.
+            id: TransferId,
+            /// What was held.
+            amount: Amount,
+        },
+        /// What was done at a terminal on a business date of the host that has ended. On the terminal's stream.
+        107 => TerminalTotals: 56 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What was posted of surcharges.
+            fees: Amount,
+            /// What its notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held: authorized on this date and not yet completed.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out, in full or in part.
+            withdrawals: u32,
+            /// Transactions that were declined.
+            declined: u32,
+            /// Withdrawals that were let go: nothing came out, or they were reversed.
+            voided: u32,
+            /// Withdrawals that timed out; those that were posted late are among `withdrawals` too.
+            timed_out: u32,
+            /// Times that `Exception` was said.
+            exceptions: u32,
+        },
+        /// What was done in a currency on a business date that has ended: the sums of its terminals. On the stream of
+        /// business dates.
+        108 => CurrencyTotals: 48 {
+            /// What was posted for notes that came out.
+            dispensed: Amount,
+            /// What was posted of surcharges.
+            fees: Amount,
+            /// What all notes are worth by the ledger, as the date ends.
+            cash: Balance,
+            /// What of that is held.
+            held: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out.
+            withdrawals: u32,
+            /// Terminals.
+            terminals: u32,
+            /// Which currency.
+            currency: Currency,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// What the gateway is to verify a card's PIN against from now on. On the stream of PIN references.
+        109 => PinReferenceSet: 40 {
+            /// The card.
+            token: [u8; 16],
+            /// A PVV or an offset as text.
+            pin_reference: [u8; 16],
+            /// Its version, which a verdict names.
+            pin_version: PinVersion,
+            /// The last four digits of the card's number, as text.
+            last_four: [u8; 4],
+        },
+        /// Another amount was counted than was said to be deposited; what was counted is posted. On the terminal's stream.
+        110 => DepositDiffered: 32 {
+            /// The deposit's number.
+            authorization: Authorization,
+            /// What was said.
+            stated: Amount,
+            /// What was counted.
+            counted: Amount,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+        },
+    }
+}

@@ -1,0 +1,93 @@
+//! What answers a command.
+
+use super::{
+    AccountNumber, Amount, Authorization, Balance, BusinessDate, Notes, ResponseByte, TerminalId, TransferOutcomeCode,
+};
+use ringfence_kernel::messages;
+use ringfence_kernel::messages::Reserved;
+
+messages! {
+    /// What answers a command.
+    pub enum Reply in schema 2 version 1 {
+        /// The account is open.
+        51 => AccountOpened: 24 {
+            /// Its number.
+            account: AccountNumber,
+            /// What it holds.
+            balance: Balance,
+            /// What of it is not held.
+            available: Balance,
+        },
+        /// The linked transfers are done, or none is. A repeat of those that are done gets the same bytes.
+        52 => Transferred: 40 {
+            /// What the account that gave last holds; zero when none is done.
+            debit_balance: Balance,
+            /// What of it is not held.
+            debit_available: Balance,
+            /// What the account that took last holds.
+            credit_balance: Balance,
+            /// What of it is not held.
+            credit_available: Balance,
+            /// Which transfer failed, from 0; or how many are done.
+            at: u32,
+            /// Why.
+            outcome: TransferOutcomeCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The card, the terminal or the date is as was asked.
+        53 => Set: 8 {
+            /// The business date.
+            date: BusinessDate,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The notes in the terminal are as was asked.
+        54 => CashSet: 24 {
+            /// What they are worth: what the account of the cash was debited less what it was credited.
+            cash: Balance,
+            /// How much more than before.
+            change: Balance,
+            /// The terminal.
+            terminal: TerminalId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The transaction was decided. A repeat gets the same bytes.
+        55 => Authorized: 56 {
+            /// Its number.
+            authorization: Authorization,
+            /// What is held for the notes: all that was asked for, or nothing.
+            held: Amount,
+            /// The surcharge that is held beside it.
+            fee: Amount,
+            /// The notes to dispense.
+            notes: Notes,
+            /// What the account holds; zero when none was found.
+            balance: Balance,
+            /// What of it is not held.
+            available: Balance,
+            /// The decision.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// The completion or reversal was taken in. A repeat gets the same bytes.
+        56 => Ended: 48 {
+            /// The authorization's number.
+            authorization: Authorization,
+            /// What was posted for the notes, or moved.
+            posted: Amount,
+            /// The surcharge that was posted.
+            fee: Amount,
+            /// What the account held when the transaction ended.
+            balance: Balance,
+            /// What of it was not held.
+            available: Balance,
+            /// The decision.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+    }
+}

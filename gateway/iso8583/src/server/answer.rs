@@ -1,0 +1,99 @@
+//! What is answered.
+
+use super::private;
+use super::refusal::Refusal;
+use super::request::answer_type;
+use crate::message::Message;
+use ringfence_domains::atm::messages::{
+    Amount, Authorization, Authorized, Balance, Currency, Ended, Notes, ResponseCode,
+};
+use zeroize::Zeroizing;
+
+/// Fields of a request that stand in its answer as they came: those that name it.
+const ECHOED: [u8; 18] = [3, 4, 7, 11, 12, 13, 15, 17, 24, 25, 32, 33, 37, 41, 42, 49, 70, 90];
+
+/// The answer to `request` with that response code, and nothing beside what names it.
+pub(crate) fn bare(request: &Message, code: [u8; 2]) -> Message {
+    let mut answer = Message::new(answer_type(request.mti()));
+    for field in ECHOED {
+        if let Some(value) = request.get(field) {
+            answer.set(field, value);
+        }
+    }
+    answer.set(39, &code);
+    answer
+}
+
+/// The answer to a request that is refused; it names the field that is to blame.
+pub(crate) fn refused(request: &Message, refusal: &Refusal) -> Message {
+    let mut answer = bare(request, refusal.code());
+    if let Some(field) = refusal.field() {
+        answer.set(44, format!("FIELD {field:03}").as_bytes());
+    }
+    answer
+}
+
+pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
+    [b'0' + code as u8 / 10, b'0' + code as u8 % 10]
+}
+
+/// The answer to a transaction that was decided.
+pub(crate) fn authorized(request: &Message, said: &Authorized, currency: Currency) -> Message {
+    let Authorized { authorization, held, fee, notes, balance, available, .. } = *said;
+    let mut answer = bare(request, code(said.code.get()));
+    if (1..1_000_000_000_000).contains(&held.0) {
+        answer.set(4, format!("{:012}", held.0).as_bytes());
+    }
+    name(&mut answer, authorization);
+    costs(&mut answer, fee);
+    stands(&mut answer, balance, available, currency, said.code.get() == ResponseCode::Approved);
+    let mut own = Zeroizing::new(Vec::new());
+    if notes != Notes(0) {
+        let counts: String = notes.counts().iter().map(|count| format!("{count:04}")).collect();
+        private::put(&mut own, private::NOTES, counts.as_bytes());
+    }
+    if !own.is_empty() {
+        answer.set(63, &own);
+    }
+    answer
+}
+
+/// The answer to a completion or a reversal.
+pub(crate) fn ended(request: &Message, said: &Ended, currency: Currency) -> Message {
+    let Ended { authorization, posted, fee, balance, available, .. } = *said;
+    let mut answer = bare(request, code(said.code.get()));
+    name(&mut answer, authorization);
+    costs(&mut answer, fee);
+    stands(&mut answer, balance, available, currency, authorization.0 != 0);
+    let mut own = Zeroizing::new(Vec::new());
+    private::put(&mut own, private::POSTED, format!("{:012}", posted.0).as_bytes());
+    answer.set(63, &own);
+    answer
+}
+
+/// The authorization's number, its last six digits.
+fn name(answer: &mut Message, Authorization(number): Authorization) {
+    if number != 0 {
+        answer.set(38, format!("{:06}", number % 1_000_000).as_bytes());
+    }
+}
+
+/// The surcharge, when the field can hold it.
+fn costs(answer: &mut Message, Amount(fee): Amount) {
+    if (1..100_000_000).contains(&fee) {
+        answer.set(28, format!("D{fee:08}").as_bytes());
+    }
+}
+
+/// The ledger's balance and what is available of it, when they are said and twelve digits hold them.
+fn stands(answer: &mut Message, balance: Balance, available: Balance, Currency(currency): Currency, is_said: bool) {
+    let amount = |kind: &str, Balance(amount): Balance| {
+        let sign = if amount < 0 { 'D' } else { 'C' };
+        let account = answer.get(3).and_then(|code| core::str::from_utf8(code.get(2..4)?).ok()).unwrap_or("00");
+        (amount.unsigned_abs() < 1_000_000_000_000)
+            .then(|| format!("{account}{kind}{currency:03}{sign}{:012}", amount.unsigned_abs()))
+    };
+    if let (true, Some(ledger), Some(left)) = (is_said, amount("01", balance), amount("02", available)) {
+        answer.set(54, format!("{ledger}{left}").as_bytes());
+    }
+}

@@ -1,0 +1,277 @@
+//! What the engine is asked, and what becomes of its answers.
+
+use super::connection::Closing;
+use super::refusal::Refusal;
+use super::request::{Asked, Card};
+use super::{Pending, ServeError, Server, TerminalKeys, answer, private, settings};
+use crate::message::Message;
+use crate::security::{CardData, PinUnderKey, Purpose, SecurityModule, WrappedKey};
+use ringfence_client::kernel::RequestId;
+use ringfence_client::kernel::image::{flag, kind};
+use ringfence_client::kernel::messages::Reserved;
+use ringfence_client::kernel::reject::Code;
+use ringfence_domains::atm::messages::{
+    Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Key, PinVerdict, Reject, Reply, Reverse,
+    Service, SetService, TerminalId, TransactionType,
+};
+use std::time::{Duration, Instant};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+/// How often a request is verified again because the PIN was changed meanwhile.
+const STALE_MAX: u32 = 3;
+
+/// What came of the engine's answer.
+enum Came {
+    /// An answer for whoever asked.
+    Answer(Message),
+    /// The engine refused it.
+    Refused(Code),
+}
+
+impl<M: SecurityModule> Server<M> {
+    /// Does what a message asks for, or asks the engine.
+    pub(super) fn ask(
+        &mut self,
+        name: usize,
+        message: Message,
+        asked: Asked,
+        mac: Option<WrappedKey>,
+    ) -> Result<Result<(), Closing>, ServeError> {
+        match asked {
+            Asked::Echo => {
+                self.counts.answered += 1;
+                return Ok(self.say(name, answer::bare(&message, *b"00"), mac.as_ref()));
+            }
+            Asked::Keys(terminal) => {
+                return Ok(match self.exchange(terminal, &message) {
+                    Ok(answer) => {
+                        self.counts.answered += 1;
+                        self.say(name, answer, mac.as_ref())
+                    }
+                    Err(refusal) => self.refuse(name, &message, mac.as_ref(), refusal),
+                });
+            }
+            _ if !self.client.is_connected() || !self.references.is_complete() => {
+                return Ok(self.refuse(name, &message, mac.as_ref(), Refusal::Silent));
+            }
+            _ => {}
+        }
+        let pending = Pending { connection: name, message, asked, since: Instant::now(), tries: 0, mac };
+        Ok(match self.send(pending)? {
+            Ok(()) => Ok(()),
+            Err((pending, refusal)) => self.refuse(name, &pending.message, pending.mac.as_ref(), refusal),
+        })
+    }
+
+    /// Sends what is asked to the engine, and keeps it until it is answered.
+    fn send(&mut self, pending: Pending) -> Result<Result<(), (Pending, Refusal)>, ServeError> {
+        let reserved = Reserved::default();
+        let request = match &pending.asked {
+            Asked::Card(card) => match self.verify(card, &pending.message) {
+                Err(refusal) => return Ok(Err((pending, refusal))),
+                Ok(Verified::Authorize(command)) => self.client.send(Command::Authorize(&command))?,
+                Ok(Verified::ChangePin(command)) => self.client.send(Command::ChangePin(&command))?,
+            },
+            Asked::Complete(Key(terminal, trace, date), notes) => {
+                let (terminal, trace, date, notes) = (*terminal, *trace, *date, *notes);
+                self.client.send(Command::Complete(&Complete {
+                    notes,
+                    terminal,
+                    trace,
+                    date,
+                    reserved: Reserved::default(),
+                }))?
+            }
+            Asked::Reverse(key) => self.client.send(Command::Reverse(&reversal(*key)))?,
+            Asked::Service(terminal, is_in) => {
+                let service = if *is_in { Service::In } else { Service::Out }.into();
+                let (terminal, reserved) = (*terminal, Reserved::default());
+                self.client.send(Command::SetService(&SetService { terminal, service, reserved }))?
+            }
+            Asked::Cutover(date) => {
+                let date = *date;
+                self.client.send(Command::Cutover(&Cutover { date, reserved }))?
+            }
+            Asked::Echo | Asked::Keys(_) => return Ok(Ok(())),
+        };
+        self.pending.insert(request, pending);
+        Ok(Ok(()))
+    }
+
+    /// Verifies card and PIN, and says so to the domain with the version of the reference.
+    fn verify(&self, card: &Card, message: &Message) -> Result<Verified, Refusal> {
+        let keys = &self.settings.keys;
+        let token = self.module.token(&settings::wrapped(Purpose::Token, &keys.token), &card.pan)?;
+        self.verify_cvv(card, message)?;
+        let (pin_version, reference) = self.references.of(&token);
+        let block_key = match self.terminal_keys.get(&card.key.0) {
+            Some(keys) => keys.pin_block.clone(),
+            None => settings::wrapped(Purpose::PinBlock, &keys.pin_block),
+        };
+        let key = settings::wrapped(Purpose::PinVerification, &keys.pin_verification);
+        let under = |block| PinUnderKey { format: self.settings.pin_block, block, key: &block_key };
+        let pin = match &reference {
+            Some(reference) => self.module.verify_pin(under(&card.pin), &card.pan, &key, reference)?,
+            None => false,
+        };
+        let pin = if pin { PinVerdict::Right } else { PinVerdict::Wrong }.into();
+        let Key(terminal, trace, date) = card.key;
+        if card.kind == TransactionType::PinChange {
+            let new_pin_reference = match (&reference, &card.new_pin) {
+                (Some(like), Some(block)) => self.module.refer_to_pin(under(block), &card.pan, &key, like)?.to_text(),
+                _ => [b' '; 16],
+            };
+            let reserved = Reserved::default();
+            let change = ChangePin { token, new_pin_reference, terminal, trace, date, pin_version, pin, reserved };
+            return Ok(Verified::ChangePin(change));
+        }
+        Ok(Verified::Authorize(Authorize {
+            token,
+            amount: card.amount,
+            cashback: card.cashback,
+            terminal,
+            trace,
+            date,
+            pin_version,
+            pin,
+            transaction: card.kind.into(),
+            account: card.account.into(),
+            to: card.to.into(),
+            reserved: Reserved::default(),
+        }))
+    }
+
+    /// Looks at the value on track 2, when there is a key and a track: `number=YYMM` service code, then what the issuer
+    /// likes.
+    fn verify_cvv(&self, card: &Card, message: &Message) -> Result<(), Refusal> {
+        let (Some(key), Some(track)) = (&self.settings.keys.cvv, message.get(35)) else { return Ok(()) };
+        let wrong = Refusal::Field(35);
+        let at = track.iter().position(|byte| matches!(byte, b'=' | b'D')).ok_or(wrong)?;
+        let after = &track[at + 1..];
+        let (expiry, service) = (after.get(..4).ok_or(wrong)?, after.get(4..7).ok_or(wrong)?);
+        let value = after[7..].get(self.settings.cvv_at..self.settings.cvv_at + 3).ok_or(wrong)?;
+        let data = CardData { pan: &card.pan, expiry, service };
+        let is_right = self.module.verify_cvv(&settings::wrapped(Purpose::Cvv, key), data, value)?;
+        if is_right { Ok(()) } else { Err(Refusal::Cvv) }
+    }
+
+    /// Makes new keys for a terminal, in force from its next message on.
+    fn exchange(&mut self, terminal: TerminalId, request: &Message) -> Result<Message, Refusal> {
+        let exchange = settings::wrapped(Purpose::Exchange, &self.settings.keys.exchange);
+        let pin_block = self.module.make_key(Purpose::PinBlock, &exchange)?;
+        let mac = self.module.make_key(Purpose::Mac, &exchange)?;
+        let mut own = Zeroizing::new(Vec::new());
+        for (tag, key) in [(private::PIN_KEY, &pin_block), (private::MAC_KEY, &mac)] {
+            let text = settings::hex(&key.for_terminal) + &settings::hex(&key.check);
+            private::put(&mut own, tag, text.as_bytes());
+        }
+        self.terminal_keys.insert(terminal, TerminalKeys { pin_block: pin_block.wrapped, mac: mac.wrapped });
+        let mut answer = answer::bare(request, *b"00");
+        answer.set(63, &own);
+        Ok(answer)
+    }
+
+    /// Takes in all that the engine has said.
+    pub(super) fn take_answers(&mut self) -> Result<(), ServeError> {
+        let currency = Currency(self.settings.currency);
+        loop {
+            let Some(output) = self.client.poll(Duration::ZERO)? else { return Ok(()) };
+            let (header, rejected) = (output.header, output.rejected());
+            let came = match header.kind {
+                kind::EVENT | kind::SNAPSHOT => {
+                    if header.kind == kind::SNAPSHOT && header.flags & flag::LAST != 0 {
+                        self.references.complete();
+                    } else if let Ok(Event::PinReferenceSet(said)) = output.decode() {
+                        self.references.set(said);
+                    }
+                    continue;
+                }
+                kind::REPLY => {
+                    let Some(pending) = self.pending.get(&header.request) else { continue };
+                    match output.decode() {
+                        Ok(Reply::Authorized(said)) => {
+                            Came::Answer(answer::authorized(&pending.message, said, currency))
+                        }
+                        Ok(Reply::Ended(said)) => Came::Answer(answer::ended(&pending.message, said, currency)),
+                        Ok(_) => Came::Answer(answer::bare(&pending.message, *b"00")),
+                        Err(malformed) => {
+                            warn!(%malformed, "the engine speaks another version");
+                            Came::Refused(Code(0))
+                        }
+                    }
+                }
+                kind::REJECT => match rejected {
+                    Some(rejected) if self.pending.contains_key(&header.request) => Came::Refused(rejected.code),
+                    Some(rejected) if !self.references.is_complete() => {
+                        return Err(ServeError::References(rejected.code));
+                    }
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            self.take_answer(header.request, came);
+        }
+    }
+
+    fn take_answer(&mut self, request: RequestId, came: Came) {
+        let Some(mut pending) = self.pending.remove(&request) else { return };
+        match came {
+            Came::Answer(answer) => {
+                self.counts.answered += 1;
+                self.tell(pending.connection, answer, pending.mac.as_ref());
+            }
+            // The PIN was changed since it was verified: the engine has said so before it refused.
+            Came::Refused(code) if code == Reject::StalePin.into() && pending.tries < STALE_MAX => {
+                pending.tries += 1;
+                self.again.push_back(pending);
+            }
+            Came::Refused(code) => self.refuse_pending(&pending, &Refusal::Engine(code)),
+        }
+    }
+
+    fn refuse_pending(&mut self, pending: &Pending, refusal: &Refusal) {
+        self.counts.refused += 1;
+        self.tell(pending.connection, answer::refused(&pending.message, refusal), pending.mac.as_ref());
+    }
+
+    /// Refuses what the engine has not answered in time. What it would do is taken back.
+    pub(super) fn give_up(&mut self) {
+        let timeout = self.settings.answer_timeout();
+        for (_, pending) in self.pending.extract_if(|_, pending| pending.since.elapsed() > timeout).collect::<Vec<_>>()
+        {
+            if let Asked::Card(card) = &pending.asked {
+                self.taken_back.push_back(card.key);
+            }
+            self.refuse_pending(&pending, &Refusal::Silent);
+        }
+    }
+
+    /// Asks again what is to be verified again, and reverses what was answered with 91: the engine has that behind what it
+    /// reverses.
+    pub(super) fn ask_again(&mut self) -> Result<(), ServeError> {
+        while self.client.room() > 0
+            && let Some(pending) = self.again.pop_front()
+        {
+            if let Err((pending, refusal)) = self.send(pending)? {
+                self.refuse_pending(&pending, &refusal);
+            }
+        }
+        while self.client.room() > 0
+            && let Some(key) = self.taken_back.pop_front()
+        {
+            self.client.send(Command::Reverse(&reversal(key)))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the domain is asked once card and PIN were looked at.
+enum Verified {
+    Authorize(Authorize),
+    ChangePin(ChangePin),
+}
+
+fn reversal(Key(terminal, trace, date): Key) -> Reverse {
+    Reverse { terminal, trace, date, reserved: Reserved::default() }
+}

@@ -1,0 +1,381 @@
+//! The server: terminals and networks on one side, the engine on the other, one loop between.
+//!
+//! ```text
+//! terminals ──► frames ──► fields ──► MAC, PIN ──► command ──► engine     under the engine's request number
+//! terminals ◄── frames ◄── fields ◄── MAC ◄── pending request ◄── reply   found by that number, never by order
+//! ```
+//!
+//! # Guarantees
+//! Whatever comes is answered, or refused by name: a message that cannot be read gets a 30 with the field that is to
+//! blame, in as far as it can be told whose it is; what is no request at all is dropped and counted. Nothing that comes
+//! panics. The PIN, its block and the card's number never leave this process.
+//!
+//! A request that the engine does not answer in time is refused with 91 and taken back, so that it stays undone.
+//!
+//! # Caveats
+//! Keys that a terminal was given are in memory alone: after a restart the ones of the settings are in force, and the
+//! terminal asks for others. Network management may come without a MAC: the line is a private one.
+
+mod answer;
+mod authentic;
+mod connection;
+mod dates;
+mod private;
+mod references;
+mod refusal;
+mod request;
+mod settings;
+
+mod asking;
+
+pub use refusal::Refusal;
+pub use settings::{Base, KeyText, Keys, MacPolicy, Natural, Settings, hex, unhex};
+
+use crate::layout::{BadLayout, Layout};
+use crate::message::{Error, Message};
+use crate::security::{Purpose, SecurityModule, WrappedKey};
+use connection::{Closing, Connection};
+use mio::net::TcpListener;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use references::References;
+use request::Asked;
+use ringfence_client::Client;
+use ringfence_client::kernel::{Domain as _, RequestId, SessionId, Topic};
+use ringfence_domains::atm::messages::{BusinessDate, Key, TerminalId};
+use ringfence_domains::atm::{Atm, topics};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::{debug, info, warn};
+
+const LISTENER: Token = Token(0);
+const ENGINE: Token = Token(1);
+const FIRST: usize = 2;
+/// How often it is looked for what is late.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why the server stops.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A socket of its own fails.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The engine refuses it for good.
+    #[error(transparent)]
+    Engine(#[from] ringfence_client::Error),
+    /// The layout of the settings is none.
+    #[error(transparent)]
+    Layout(#[from] BadLayout),
+    /// The engine does not let it follow PIN references.
+    #[error("the engine does not let this client follow PIN references: {0}")]
+    References(ringfence_client::kernel::reject::Code),
+}
+
+/// What was done since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that were answered with what the engine decided, or that need no engine.
+    pub answered: u64,
+    /// Messages that were refused by name.
+    pub refused: u64,
+    /// What was no request, or of nobody.
+    pub dropped: u64,
+    /// Connections that were taken.
+    pub connections: u64,
+}
+
+/// A request that the engine has.
+struct Pending {
+    connection: usize,
+    message: Message,
+    asked: Asked,
+    since: Instant,
+    tries: u32,
+    /// The key that its answer is authenticated with.
+    mac: Option<WrappedKey>,
+}
+
+/// Keys that a terminal was given.
+struct TerminalKeys {
+    pin_block: WrappedKey,
+    mac: WrappedKey,
+}
+
+/// The server.
+pub struct Server<M> {
+    settings: Settings,
+    layout: Layout,
+    module: M,
+    poll: Poll,
+    events: Events,
+    listener: TcpListener,
+    connections: HashMap<usize, Connection>,
+    /// The name of the next connection: none is used twice.
+    next: usize,
+    client: Client,
+    /// The session whose socket is polled.
+    polled: Option<SessionId>,
+    references: References,
+    pending: HashMap<RequestId, Pending>,
+    /// What is verified again, because the PIN was changed meanwhile.
+    again: VecDeque<Pending>,
+    /// What was answered with 91 and is taken back as soon as it can be said.
+    taken_back: VecDeque<Key>,
+    /// Connections that may have something to say, or to hear.
+    due: BTreeSet<usize>,
+    /// When it was last looked for what is late.
+    looked: Instant,
+    terminal_keys: HashMap<TerminalId, TerminalKeys>,
+    counts: Counts,
+}
+
+impl<M: SecurityModule> Server<M> {
+    /// Listens, and follows the PIN references of the engine that `client` is logged on to.
+    ///
+    /// # Errors
+    /// When the settings or the sockets are not what they should be.
+    pub fn new(settings: Settings, module: M, mut client: Client) -> Result<Self, ServeError> {
+        let layout = settings.messages()?;
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::bind(settings.listen)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        client.subscribe(Topic::new(Atm::ID, topics::PINS, 0), 0)?;
+        Ok(Self {
+            settings,
+            layout,
+            module,
+            poll,
+            events: Events::with_capacity(1_024),
+            listener,
+            connections: HashMap::new(),
+            next: FIRST,
+            client,
+            polled: None,
+            references: References::default(),
+            pending: HashMap::new(),
+            again: VecDeque::new(),
+            taken_back: VecDeque::new(),
+            due: BTreeSet::new(),
+            looked: Instant::now(),
+            terminal_keys: HashMap::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket does not know.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether the PIN references of all cards are known: before that transactions are refused with 91.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.references.is_complete()
+    }
+
+    /// Does what there is to do; waits at most `wait` for something to come.
+    ///
+    /// # Errors
+    /// [`ServeError`] when it cannot go on.
+    pub fn step(&mut self, wait: Duration) -> Result<(), ServeError> {
+        let wait = if self.due.is_empty() || self.client.room() == 0 { wait } else { Duration::ZERO };
+        match self.poll.poll(&mut self.events, Some(wait.min(LOOK))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => done?,
+        }
+        let mut is_waited_for = false;
+        for event in &self.events {
+            match event.token() {
+                LISTENER => is_waited_for = true,
+                ENGINE => {}
+                Token(name) => {
+                    if let Some(connection) = self.connections.get_mut(&name) {
+                        connection.readable |= event.is_readable() || event.is_read_closed();
+                        self.due.insert(name);
+                    }
+                }
+            }
+        }
+        if is_waited_for {
+            self.accept()?;
+        }
+        self.take_answers()?;
+        self.ask_again()?;
+        self.serve_connections()?;
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.give_up();
+            let idle = self.settings.idle_timeout();
+            self.connections.retain(|_, connection| connection.heard.elapsed() < idle);
+        }
+        self.client.flush()?;
+        self.watch_engine()
+    }
+
+    /// Takes connections, as many as there may be; closes the others at once.
+    fn accept(&mut self) -> Result<(), ServeError> {
+        loop {
+            let (mut stream, from) = match self.listener.accept() {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    warn!(%error, "a connection could not be taken");
+                    return Ok(());
+                }
+            };
+            if self.connections.len() >= self.settings.connections_max {
+                warn!(%from, "as many connections as may be: it is closed");
+                continue;
+            }
+            let (name, both) = (self.next, Interest::READABLE | Interest::WRITABLE);
+            self.poll.registry().register(&mut stream, Token(name), both)?;
+            stream.set_nodelay(true)?;
+            self.connections.insert(name, Connection::new(stream));
+            self.due.insert(name);
+            (self.next, self.counts.connections) = (name + 1, self.counts.connections + 1);
+        }
+    }
+
+    /// Waits for the engine's socket too, whichever it is now.
+    fn watch_engine(&mut self) -> Result<(), ServeError> {
+        let session = self.client.session().map(|session| session.session);
+        if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), ENGINE, both)?;
+            self.polled = session;
+        }
+        Ok(())
+    }
+
+    /// Serves those that are due, as long as the engine may be asked; the others stay due.
+    fn serve_connections(&mut self) -> Result<(), ServeError> {
+        let mut first = 0;
+        while let Some(name) = self.due.range(first..).next().copied() {
+            first = name + 1;
+            match self.serve(name)? {
+                Ok(is_done) if !is_done => {}
+                Ok(_) => {
+                    self.due.remove(&name);
+                }
+                Err(closing) => {
+                    debug!(connection = name, %closing, "a connection is closed");
+                    self.due.remove(&name);
+                    self.connections.remove(&name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what one connection has to say; gives whether that is all that there is for now.
+    fn serve(&mut self, name: usize) -> Result<Result<bool, Closing>, ServeError> {
+        let framing = self.settings.framing;
+        loop {
+            let Some(connection) = self.connections.get_mut(&name) else { return Ok(Ok(true)) };
+            if let Err(closing) = connection.flush() {
+                return Ok(Err(closing));
+            }
+            if self.client.room() == 0 {
+                return Ok(Ok(false));
+            }
+            // What came before the end is answered all the same.
+            let read = connection.read();
+            match connection.next(framing) {
+                Err(error) => return Ok(Err(error.into())),
+                Ok(None) => return Ok(read.map(|()| true)),
+                Ok(Some(message)) => {
+                    if let Err(closing) = self.take(name, &message)? {
+                        return Ok(Err(closing));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one message in.
+    fn take(&mut self, name: usize, bytes: &[u8]) -> Result<Result<(), Closing>, ServeError> {
+        let (message, read) = Message::read(bytes, &self.layout);
+        if !request::is_request(message.mti()) {
+            self.counts.dropped += 1;
+            let cause = read.err().map(|error| error.to_string()).unwrap_or_default();
+            debug!(connection = name, ?message, cause, "no request: it is dropped");
+            return Ok(self.connections.get_mut(&name).map_or(Ok(()), Connection::fault));
+        }
+        let (mac, asked) = match read {
+            Err(error) => (None, Err(Refusal::Format(error))),
+            Ok(()) => self.look_at(&message, bytes),
+        };
+        match asked {
+            Ok(asked) => self.ask(name, message, asked, mac),
+            Err(refusal) => Ok(self.refuse(name, &message, mac.as_ref(), refusal)),
+        }
+    }
+
+    /// What a message that could be read asks for, and the key that its answer is authenticated with.
+    fn look_at(&self, message: &Message, bytes: &[u8]) -> (Option<WrappedKey>, Result<Asked, Refusal>) {
+        let key =
+            request::terminal(message, &self.settings).ok().and_then(|terminal| self.terminal_keys.get(&terminal));
+        let key = match key {
+            Some(keys) => keys.mac.clone(),
+            None => settings::wrapped(Purpose::Mac, &self.settings.keys.mac),
+        };
+        let must = self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
+        match authentic::check(message, bytes, &self.layout, &self.module, &key) {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(false) if must => (None, Err(Refusal::Mac)),
+            Ok(has_code) => (has_code.then_some(key), Asked::of(message, &self.settings, today())),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        name: usize,
+        request: &Message,
+        mac: Option<&WrappedKey>,
+        refusal: Refusal,
+    ) -> Result<(), Closing> {
+        info!(connection = name, ?request, %refusal, "refused");
+        self.counts.refused += 1;
+        self.say(name, answer::refused(request, &refusal), mac)
+    }
+
+    /// Sends an answer; a connection that is gone misses it, and asks again.
+    fn say(&mut self, name: usize, mut answer: Message, mac: Option<&WrappedKey>) -> Result<(), Closing> {
+        let Some(connection) = self.connections.get_mut(&name) else { return Ok(()) };
+        match authentic::write(&mut answer, &self.layout, &self.module, mac) {
+            Ok(bytes) => connection.say(&bytes, self.settings.framing),
+            Err(error) => {
+                let Error { field, .. } = error;
+                warn!(connection = name, field, %error, "an answer cannot be written in this layout");
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`Server::say`], for an answer of which nothing is heard: a connection that fails is closed.
+    fn tell(&mut self, name: usize, answer: Message, mac: Option<&WrappedKey>) {
+        if let Err(closing) = self.say(name, answer, mac) {
+            debug!(connection = name, %closing, "a connection is closed");
+            self.connections.remove(&name);
+        }
+    }
+}
+
+/// The day that it is, since 1970: it tells only which year a month and a day are of.
+fn today() -> BusinessDate {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    BusinessDate(u32::try_from(since.as_secs() / 86_400).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,246 @@
+//! What a message asks for.
+
+use super::dates::nearest;
+use super::private;
+use super::refusal::Refusal;
+use super::settings::{Settings, unhex};
+use crate::message::Message;
+use crate::security::Pan;
+use ringfence_domains::atm::messages::{
+    AccountType, Amount, BusinessDate, CASSETTES, Key, Notes, TerminalId, Trace, TransactionType,
+};
+use zeroize::Zeroizing;
+
+/// What a message asks for.
+pub(crate) enum Asked {
+    /// A transaction with a card.
+    Card(Card),
+    /// These notes came out.
+    Complete(Key, Notes),
+    /// What has the key is taken back.
+    Reverse(Key),
+    /// A terminal signs on, or off.
+    Service(TerminalId, bool),
+    /// An answer, to see that somebody is there.
+    Echo,
+    /// New keys for a terminal.
+    Keys(TerminalId),
+    /// This business date begins.
+    Cutover(BusinessDate),
+}
+
+/// A transaction with a card.
+pub(crate) struct Card {
+    pub(crate) key: Key,
+    pub(crate) pan: Pan,
+    pub(crate) kind: TransactionType,
+    pub(crate) amount: Amount,
+    pub(crate) cashback: Amount,
+    pub(crate) account: AccountType,
+    pub(crate) to: AccountType,
+    pub(crate) pin: Zeroizing<Vec<u8>>,
+    pub(crate) new_pin: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Whether an answer is due to a message of this type: a request or an advice of a class that there is.
+pub(crate) fn is_request(mti: [u8; 4]) -> bool {
+    matches!(mti, [b'0', b'1'..=b'8', b'0' | b'2', _])
+}
+
+/// The type of the answer.
+pub(crate) fn answer_type([version, class, function, _]: [u8; 4]) -> [u8; 4] {
+    [version, class, function + 1, b'0']
+}
+
+impl Asked {
+    pub(crate) fn of(message: &Message, settings: &Settings, today: BusinessDate) -> Result<Self, Refusal> {
+        let reader = Reader { message, settings, today };
+        match message.mti() {
+            [b'0', b'1' | b'2', b'0', b'0' | b'1'] => reader.card().map(Self::Card),
+            [b'0', b'1' | b'2', b'2', b'0' | b'1'] => Ok(Self::Complete(reader.original()?, reader.notes()?)),
+            [b'0', b'4', b'0' | b'2', b'0' | b'1'] => reader.reversal(),
+            [b'0', b'8', b'0', b'0' | b'1'] => reader.network(),
+            _ => Err(Refusal::Unserved),
+        }
+    }
+}
+
+/// The terminal that a message names, if it does.
+pub(crate) fn terminal(message: &Message, settings: &Settings) -> Result<TerminalId, Refusal> {
+    let name = message.get(41).ok_or(Refusal::Missing(41))?;
+    let digits = name.trim_ascii().strip_prefix(settings.terminal_prefix.as_bytes());
+    number(digits.ok_or(Refusal::Field(41))?)
+        .and_then(|number| u32::try_from(number).ok())
+        .map(TerminalId)
+        .ok_or(Refusal::Field(41))
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+struct Reader<'m> {
+    message: &'m Message,
+    settings: &'m Settings,
+    today: BusinessDate,
+}
+
+impl Reader<'_> {
+    fn need(&self, field: u8) -> Result<&[u8], Refusal> {
+        self.message.get(field).ok_or(Refusal::Missing(field))
+    }
+
+    fn number(&self, field: u8) -> Result<u64, Refusal> {
+        number(self.need(field)?).ok_or(Refusal::Field(field))
+    }
+
+    /// An element of the private field.
+    fn private(&self, tag: [u8; 2]) -> Result<Option<&[u8]>, Refusal> {
+        let Some(field) = self.message.get(63) else { return Ok(None) };
+        private::find(field, tag).map_err(|()| Refusal::Field(63))
+    }
+
+    /// The business date: of the settlement, or else the terminal's own.
+    fn date(&self) -> Result<BusinessDate, Refusal> {
+        let field = if self.message.get(15).is_some() { 15 } else { 13 };
+        nearest(self.need(field)?, self.today).ok_or(Refusal::Field(field))
+    }
+
+    fn terminal(&self) -> Result<TerminalId, Refusal> {
+        terminal(self.message, self.settings)
+    }
+
+    fn trace(&self) -> Result<Trace, Refusal> {
+        Ok(Trace(self.number(11)? as u32))
+    }
+
+    /// The key of the original: its trace number stands in field 90, or is the message's own.
+    fn original(&self) -> Result<Key, Refusal> {
+        let trace = match self.message.get(90) {
+            None => self.trace()?,
+            Some(original) => {
+                let class = original.get(..2).ok_or(Refusal::Field(90))?;
+                let trace = original.get(4..10).and_then(number).ok_or(Refusal::Field(90))?;
+                if !matches!(class, b"01" | b"02") {
+                    return Err(Refusal::Field(90));
+                }
+                Trace(trace as u32)
+            }
+        };
+        Ok(Key(self.terminal()?, trace, self.date()?))
+    }
+
+    fn card(&self) -> Result<Card, Refusal> {
+        let processing = self.need(3)?;
+        let kind = match &processing[..2] {
+            b"01" => TransactionType::Withdrawal,
+            b"09" => TransactionType::Purchase,
+            b"21" => TransactionType::Deposit,
+            b"91" => TransactionType::FastCash,
+            b"31" => TransactionType::BalanceInquiry,
+            b"40" => TransactionType::Transfer,
+            b"90" => TransactionType::PinChange,
+            _ => return Err(Refusal::Unserved),
+        };
+        let account = |digits: &[u8]| match digits {
+            b"00" => Ok(AccountType::Default),
+            b"10" => Ok(AccountType::Savings),
+            b"20" => Ok(AccountType::Cheque),
+            b"30" => Ok(AccountType::Credit),
+            _ => Err(Refusal::Field(3)),
+        };
+        let (account, to) = (account(&processing[2..4])?, account(&processing[4..6])?);
+        let amount = match self.message.get(4) {
+            Some(_) => self.number(4)?,
+            None if matches!(
+                kind,
+                TransactionType::BalanceInquiry | TransactionType::PinChange | TransactionType::FastCash
+            ) =>
+            {
+                0
+            }
+            None => return Err(Refusal::Missing(4)),
+        };
+        if self.message.get(49).is_some() && self.number(49)? != u64::from(self.settings.currency) {
+            return Err(Refusal::Currency);
+        }
+        let new_pin = match self.private(private::NEW_PIN)? {
+            Some(text) => Some(Zeroizing::new(unhex(text).ok_or(Refusal::Field(63))?)),
+            None if kind == TransactionType::PinChange => return Err(Refusal::Missing(63)),
+            None => None,
+        };
+        Ok(Card {
+            key: Key(self.terminal()?, self.trace()?, self.date()?),
+            pan: self.pan()?,
+            kind,
+            amount: Amount(amount),
+            cashback: Amount(self.cashback()?),
+            account,
+            to,
+            pin: Zeroizing::new(self.need(52)?.to_vec()),
+            new_pin,
+        })
+    }
+
+    /// What is to be paid out in cash: the amount of type 40 among the additional ones.
+    fn cashback(&self) -> Result<u64, Refusal> {
+        let mut cashback = 0;
+        for group in self.message.get(54).unwrap_or_default().chunks(20) {
+            if group.get(2..4) == Some(b"40") {
+                cashback = group.get(8..20).and_then(number).ok_or(Refusal::Field(54))?;
+            }
+        }
+        Ok(cashback)
+    }
+
+    /// The card's number, from its field or from track 2; when both are there they must agree.
+    fn pan(&self) -> Result<Pan, Refusal> {
+        let of_track = self.message.get(35).map(|track| track.split(|byte| matches!(byte, b'=' | b'D')).next());
+        let digits = match (self.message.get(2), of_track.flatten()) {
+            (None, None) => return Err(Refusal::Missing(2)),
+            (Some(field), Some(track)) if field != track => return Err(Refusal::Field(35)),
+            (Some(digits), _) | (None, Some(digits)) => digits,
+        };
+        Pan::new(digits).map_err(|_| Refusal::Field(2))
+    }
+
+    /// The notes that came out.
+    fn notes(&self) -> Result<Notes, Refusal> {
+        let text = self.private(private::NOTES)?.ok_or(Refusal::Missing(63))?;
+        if text.len() != 4 * CASSETTES {
+            return Err(Refusal::Field(63));
+        }
+        let mut counts = [0; CASSETTES];
+        for (count, digits) in counts.iter_mut().zip(text.chunks(4)) {
+            *count = number(digits).ok_or(Refusal::Field(63))? as u16;
+        }
+        Ok(Notes::new(counts))
+    }
+
+    /// A reversal in full; or in part, when it names notes that came out.
+    fn reversal(&self) -> Result<Asked, Refusal> {
+        let key = self.original()?;
+        let actual = self.message.get(95).map(|amounts| amounts.get(..12).and_then(number).ok_or(Refusal::Field(95)));
+        match (self.private(private::NOTES)?, actual.transpose()?) {
+            (Some(_), _) => Ok(Asked::Complete(key, self.notes()?)),
+            (None, Some(1..)) => Err(Refusal::Missing(63)),
+            (None, _) => Ok(Asked::Reverse(key)),
+        }
+    }
+
+    fn network(&self) -> Result<Asked, Refusal> {
+        match self.need(70)? {
+            b"001" => Ok(Asked::Service(self.terminal()?, true)),
+            b"002" => Ok(Asked::Service(self.terminal()?, false)),
+            b"101" | b"161" => Ok(Asked::Keys(self.terminal()?)),
+            b"201" if self.settings.cutover => {
+                let date = nearest(self.need(15)?, self.today).ok_or(Refusal::Field(15))?;
+                Ok(Asked::Cutover(date))
+            }
+            b"201" => Err(Refusal::NotPermitted),
+            b"301" => Ok(Asked::Echo),
+            _ => Err(Refusal::Unserved),
+        }
+    }
+}

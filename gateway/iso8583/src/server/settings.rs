@@ -1,0 +1,226 @@
+//! What an operator sets.
+
+use crate::frame::Framing;
+use crate::layout::{BadLayout, Layout};
+use crate::security::{Decimalization, PinBlockFormat, Purpose, WrappedKey};
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Which layout the messages start from; `fields` may say otherwise of it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Everything in ASCII.
+    Ascii,
+    /// Digits packed, bitmaps and binary fields as they are.
+    Binary,
+}
+
+/// Whether messages must be authenticated. Network management may come without: a terminal that lost its keys asks for
+/// others.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum MacPolicy {
+    /// A message without a code is refused.
+    Required,
+    /// A code that is there must be right.
+    Optional,
+}
+
+/// A key in hexadecimal digits, wrapped by the module's master key.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct KeyText(pub(crate) Vec<u8>);
+
+impl KeyText {
+    /// The wrapped key.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("KeyText")
+    }
+}
+
+impl TryFrom<String> for KeyText {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        unhex(text.as_bytes()).map(Self).ok_or("a key is pairs of hexadecimal digits")
+    }
+}
+
+/// The keys, each wrapped for its purpose.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Makes tokens of card numbers.
+    pub token: KeyText,
+    /// PIN blocks come under it, until a terminal exchanges keys.
+    pub pin_block: KeyText,
+    /// PIN references are made with it.
+    pub pin_verification: KeyText,
+    /// Messages are authenticated with it, until a terminal exchanges keys.
+    pub mac: KeyText,
+    /// New keys go to terminals under it.
+    pub exchange: KeyText,
+    /// CVVs are made with it; without it none is looked at.
+    pub cvv: Option<KeyText>,
+}
+
+/// How natural PINs of IBM 3624 are made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Natural {
+    table: String,
+    first: usize,
+    digits: usize,
+    pad: u8,
+}
+
+impl Natural {
+    fn read(&self) -> Option<Decimalization> {
+        let Self { table, first, digits, pad } = self;
+        let table = table.as_bytes().try_into().ok()?;
+        (*digits <= 16 && *pad <= 15).then(|| Decimalization { table, validation: *first..first + digits, pad: *pad })
+    }
+}
+
+impl Default for Natural {
+    fn default() -> Self {
+        Self { table: "0123456789012345".into(), first: 0, digits: 12, pad: 15 }
+    }
+}
+
+/// The gateway's settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where it listens. Port 0 takes any free port.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// How the length of a message is written.
+    #[serde(default = "default_framing")]
+    pub framing: Framing,
+    /// Which layout it starts from.
+    #[serde(default = "default_base")]
+    pub layout: Base,
+    /// What is otherwise in the layout, in the form of a layout's file.
+    #[serde(default)]
+    pub fields: String,
+    /// What terminals' names in field 41 begin with; the rest is the terminal's number.
+    #[serde(default)]
+    pub terminal_prefix: String,
+    /// The currency that field 49 must name.
+    pub currency: u16,
+    /// How PIN blocks are made.
+    #[serde(default = "default_pin_block")]
+    pub pin_block: PinBlockFormat,
+    /// Whether messages must be authenticated.
+    #[serde(default = "default_mac")]
+    pub mac: MacPolicy,
+    /// Whether a message may begin a business date.
+    #[serde(default)]
+    pub cutover: bool,
+    /// Where the CVV stands in track 2, counted from behind the service code.
+    #[serde(default)]
+    pub cvv_at: usize,
+    /// Milliseconds after which what the engine has not answered is refused with 91, and taken back.
+    #[serde(default = "default_answer_timeout")]
+    pub answer_timeout_ms: u64,
+    /// Milliseconds without a byte after which a connection is closed.
+    #[serde(default = "default_idle_timeout")]
+    pub idle_timeout_ms: u64,
+    /// Connections at once.
+    #[serde(default = "default_connections")]
+    pub connections_max: usize,
+    /// The keys.
+    pub keys: Keys,
+    /// How natural PINs are made.
+    #[serde(default)]
+    pub natural_pin: Natural,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 7_583))
+}
+const fn default_framing() -> Framing {
+    Framing::TwoBytes
+}
+const fn default_base() -> Base {
+    Base::Ascii
+}
+const fn default_pin_block() -> PinBlockFormat {
+    PinBlockFormat::Iso0
+}
+const fn default_mac() -> MacPolicy {
+    MacPolicy::Required
+}
+const fn default_answer_timeout() -> u64 {
+    10_000
+}
+const fn default_idle_timeout() -> u64 {
+    600_000
+}
+const fn default_connections() -> usize {
+    1_024
+}
+
+impl Settings {
+    /// The layout of messages.
+    ///
+    /// # Errors
+    /// [`BadLayout`] when `fields` is none.
+    pub fn messages(&self) -> Result<Layout, BadLayout> {
+        let base = if self.layout == Base::Ascii { Layout::iso87() } else { Layout::iso87_binary() };
+        base.with(&self.fields)
+    }
+
+    /// How natural PINs are made; none when it cannot be so.
+    #[must_use]
+    pub fn decimalization(&self) -> Option<Decimalization> {
+        self.natural_pin.read()
+    }
+
+    /// How natural PINs are made where nothing is set.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn no_decimalization() -> Decimalization {
+        Natural::default().read().expect("the default can be so")
+    }
+
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.answer_timeout_ms)
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+}
+
+/// A key of the settings, to be given to the module.
+pub(crate) fn wrapped(purpose: Purpose, key: &KeyText) -> WrappedKey {
+    WrappedKey { purpose, bytes: key.0.clone() }
+}
+
+/// The bytes of pairs of hexadecimal digits.
+#[must_use]
+pub fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let half = |character: u8| char::from(character).to_digit(16).map(|half| half as u8);
+    if text.len() % 2 == 1 {
+        return None;
+    }
+    text.chunks(2).map(|pair| Some(half(pair[0])? << 4 | half(pair[1])?)).collect()
+}
+
+/// Pairs of hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}

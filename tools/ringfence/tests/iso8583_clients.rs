@@ -1,0 +1,199 @@
+//! The gateway of ISO 8583 before others' clients: PyPI's `pyiso8583` and `psec`, in ASCII and in binary; npm's `iso_8583`,
+//! with bits as they are; and Wireshark's dissector, which reads off the wire what went over it.
+
+mod support;
+
+use ringfence_client::Client;
+use ringfence_engine::layout::cores;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::Place;
+use support::iso8583::{Gateway, MAC_KEY, PAN, PIN_KEY, Terminal, open_bank, today};
+
+/// Runs a command to its end; what went wrong, if it did.
+fn run(command: &mut Command) -> Result<String, String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+/// A Python with the clients.
+fn python() -> Result<PathBuf, String> {
+    let venv = folder("clients-venv");
+    let python = venv.join("bin/python");
+    if run(Command::new(&python).args(["-c", "import psec, iso8583"])).is_err() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        let clients = ["psec==1.3.0", "pyiso8583==4.0.1"];
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(clients))?;
+    }
+    Ok(python)
+}
+
+/// A folder with npm's client.
+fn node() -> Result<PathBuf, String> {
+    let folder = folder("clients-node");
+    run(Command::new("node").arg("--version"))?;
+    if !folder.join("node_modules/iso_8583/package.json").is_file() {
+        let install = ["install", "--silent", "--no-fund", "--no-audit", "iso_8583@2.6.7"];
+        run(Command::new("npm").args(install).current_dir(&folder))?;
+    }
+    Ok(folder)
+}
+
+/// What the gateways under test stand before.
+struct World {
+    place: Place,
+    engine: ringfence::engine_process::EngineProcess,
+}
+
+impl World {
+    fn new() -> Self {
+        let place = Place::new(4, "");
+        let engine = place.engine();
+        let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
+        open_bank(&mut operator, 5);
+        operator.close().expect("goodbye");
+        Self { place, engine }
+    }
+
+    fn gateway(&self, client: u32, settings: &str) -> Gateway {
+        Gateway::start(&self.place, self.engine.address(), client, settings)
+    }
+}
+
+/// A day of the Python client; what went over the line.
+fn python_day(python: &Path, gateway: &Gateway, layout: &str, framing: &str, terminal: u32) -> String {
+    let hex = ringfence_iso8583::server::hex;
+    let mut command = Command::new(python);
+    command.arg(script("terminal.py")).args([&gateway.address.port().to_string(), layout, framing]);
+    command.args([&hex(&PIN_KEY), &hex(&MAC_KEY), PAN, &format!("ATM{terminal:05}"), &today().1, "100"]);
+    run(&mut command).unwrap_or_else(|error| panic!("the client of pyiso8583, {layout}: {error}"))
+}
+
+/// Guards against messages, PIN blocks and codes that only our own clients understand.
+#[test]
+fn clients_of_python_are_served() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
+    };
+    let world = World::new();
+    let ascii = world.gateway(2, "");
+    println!("{}", python_day(&python, &ascii, "ascii", "two-bytes", 1));
+    let binary = world.gateway(3, "layout = \"binary\"\nframing = \"four-bytes\"");
+    println!("{}", python_day(&python, &binary, "binary", "four-bytes", 2));
+}
+
+/// Guards against a layout by configuration that another library does not understand.
+#[test]
+fn a_client_of_node_is_served() {
+    let modules = match node() {
+        Ok(modules) => modules,
+        Err(why) => return println!("SKIPPED: no Node with iso_8583: {why}"),
+    };
+    let world = World::new();
+    let encodings = "mti = 'ascii'\\nbitmap = 'binary'\\nlengths = 'ascii'\\nnumbers = 'ascii'\\nbinaries = 'binary'";
+    let gateway = world.gateway(4, &format!("mac = \"optional\"\nfields = \"[encodings]\\n{encodings}\""));
+    let terminal = Terminal::new(gateway.address, 3);
+    let hex = ringfence_iso8583::server::hex;
+    let mut command = Command::new("node");
+    command.arg(script("terminal.js")).arg(modules).arg(gateway.address.port().to_string());
+    command.args([PAN, &terminal.name, &today().1, "200"]);
+    command.args([hex(&terminal.block("1234")), hex(&terminal.block("4321"))]);
+    println!("{}", run(&mut command).unwrap_or_else(|error| panic!("the client of iso_8583: {error}")));
+}
+
+/// tshark at work; it is stopped when it is dropped.
+struct Capture {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Captures what goes to `port` and comes from it.
+    fn start(port: u16) -> Result<Self, String> {
+        run(Command::new("tshark").arg("--version"))?;
+        let file = folder("clients-capture").join(format!("{port}.pcap"));
+        let mut command = Command::new("tshark");
+        command.args(["-q", "-i", "lo", "-f", &format!("tcp port {port}"), "-w"]).arg(&file);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        Ok(Self { child, file })
+    }
+
+    /// What Wireshark reads in the packets so far: type, trace number and response code of each message.
+    fn read(&self, port: u16) -> Result<String, String> {
+        let mut command = Command::new("tshark");
+        command.arg("-r").arg(&self.file).args(["-d", &format!("tcp.port=={port},iso8583")]);
+        command.args(["-o", "iso8583.len_endian:Big endian", "-Y", "iso8583", "-T", "fields"]);
+        command.args(["-e", "iso8583.mti", "-e", "iso8583.bit11", "-e", "iso8583.bit39", "-e", "_ws.malformed"]);
+        run(&mut command)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Guards against messages that Wireshark reads otherwise.
+#[test]
+fn wireshark_reads_what_was_said() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
+    };
+    let world = World::new();
+    let gateway = world.gateway(2, "");
+    let port = gateway.address.port();
+    let capture = match Capture::start(port) {
+        Ok(capture) => capture,
+        Err(why) => return println!("SKIPPED: no tshark: {why}"),
+    };
+    // It says nothing of when it begins: an echo is said until one is seen.
+    let (begun, mut terminal) = (Instant::now(), Terminal::new(gateway.address, 5));
+    let mut echoes = 0;
+    while capture.read(port).unwrap_or_default().is_empty() {
+        if begun.elapsed() > Duration::from_secs(20) {
+            return println!("SKIPPED: tshark captures nothing on the loopback: it may not, or has no dumpcap");
+        }
+        echoes += 1;
+        let mut echo = terminal.message(b"0800", echoes);
+        echo.set(70, b"301");
+        terminal.ask(&echo);
+    }
+    let said = python_day(&python, &gateway, "ascii", "two-bytes", 4);
+    let said: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
+    let begun = Instant::now();
+    let seen = loop {
+        let text = capture.read(port).unwrap_or_else(|error| panic!("tshark: {error}"));
+        let lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+        // The day's trace numbers begin at 100, those of the echoes do not come so far.
+        let seen: Vec<Vec<String>> =
+            lines.filter(|line| line.get(1).is_some_and(|trace| &trace[..] >= "000100")).collect();
+        if seen.len() >= said.len() || begun.elapsed() > Duration::from_secs(20) {
+            break seen;
+        }
+    };
+    assert_eq!(seen.len(), said.len(), "messages that were dissected: {seen:?}");
+    for (seen, said) in seen.iter().zip(&said) {
+        let code = if said[2] == "-" { "" } else { said[2] };
+        assert_eq!((&seen[0][..], &seen[1][..], &seen[2][..]), (said[0], said[1], code));
+        assert!(seen.get(3).is_none_or(String::is_empty), "malformed: {seen:?}");
+    }
+    println!("proved: {} messages read by Wireshark, on {} cores", seen.len(), cores());
+}

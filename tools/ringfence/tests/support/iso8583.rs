@@ -1,0 +1,291 @@
+//! A gateway of ISO 8583 as a child process, the bank behind it, and a terminal that speaks to it.
+#![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
+
+use super::{Place, program};
+use ringfence_client::Client;
+use ringfence_domains::atm::messages::{
+    AccountNumber, Amount, BusinessDate, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency, Cutover,
+    LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetCardTerms, SetTerminal, SetTerminalTerms, TerminalId,
+    TransferEntry, TransferId, TransferKind, TransferLinked,
+};
+use ringfence_iso8583::security::{
+    Padding, Pan, Pin, PinBlockFormat, PinReference, Purpose, SecurityModule as _, SoftwareModule, encipher, retail_mac,
+};
+use ringfence_iso8583::server::{Settings, hex};
+use ringfence_iso8583::{Framing, Layout, Message};
+use ringfence_kernel::messages::Reserved;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub const PIN_KEY: [u8; 16] = *b"\x01#Eg\x89\xab\xcd\xef\xfe\xdc\xba\x98vT2\x10";
+pub const MAC_KEY: [u8; 16] = *b"a key of MACs...";
+const OTHER_KEY: [u8; 16] = *b"any other key...";
+pub const PAN: &str = "4111111111111111";
+pub const PIN: &str = "1234";
+pub const FUNDS: u64 = 1_000_000;
+const MASTER: [u8; 32] = [7; 32];
+
+pub fn module() -> SoftwareModule {
+    SoftwareModule::new(MASTER, Settings::no_decimalization())
+}
+
+/// Today, in days since 1970, and as month and day.
+pub fn today() -> (BusinessDate, String) {
+    let days = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400;
+    let output = Command::new("date").args(["-u", "-d", &format!("@{}", days * 86_400), "+%m%d"]).output();
+    let text = String::from_utf8(output.expect("date is there").stdout).expect("digits").trim().to_owned();
+    (BusinessDate(days as u32), text)
+}
+
+/// Everything that stands behind a terminal: `terminals` of them, loaded, and card [`PAN`] with [`FUNDS`].
+pub fn open_bank(client: &mut Client, terminals: u32) {
+    let mut ask = |command: Atm<'_>| accept(client, command);
+    ask(Atm::Cutover(&Cutover { date: today().0, reserved: Reserved::default() }));
+    for (account, constraint) in [(1, Constraint::Free), (2, Constraint::Covered), (3, Constraint::Covered)] {
+        let (account, constraint, currency) = (AccountNumber(account), constraint.into(), Currency(978));
+        let (overdraft, reserved) = (Amount(0), Reserved::default());
+        ask(Atm::OpenAccount(&OpenAccount { account, overdraft, currency, constraint, reserved }));
+    }
+    for number in 1..=terminals {
+        let (terminal, currency, reserved) = (TerminalId(number), Currency(978), Reserved::default());
+        let (cash, fees, surcharge) = (AccountNumber(100 + u64::from(number)), AccountNumber(0), Amount(0));
+        let confirm_within_ns = 3_600_000_000_000;
+        ask(Atm::SetTerminal(&SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved }));
+        let loads = [1_000, 2_000, 5_000, 10_000].map(|denomination| CassetteLoad { denomination, notes: 500 });
+        let (vault, reserved) = (AccountNumber(1), Reserved::default());
+        let most = Amount(u64::MAX);
+        ask(Atm::SetTerminalTerms(&SetTerminalTerms {
+            merchant: AccountNumber(1),
+            deposits: AccountNumber(0),
+            transaction_max: most,
+            day_max: most,
+            surcharge_max: Amount(0),
+            surcharge_rate: 0,
+            terminal,
+        }));
+        ask(Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
+    }
+    let token = set_card(client, PAN, AccountNumber(2), AccountNumber(3), FUNDS, 1);
+    let terms = SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) };
+    accept(client, Atm::SetCardTerms(&terms));
+}
+
+/// Asks for what must be accepted.
+fn accept(client: &mut Client, command: Atm<'_>) {
+    let answer = client.call(command).expect("the engine answers");
+    let _: Reply<'_> = answer.reply().expect("it is accepted");
+}
+
+/// Another card with that cheque account, which gets a thousand times [`FUNDS`] by the transfer of that number.
+pub fn issue(client: &mut Client, pan: &str, cheque: AccountNumber, transfer: u64) {
+    set_card(client, pan, cheque, AccountNumber(0), FUNDS * 1_000, transfer);
+}
+
+/// Issues a card and gives its token; its cheque account is funded.
+fn set_card(
+    client: &mut Client,
+    pan: &str,
+    cheque: AccountNumber,
+    savings: AccountNumber,
+    funds: u64,
+    transfer: u64,
+) -> [u8; 16] {
+    let entry = TransferEntry {
+        id: TransferId(transfer),
+        debit: AccountNumber(1),
+        credit: cheque,
+        amount: Amount(funds),
+        hold: TransferId(0),
+        lasts_ns: 0,
+        kind: TransferKind::Move.into(),
+        reserved: Reserved::default(),
+    };
+    accept(client, Atm::TransferLinked(&TransferLinked { reserved: Reserved::default() }, &[entry]));
+    let module = module();
+    let (number, pin) = (Pan::new(pan.as_bytes()).expect("a number"), Pin::new(PIN.as_bytes()).expect("a PIN"));
+    let wrap = |purpose| module.wrap(purpose, &OTHER_KEY).expect("a key");
+    let like = PinReference::Pvv { index: 1, value: *b"0000" };
+    let reference = module.reference_of(&wrap(Purpose::PinVerification), &pin, &number, &like).expect("sound");
+    let token = module.token(&wrap(Purpose::Token), &number).expect("sound");
+    let card = SetCard {
+        token,
+        pin_reference: reference.to_text(),
+        cheque,
+        savings,
+        credit: AccountNumber(0),
+        transaction_max: Amount(funds),
+        day_max: Amount(funds),
+        window_ns: 0,
+        day_count_max: u32::MAX,
+        pin_version: PinVersion(0),
+        last_four: *b"1111",
+        window_count_max: 0,
+        status: CardStatus::Active.into(),
+        reserved: Reserved::default(),
+    };
+    accept(client, Atm::SetCard(&card));
+    token
+}
+
+/// A gateway as a child process.
+pub struct Gateway {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts one before the engine at `engine`, as its client `client`, with `settings` beside the usual ones.
+    pub fn start(place: &Place, engine: SocketAddr, client: u32, settings: &str) -> Self {
+        let path = |name: &str| -> PathBuf { place.path().join(name) };
+        std::fs::write(path("master.hex"), hex(&MASTER)).expect("it is written");
+        let module = module();
+        let key = |purpose, key: &[u8]| hex(&module.wrap(purpose, key).expect("a key").bytes);
+        let text = format!(
+            "master = {:?}\n[engine]\naddress = \"{engine}\"\nclient = {client}\nkeys = {:?}\n[gateway]\nlisten = \
+             \"127.0.0.1:0\"\nterminal_prefix = \"ATM\"\ncurrency = 978\n{settings}\n[gateway.keys]\ntoken = {:?}\n\
+             pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\n",
+            path("master.hex"),
+            path("keys.toml"),
+            key(Purpose::Token, &OTHER_KEY),
+            key(Purpose::PinBlock, &PIN_KEY),
+            key(Purpose::PinVerification, &OTHER_KEY),
+            key(Purpose::Mac, &MAC_KEY),
+            key(Purpose::Exchange, &OTHER_KEY),
+            key(Purpose::Cvv, &OTHER_KEY),
+        );
+        let config = path(&format!("iso8583-{client}.toml"));
+        std::fs::write(&config, text).expect("it is written");
+        let mut command = Command::new(program());
+        command.args(["iso8583", "serve", "--config"]).arg(&config);
+        command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let line = lines.next().expect("it says where it listens").expect("text");
+        let address = line.strip_prefix("iso8583 listens on ").expect(&line).parse().expect("an address");
+        Self { child, address }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A terminal: it speaks ASCII, behind two bytes of length.
+pub struct Terminal {
+    stream: TcpStream,
+    input: Vec<u8>,
+    pub name: String,
+    pub pin_key: Vec<u8>,
+    pub mac_key: Vec<u8>,
+    date: String,
+}
+
+impl Terminal {
+    pub fn new(address: SocketAddr, number: u32) -> Self {
+        let stream = TcpStream::connect(address).expect("the gateway listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let name = format!("ATM{number:05}");
+        let (pin_key, mac_key) = (PIN_KEY.to_vec(), MAC_KEY.to_vec());
+        Self { stream, input: Vec::new(), name, pin_key, mac_key, date: today().1 }
+    }
+
+    /// A message of that type with what names it.
+    pub fn message(&self, mti: &[u8; 4], trace: u32) -> Message {
+        let mut message = Message::new(*mti);
+        message.set(7, format!("{}120000", self.date).as_bytes()).set(11, format!("{trace:06}").as_bytes());
+        message.set(12, b"120000").set(13, self.date.as_bytes()).set(41, self.name.as_bytes());
+        message
+    }
+
+    /// A transaction of [`PAN`].
+    pub fn transaction(&self, trace: u32, processing: &str, amount: u64, pin: &str) -> Message {
+        let mut message = self.message(b"0200", trace);
+        message.set(2, PAN.as_bytes()).set(3, processing.as_bytes()).set(4, format!("{amount:012}").as_bytes());
+        message.set(49, b"978").set(52, &self.block(pin));
+        message
+    }
+
+    pub fn block(&self, pin: &str) -> Vec<u8> {
+        let (pan, pin) = (Pan::new(PAN.as_bytes()).expect("a number"), Pin::new(pin.as_bytes()).expect("a PIN"));
+        encipher(PinBlockFormat::Iso0, &self.pin_key, &pin, &pan, &[0; 16]).expect("sound")
+    }
+
+    /// Says it with a code.
+    pub fn say(&mut self, message: &Message) {
+        let mut message = message.clone();
+        let field = if message.fields().any(|(field, _)| field > 64) { 128 } else { 64 };
+        message.set(field, &[0; 8]);
+        let bytes = message.encode(&Layout::iso87()).expect("a sound message");
+        let code = retail_mac(&self.mac_key, &bytes[..bytes.len() - 16], Padding::Zeros).expect("a key");
+        message.set(field, &code);
+        self.say_bytes(&message.encode(&Layout::iso87()).expect("a sound message"));
+    }
+
+    pub fn say_bytes(&mut self, bytes: &[u8]) {
+        let mut framed = Vec::new();
+        Framing::TwoBytes.write(bytes, &mut framed).expect("it is short");
+        self.stream.write_all(&framed).expect("the gateway takes it");
+    }
+
+    /// As [`Terminal::say_bytes`], to a gateway that may have had enough.
+    pub fn try_say_bytes(&mut self, bytes: &[u8]) {
+        let mut framed = Vec::new();
+        Framing::TwoBytes.write(bytes, &mut framed).expect("it is short");
+        self.try_say_raw(&framed);
+    }
+
+    pub fn try_say_raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The next answer, in bytes; none when the connection is closed.
+    pub fn hear_bytes(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some((message, taken)) = Framing::TwoBytes.split(&self.input).expect("sound frames") {
+                let message = message.to_vec();
+                self.input.drain(..taken);
+                return Some(message);
+            }
+            let mut chunk = [0; 4_096];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(count) => self.input.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no answer came: {error}"),
+            }
+        }
+    }
+
+    /// The next answer; its code, if it has one, must be right.
+    pub fn hear(&mut self) -> Message {
+        let bytes = self.hear_bytes().expect("the connection stays");
+        let answer = Message::parse(&bytes, &Layout::iso87()).expect("a sound answer");
+        if let Some(code) = answer.get(128).or(answer.get(64)) {
+            let own = retail_mac(&self.mac_key, &bytes[..bytes.len() - 16], Padding::Zeros).expect("a key");
+            assert_eq!(code, own, "the answer's code");
+        }
+        answer
+    }
+
+    pub fn ask(&mut self, message: &Message) -> Message {
+        self.say(message);
+        self.hear()
+    }
+}
+
+/// A field of an answer as text.
+pub fn text(message: &Message, field: u8) -> String {
+    message.get(field).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+}
+
+/// What was decided.
+pub fn code(message: &Message) -> String {
+    text(message, 39)
+}
