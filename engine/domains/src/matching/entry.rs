@@ -2,16 +2,16 @@
 
 use super::Matching;
 use super::instruments::Terms;
-use super::levels::Level;
+use super::levels::{Level, NONE};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
     OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side,
 };
 use super::orders::Order;
 use super::pricing::Stay;
-use super::trading::{Taker, Then};
+use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Context, Out, Progress};
+use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
 
 impl Matching {
     #[cold]
@@ -76,6 +76,8 @@ impl Matching {
             ticks,
             remaining: command.quantity.0,
             filled: 0,
+            place: NONE,
+            origin: Origin::Entered,
             then,
         };
         Ok(self.take(taker, out))
@@ -93,6 +95,9 @@ impl Matching {
             return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
+        if order.stop != NONE {
+            return Ok(decline(command.client_order, DeclineReason::Waiting, out));
+        }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
         let side = side.get();
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
@@ -139,7 +144,9 @@ impl Matching {
             ticks,
             remaining,
             filled: order.filled,
-            then: Then::RestAgain(index),
+            place: index,
+            origin: Origin::Replaced,
+            then: Then::Rest(Timestamp(0)),
         };
         Ok(self.take(taker, out))
     }
@@ -161,7 +168,7 @@ impl Matching {
     }
 
     #[inline]
-    fn room_for_level(&self, instrument: u32, side: Side, ticks: u64) -> Result<(), Reject> {
+    pub(super) fn room_for_level(&self, instrument: u32, side: Side, ticks: u64) -> Result<(), Reject> {
         if self.levels.room() > 0 || self.has_level(instrument, side, ticks) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
@@ -182,7 +189,7 @@ impl Matching {
 }
 
 /// Answers that nothing was done.
-fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
+pub(super) fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
     Progress::Done

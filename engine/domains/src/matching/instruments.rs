@@ -91,6 +91,22 @@ impl Terms {
         }
     }
 
+    /// The price, in ticks, that far above `ticks` for one who buys, or below it for one who sells; none outside the
+    /// range.
+    pub(super) fn away(&self, side: Side, ticks: u64, distance: Price) -> Option<u64> {
+        let by = distance.0 as u64 / self.tick as u64;
+        let highest = self.price_max.wrapping_sub(self.price_min) as u64 / self.tick as u64;
+        match side {
+            Side::Buy => ticks.checked_add(by).filter(|ticks| *ticks <= highest),
+            Side::Sell => ticks.checked_sub(by),
+        }
+    }
+
+    /// Whether it is how far prices may lie from each other.
+    pub(super) fn is_distance(&self, price: Price) -> bool {
+        price.0 >= 0 && price.0 % self.tick == 0
+    }
+
     /// How far from the other side's best price a market order trades, in ticks.
     pub(super) fn protection_ticks(&self) -> u64 {
         (self.protection / self.tick) as u64
@@ -138,6 +154,8 @@ pub(super) struct Instrument {
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
+    /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
+    stops: [Half; 2],
     /// What was last said of the best prices. It is what the levels say, between commands.
     top: TopOfBook,
     last: LastTrade,
@@ -149,7 +167,7 @@ impl Instrument {
 
     fn undefined() -> Self {
         let (terms, last) = (Terms::zeroed(), LastTrade::zeroed());
-        Self { terms, bids: Half::EMPTY, asks: Half::EMPTY, top: Self::EMPTY_TOP, last }
+        Self { terms, bids: Half::EMPTY, asks: Half::EMPTY, stops: [Half::EMPTY; 2], top: Self::EMPTY_TOP, last }
     }
 
     #[inline]
@@ -166,6 +184,25 @@ impl Instrument {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         }
+    }
+
+    /// The stops of one side that wait.
+    #[inline]
+    pub(super) fn stops(&self, side: Side) -> Half {
+        self.stops[side as usize - 1]
+    }
+
+    /// Where `level` hangs.
+    #[inline]
+    pub(super) fn half_of(&mut self, level: &Level) -> &mut Half {
+        let side = level.side.get();
+        if level.waits == 0 { self.half_mut(side) } else { &mut self.stops[side as usize - 1] }
+    }
+
+    /// Whether any stop waits.
+    #[inline]
+    pub(super) fn has_stops(&self) -> bool {
+        self.stops[0].best != NONE || self.stops[1].best != NONE
     }
 
     /// The best prices as the levels have them.
@@ -198,6 +235,11 @@ impl Instrument {
     pub(super) fn remember(&mut self, trade: &Trade) {
         let Trade { trade, maker_order, taker_order, price, quantity, taker_side, .. } = *trade;
         self.last = LastTrade { trade, maker_order, taker_order, price, quantity, taker_side, reserved: [0; 7] };
+    }
+
+    /// The last trade's price, when there was one.
+    pub(super) fn last_price(&self) -> Option<Price> {
+        (self.last.trade.0 != 0).then_some(self.last.price)
     }
 
     /// The last trade, when there was one.
@@ -273,7 +315,8 @@ impl Instruments {
             if !known.terms.is_sound() {
                 return Err(Corrupt("the terms of an instrument"));
             }
-            let said = known.last.trade.0 == 0 || known.last.taker_side.try_get().is_some();
+            let sound = known.last.taker_side.try_get().is_some() && known.terms.ticks(known.last.price).is_ok();
+            let said = known.last.trade.0 == 0 || sound;
             if !said || known.last.reserved != [0; 7] {
                 return Err(Corrupt("the last trade of an instrument"));
             }
@@ -290,10 +333,11 @@ impl Instruments {
 
     /// The side of the book that a level which is loaded says it belongs to.
     pub(super) fn half_of(&mut self, level: &Level) -> Option<&mut Half> {
-        let (place, side) = (self.place(InstrumentId(level.instrument.checked_add(1)?))?, level.side.try_get()?);
+        let place = self.place(InstrumentId(level.instrument.checked_add(1)?))?;
         let instrument = &mut self[place];
-        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 7];
-        sound.then_some(instrument.half_mut(side))
+        let sound =
+            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= 1 && level.reserved == [0; 6];
+        (sound && level.side.try_get().is_some()).then(|| instrument.half_of(level))
     }
 
     /// All places, defined or not.

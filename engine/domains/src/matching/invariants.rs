@@ -32,9 +32,11 @@ impl Matching {
     fn check_levels(&self) {
         let mut seen = 0;
         for instrument in self.instruments.iter() {
-            let mut bests = [None; 2];
-            for (best, side) in bests.iter_mut().zip([Side::Buy, Side::Sell]) {
-                let half = instrument.half(side);
+            let mut bests = [None; 4];
+            let (buy, sell) = (Side::Buy, Side::Sell);
+            // Stops to buy stand as asks do, the lowest first.
+            let halves = [instrument.half(buy), instrument.half(sell), instrument.stops(sell), instrument.stops(buy)];
+            for ((best, side), half) in bests.iter_mut().zip([buy, sell, buy, sell]).zip(halves) {
                 let mut at = Some(half.best).filter(|at| *at != NONE);
                 *best = at.map(|at| self.levels[at].ticks);
                 while let Some(index) = at {
@@ -48,7 +50,7 @@ impl Matching {
                     }
                 }
             }
-            if let [Some(bid), Some(ask)] = bests {
+            if let [Some(bid), Some(ask), ..] = bests {
                 assert!(bid < ask, "a book is crossed");
             }
         }

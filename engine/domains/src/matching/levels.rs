@@ -46,8 +46,35 @@ pub(super) struct Level {
     pub(super) instrument: u32,
     /// Which side.
     pub(super) side: SideCode,
+    /// 1 when stops wait here for this price; 0 when orders stand in the book.
+    pub(super) waits: u8,
     /// Zero.
-    pub(super) reserved: [u8; 7],
+    pub(super) reserved: [u8; 6],
+}
+
+impl Level {
+    /// A level without orders.
+    pub(super) fn empty(instrument: u32, side: SideCode, ticks: u64, price: Price) -> Self {
+        Self {
+            ticks,
+            price,
+            quantity: 0,
+            head: NONE,
+            tail: NONE,
+            orders: 0,
+            instrument,
+            side,
+            waits: 0,
+            reserved: [0; 6],
+        }
+    }
+
+    /// By which side's order the levels of its ladder stand: stops to buy as asks do, the lowest first.
+    #[inline]
+    fn ranks_as(&self) -> Side {
+        let side = self.side.get();
+        if self.waits == 0 { side } else { side.opposite() }
+    }
 }
 
 /// One side of one book.
@@ -144,7 +171,7 @@ impl Levels {
 
     /// Puts the level at `index` into the ladder and makes it the best when it is.
     fn hang(&mut self, half: &mut Half, index: u32) {
-        let Level { ticks, side, .. } = self.levels[index];
+        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
         if half.root == NONE {
             *half = Half { root: index | LEAF, best: index };
             return;
@@ -177,7 +204,7 @@ impl Levels {
                 _ => self.adopt(parent, ticks, node),
             }
         }
-        if better(side.get(), ticks, self.levels[half.best].ticks) {
+        if better(side, ticks, self.levels[half.best].ticks) {
             half.best = index;
         }
     }
@@ -203,7 +230,8 @@ impl Levels {
 
     /// Takes out the level at `index`, which has no orders left.
     pub(super) fn close(&mut self, half: &mut Half, index: u32) {
-        let Level { ticks, side, .. } = self.levels.remove(index);
+        let level = self.levels.remove(index);
+        let (ticks, side) = (level.ticks, level.ranks_as());
         let (mut above, mut parent, mut at) = (NONE, NONE, half.root);
         while at & LEAF == 0 {
             (above, parent) = (parent, at);
@@ -226,7 +254,7 @@ impl Levels {
             }
         }
         if half.best == index {
-            half.best = self.outermost(half.root, side.get());
+            half.best = self.outermost(half.root, side);
         }
     }
 
@@ -246,8 +274,7 @@ impl Levels {
 
     /// The next worse level after the one at `index`.
     pub(super) fn worse(&self, half: Half, index: u32) -> Option<u32> {
-        let Level { ticks, side, .. } = self.levels[index];
-        let side = side.get();
+        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
         let (mut next, mut at) = (None, half.root);
         while at & LEAF == 0 {
             let node = &self.nodes[at as usize];

@@ -8,13 +8,15 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, Reduce, Replace,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, NewStop, Reduce, Replace,
     SetKillSwitch, SetOnDisconnect, SetSelfTrade,
 };
-pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, OrderDecremented, TopOfBook, Trade};
+pub use events::{
+    Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, StopTriggered, TopOfBook, Trade,
+};
 pub use replies::{
     Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet,
+    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet, StopAccepted,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -179,6 +181,14 @@ choice! {
         Disconnected = 4,
         /// It would have traded with one of the same hands.
         SelfTrade = 5,
+        /// It was triggered, and what did not trade at once was not to rest.
+        Unfilled = 6,
+        /// It was triggered, and a market order found nothing on the other side.
+        NoLiquidity = 7,
+        /// It was triggered, and less than all of it was offered at its price or better.
+        BelowMinimum = 8,
+        /// It was triggered, and the books hold as many price levels as they may.
+        LevelsFull = 9,
     }
 }
 choice! {
@@ -209,6 +219,10 @@ choice! {
         Filled = 7,
         /// The order is cancelled, or its time is over.
         Cancelled = 8,
+        /// The last trade's price would trigger the stop at once.
+        WouldTrigger = 9,
+        /// The order is a stop that waits for its trigger: it can be reduced or cancelled.
+        Waiting = 10,
     }
 }
 
@@ -239,7 +253,8 @@ rejects! {
         LevelsFull = 1011,
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
-        /// A post-only order has to be one that may rest.
+        /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
+        /// becomes a market order trails.
         BadOrderType = 1013,
         /// Only an immediate-or-cancel order has a minimum: a multiple of the lot, at most its quantity.
         BadMinimum = 1014,
@@ -247,6 +262,8 @@ rejects! {
         BadScope = 1015,
         /// The lowest price of the range is above the highest.
         BadRange = 1016,
+        /// As many stops wait as may.
+        StopsFull = 1017,
     }
 }
 
@@ -261,6 +278,8 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
+        /// Stops that wait at once. They count among orders, and their triggers among price levels, as well.
+        stops = 65536 in 0..=ORDERS_MAX,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal`, `mass_cancel` or
-//! `self_trade`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `removal`,
+//! `mass_cancel` or `self_trade`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -12,6 +12,7 @@ mod mass_cancel;
 mod pricing;
 mod removal;
 mod self_trade;
+mod stops;
 mod trading;
 mod views;
 
@@ -19,6 +20,7 @@ mod accounts;
 mod instruments;
 mod levels;
 mod orders;
+mod waiting;
 
 mod state;
 
@@ -45,6 +47,7 @@ use removal::CancellingMany;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use stops::Triggered;
 use trading::Taker;
 
 /// Kinds of topics of this domain; their id is the instrument.
@@ -71,6 +74,9 @@ pub struct Matching {
     pending: Pending,
     /// What a [`messages::CancelMany`] that goes on has still to cancel.
     list: Vec<ClientOrderId>,
+    /// Stops that were triggered in this decision, in that order, and how many of them have come in.
+    triggered: Vec<Triggered>,
+    came_in: usize,
 }
 
 /// A decision that said [`Progress::More`].
@@ -79,6 +85,8 @@ enum Pending {
     Nothing,
     /// An order trades.
     Taking(Taker),
+    /// Stops that were triggered come in.
+    Triggering,
     /// A list is cancelled.
     Cancelling(CancellingMany),
     /// All orders of some kind are cancelled.
@@ -108,11 +116,13 @@ impl Domain for Matching {
             limits: *limits,
             instruments: Instruments::new(limits.instruments as usize),
             levels: Levels::new(limits.levels as usize),
-            orders: Orders::new(limits.orders as usize, limits.accounts as usize),
+            orders: Orders::new(limits.orders as usize, limits.accounts as usize, limits.stops as usize),
             last_order: 0,
             last_trade: 0,
             pending: Pending::Nothing,
             list: Vec::with_capacity(CANCEL_MANY_MAX),
+            triggered: Vec::with_capacity(limits.stops as usize),
+            came_in: 0,
         }
     }
 
@@ -132,6 +142,7 @@ impl Domain for Matching {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
         match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
+            Command::NewStop(command) => self.new_stop(context, command, out),
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
@@ -148,6 +159,7 @@ impl Domain for Matching {
         match core::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Nothing => Progress::Done,
             Pending::Taking(taker) => self.take(taker, out),
+            Pending::Triggering => self.let_triggered_in(out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
             Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
         }

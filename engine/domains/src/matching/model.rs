@@ -5,13 +5,14 @@
 mod entry;
 mod removal;
 mod self_trade;
+mod stops;
 
 use super::messages::{
     ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, Side, TopOfBook,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, Side, TimeInForce, TopOfBook,
 };
 use super::{Matching, topics};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use ringfence_kernel::laws;
 use ringfence_kernel::messages::Reserved;
@@ -44,6 +45,19 @@ pub struct Order {
     pub expires: Option<Timestamp>,
     /// When it came to its place in the queue: less is earlier.
     pub place: u64,
+    /// What it waits for, while it is a stop.
+    pub stop: Option<Stop>,
+}
+
+/// What a stop waits for. Its price is what it will ask for when it comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// The price that triggers it.
+    pub trigger: i64,
+    /// How far the trigger follows.
+    pub trail: i64,
+    /// How long it then stays.
+    pub time_in_force: TimeInForce,
 }
 
 /// The slow twin.
@@ -62,6 +76,10 @@ pub struct Model {
     self_trade: BTreeMap<u32, (u32, SelfTrade)>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
+    /// The price of the last trade of each instrument.
+    last_prices: BTreeMap<u32, i64>,
+    /// Stops that were triggered and have not come in.
+    triggered: VecDeque<Order>,
     last_order: u64,
     last_trade: u64,
     last_place: u64,
@@ -74,8 +92,13 @@ impl Model {
         self.orders.iter().position(|order| order.account == account.0 && order.client_order == client_order.0)
     }
 
+    /// What stands on one side of a book.
+    fn book(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
+        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none())
+    }
+
     fn at(&self, instrument: u32, side: Side, price: i64) -> impl Iterator<Item = &Order> {
-        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.price == price)
+        self.book(instrument, side).filter(move |order| order.price == price)
     }
 
     /// What stands at a price.
@@ -93,8 +116,7 @@ impl Model {
     /// The prices of one side of a book, best first.
     #[must_use]
     pub fn prices(&self, instrument: u32, side: Side) -> Vec<i64> {
-        let of_side = self.orders.iter().filter(|order| order.instrument == instrument && order.side == side);
-        let prices: BTreeSet<i64> = of_side.map(|order| order.price).collect();
+        let prices: BTreeSet<i64> = self.book(instrument, side).map(|order| order.price).collect();
         match side {
             Side::Buy => prices.into_iter().rev().collect(),
             Side::Sell => prices.into_iter().collect(),
@@ -113,6 +135,9 @@ impl Model {
     }
 
     fn say_level(&self, order: &Order, out: Says<'_, '_>) {
+        if order.stop.is_some() {
+            return;
+        }
         let level = self.level(order.instrument, order.side, order.price);
         out.publish(topics::LEVELS, order.instrument, Event::LevelChanged(&level));
     }
@@ -125,7 +150,11 @@ impl Model {
     }
 
     fn levels(&self) -> usize {
-        self.orders.iter().map(|order| (order.instrument, order.side, order.price)).collect::<BTreeSet<_>>().len()
+        let level = |order: &Order| match order.stop {
+            None => (order.instrument, order.side, order.price, false),
+            Some(stop) => (order.instrument, order.side, stop.trigger, true),
+        };
+        self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -158,6 +187,8 @@ impl laws::Model for Model {
             killed: BTreeSet::new(),
             self_trade: BTreeMap::new(),
             fragile: BTreeSet::new(),
+            last_prices: BTreeMap::new(),
+            triggered: VecDeque::new(),
             last_order: 0,
             last_trade: 0,
             last_place: 0,
@@ -165,9 +196,10 @@ impl laws::Model for Model {
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: Says<'_, '_>) -> Result<(), Reject> {
-        match command {
+        let done = match command {
             Command::DefineInstrument(define) => self.define(define, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
+            Command::NewStop(command) => self.new_stop(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
@@ -176,7 +208,9 @@ impl laws::Model for Model {
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
-        }
+        };
+        self.let_triggered_in(out);
+        done
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {

@@ -2,7 +2,8 @@
 
 use super::accounts::{Accounts, Holder};
 use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, DeclineReason, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::messages::{ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::waiting::{Stop, Stops};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -36,7 +37,9 @@ pub(super) struct Order {
     pub(super) on_disconnect: OnDisconnectCode,
     /// 1 when it ends by itself: its deadline is among the timers.
     pub(super) timed: u8,
-    pub(super) reserved: [u8; 5],
+    pub(super) reserved: u8,
+    /// What stands beside it in `Stops`, or [`NONE`].
+    pub(super) stop: u32,
 }
 
 impl Order {
@@ -57,7 +60,8 @@ impl Order {
             order_type,
             on_disconnect,
             timed: 0,
-            reserved: [0; 5],
+            reserved: 0,
+            stop: NONE,
         }
     }
 
@@ -67,7 +71,7 @@ impl Order {
             && self.order_type.try_get().is_some()
             && self.on_disconnect.try_get().is_some()
             && self.timed <= 1
-            && self.reserved == [0; 5]
+            && self.reserved == 0
     }
 }
 
@@ -76,6 +80,8 @@ impl Order {
 pub(super) struct Orders {
     orders: Slab<Order>,
     pub(super) accounts: Accounts,
+    /// What stops know beyond other orders.
+    pub(super) stops: Stops,
     /// Finds an order by its account and the client's number.
     by_client: KeyIndex,
     /// When orders end.
@@ -106,10 +112,11 @@ fn hash(account: Account, client_order: ClientOrderId) -> u64 {
 }
 
 impl Orders {
-    pub(super) fn new(orders: usize, accounts: usize) -> Self {
+    pub(super) fn new(orders: usize, accounts: usize, stops: usize) -> Self {
         Self {
             orders: Slab::new(orders),
             accounts: Accounts::new(accounts),
+            stops: Stops::new(stops),
             by_client: KeyIndex::new(orders),
             timers: Timers::new(orders),
         }
@@ -188,7 +195,16 @@ impl Orders {
         if order.timed != 0 {
             self.timers.clear(index);
         }
+        if order.stop != NONE {
+            self.stops.remove(order.stop, index);
+        }
         order
+    }
+
+    /// The order at `index` is no stop any more.
+    pub(super) fn trigger(&mut self, index: u32) -> Stop {
+        let stop = core::mem::replace(&mut self.orders[index].stop, NONE);
+        self.stops.remove(stop, index)
     }
 
     /// Puts the order at `index` last into the queue of `level`, which stands at `at`.
@@ -252,6 +268,7 @@ impl Orders {
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.accounts.save(sink);
         self.orders.save(sink);
+        self.stops.save(sink);
         for (index, order) in (0..).zip(self.orders.entries()) {
             if order.timed != 0 {
                 sink.value(&self.expires(index));
@@ -260,17 +277,15 @@ impl Orders {
     }
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
-    pub(super) fn load(
-        capacity: usize,
-        accounts: usize,
-        levels: &Levels,
-        source: &mut impl Source,
-    ) -> Result<Self, Corrupt> {
+    pub(super) fn load(limits: &MatchingLimits, levels: &Levels, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let (capacity, accounts, stops) = (limits.orders as usize, limits.accounts as usize, limits.stops as usize);
         let mut orders = Self {
             accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
-            ..Self::new(capacity, accounts)
+            stops: Stops::load(stops, source)?,
+            ..Self::new(capacity, accounts, stops)
         };
+        let mut waiting = 0;
         for index in 0..orders.orders.entries().len() as u32 {
             let Order { order, timed, .. } = orders.orders[index];
             if timed != 0 {
@@ -286,6 +301,13 @@ impl Orders {
                 if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
+                if level.waits != u8::from(order.stop != NONE) {
+                    return Err(Corrupt("a stop in the book, or another order outside"));
+                }
+                if order.stop != NONE {
+                    orders.stops.hang(order.stop, at, order.order, level)?;
+                    waiting += 1;
+                }
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
                 (older, at) = (at, order.newer);
             }
@@ -295,6 +317,9 @@ impl Orders {
         }
         if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
+        }
+        if waiting != orders.stops.len() {
+            return Err(Corrupt("a stop without an order"));
         }
         walk.left = orders.orders.len();
         for holder in 0..orders.accounts.len() {

@@ -82,7 +82,13 @@ impl Matching {
 
     /// The limit of an order that depends on what the other side offers.
     #[cold]
-    fn limit_found(&self, instrument: u32, side: Side, order_type: OrderType, price: Price) -> Result<Limit, Reject> {
+    pub(super) fn limit_found(
+        &self,
+        instrument: u32,
+        side: Side,
+        order_type: OrderType,
+        price: Price,
+    ) -> Result<Limit, Reject> {
         let (terms, other) = (&self.instruments[instrument].terms, side.opposite());
         let best = self.instruments[instrument].half(other).best;
         let best = (best != NONE).then(|| self.levels[best].ticks);

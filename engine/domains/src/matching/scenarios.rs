@@ -8,6 +8,8 @@
 //!   -> accepted #1 as 7, open 10        the answer
 //! ```
 //!
+//! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
+//!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
@@ -21,8 +23,8 @@
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
-    MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Reply, Scope,
-    SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    MassCancel, MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Reply,
+    Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -37,7 +39,7 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
 
-const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4 };
+const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, stops: 8 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -86,25 +88,25 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineInstrument(&define));
         }
         [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
-            let (price, order_type) = match at {
-                "market" => (Price(0), OrderType::Market),
-                "to-limit" => (Price(0), OrderType::MarketToLimit),
-                at => (price(at)?, OrderType::Limit),
-            };
-            let mut order = NewOrder {
-                client_order: id(number)?,
-                price,
-                quantity: Quantity(quantity.parse().ok()?),
-                minimum: Quantity(0),
-                expires: Timestamp(0),
-                instrument: InstrumentId(instrument.parse().ok()?),
-                side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
-                time_in_force: TimeInForce::GoodTillCancelled.into(),
-                order_type: order_type.into(),
-                on_disconnect: OnDisconnect::Keep.into(),
-            };
+            let mut order = new_order(side, instrument, quantity, at, number)?;
             terms(rest, &mut order)?;
             image.set(client, Command::NewOrder(&order));
+        }
+        [
+            "stop",
+            side @ ("buy" | "sell"),
+            instrument,
+            quantity,
+            "at",
+            trigger,
+            "@",
+            at,
+            "as",
+            number,
+            ref rest @ ..,
+        ] => {
+            let order = new_order(side, instrument, quantity, at, number)?;
+            image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
         }
         ["cancel", "all", ref rest @ ..] => image.set(client, Command::MassCancel(&mass_cancel(rest)?)),
         ["kill", switch @ ("on" | "off"), ref account @ ..] => {
@@ -150,6 +152,50 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         _ => return None,
     }
     Some(image)
+}
+
+fn new_order(side: &str, instrument: &str, quantity: &str, at: &str, number: &str) -> Option<NewOrder> {
+    let (price, order_type) = match at {
+        "market" => (Price(0), OrderType::Market),
+        "to-limit" => (Price(0), OrderType::MarketToLimit),
+        at => (price(at)?, OrderType::Limit),
+    };
+    Some(NewOrder {
+        client_order: ClientOrderId(number.parse().ok()?),
+        price,
+        quantity: Quantity(quantity.parse().ok()?),
+        minimum: Quantity(0),
+        expires: Timestamp(0),
+        instrument: InstrumentId(instrument.parse().ok()?),
+        side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
+        time_in_force: TimeInForce::GoodTillCancelled.into(),
+        order_type: order_type.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
+    })
+}
+
+/// A stop that becomes `order`, with what stands behind its number.
+fn stop(trigger: Price, mut order: NewOrder, words: &[&str]) -> Option<NewStop> {
+    let (trail, words) = match *words {
+        ["trail", distance, ref rest @ ..] => (price(distance)?, rest),
+        _ => (Price(0), words),
+    };
+    terms(words, &mut order)?;
+    let NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, order_type, .. } = order;
+    let on_disconnect = order.on_disconnect;
+    Some(NewStop {
+        client_order,
+        trigger,
+        price,
+        trail,
+        quantity,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        order_type,
+        on_disconnect,
+    })
 }
 
 /// What stands after `cancel all`.
@@ -273,7 +319,10 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
-        Event::OpenOrder(_) => panic!("only a snapshot says open orders"),
+        Event::StopTriggered(s) => {
+            format!("to {id}: {} triggered at {}, {} @ {}", s.client_order, s.trigger, s.quantity, s.price)
+        }
+        Event::OpenOrder(_) | Event::OpenStop(_) => panic!("only a snapshot says open orders"),
     }
 }
 
@@ -285,6 +334,9 @@ fn answer(reply: &Reply<'_>) -> String {
                 "-> accepted #{} as {} @ {price}: {status:?}, {filled} traded, {open} open",
                 a.order, a.client_order
             )
+        }
+        Reply::StopAccepted(s) => {
+            format!("-> stop #{} as {} waits for {}: {}", s.order, s.client_order, s.trigger, s.quantity)
         }
         Reply::OrderCancelled(c) => {
             format!("-> cancelled {}: {} taken out, {} had traded", c.client_order, c.cancelled, c.filled)

@@ -124,10 +124,7 @@ impl Matching {
 impl Taker {
     /// It is cancelled, whatever it was to become.
     fn drop(&mut self) {
-        self.then = match self.then {
-            Then::RestAgain(index) => Then::Drop(Some(index)),
-            _ => Then::Drop(None),
-        };
+        self.then = Then::Drop(self.remaining);
         self.remaining = 0;
     }
 

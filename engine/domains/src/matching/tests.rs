@@ -11,7 +11,7 @@ use super::{Matching, topics};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
-use ringfence_kernel::laws::{self, Harness, Often, Outcome, Step};
+use ringfence_kernel::laws::{Harness, Often, Outcome, Step};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{image, message};
 use ringfence_kernel::workload::{CommandImage, Workload};
@@ -19,9 +19,9 @@ use ringfence_kernel::{
     Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Roles, Timestamp, Topic,
 };
 
-const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8 };
+const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8, stops: 500 };
 /// So little room that commands run into every capacity.
-const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3 };
+const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, stops: 5 };
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -35,7 +35,7 @@ fn workload(kind: &str, seed: u64) -> alloc::boxed::Box<dyn Workload> {
 
 fn laws_hold(kind: &str, limits: &MatchingLimits, seed: u64, count: u64) {
     let often = Often { rejects: 16, restores: 512 };
-    laws::check::<Model>(limits, 5, &mut *workload(kind, seed), steps(count), 1_000, often);
+    crate::tests::check::<Model>(limits, 5, || workload(kind, seed), steps(count), 1_000, often);
 }
 
 /// Guards against a book that says other than the rules do while prices wander.
@@ -68,6 +68,12 @@ fn prove_types_agrees_with_the_model() {
     laws_hold("types", &SMALL, 16, 40_000);
 }
 
+/// Guards against stops that trigger too early, too late, in another order or not at all.
+#[test]
+fn prove_stops_agree_with_the_model() {
+    laws_hold("stops", &SMALL, 23, 40_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -83,7 +89,9 @@ fn prove_hostile_agrees_with_the_model() {
 /// Guards against a capacity that is overstepped, or refused where there is room.
 #[test]
 fn prove_tight_agrees_with_the_model() {
-    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types"), (21, "risk")] {
+    for (seed, kind) in
+        [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types"), (21, "risk"), (24, "stops")]
+    {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
 }
@@ -92,7 +100,9 @@ fn prove_tight_agrees_with_the_model() {
 /// from nowhere or is lost.
 #[test]
 fn prove_invariants_hold_and_quantity_is_conserved() {
-    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types"), (22, "risk")] {
+    for (seed, kind) in
+        [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types"), (22, "risk"), (25, "stops")]
+    {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
         for step in 0..steps(6_000) {
@@ -187,6 +197,7 @@ impl Ledger {
                 }
                 self.open.insert(accepted.order.0, accepted.remaining.0);
             }
+            Reply::StopAccepted(stop) => _ = self.open.insert(stop.order.0, stop.quantity.0),
             Reply::OrderReplaced(replaced) => {
                 self.early.remove(&replaced.order.0);
                 self.open.insert(replaced.order.0, replaced.remaining.0);

@@ -3,8 +3,8 @@
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced,
-    OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderClosed,
+    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::{Matching, Pending, topics};
@@ -26,7 +26,21 @@ pub(super) struct Taker {
     pub(super) ticks: u64,
     pub(super) remaining: u64,
     pub(super) filled: u64,
+    /// Its place in memory, when it had one before it came in; else [`NONE`].
+    pub(super) place: u32,
+    pub(super) origin: Origin,
     pub(super) then: Then,
+}
+
+/// Whence an order comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is new.
+    Entered,
+    /// It rested, and was replaced.
+    Replaced,
+    /// It was a stop, and was triggered.
+    Triggered,
 }
 
 /// What becomes of what does not trade.
@@ -36,16 +50,24 @@ pub(super) enum Then {
     Rest(Timestamp),
     /// It is cancelled.
     Cancel,
-    /// It rests again in its old place in memory, last in its new queue.
-    RestAgain(u32),
-    /// It was cancelled on the way, so that it would not trade with its own; it had that place in memory.
-    Drop(Option<u32>),
+    /// It was cancelled on the way, with that much of it, so that it would not trade with its own.
+    Drop(u64),
 }
 
 impl Matching {
+    /// Lets an order trade, and the stops that this triggers after it.
+    #[inline]
+    pub(super) fn take(&mut self, taker: Taker, out: &mut Out<'_, Self>) -> Progress {
+        let progress = self.take_alone(taker, out);
+        if progress == Progress::More || self.triggered.is_empty() {
+            return progress;
+        }
+        self.let_triggered_in(out)
+    }
+
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
-    pub(super) fn take(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
+    pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
         while taker.remaining > 0 {
             let best = self.instruments[taker.instrument].half(taker.side.opposite()).best;
             if best == NONE || better(taker.side.opposite(), taker.ticks, self.levels[best].ticks) {
@@ -79,6 +101,9 @@ impl Matching {
         }
         self.say_level(at, out);
         self.close_if_empty(at);
+        if self.instruments[taker.instrument].has_stops() {
+            self.trigger_stops(taker.instrument);
+        }
         Progress::Done
     }
 
@@ -145,14 +170,16 @@ impl Matching {
     #[inline]
     fn settle(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
         match taker.then {
-            Then::Rest(expires) if taker.remaining > 0 => self.settle_resting(taker, expires, out),
+            Then::Rest(expires) if taker.remaining > 0 && taker.place == NONE => {
+                self.settle_resting(taker, expires, out)
+            }
             _ => self.settle_otherwise(taker, out),
         }
     }
 
     #[inline]
     fn settle_resting(&mut self, taker: &Taker, expires: Timestamp, out: &mut Out<'_, Self>) {
-        let at = self.level_of(taker);
+        let at = self.level_at(taker);
         let order = Order {
             order: taker.order,
             client_order: taker.client_order,
@@ -175,33 +202,31 @@ impl Matching {
             Then::Drop(_) => OrderStatus::Cancelled,
             _ if taker.remaining == 0 => OrderStatus::Filled,
             Then::Cancel => OrderStatus::Cancelled,
-            Then::Rest(_) | Then::RestAgain(_) => OrderStatus::Open,
+            Then::Rest(_) => OrderStatus::Open,
         };
         let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
-        let again = match taker.then {
-            Then::RestAgain(index) => Some(index),
-            Then::Drop(index) => index,
-            Then::Rest(_) | Then::Cancel => None,
-        };
-        match again {
-            Some(index) if status == OrderStatus::Open => self.rest_again(taker, index, out),
-            Some(index) => _ = self.orders.remove(index, reason),
-            None => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
+        match taker.place {
+            NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
+            index if status == OrderStatus::Open => self.rest_again(taker, index, out),
+            index => _ = self.orders.remove(index, reason),
+        }
+        if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
+            match taker.then {
+                Then::Drop(quantity) => taker.end(CloseReason::SelfTrade, quantity, out),
+                _ => taker.end(CloseReason::Unfilled, taker.remaining, out),
+            }
         }
         self.say_top(taker.instrument, out);
-        if again.is_none() {
-            return accept(taker, status, out);
+        match taker.origin {
+            Origin::Entered => accept(taker, status, out),
+            Origin::Replaced => answer_replaced(taker, status, out),
+            Origin::Triggered => {}
         }
-        let Taker { order, client_order, price, filled, remaining, .. } = *taker;
-        let (filled, remaining, status) = (Quantity(filled), Quantity(remaining), status.into());
-        let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
-        let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
-        out.reply(Reply::OrderReplaced(&replaced));
     }
 
-    /// Puts an order that was replaced last into the queue at its new price.
+    /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
-        let at = self.level_of(taker);
+        let at = self.level_at(taker);
         let order = &mut self.orders[index];
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
@@ -210,22 +235,37 @@ impl Matching {
 
     /// The level at the taker's price, opened when there is none.
     #[inline]
-    fn level_of(&mut self, taker: &Taker) -> u32 {
-        let half = self.instruments[taker.instrument].half_mut(taker.side);
-        self.levels.find(*half, taker.ticks).unwrap_or_else(|| {
-            let level = Level {
-                ticks: taker.ticks,
-                price: taker.price,
-                quantity: 0,
-                head: NONE,
-                tail: NONE,
-                orders: 0,
-                instrument: taker.instrument,
-                side: taker.side.into(),
-                reserved: [0; 7],
-            };
-            self.levels.open(half, level)
-        })
+    fn level_at(&mut self, taker: &Taker) -> u32 {
+        self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
+    }
+
+    /// The level like `level`, which is opened when there is none.
+    #[inline]
+    pub(super) fn level(&mut self, level: Level) -> u32 {
+        let half = self.instruments[level.instrument].half_of(&level);
+        self.levels.find(*half, level.ticks).unwrap_or_else(|| self.levels.open(half, level))
+    }
+}
+
+/// Answers a replacement that took the order out of its queue.
+fn answer_replaced(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matching>) {
+    let Taker { order, client_order, price, filled, remaining, .. } = *taker;
+    let (filled, remaining, status) = (Quantity(filled), Quantity(remaining), status.into());
+    let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
+    let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
+    out.reply(Reply::OrderReplaced(&replaced));
+}
+
+impl Taker {
+    /// Tells its account that it ended without resting, with `quantity` of it cancelled.
+    pub(super) fn end(&self, reason: CloseReason, quantity: u64, out: &mut Out<'_, Matching>) {
+        let Self { account, order, client_order, filled, .. } = *self;
+        let (filled, cancelled) = (Quantity(filled), Quantity(quantity));
+        let (reason, reserved) = (reason.into(), Reserved::default());
+        out.notify(
+            account,
+            Event::OrderClosed(&OrderClosed { order, client_order, filled, cancelled, reason, reserved }),
+        );
     }
 }
 

@@ -2,26 +2,30 @@
 
 use super::instruments;
 use super::levels::{Level, NONE};
-use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, Quantity, Side};
+use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, Quantity, Side};
 use super::orders::Order;
+use super::waiting::Stop;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Cursor, Out, Progress, Topic};
 
 impl Matching {
-    /// Says what stands at a level now.
+    /// Says what stands at a level of a book now. Where stops wait is for their accounts alone.
     #[inline]
     pub(super) fn say_level(&self, at: u32, out: &mut Out<'_, Self>) {
         let level = &self.levels[at];
+        if level.waits != 0 {
+            return;
+        }
         out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
     }
 
     /// Takes a level without orders out of its book.
     #[inline]
     pub(super) fn close_if_empty(&mut self, at: u32) {
-        let Level { orders, instrument, side, .. } = self.levels[at];
-        if orders == 0 {
-            self.levels.close(self.instruments[instrument].half_mut(side.get()), at);
+        let level = self.levels[at];
+        if level.orders == 0 {
+            self.levels.close(self.instruments[level.instrument].half_of(&level), at);
         }
     }
 
@@ -87,23 +91,50 @@ impl Matching {
                 *cursor = Cursor(u64::from(index) + 1);
                 return Progress::More;
             }
-            let Order { order, client_order, remaining, filled, level, order_type, .. } = self.orders[index];
-            let Level { price, instrument, side, .. } = self.levels[level];
-            out.part(Event::OpenOrder(&OpenOrder {
-                order,
-                client_order,
-                price,
-                filled: Quantity(filled),
-                remaining: Quantity(remaining),
-                expires: self.orders.expires(index),
-                instrument: instruments::id(instrument),
-                side,
-                order_type,
-                reserved: Reserved::default(),
-            }));
+            self.say_open(index, out);
             next = self.orders.next_of(index);
         }
         Progress::Done
+    }
+}
+
+impl Matching {
+    /// Says an order that rests, or a stop that waits, as a part of a snapshot.
+    fn say_open(&self, index: u32, out: &mut Out<'_, Self>) {
+        let Order { order, client_order, remaining, filled, level, order_type, stop, .. } = self.orders[index];
+        let Level { price, instrument, side, .. } = self.levels[level];
+        let (instrument, expires) = (instruments::id(instrument), self.orders.expires(index));
+        let (filled, remaining) = (Quantity(filled), Quantity(remaining));
+        if stop == NONE {
+            let reserved = Reserved::default();
+            return out.part(Event::OpenOrder(&OpenOrder {
+                order,
+                client_order,
+                price,
+                filled,
+                remaining,
+                expires,
+                instrument,
+                side,
+                order_type,
+                reserved,
+            }));
+        }
+        let Stop { price: limit, trail, time_in_force, .. } = self.orders.stops[stop];
+        out.part(Event::OpenStop(&OpenStop {
+            order,
+            client_order,
+            trigger: price,
+            price: limit,
+            trail,
+            quantity: remaining,
+            expires,
+            instrument,
+            side,
+            order_type,
+            time_in_force,
+            reserved: Reserved::default(),
+        }));
     }
 }
 

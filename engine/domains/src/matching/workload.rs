@@ -8,8 +8,8 @@ mod hostile;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
-    MassCancel, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch,
-    SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
+    MassCancel, NewOrder, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade,
+    SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -52,6 +52,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 30, risk: 3, ..CROWDED })),
     },
     WorkloadKind {
+        name: "stops",
+        doc: "as types, with stops, many of which trail and set off each other",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 20, stops: 30, ..CROWDED })),
+    },
+    WorkloadKind {
         name: "hostile",
         doc: "random values in all fields, edges of every range, malformed and cut bodies",
         new: |seed, clients| Box::new(Hostile::new(seed, clients)),
@@ -89,6 +94,8 @@ pub struct Mix {
     pub types: u64,
     /// Share of commands that are for many orders of an account, or of all. A third of orders then go with the session.
     pub risk: u64,
+    /// Share of new orders that are stops.
+    pub stops: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -105,6 +112,7 @@ pub const NORMAL: Mix = Mix {
     many: 0,
     types: 0,
     risk: 0,
+    stops: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -122,6 +130,7 @@ pub const CROWDED: Mix = Mix {
     many: 5,
     types: 0,
     risk: 0,
+    stops: 0,
 };
 
 #[derive(Clone, Copy)]
@@ -211,6 +220,11 @@ impl Flow {
         }
         if self.mix.risk > 0 && self.random.percent(33) {
             order.on_disconnect = OnDisconnect::Cancel.into();
+        }
+        if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
+            let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            return image.set(client, Command::NewStop(&stop));
         }
         if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
             self.live.push(Live { client, client_order, instrument, side, price, quantity });
@@ -307,6 +321,31 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
                 order.minimum = Quantity(1 + random.below(order.quantity.0));
             }
         }
+    }
+}
+
+/// A stop that becomes something like `order`, mostly triggered a little way off the middle.
+fn draw_stop(random: &mut Random, order: &NewOrder, middle: i64, spread: u64) -> NewStop {
+    let away = random.below(spread * 3) as i64 - 1;
+    let trigger = if order.side.get() == Side::Buy { middle + away } else { middle - away };
+    let (order_type, price) = match random.below(5) {
+        0 | 1 => (OrderType::Limit, Price(trigger + random.below(5) as i64 - 2)),
+        2 => (OrderType::MarketToLimit, Price(0)),
+        _ => (OrderType::Market, Price(0)),
+    };
+    let trails = order_type != OrderType::Limit && random.percent(50);
+    NewStop {
+        client_order: order.client_order,
+        trigger: Price(trigger),
+        price,
+        trail: Price(if trails { 1 + random.below(spread) as i64 } else { 0 }),
+        quantity: order.quantity,
+        expires: order.expires,
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: order.time_in_force,
+        order_type: order_type.into(),
+        on_disconnect: order.on_disconnect,
     }
 }
 

@@ -23,6 +23,19 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
                 body[8] = 0;
             }
         }
+        "NewStop" => {
+            let [side, time_in_force, order_type, expires] = core::array::from_fn(|at| body[52 + at]);
+            for (at, mask) in [(0, 15), (8, 15), (16, 15), (24, 3), (32, 31), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + time_in_force % 5, 1 + order_type % 3, 1);
+            if body[53] == TimeInForce::GoodTillDate as u8 {
+                let expires = 1_000_000_000 + u32::from(expires);
+                body[40..44].copy_from_slice(&expires.to_le_bytes());
+            }
+            body[if body[54] == 1 { 24 } else { 16 }] = 0;
+        }
         "Replace" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
                 keep(at, 8, mask, body);

@@ -134,5 +134,30 @@ messages! {
             /// Zero.
             reserved: Reserved<7>,
         },
+        /// Enters an order that waits until the instrument trades at a price, and then comes in.
+        11 => NewStop: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// It is triggered by a trade at this price or beyond: above it to buy, below it to sell.
+            trigger: Price,
+            /// The worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows the last trade's price, never away from it; zero when it stays.
+            trail: Price,
+            /// How much.
+            quantity: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays. It waits as long as a good-till-cancelled order if it is not to rest when it comes in.
+            time_in_force: TimeInForceCode,
+            /// What it becomes: a limit, a market or a market-to-limit order.
+            order_type: OrderTypeCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
+        },
     }
 }

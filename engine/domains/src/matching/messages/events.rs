@@ -2,7 +2,7 @@
 
 use super::{
     ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, Price, Quantity, SideCode,
-    TradeId,
+    TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -126,6 +126,46 @@ messages! {
             decremented: Quantity,
             /// How much is open after it.
             remaining: Quantity,
+        },
+        /// A stop of the account came in. On the account's stream; its fills follow, and its end if it ends.
+        108 => StopTriggered: 40 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// The worst price at which it may trade: its own, or the one found for it; zero when none was found.
+            price: Price,
+            /// How much of it comes in.
+            quantity: Quantity,
+        },
+        /// A stop of the account that waits. Only in snapshots of the account's stream.
+        109 => OpenStop: 64 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// The worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows; zero when it stays.
+            trail: Price,
+            /// How much waits.
+            quantity: Quantity,
+            /// When it ends; zero when it does not by itself.
+            expires: Timestamp,
+            /// What it trades.
+            instrument: InstrumentId,
+            /// On which side.
+            side: SideCode,
+            /// What it becomes.
+            order_type: OrderTypeCode,
+            /// How long it then stays.
+            time_in_force: TimeInForceCode,
+            /// Zero.
+            reserved: Reserved<1>,
         },
     }
 }

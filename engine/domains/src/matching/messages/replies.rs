@@ -124,5 +124,16 @@ messages! {
             /// Zero.
             reserved: Reserved<7>,
         },
+        /// The stop waits for its trigger.
+        61 => StopAccepted: 32 {
+            /// The engine's number for it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// How much waits.
+            quantity: Quantity,
+        },
     }
 }

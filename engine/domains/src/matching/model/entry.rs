@@ -12,7 +12,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Timestamp};
 
 impl Model {
-    fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
+    pub(super) fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
         let terms = &self.instruments[&instrument];
         // Multiples of the tick are counted from zero, in numbers wide enough for every difference.
         let sound =
@@ -26,7 +26,7 @@ impl Model {
         if sound { Ok(()) } else { Err(Reject::BadQuantity) }
     }
 
-    fn check_level(&self, instrument: u32, side: Side, price: Price) -> Result<(), Reject> {
+    pub(super) fn check_level(&self, instrument: u32, side: Side, price: Price) -> Result<(), Reject> {
         let exists = self.at(instrument, side, price.0).next().is_some();
         if exists || (self.levels() as u64) < self.limits.levels { Ok(()) } else { Err(Reject::LevelsFull) }
     }
@@ -128,10 +128,11 @@ impl Model {
                 _ => None,
             },
             place: 0,
+            stop: None,
         };
         let dropped = self.trade(&mut order, out);
         let status = match order.remaining {
-            _ if dropped => OrderStatus::Cancelled,
+            _ if dropped.is_some() => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ if rests => OrderStatus::Open,
             _ => OrderStatus::Cancelled,
@@ -155,7 +156,13 @@ impl Model {
     }
 
     /// The worst price at which an order trades, and at which it rests.
-    fn price(&self, instrument: u32, side: Side, order_type: OrderType, asked: i64) -> Result<i64, DeclineReason> {
+    pub(super) fn price(
+        &self,
+        instrument: u32,
+        side: Side,
+        order_type: OrderType,
+        asked: i64,
+    ) -> Result<i64, DeclineReason> {
         let terms = &self.instruments[&instrument];
         let (lowest, highest) = (i128::from(terms.price_min.0), i128::from(terms.price_max.0));
         let best = self.prices(instrument, side.opposite()).first().map(|price| i128::from(*price));
@@ -180,13 +187,13 @@ impl Model {
     }
 
     /// The first end of a day of the instrument after `now`.
-    fn end_of_day(&self, instrument: u32, now: Timestamp) -> Timestamp {
+    pub(super) fn end_of_day(&self, instrument: u32, now: Timestamp) -> Timestamp {
         const DAY: u64 = 86_400_000_000_000;
         let day_end = self.instruments[&instrument].day_end;
         (now.0 / DAY..).map(|day| Timestamp(day * DAY + day_end)).find(|end| *end > now).expect("a day ends")
     }
 
-    fn rest(&mut self, mut order: Order, out: Says<'_, '_>) {
+    pub(super) fn rest(&mut self, mut order: Order, out: Says<'_, '_>) {
         self.last_place += 1;
         order.place = self.last_place;
         self.orders.push(order);
@@ -207,7 +214,7 @@ impl Model {
     }
 
     /// How much there is for an order of `account`, up to where prevention would end it or make it less.
-    fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
+    pub(super) fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
         let mut sum = 0;
         for maker in self.makers(instrument, side, limit) {
             match self.prevention(account, maker.account) {
@@ -219,16 +226,18 @@ impl Model {
         sum
     }
 
-    /// Trades with what the order meets; says whether it was cancelled so that it would not trade with its own.
-    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> bool {
-        let (mut dropped, mut last) = (false, None);
+    /// Trades with what the order meets; says how much of it was cancelled so that it would not trade
+    /// with its own, if it was.
+    pub(super) fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> Option<u64> {
+        let (mut dropped, mut last) = (None, None);
         for maker in self.makers(taker.instrument, taker.side, taker.price) {
             if taker.remaining == 0 {
                 break;
             }
             // Its level is said when the next is come to, or at the end.
-            if last.is_some_and(|last: Order| last.price != maker.price) {
-                self.say_level(&last.expect("it was just seen"), out);
+            if let Some(last) = last.filter(|last: &Order| last.price != maker.price) {
+                self.say_level(&last, out);
+                self.trigger(taker.instrument);
             }
             last = Some(maker);
             let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
@@ -239,12 +248,14 @@ impl Model {
         }
         if let Some(last) = last {
             self.say_level(&last, out);
+            self.trigger(taker.instrument);
         }
         dropped
     }
 
     fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
         self.last_trade += 1;
+        self.last_prices.insert(taker.instrument, self.orders[index].price);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
         for order in [&mut *maker, taker] {
@@ -290,6 +301,9 @@ impl Model {
             return self.decline_gone(context.account(), command.client_order, out);
         };
         let mut order = self.orders[index];
+        if order.stop.is_some() {
+            return decline(command.client_order, DeclineReason::Waiting, out);
+        }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;
         if command.quantity.0 <= order.filled {
@@ -305,7 +319,7 @@ impl Model {
         };
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
-        let (mut priority, mut dropped) = (Priority::Lost, false);
+        let (mut priority, mut dropped) = (Priority::Lost, None);
         if price == order.price {
             if remaining <= order.remaining {
                 priority = Priority::Kept;
@@ -322,7 +336,7 @@ impl Model {
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
             dropped = self.trade(&mut order, out);
-            let reason = if dropped { DeclineReason::Cancelled } else { DeclineReason::Filled };
+            let reason = if dropped.is_some() { DeclineReason::Cancelled } else { DeclineReason::Filled };
             match order.remaining {
                 0 => self.ended.push((order.account, order.client_order, reason)),
                 _ => self.rest(order, out),
@@ -330,7 +344,7 @@ impl Model {
         }
         self.say_top(order.instrument, &before, out);
         let status = match order.remaining {
-            _ if dropped => OrderStatus::Cancelled,
+            _ if dropped.is_some() => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ => OrderStatus::Open,
         };

@@ -127,14 +127,18 @@ impl Model {
                     Sides::Sell => order.side == Side::Sell,
                     Sides::Both => true,
                 }
-                && order.price >= command.price_min.0
-                && order.price <= command.price_max.0
+                && (command.price_min.0..=command.price_max.0).contains(&order.stop.map_or(order.price, |s| s.trigger))
         };
         // One account's orders go as they were entered; everyone's as they would trade.
         let turn = |order: &Order| match whose {
-            Some(_) => (0, Side::Buy, 0, order.order),
-            None if order.side == Side::Buy => (order.instrument, Side::Buy, -i128::from(order.price), order.place),
-            None => (order.instrument, Side::Sell, order.price.into(), order.place),
+            Some(_) => (0, false, Side::Buy, 0, order.order),
+            // Stops come after the book, those nearest to being triggered first.
+            None => {
+                let (waits, price) = order.stop.map_or((false, order.price), |stop| (true, stop.trigger));
+                let up = (order.side == Side::Sell) != waits;
+                let rank = if up { i128::from(price) } else { -i128::from(price) };
+                (order.instrument, waits, order.side, rank, order.place)
+            }
         };
         let (cancelled, orders) = self.close_all(meant, turn, CloseReason::Cancelled, out);
         out.reply(Reply::OrdersCancelled(&OrdersCancelled { cancelled, orders, unknown: 0 }));

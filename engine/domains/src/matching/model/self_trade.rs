@@ -27,8 +27,14 @@ impl Model {
         if taker == maker || group != 0 && group == other { self_trade } else { SelfTrade::Allow }
     }
 
-    /// Does to both orders what happens instead of a trade; says whether the taker is cancelled.
-    pub(super) fn prevent(&mut self, how: SelfTrade, index: usize, taker: &mut Order, out: Says<'_, '_>) -> bool {
+    /// Does to both orders what happens instead of a trade; says how much of the taker is cancelled, if it is.
+    pub(super) fn prevent(
+        &mut self,
+        how: SelfTrade,
+        index: usize,
+        taker: &mut Order,
+        out: Says<'_, '_>,
+    ) -> Option<u64> {
         let maker = self.orders[index];
         // How much of each goes.
         let both = maker.remaining.min(taker.remaining);
@@ -59,7 +65,7 @@ impl Model {
         if of_taker > 0 && taker.remaining > 0 {
             say_decremented(taker, of_taker, out);
         }
-        taker.remaining == 0
+        (taker.remaining == 0).then_some(of_taker)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{draw_risk, terms};
 use crate::matching::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewStop,
     OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
 };
 use alloc::vec::Vec;
@@ -44,7 +44,8 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(13) {
+        match self.random.below(14) {
+            13 => self.stop(client, client_order, image),
             12 => draw_risk(&mut self.random, self.clients, client, 10, image),
             0 => {
                 let (price_min, price_max) = (Price(self.signed()), Price(self.signed()));
@@ -115,6 +116,30 @@ impl Hostile {
                 image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list));
             }
         }
+    }
+}
+
+impl Hostile {
+    fn stop(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
+        let choices = [OrderType::Limit, OrderType::Market, OrderType::MarketToLimit, OrderType::PostOnly];
+        let order_type = choices[self.random.below(4) as usize];
+        let times =
+            [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill, TimeInForce::GoodTillDate];
+        let no_price = order_type != OrderType::Limit && self.random.percent(80);
+        let stop = NewStop {
+            client_order,
+            trigger: Price(self.signed()),
+            price: Price(if no_price { 0 } else { self.signed() }),
+            trail: Price(if self.random.percent(50) { 0 } else { self.signed() }),
+            quantity: Quantity(self.unsigned()),
+            expires: Timestamp(if self.random.percent(10) { 1_100_000_000 } else { 0 }),
+            instrument: InstrumentId(self.random.below(6) as u32),
+            side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
+            time_in_force: times[self.random.below(4) as usize].into(),
+            order_type: order_type.into(),
+            on_disconnect: OnDisconnect::Cancel.into(),
+        };
+        image.set(client, Command::NewStop(&stop));
     }
 }
 

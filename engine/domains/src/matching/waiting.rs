@@ -1,0 +1,113 @@
+//! What stops know beyond other orders, while they wait: what each becomes, and which of them trail.
+
+use super::levels::Level;
+use super::messages::{OrderId, Price, TimeInForceCode};
+use alloc::vec::Vec;
+use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::Slab;
+use ringfence_kernel::{Corrupt, Sink, Source};
+
+/// What stands beside an order that waits for its trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Stop {
+    /// Whose this is.
+    pub(super) order: OrderId,
+    /// The worst price at which it will trade; zero when it becomes a market order.
+    pub(super) price: Price,
+    /// How far its trigger follows the last trade's price; zero when it does not.
+    pub(super) trail: Price,
+    /// The place of its instrument.
+    pub(super) instrument: u32,
+    /// How long it then stays.
+    pub(super) time_in_force: TimeInForceCode,
+    pub(super) reserved: [u8; 3],
+}
+
+/// A stop that trails: the place of its instrument, its number and its own place.
+type Trailing = (u32, OrderId, u32);
+
+/// All stops that wait.
+#[derive(Clone, Debug)]
+pub(super) struct Stops {
+    stops: Slab<Stop>,
+    /// Those that trail, by instrument and as they were entered. Built again when it is loaded.
+    trailing: Vec<Trailing>,
+}
+
+impl core::ops::Index<u32> for Stops {
+    type Output = Stop;
+    fn index(&self, place: u32) -> &Stop {
+        &self.stops[place]
+    }
+}
+
+impl Stops {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { stops: Slab::new(capacity), trailing: Vec::with_capacity(capacity) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.stops.len()
+    }
+
+    /// Stops that still fit.
+    pub(super) fn room(&self) -> usize {
+        self.stops.room()
+    }
+
+    /// Adds that of the order at `index`; there is room.
+    pub(super) fn insert(&mut self, stop: Stop, index: u32) -> u32 {
+        self.follow(&stop, index);
+        self.stops.insert(stop).expect("room was looked for")
+    }
+
+    /// Takes out that of the order at `index`.
+    #[cold]
+    pub(super) fn remove(&mut self, place: u32, index: u32) -> Stop {
+        let stop = self.stops.remove(place);
+        if stop.trail != Price(0) {
+            let at = self.trailing.binary_search(&(stop.instrument, stop.order, index)).expect("it trails");
+            self.trailing.remove(at);
+        }
+        stop
+    }
+
+    fn follow(&mut self, stop: &Stop, index: u32) {
+        if stop.trail != Price(0) {
+            let trailing = (stop.instrument, stop.order, index);
+            let at = self.trailing.partition_point(|known| *known < trailing);
+            self.trailing.insert(at, trailing);
+        }
+    }
+
+    /// Where those of `instrument` that trail begin.
+    pub(super) fn first_trailing(&self, instrument: u32) -> usize {
+        self.trailing.partition_point(|(of, ..)| *of < instrument)
+    }
+
+    /// The place of the order that trails there, if it is one of `instrument`.
+    pub(super) fn trailing(&self, at: usize, instrument: u32) -> Option<u32> {
+        self.trailing.get(at).filter(|(of, ..)| *of == instrument).map(|(.., index)| *index)
+    }
+
+    pub(super) fn save(&self, sink: &mut impl Sink) {
+        self.stops.save(sink);
+    }
+
+    /// What [`Stops::save`] wrote. Which trail is found when they are hung up.
+    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Ok(Self { stops: Slab::load(capacity, source)?, ..Self::new(capacity) })
+    }
+
+    /// After loading: the order at `index`, which waits at `level`, has the stop at `place` beside it.
+    pub(super) fn hang(&mut self, place: u32, index: u32, order: OrderId, level: &Level) -> Result<(), Corrupt> {
+        let stop = *self.stops.entries().get(place as usize).ok_or(Corrupt("a stop outside the slab"))?;
+        let known = stop.time_in_force.try_get().is_some() && stop.trail.0 >= 0 && stop.reserved == [0; 3];
+        if !known || stop.order != order || stop.instrument != level.instrument {
+            return Err(Corrupt("what stands beside a stop"));
+        }
+        self.follow(&stop, index);
+        Ok(())
+    }
+}
