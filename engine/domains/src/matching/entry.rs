@@ -5,7 +5,7 @@ use super::instruments::Terms;
 use super::levels::{Level, NONE};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side,
+    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
@@ -46,17 +46,29 @@ impl Matching {
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
+        let is_plain = self.instruments[instrument].is_plain;
+        let time_in_force = command.time_in_force.get();
+        let for_auction = matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose);
+        if (!is_plain || for_auction)
+            && let Some(reason) = self.keeps_out(instrument, command, limit)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
         let ticks = match limit {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        if minimum > 0 && !self.offers(account, instrument, side, ticks, minimum) {
+        let reach = self.reach(instrument, side, ticks);
+        if minimum > 0 && !self.offers(account, instrument, side, reach, minimum) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {
             // An order that may rest needs its places beforehand, whether or not it will trade.
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
+            }
+            if for_auction && self.orders.for_auction.room() == 0 {
+                return Err(Reject::SpecialsFull);
             }
             self.room_for_level(instrument, side, ticks)?;
         }
@@ -74,6 +86,8 @@ impl Matching {
             on_disconnect: command.on_disconnect,
             price: self.instruments[instrument].terms.price(ticks),
             ticks,
+            reach,
+            only: if for_auction { time_in_force as u8 } else { 0 },
             remaining: command.quantity.0,
             filled: 0,
             place: NONE,
@@ -99,11 +113,18 @@ impl Matching {
             return Ok(decline(command.client_order, DeclineReason::Waiting, out));
         }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
+        let is_plain = self.instruments[instrument].is_plain;
         let side = side.get();
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
         let limit = self.limit_again(instrument, side, order.order_type.get(), command.price)?;
         if command.quantity.0 <= order.filled {
             return Ok(decline(command.client_order, DeclineReason::BelowFilled, out));
+        }
+        if !is_plain && !self.instruments[instrument].phase.get().is_open() {
+            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
+        }
+        if !is_plain && self.is_outside(instrument, limit) {
+            return Ok(decline(command.client_order, DeclineReason::OutsideBand, out));
         }
         let ticks = match limit {
             Ok(ticks) => ticks,
@@ -142,6 +163,8 @@ impl Matching {
             on_disconnect: order.on_disconnect,
             price,
             ticks,
+            reach: self.reach(instrument, side, ticks),
+            only: order.only,
             remaining,
             filled: order.filled,
             place: index,

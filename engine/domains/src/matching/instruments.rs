@@ -2,11 +2,12 @@
 
 use super::levels::{Half, Level, Levels, NONE};
 use super::messages::{
-    DefineInstrument, InstrumentId, OrderId, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade,
-    TradeId,
+    AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity,
+    Reject, SCHEDULE_MAX, ScheduleEntry, Side, SideCode, TopOfBook, Trade, TradeId,
 };
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::Timers;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
@@ -23,7 +24,7 @@ pub(super) struct Terms {
     /// Quantities are multiples of this.
     lot: u64,
     /// How far from the other side's best price a market order trades.
-    protection: i64,
+    pub(super) protection: Price,
     /// When its day ends, in nanoseconds after midnight.
     day_end: u64,
     /// Decimal digits of a price.
@@ -41,7 +42,7 @@ impl Terms {
             price_max: define.price_max.0,
             tick: define.tick.0,
             lot: define.lot.0,
-            protection: define.protection.0,
+            protection: define.protection,
             day_end: define.day_end,
             price_decimals: define.price_decimals.into(),
         };
@@ -54,8 +55,7 @@ impl Terms {
             && self.price_min <= self.price_max
             && self.price_min % self.tick == 0
             && self.price_max % self.tick == 0
-            && self.protection >= 0
-            && self.protection % self.tick == 0
+            && self.is_distance(self.protection)
             && self.day_end < DAY
             && self.price_decimals <= 18
     }
@@ -94,7 +94,7 @@ impl Terms {
     /// The price, in ticks, that far above `ticks` for one who buys, or below it for one who sells; none outside the
     /// range.
     pub(super) fn away(&self, side: Side, ticks: u64, distance: Price) -> Option<u64> {
-        let by = distance.0 as u64 / self.tick as u64;
+        let by = self.in_ticks(distance);
         let highest = self.price_max.wrapping_sub(self.price_min) as u64 / self.tick as u64;
         match side {
             Side::Buy => ticks.checked_add(by).filter(|ticks| *ticks <= highest),
@@ -107,9 +107,9 @@ impl Terms {
         price.0 >= 0 && price.0 % self.tick == 0
     }
 
-    /// How far from the other side's best price a market order trades, in ticks.
-    pub(super) fn protection_ticks(&self) -> u64 {
-        (self.protection / self.tick) as u64
+    /// A distance in ticks.
+    pub(super) fn in_ticks(&self, distance: Price) -> u64 {
+        distance.0 as u64 / self.tick as u64
     }
 
     /// When the day ends that goes on at `now`.
@@ -133,6 +133,87 @@ impl Terms {
     }
 }
 
+/// How far prices may go from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Bands {
+    /// What the static band is about.
+    pub(super) reference: Price,
+    /// How far an order's price may be from it; zero when there is no such band.
+    pub(super) static_band: Price,
+    /// How far from the last trade an order may trade; zero when it may always.
+    pub(super) dynamic_band: Price,
+    /// How long the auction is that comes between, in nanoseconds.
+    pub(super) volatility_length: u64,
+}
+
+impl Bands {
+    pub(super) fn is_sound(&self, terms: &Terms) -> bool {
+        terms.is_distance(self.static_band)
+            && terms.is_distance(self.dynamic_band)
+            && (self.dynamic_band == Price(0) || self.volatility_length > 0)
+    }
+}
+
+/// At which times of each day the phase changes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Schedule {
+    /// Up to when it has been kept.
+    seen: Timestamp,
+    count: u64,
+    /// Times of day, rising; zero behind the last.
+    times: [u64; SCHEDULE_MAX],
+    phases: [PhaseCode; SCHEDULE_MAX],
+}
+
+impl Schedule {
+    /// The schedule of `entries`, to be kept from `now` on, when it makes sense.
+    pub(super) fn of(entries: &[ScheduleEntry], now: Timestamp) -> Option<Self> {
+        let mut schedule = Self { seen: now, count: entries.len() as u64, ..Self::zeroed() };
+        for (at, entry) in entries.iter().enumerate() {
+            *schedule.times.get_mut(at)? = entry.time;
+            schedule.phases[at] = entry.phase;
+        }
+        schedule.is_sound().then_some(schedule)
+    }
+
+    fn is_sound(&self) -> bool {
+        if self.count as usize > SCHEDULE_MAX {
+            return false;
+        }
+        let (times, none) = self.times.split_at(self.count as usize);
+        let (phases, no_phases) = self.phases.split_at(self.count as usize);
+        times.is_sorted_by(|a, b| a < b)
+            && times.iter().all(|time| *time < DAY)
+            && phases.iter().all(|phase| phase.try_get().is_some_and(|phase| phase != Phase::VolatilityAuction))
+            && none.iter().all(|time| *time == 0)
+            && no_phases.iter().all(|phase| *phase == PhaseCode::zeroed())
+    }
+
+    /// When the next change is due, and to which phase.
+    fn next(&self) -> Option<(Timestamp, Phase)> {
+        let today = self.seen.0 - self.seen.0 % DAY;
+        let due = |(time, phase): (&u64, &PhaseCode)| {
+            let at = today.saturating_add(*time);
+            let at = if at > self.seen.0 { at } else { at.saturating_add(DAY) };
+            (Timestamp(at), phase.get())
+        };
+        self.times.iter().zip(&self.phases).take(self.count as usize).map(due).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// What is saved of an instrument's market beside its book.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Market {
+    phase: PhaseCode,
+    reserved: [u8; 7],
+    volatility_ends: Timestamp,
+    bands: Bands,
+    schedule: Schedule,
+}
+
 /// The last trade, as its stream's snapshot says it; its number is zero before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -151,6 +232,9 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
+    /// Whether it is traded continuously and has no bands: nothing else is to be looked at.
+    pub(super) is_plain: bool,
+    pub(super) phase: PhaseCode,
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
@@ -159,6 +243,12 @@ pub(super) struct Instrument {
     /// What was last said of the best prices. It is what the levels say, between commands.
     top: TopOfBook,
     last: LastTrade,
+    /// What was last said of the auction.
+    pub(super) indication: AuctionIndication,
+    pub(super) bands: Bands,
+    pub(super) schedule: Schedule,
+    /// When the auction for volatility ends by itself; zero when there is none, or it does not.
+    volatility_ends: Timestamp,
 }
 
 impl Instrument {
@@ -167,7 +257,73 @@ impl Instrument {
 
     fn undefined() -> Self {
         let (terms, last) = (Terms::zeroed(), LastTrade::zeroed());
-        Self { terms, bids: Half::EMPTY, asks: Half::EMPTY, stops: [Half::EMPTY; 2], top: Self::EMPTY_TOP, last }
+        Self {
+            terms,
+            is_plain: true,
+            phase: Phase::Continuous.into(),
+            bids: Half::EMPTY,
+            asks: Half::EMPTY,
+            stops: [Half::EMPTY; 2],
+            top: Self::EMPTY_TOP,
+            last,
+            indication: AuctionIndication::NOTHING,
+            bands: Bands::zeroed(),
+            schedule: Schedule::zeroed(),
+            volatility_ends: Timestamp(0),
+        }
+    }
+
+    /// It has that phase from now on, until `ends` unless that is zero.
+    pub(super) fn set_phase(&mut self, phase: Phase, ends: Timestamp) {
+        (self.phase, self.volatility_ends) = (phase.into(), ends);
+        self.set_bands(self.bands);
+    }
+
+    pub(super) fn set_bands(&mut self, bands: Bands) {
+        self.bands = bands;
+        let has_bands = bands.static_band != Price(0) || bands.dynamic_band != Price(0);
+        self.is_plain = self.phase.get() == Phase::Continuous && !has_bands;
+    }
+
+    /// Whether the static band has room for an order at `price`.
+    pub(super) fn is_in_band(&self, price: Price) -> bool {
+        let band = self.bands.static_band.0 as u64;
+        band == 0 || price.0.abs_diff(self.bands.reference.0) <= band
+    }
+
+    /// When its phase next changes by itself.
+    fn next_change(&self) -> Option<Timestamp> {
+        let volatility = Some(self.volatility_ends).filter(|ends| *ends != Timestamp(0));
+        let scheduled = self.schedule.next().map(|(at, _)| at);
+        volatility.into_iter().chain(scheduled).min()
+    }
+
+    /// The phase that is due next. What the schedule says is then kept.
+    pub(super) fn take_due(&mut self) -> Phase {
+        match self.schedule.next() {
+            Some((at, phase)) if self.volatility_ends == Timestamp(0) || at < self.volatility_ends => {
+                self.schedule.seen = at;
+                phase
+            }
+            _ => Phase::Continuous,
+        }
+    }
+
+    fn market(&self) -> Market {
+        let Self { phase, volatility_ends, bands, schedule, .. } = *self;
+        Market { phase, reserved: [0; 7], volatility_ends, bands, schedule }
+    }
+
+    fn load_market(&mut self, market: &Market) -> Result<(), Corrupt> {
+        let phase = market.phase.try_get().ok_or(Corrupt("the phase of an instrument"))?;
+        let ends = market.volatility_ends != Timestamp(0);
+        let sound = market.reserved == [0; 7] && (!ends || phase == Phase::VolatilityAuction);
+        if !sound || !market.bands.is_sound(&self.terms) || !market.schedule.is_sound() {
+            return Err(Corrupt("the market of an instrument"));
+        }
+        (self.bands, self.schedule) = (market.bands, market.schedule);
+        self.set_phase(phase, market.volatility_ends);
+        Ok(())
     }
 
     #[inline]
@@ -252,38 +408,57 @@ impl Instrument {
 
 /// All instruments, by their numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Instruments(Box<[Instrument]>);
+pub(super) struct Instruments {
+    instruments: Box<[Instrument]>,
+    /// When phases change by themselves.
+    timers: Timers,
+}
 
 impl core::ops::Index<u32> for Instruments {
     type Output = Instrument;
     #[inline]
     fn index(&self, place: u32) -> &Instrument {
-        &self.0[place as usize]
+        &self.instruments[place as usize]
     }
 }
 
 impl core::ops::IndexMut<u32> for Instruments {
     #[inline]
     fn index_mut(&mut self, place: u32) -> &mut Instrument {
-        &mut self.0[place as usize]
+        &mut self.instruments[place as usize]
     }
 }
 
 impl Instruments {
     pub(super) fn new(capacity: usize) -> Self {
-        Self(alloc::vec![Instrument::undefined(); capacity].into())
+        let instruments = alloc::vec![Instrument::undefined(); capacity].into();
+        Self { instruments, timers: Timers::new(capacity) }
+    }
+
+    /// The instrument whose phase changes next by itself, and when.
+    #[inline]
+    pub(super) fn next_change(&self) -> Option<(Timestamp, u32)> {
+        self.timers.first()
+    }
+
+    /// Sees anew when the phase of the instrument at `place` changes by itself.
+    pub(super) fn set_timer(&mut self, place: u32) {
+        match self[place].next_change() {
+            Some(at) => self.timers.set(place, at, place.into()),
+            None => self.timers.clear(place),
+        }
     }
 
     /// The place of an instrument that is defined.
     #[inline]
     pub(super) fn place(&self, id: InstrumentId) -> Option<u32> {
         let place = id.0.wrapping_sub(1);
-        (self.0.get(place as usize)?.terms.tick != 0).then_some(place)
+        (self.instruments.get(place as usize)?.terms.tick != 0).then_some(place)
     }
 
     /// Gives `id` its terms.
     pub(super) fn define(&mut self, id: InstrumentId, terms: Terms) -> Result<(), Reject> {
-        let known = self.0.get_mut(id.0.wrapping_sub(1) as usize).ok_or(Reject::InstrumentsFull)?;
+        let known = self.instruments.get_mut(id.0.wrapping_sub(1) as usize).ok_or(Reject::InstrumentsFull)?;
         if known.terms.tick == 0 {
             known.terms = terms;
         }
@@ -292,12 +467,13 @@ impl Instruments {
 
     /// Writes which instruments are defined, with their terms and last trades.
     pub(super) fn save(&self, sink: &mut impl Sink) {
-        let defined = || self.0.iter().enumerate().filter(|(_, instrument)| instrument.terms.tick != 0);
+        let defined = || self.instruments.iter().enumerate().filter(|(_, instrument)| instrument.terms.tick != 0);
         sink.value(&(defined().count() as u64));
         for (place, instrument) in defined() {
             sink.value(&(place as u64));
             sink.value(&instrument.terms);
             sink.value(&instrument.last);
+            sink.value(&instrument.market());
         }
     }
 
@@ -310,7 +486,7 @@ impl Instruments {
             if before.replace(place).is_some_and(|before| before >= place) {
                 return Err(Corrupt("the order of instruments"));
             }
-            let known = &mut instruments.0[place];
+            let known = &mut instruments.instruments[place];
             (known.terms, known.last) = (source.value()?, source.value()?);
             if !known.terms.is_sound() {
                 return Err(Corrupt("the terms of an instrument"));
@@ -320,13 +496,15 @@ impl Instruments {
             if !said || known.last.reserved != [0; 7] {
                 return Err(Corrupt("the last trade of an instrument"));
             }
+            known.load_market(&source.value()?)?;
+            instruments.set_timer(place as u32);
         }
         Ok(instruments)
     }
 
     /// After the levels were loaded: what was last said of the best prices is what they are.
     pub(super) fn settle(&mut self, levels: &Levels) {
-        for instrument in &mut self.0 {
+        for instrument in &mut self.instruments {
             instrument.top = instrument.top(levels);
         }
     }
@@ -342,7 +520,7 @@ impl Instruments {
 
     /// All places, defined or not.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Instrument> {
-        self.0.iter()
+        self.instruments.iter()
     }
 }
 

@@ -9,14 +9,15 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, NewStop, Reduce, Replace,
-    SetKillSwitch, SetOnDisconnect, SetSelfTrade,
+    ScheduleEntry, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
 };
 pub use events::{
-    Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, StopTriggered, TopOfBook, Trade,
+    AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
+    StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet, StopAccepted,
+    BandsSet, Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
+    OrderReplaced, OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet, StopAccepted,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -53,6 +54,8 @@ pub const QUANTITY_MAX: u64 = 1_000_000_000_000;
 pub const ORDERS_MAX: u64 = 16_000_000;
 /// Orders that one [`CancelMany`] may name: what fits the longest command image.
 pub const CANCEL_MANY_MAX: usize = 4_090;
+/// Entries of one [`SetSchedule`].
+pub const SCHEDULE_MAX: usize = 8;
 
 choice! {
     /// Which side of the book.
@@ -91,6 +94,10 @@ choice! {
         FillOrKill = 4,
         /// Until it is filled or cancelled, at the latest until the instrument's day ends.
         Day = 5,
+        /// For the opening auction alone.
+        AtOpen = 6,
+        /// For the closing auction alone.
+        AtClose = 7,
     }
 }
 choice! {
@@ -189,6 +196,31 @@ choice! {
         BelowMinimum = 8,
         /// It was triggered, and the books hold as many price levels as they may.
         LevelsFull = 9,
+        /// The auction that it was for is over.
+        AuctionOver = 10,
+        /// It was triggered, and its instrument's phase has no place for it.
+        PhaseForbids = 11,
+    }
+}
+choice! {
+    /// What may be done with an instrument at the time.
+    pub enum Phase as PhaseCode {
+        /// Orders trade as they come in.
+        Continuous = 1,
+        /// Orders come in and stand; nothing trades.
+        PreOpen = 2,
+        /// Orders come in and stand until the day's trading is opened at one price.
+        OpeningAuction = 3,
+        /// The same, in the middle of the day.
+        IntradayAuction = 4,
+        /// The same, for the day's last price.
+        ClosingAuction = 5,
+        /// The same, after an order would have traded too far from the last trade.
+        VolatilityAuction = 6,
+        /// Orders can be cancelled and reduced, and nothing else.
+        Halted = 7,
+        /// The same, outside the hours of trading.
+        Closed = 8,
     }
 }
 choice! {
@@ -198,6 +230,8 @@ choice! {
         Maker = 1,
         /// It came in and traded at once.
         Taker = 2,
+        /// It traded at the price of an auction.
+        Auction = 3,
     }
 }
 choice! {
@@ -223,6 +257,10 @@ choice! {
         WouldTrigger = 9,
         /// The order is a stop that waits for its trigger: it can be reduced or cancelled.
         Waiting = 10,
+        /// The instrument's phase has no place for it.
+        PhaseForbids = 11,
+        /// Its price is farther from the reference price than the static band.
+        OutsideBand = 12,
     }
 }
 
@@ -254,7 +292,7 @@ rejects! {
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
-        /// becomes a market order trails.
+        /// becomes a market order trails; it is not for an auction.
         BadOrderType = 1013,
         /// Only an immediate-or-cancel order has a minimum: a multiple of the lot, at most its quantity.
         BadMinimum = 1014,
@@ -262,8 +300,12 @@ rejects! {
         BadScope = 1015,
         /// The lowest price of the range is above the highest.
         BadRange = 1016,
-        /// As many stops wait as may.
-        StopsFull = 1017,
+        /// As many stops wait, or as many orders for an auction alone stand, as may.
+        SpecialsFull = 1017,
+        /// A band is below zero or not a multiple of the tick; or it is dynamic, and the auction has no length.
+        BadBands = 1018,
+        /// Its times are not below a day or do not rise; or it has more than eight, or an auction for volatility.
+        BadSchedule = 1019,
     }
 }
 
@@ -278,8 +320,9 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
-        /// Stops that wait at once. They count among orders, and their triggers among price levels, as well.
-        stops = 65536 in 0..=ORDERS_MAX,
+        /// Stops that wait at once, and as many orders for an auction alone. They count among orders, and the triggers
+        /// of stops among price levels, as well.
+        specials = 65536 in 0..=ORDERS_MAX,
     }
 }
 

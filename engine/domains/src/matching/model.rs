@@ -3,6 +3,7 @@
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
 mod entry;
+mod phases;
 mod removal;
 mod self_trade;
 mod stops;
@@ -14,6 +15,7 @@ use super::messages::{
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use phases::Market;
 use ringfence_kernel::laws;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, SessionChange, Timestamp};
@@ -47,6 +49,8 @@ pub struct Order {
     pub place: u64,
     /// What it waits for, while it is a stop.
     pub stop: Option<Stop>,
+    /// For which auction alone it stands.
+    pub only: Option<TimeInForce>,
 }
 
 /// What a stop waits for. Its price is what it will ask for when it comes in.
@@ -65,6 +69,7 @@ pub struct Stop {
 pub struct Model {
     limits: MatchingLimits,
     instruments: BTreeMap<u32, DefineInstrument>,
+    markets: BTreeMap<u32, Market>,
     /// Every order that rests, in no order.
     pub orders: Vec<Order>,
     accounts: BTreeSet<u32>,
@@ -80,6 +85,8 @@ pub struct Model {
     last_prices: BTreeMap<u32, i64>,
     /// Stops that were triggered and have not come in.
     triggered: VecDeque<Order>,
+    /// The time at which what happens happens.
+    now: Timestamp,
     last_order: u64,
     last_trade: u64,
     last_place: u64,
@@ -142,11 +149,12 @@ impl Model {
         out.publish(topics::LEVELS, order.instrument, Event::LevelChanged(&level));
     }
 
-    fn say_top(&self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
+    fn say_top(&mut self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
         let top = self.top(instrument);
         if top != *before {
             out.publish(topics::TOP, instrument, Event::TopOfBook(&top));
         }
+        self.say_indication(instrument, out);
     }
 
     fn levels(&self) -> usize {
@@ -181,6 +189,7 @@ impl laws::Model for Model {
         Self {
             limits: *limits,
             instruments: BTreeMap::new(),
+            markets: BTreeMap::new(),
             orders: Vec::new(),
             accounts: BTreeSet::new(),
             ended: Vec::new(),
@@ -189,6 +198,7 @@ impl laws::Model for Model {
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
             triggered: VecDeque::new(),
+            now: Timestamp(0),
             last_order: 0,
             last_trade: 0,
             last_place: 0,
@@ -196,7 +206,11 @@ impl laws::Model for Model {
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: Says<'_, '_>) -> Result<(), Reject> {
+        self.now = context.now;
         let done = match command {
+            Command::SetPhase(command) => self.set_phase(command, out),
+            Command::SetBands(command) => self.set_bands(command, out),
+            Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
@@ -214,7 +228,7 @@ impl laws::Model for Model {
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
-        self.expire(context.now, out);
+        self.let_time_pass(context.now, out);
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {

@@ -3,7 +3,7 @@
 use super::accounts::{Accounts, Holder};
 use super::levels::{Level, Levels, NONE};
 use super::messages::{ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderTypeCode};
-use super::waiting::{Stop, Stops};
+use super::waiting::{AT_CLOSE, AT_OPEN, ForAuction, Stop, Stops};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -37,7 +37,8 @@ pub(super) struct Order {
     pub(super) on_disconnect: OnDisconnectCode,
     /// 1 when it ends by itself: its deadline is among the timers.
     pub(super) timed: u8,
-    pub(super) reserved: u8,
+    /// Zero, or for which auction alone it stands: what it said of its time.
+    pub(super) only: u8,
     /// What stands beside it in `Stops`, or [`NONE`].
     pub(super) stop: u32,
 }
@@ -60,7 +61,7 @@ impl Order {
             order_type,
             on_disconnect,
             timed: 0,
-            reserved: 0,
+            only: 0,
             stop: NONE,
         }
     }
@@ -71,7 +72,7 @@ impl Order {
             && self.order_type.try_get().is_some()
             && self.on_disconnect.try_get().is_some()
             && self.timed <= 1
-            && self.reserved == 0
+            && matches!(self.only, 0 | AT_OPEN | AT_CLOSE)
     }
 }
 
@@ -82,6 +83,8 @@ pub(super) struct Orders {
     pub(super) accounts: Accounts,
     /// What stops know beyond other orders.
     pub(super) stops: Stops,
+    /// Those that stand for an auction alone.
+    pub(super) for_auction: ForAuction,
     /// Finds an order by its account and the client's number.
     by_client: KeyIndex,
     /// When orders end.
@@ -117,6 +120,7 @@ impl Orders {
             orders: Slab::new(orders),
             accounts: Accounts::new(accounts),
             stops: Stops::new(stops),
+            for_auction: ForAuction::new(stops),
             by_client: KeyIndex::new(orders),
             timers: Timers::new(orders),
         }
@@ -172,6 +176,9 @@ impl Orders {
         if expires != Timestamp(0) {
             self.timers.set(index, expires, rank);
         }
+        if order.only != 0 {
+            self.for_auction.insert(levels[level].instrument, &order, index);
+        }
         self.queue(&mut levels[level], index, level);
         index
     }
@@ -197,6 +204,9 @@ impl Orders {
         }
         if order.stop != NONE {
             self.stops.remove(order.stop, index);
+        }
+        if order.only != 0 {
+            self.for_auction.remove(index);
         }
         order
     }
@@ -278,7 +288,7 @@ impl Orders {
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
     pub(super) fn load(limits: &MatchingLimits, levels: &Levels, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let (capacity, accounts, stops) = (limits.orders as usize, limits.accounts as usize, limits.stops as usize);
+        let (capacity, accounts, stops) = (limits.orders as usize, limits.accounts as usize, limits.specials as usize);
         let mut orders = Self {
             accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
@@ -303,6 +313,12 @@ impl Orders {
                 }
                 if level.waits != u8::from(order.stop != NONE) {
                     return Err(Corrupt("a stop in the book, or another order outside"));
+                }
+                if order.only != 0 {
+                    if orders.for_auction.room() == 0 {
+                        return Err(Corrupt("the number of orders for an auction"));
+                    }
+                    orders.for_auction.insert(level.instrument, &order, at);
                 }
                 if order.stop != NONE {
                     orders.stops.hang(order.stop, at, order.order, level)?;

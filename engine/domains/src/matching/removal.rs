@@ -21,8 +21,8 @@ pub(super) struct CancellingMany {
     at: usize,
 }
 
-/// Outputs that one order taken out leads to at most: its end, its level, the best prices.
-pub(super) const OUTPUTS_EACH: usize = 3;
+/// Outputs that one order taken out leads to at most: its end, its level, the best prices, the auction.
+pub(super) const OUTPUTS_EACH: usize = 4;
 
 impl Matching {
     #[inline]
@@ -115,18 +115,34 @@ impl Matching {
         }
     }
 
-    /// Ends the orders whose time is over, earliest first, and of those that end together the oldest first.
-    pub(super) fn expire(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
-        while let Some((deadline, index)) = self.orders.next_to_expire() {
-            if deadline > now {
-                break;
+    /// Ends the orders whose time is over, earliest first, and of those that end together the oldest first; and lets
+    /// phases change in between, each at its time, after what ends at the same.
+    pub(super) fn let_time_pass(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
+        let due = |next: Option<(Timestamp, u32)>| next.filter(|(deadline, _)| *deadline <= now);
+        loop {
+            match (due(self.orders.next_to_expire()), due(self.instruments.next_change())) {
+                (None, None) => return Progress::Done,
+                (Some((ends, _)), Some((changes, instrument))) if changes < ends => {
+                    self.now = changes;
+                    if self.change_by_time(instrument, out) == Progress::More {
+                        return Progress::More;
+                    }
+                }
+                (Some((ends, index)), _) => {
+                    if out.room() < OUTPUTS_EACH {
+                        return Progress::More;
+                    }
+                    self.now = ends;
+                    self.close(index, CloseReason::Expired, out);
+                }
+                (None, Some((changes, instrument))) => {
+                    self.now = changes;
+                    if self.change_by_time(instrument, out) == Progress::More {
+                        return Progress::More;
+                    }
+                }
             }
-            if out.room() < OUTPUTS_EACH {
-                return Progress::More;
-            }
-            self.close(index, CloseReason::Expired, out);
         }
-        Progress::Done
     }
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
@@ -140,7 +156,7 @@ impl Matching {
         let order = self.orders.remove(index, DeclineReason::Cancelled);
         self.say_level(at, out);
         self.close_if_empty(at);
-        if was_best {
+        if was_best || !self.instruments[instrument].is_plain {
             self.say_top(instrument, out);
         }
         order

@@ -10,6 +10,10 @@
 //!
 //! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
 //!
+//! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
+//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
+//! an auction alone say `at-open` or `at-close`.
+//!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
@@ -22,9 +26,10 @@
 //! difference before it is committed.
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
-    MassCancel, MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Reply,
-    Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
+    InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderType, Phase, Price,
+    Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetOnDisconnect,
+    SetPhase, SetSchedule, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -39,7 +44,7 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
 
-const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, stops: 8 };
+const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -107,6 +112,32 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ] => {
             let order = new_order(side, instrument, quantity, at, number)?;
             image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["phase", instrument, name] => {
+            let (instrument, phase) = (InstrumentId(instrument.parse().ok()?), phase(name)?.into());
+            let reserved = Reserved::default();
+            image.set(client, Command::SetPhase(&SetPhase { instrument, phase, reserved }));
+        }
+        ["bands", instrument, "reference", reference, "static", fixed, "dynamic", moving, "length", length] => {
+            let bands = SetBands {
+                reference: price(reference)?,
+                static_band: price(fixed)?,
+                dynamic_band: price(moving)?,
+                volatility_length: length.parse().ok()?,
+                instrument: InstrumentId(instrument.parse().ok()?),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetBands(&bands));
+        }
+        ["schedule", instrument, ref entries @ ..] => {
+            let entry = |pair: &[&str]| {
+                let (time, phase) = (pair.first()?.parse().ok()?, phase(pair.get(1)?)?.into());
+                Some(ScheduleEntry { time, phase, reserved: Reserved::default() })
+            };
+            let entries: Option<Vec<_>> = entries.chunks(2).map(entry).collect();
+            let schedule =
+                SetSchedule { instrument: InstrumentId(instrument.parse().ok()?), reserved: Reserved::default() };
+            image.set(client, Command::SetSchedule(&schedule, &entries?));
         }
         ["cancel", "all", ref rest @ ..] => image.set(client, Command::MassCancel(&mass_cancel(rest)?)),
         ["kill", switch @ ("on" | "off"), ref account @ ..] => {
@@ -198,6 +229,20 @@ fn stop(trigger: Price, mut order: NewOrder, words: &[&str]) -> Option<NewStop> 
     })
 }
 
+fn phase(name: &str) -> Option<Phase> {
+    Some(match name {
+        "continuous" => Phase::Continuous,
+        "pre-open" => Phase::PreOpen,
+        "opening" => Phase::OpeningAuction,
+        "intraday" => Phase::IntradayAuction,
+        "closing" => Phase::ClosingAuction,
+        "volatility" => Phase::VolatilityAuction,
+        "halted" => Phase::Halted,
+        "closed" => Phase::Closed,
+        _ => return None,
+    })
+}
+
 /// What stands after `cancel all`.
 fn mass_cancel(words: &[&str]) -> Option<MassCancel> {
     let mut command = MassCancel {
@@ -233,6 +278,8 @@ fn terms(words: &[&str], order: &mut NewOrder) -> Option<()> {
     while let Some(word) = words.next() {
         match word {
             "ioc" => order.time_in_force = TimeInForce::ImmediateOrCancel.into(),
+            "at-open" => order.time_in_force = TimeInForce::AtOpen.into(),
+            "at-close" => order.time_in_force = TimeInForce::AtClose.into(),
             "fok" => order.time_in_force = TimeInForce::FillOrKill.into(),
             "day" => order.time_in_force = TimeInForce::Day.into(),
             "until" => {
@@ -319,6 +366,15 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
+        Event::AuctionIndication(a) => {
+            assert_eq!(header.topic.kind(), topics::AUCTIONS);
+            let AuctionIndication { price, quantity, bid_surplus, ask_surplus } = a;
+            format!("auction {id}: {quantity} @ {price}, {bid_surplus} more bid, {ask_surplus} more asked")
+        }
+        Event::PhaseChanged(p) => {
+            assert_eq!(header.topic.kind(), topics::PHASES);
+            format!("phase {id}: {:?}", p.phase.get())
+        }
         Event::StopTriggered(s) => {
             format!("to {id}: {} triggered at {}, {} @ {}", s.client_order, s.trigger, s.quantity, s.price)
         }
@@ -335,6 +391,11 @@ fn answer(reply: &Reply<'_>) -> String {
                 a.order, a.client_order
             )
         }
+        Reply::PhaseSet(p) => {
+            format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
+        }
+        Reply::BandsSet(b) => format!("-> bands of {}", b.instrument),
+        Reply::ScheduleSet(s) => format!("-> schedule of {}: {} a day", s.instrument, s.entries),
         Reply::StopAccepted(s) => {
             format!("-> stop #{} as {} waits for {}: {}", s.order, s.client_order, s.trigger, s.quantity)
         }

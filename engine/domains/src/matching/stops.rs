@@ -4,8 +4,8 @@ use super::entry::decline;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    CloseReason, DeclineReason, Event, NewOrder, NewStop, OrderId, OrderType, Price, Quantity, Reject, Reply, Side,
-    StopAccepted, StopTriggered, TimeInForce,
+    CloseReason, DeclineReason, Event, NewOrder, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
+    Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
@@ -27,6 +27,9 @@ pub(super) struct Triggered {
 impl Terms {
     /// The trigger in ticks of a stop whose prices, and what it becomes, make sense together.
     fn stop_prices(&self, stop: &NewStop) -> Result<u64, Reject> {
+        if matches!(stop.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
+            return Err(Reject::BadOrderType);
+        }
         let has_price = match stop.order_type.get() {
             OrderType::Limit if stop.trail == Price(0) => true,
             OrderType::Market | OrderType::MarketToLimit => false,
@@ -63,6 +66,9 @@ impl Matching {
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
+        if !self.instruments[instrument].phase.get().is_open() {
+            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
+        }
         if self.is_triggered(instrument, command.side.get(), ticks) {
             return Ok(decline(command.client_order, DeclineReason::WouldTrigger, out));
         }
@@ -70,7 +76,7 @@ impl Matching {
             return Err(Reject::OrdersFull);
         }
         if self.orders.stops.room() == 0 {
-            return Err(Reject::StopsFull);
+            return Err(Reject::SpecialsFull);
         }
         let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
         if !self.has_room_for(&level) {
@@ -111,15 +117,17 @@ impl Matching {
         self.last_ticks(instrument).is_some_and(|last| !better(side, ticks, last))
     }
 
-    /// Whether a stop waits that the last trade's price triggers.
+    /// Whether a stop waits that the last trade's price triggers, where orders trade.
     pub(super) fn has_triggered(&self, instrument: u32) -> bool {
-        [Side::Buy, Side::Sell].into_iter().any(|side| {
-            let nearest = self.instruments[instrument].stops(side).best;
-            nearest != NONE && self.is_triggered(instrument, side, self.levels[nearest].ticks)
-        })
+        let continuous = self.instruments[instrument].phase.get() == Phase::Continuous;
+        continuous
+            && [Side::Buy, Side::Sell].into_iter().any(|side| {
+                let nearest = self.instruments[instrument].stops(side).best;
+                nearest != NONE && self.is_triggered(instrument, side, self.levels[nearest].ticks)
+            })
     }
 
-    fn last_ticks(&self, instrument: u32) -> Option<u64> {
+    pub(super) fn last_ticks(&self, instrument: u32) -> Option<u64> {
         let instrument = &self.instruments[instrument];
         instrument.last_price().map(|price| instrument.terms.ticks(price).expect("it was an order's"))
     }
@@ -213,6 +221,8 @@ impl Matching {
             on_disconnect: order.on_disconnect,
             price: found,
             ticks,
+            reach: self.reach(instrument, side, ticks),
+            only: 0,
             remaining: order.remaining,
             filled: 0,
             place: index,
@@ -230,8 +240,11 @@ impl Matching {
     }
 
     fn may_come_in(&self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
-        let Taker { account, instrument, side, ticks, remaining, .. } = *taker;
-        if time_in_force == TimeInForce::FillOrKill && !self.offers(account, instrument, side, ticks, remaining) {
+        let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
+        if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
+            return Err(CloseReason::PhaseForbids);
+        }
+        if time_in_force == TimeInForce::FillOrKill && !self.offers(account, instrument, side, reach, remaining) {
             return Err(CloseReason::BelowMinimum);
         }
         match taker.then {

@@ -19,9 +19,10 @@ use ringfence_kernel::{
     Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Roles, Timestamp, Topic,
 };
 
-const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8, stops: 500 };
+const SMALL: MatchingLimits =
+    MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8, specials: 500 };
 /// So little room that commands run into every capacity.
-const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, stops: 5 };
+const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, specials: 5 };
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -74,6 +75,14 @@ fn prove_stops_agree_with_the_model() {
     laws_hold("stops", &SMALL, 23, 40_000);
 }
 
+/// Guards against auctions at a wrong price, phases that come too late, bands that let through, and orders that trade
+/// where none may.
+#[test]
+fn prove_phases_agree_with_the_model() {
+    laws_hold("phases", &SMALL, 26, 40_000);
+    laws_hold("phases", &SMALL, 27, 20_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -89,9 +98,16 @@ fn prove_hostile_agrees_with_the_model() {
 /// Guards against a capacity that is overstepped, or refused where there is room.
 #[test]
 fn prove_tight_agrees_with_the_model() {
-    for (seed, kind) in
-        [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types"), (21, "risk"), (24, "stops")]
-    {
+    for (seed, kind) in [
+        (6, "normal"),
+        (7, "crowded"),
+        (8, "timed"),
+        (9, "hostile"),
+        (17, "types"),
+        (21, "risk"),
+        (24, "stops"),
+        (28, "phases"),
+    ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
 }
@@ -100,9 +116,16 @@ fn prove_tight_agrees_with_the_model() {
 /// from nowhere or is lost.
 #[test]
 fn prove_invariants_hold_and_quantity_is_conserved() {
-    for (seed, kind) in
-        [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types"), (22, "risk"), (25, "stops")]
-    {
+    for (seed, kind) in [
+        (10, "normal"),
+        (11, "crowded"),
+        (12, "timed"),
+        (13, "hostile"),
+        (18, "types"),
+        (22, "risk"),
+        (25, "stops"),
+        (29, "phases"),
+    ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
         for step in 0..steps(6_000) {

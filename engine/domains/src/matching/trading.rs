@@ -4,7 +4,7 @@ use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderClosed,
-    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::{Matching, Pending, topics};
@@ -24,6 +24,10 @@ pub(super) struct Taker {
     pub(super) price: Price,
     /// The price in ticks above the instrument's lowest.
     pub(super) ticks: u64,
+    /// The worst price at which it trades before an auction comes between: that one, or a better.
+    pub(super) reach: u64,
+    /// As [`Order::only`].
+    pub(super) only: u8,
     pub(super) remaining: u64,
     pub(super) filled: u64,
     /// Its place in memory, when it had one before it came in; else [`NONE`].
@@ -68,9 +72,9 @@ impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
     pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        while taker.remaining > 0 {
+        while taker.remaining > 0 && self.trades(taker.instrument) {
             let best = self.instruments[taker.instrument].half(taker.side.opposite()).best;
-            if best == NONE || better(taker.side.opposite(), taker.ticks, self.levels[best].ticks) {
+            if best == NONE || better(taker.side.opposite(), taker.reach, self.levels[best].ticks) {
                 break;
             }
             if self.take_level(&mut taker, best, out) == Progress::More {
@@ -78,13 +82,23 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // The level where it rests and the best prices.
-        if out.room() < 2 {
+        // The level where it rests, the best prices and the auction; or another phase, and what that begins with.
+        if out.room() < 5 {
             self.pending = Pending::Taking(taker);
             return Progress::More;
         }
         self.settle(&taker, out);
+        if taker.reach != taker.ticks {
+            self.interrupt_if_beyond(&taker, taker.remaining, out);
+        }
         Progress::Done
+    }
+
+    /// Whether orders trade as they come in.
+    #[inline]
+    fn trades(&self, instrument: u32) -> bool {
+        let instrument = &self.instruments[instrument];
+        instrument.is_plain || instrument.phase.get() == Phase::Continuous
     }
 
     /// Trades with the orders at one level, oldest first, until the taker is filled or the level is empty.
@@ -185,13 +199,15 @@ impl Matching {
             client_order: taker.client_order,
             remaining: taker.remaining,
             filled: taker.filled,
+            only: taker.only,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
         self.orders.add(taker.account, order, expires, &mut self.levels, at);
         self.say_level(at, out);
         // Where nothing went, the best prices change only if the order stands among them.
         let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
-        if is_best || taker.filled > 0 || self.orders.accounts.prevent_any() {
+        let plain = self.instruments[taker.instrument].is_plain;
+        if is_best || taker.filled > 0 || !plain || self.orders.accounts.prevent_any() {
             self.say_top(taker.instrument, out);
         }
         accept(taker, OrderStatus::Open, out);

@@ -2,7 +2,7 @@
 
 use super::instruments;
 use super::levels::{Level, NONE};
-use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, Quantity, Side};
+use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, PhaseChanged, Quantity, Side};
 use super::orders::Order;
 use super::waiting::Stop;
 use super::{Matching, topics};
@@ -29,11 +29,14 @@ impl Matching {
         }
     }
 
-    /// Says the best prices when they have changed.
+    /// Says the best prices, and what an auction would trade, when they have changed.
     #[inline]
     pub(super) fn say_top(&mut self, instrument: u32, out: &mut Out<'_, Self>) {
         if let Some(top) = self.instruments[instrument].top_to_say(&self.levels) {
             out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(top));
+        }
+        if !self.instruments[instrument].is_plain {
+            self.say_indication(instrument, out);
         }
     }
 
@@ -50,6 +53,11 @@ impl Matching {
                 if let Some(trade) = instrument.last_trade() {
                     out.part(Event::Trade(&trade));
                 }
+            }
+            topics::AUCTIONS => out.part(Event::AuctionIndication(&instrument.indication)),
+            topics::PHASES => {
+                let (phase, reserved) = (instrument.phase, Reserved::default());
+                out.part(Event::PhaseChanged(&PhaseChanged { phase, reserved }));
             }
             _ => return None,
         }

@@ -1,7 +1,9 @@
-//! What stops know beyond other orders, while they wait: what each becomes, and which of them trail.
+//! What stops know beyond other orders, while they wait: what each becomes, and which of them trail; and which orders
+//! stand for an auction alone.
 
 use super::levels::Level;
-use super::messages::{OrderId, Price, TimeInForceCode};
+use super::messages::{OrderId, OrderType, Phase, Price, TimeInForce, TimeInForceCode};
+use super::orders::Order;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::Slab;
@@ -109,5 +111,49 @@ impl Stops {
         }
         self.follow(&stop, index);
         Ok(())
+    }
+}
+
+/// How [`Order::only`] says for which auction an order stands.
+pub(super) const AT_OPEN: u8 = TimeInForce::AtOpen as u8;
+pub(super) const AT_CLOSE: u8 = TimeInForce::AtClose as u8;
+
+/// Orders that stand for an auction alone, by instrument and as they were entered. Built again when it is loaded.
+#[derive(Clone, Debug)]
+pub(super) struct ForAuction {
+    orders: Vec<(u32, OrderId, u32, TimeInForce)>,
+    capacity: usize,
+}
+
+impl ForAuction {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { orders: Vec::with_capacity(capacity), capacity }
+    }
+
+    /// Orders that still fit.
+    pub(super) fn room(&self) -> usize {
+        self.capacity - self.orders.len()
+    }
+
+    /// Adds the order at `index`; there is room.
+    #[cold]
+    pub(super) fn insert(&mut self, instrument: u32, order: &Order, index: u32) {
+        let auction = if order.only == AT_OPEN { TimeInForce::AtOpen } else { TimeInForce::AtClose };
+        let at = self.orders.partition_point(|(of, number, ..)| (*of, *number) < (instrument, order.order));
+        self.orders.insert(at, (instrument, order.order, index, auction));
+    }
+
+    #[cold]
+    pub(super) fn remove(&mut self, index: u32) {
+        let at = self.orders.iter().position(|(.., known, _)| *known == index).expect("it stands for an auction");
+        self.orders.remove(at);
+    }
+
+    /// The first of `instrument` that does not stand in `phase`.
+    pub(super) fn first_that_ends(&self, instrument: u32, phase: Phase) -> Option<u32> {
+        let first = self.orders.partition_point(|(of, ..)| *of < instrument);
+        let of_it = self.orders[first..].iter().take_while(|(of, ..)| *of == instrument);
+        let mut ends = of_it.filter(|(.., auction)| !phase.takes(OrderType::Limit, *auction));
+        ends.next().map(|(_, _, index, _)| *index)
     }
 }

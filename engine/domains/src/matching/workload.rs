@@ -5,6 +5,7 @@
 //! too late.
 
 mod hostile;
+mod phases;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
@@ -57,6 +58,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 20, stops: 30, ..CROWDED })),
     },
     WorkloadKind {
+        name: "phases",
+        doc: "as stops, with phases, auctions, bands and schedules that change all the time",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, PHASES)),
+    },
+    WorkloadKind {
         name: "hostile",
         doc: "random values in all fields, edges of every range, malformed and cut bodies",
         new: |seed, clients| Box::new(Hostile::new(seed, clients)),
@@ -96,6 +102,8 @@ pub struct Mix {
     pub risk: u64,
     /// Share of new orders that are stops.
     pub stops: u64,
+    /// Share of commands, in a thousand, that change a phase, bands or a schedule. Some orders are then for an auction.
+    pub phases: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -113,6 +121,7 @@ pub const NORMAL: Mix = Mix {
     types: 0,
     risk: 0,
     stops: 0,
+    phases: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -131,7 +140,10 @@ pub const CROWDED: Mix = Mix {
     types: 0,
     risk: 0,
     stops: 0,
+    phases: 0,
 };
+/// Phases that change all the time.
+const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, ..CROWDED };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -221,6 +233,12 @@ impl Flow {
         if self.mix.risk > 0 && self.random.percent(33) {
             order.on_disconnect = OnDisconnect::Cancel.into();
         }
+        if self.mix.phases > 0 && self.random.percent(15) {
+            let at_open = self.random.percent(70);
+            order.time_in_force = if at_open { TimeInForce::AtOpen } else { TimeInForce::AtClose }.into();
+            (order.order_type, order.price) = (OrderType::Limit.into(), Price(price));
+            (order.expires, order.minimum) = (Timestamp(0), Quantity(0));
+        }
         if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
             let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
             self.live.push(Live { client, client_order, instrument, side, price, quantity });
@@ -292,7 +310,10 @@ impl Workload for Flow {
         let full = self.live.len() * 100 / self.mix.live.max(1);
         // New orders dominate while there are few, and balance with cancels when there are enough.
         let adds = 100_u64.saturating_sub((full as u64).saturating_sub(50)).clamp(10, 100);
-        if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
+        if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
+            let instrument = self.random.below(self.mids.len() as u64) as usize;
+            phases::draw(&mut self.random, instrument as u32 + 1, self.mids[instrument], self.steps, image);
+        } else if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
             let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
             draw_risk(&mut self.random, self.clients, client, self.mids[0], image);
         } else if !self.live.is_empty() && self.random.percent(self.mix.changes) {

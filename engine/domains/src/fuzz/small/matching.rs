@@ -36,6 +36,29 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             }
             body[if body[54] == 1 { 24 } else { 16 }] = 0;
         }
+        "SetPhase" => {
+            keep(0, 4, 3, body);
+            // Mostly where something comes of orders.
+            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 1, 8, 3, 1][usize::from(body[4] % 16)];
+            body[5..].fill(0);
+        }
+        "SetBands" => {
+            for (at, mask) in [(0, 15), (8, 7), (16, 3), (24, 63)] {
+                keep(at, 8, mask, body);
+            }
+            keep(32, 4, 3, body);
+            body[36..].fill(0);
+        }
+        "SetSchedule" => {
+            keep(0, 4, 3, body);
+            body[4..8].fill(0);
+            for (turn, entry) in (0..).zip(body[16..].chunks_exact_mut(16)) {
+                let time = 1_000_000_000 + 40 * turn + u64::from(entry[0] % 48);
+                entry[..8].copy_from_slice(&time.to_le_bytes());
+                entry[8] = 1 + entry[8] % 5;
+                entry[9..].fill(0);
+            }
+        }
         "Replace" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
                 keep(at, 8, mask, body);

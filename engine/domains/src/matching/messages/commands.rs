@@ -1,8 +1,8 @@
 //! What a client may ask.
 
 use super::{
-    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode,
-    SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
+    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, PhaseCode, Price, Quantity,
+    ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -158,6 +158,44 @@ messages! {
             order_type: OrderTypeCode,
             /// What becomes of it when the session of its account closes.
             on_disconnect: OnDisconnectCode,
+        },
+        /// Makes it another phase of an instrument. Where orders were collected for a price, they trade at it first.
+        12 => SetPhase: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Its phase from now on.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Says how far prices may go from others.
+        13 => SetBands: 40 {
+            /// The price that the static band is about, until an auction makes another.
+            reference: Price,
+            /// How far from the reference an order's price may be; zero when there is no such band.
+            static_band: Price,
+            /// How far from the last trade an order may trade before an auction comes between; zero when it may always.
+            dynamic_band: Price,
+            /// How long that auction is, in nanoseconds.
+            volatility_length: u64,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says at which times of each day an instrument's phase changes by itself; no entries: never.
+        14 => SetSchedule: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + entries: ScheduleEntry: 16 {
+            /// The time of day, in nanoseconds after midnight UTC: each later than the one before.
+            time: u64,
+            /// The phase from then on: not an auction for volatility.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }

@@ -1,8 +1,8 @@
 //! What the matching domain says beside the answer.
 
 use super::{
-    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, Price, Quantity, SideCode,
-    TimeInForceCode, TradeId,
+    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price, Quantity,
+    SideCode, TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -166,6 +166,25 @@ messages! {
             time_in_force: TimeInForceCode,
             /// Zero.
             reserved: Reserved<1>,
+        },
+        /// What an auction would trade if it ended now; all zero when nothing would, or there is none. On the
+        /// instrument's stream of auctions.
+        110 => AuctionIndication: 32 {
+            /// At which price.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much more would be bid at it.
+            bid_surplus: Quantity,
+            /// How much more would be asked at it.
+            ask_surplus: Quantity,
+        },
+        /// The instrument has another phase. On its stream of phases.
+        111 => PhaseChanged: 8 {
+            /// Its phase from now on.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }

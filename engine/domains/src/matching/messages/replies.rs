@@ -1,8 +1,8 @@
 //! What answers a command.
 
 use super::{
-    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStatusCode, Price,
-    PriorityCode, Quantity, SelfTradeCode,
+    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStatusCode,
+    PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, messages};
@@ -134,6 +134,33 @@ messages! {
             trigger: Price,
             /// How much waits.
             quantity: Quantity,
+        },
+        /// The instrument's phase is as it was asked to be.
+        62 => PhaseSet: 24 {
+            /// The price at which orders traded before it; zero when none did.
+            price: Price,
+            /// How much traded then.
+            quantity: Quantity,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Its phase.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The bands are as they were asked to be.
+        63 => BandsSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The schedule is as it was asked to be.
+        64 => ScheduleSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// How many changes of phase a day has.
+            entries: u32,
         },
     }
 }

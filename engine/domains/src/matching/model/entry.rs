@@ -1,10 +1,11 @@
 //! The twin: what comes in, and trades.
 
+use super::phases::Market;
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
-    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, QUANTITY_MAX, Quantity, Reject,
-    Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
+    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity,
+    Reject, Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -48,6 +49,7 @@ impl Model {
         if id.0 == 0 || u64::from(id.0) > self.limits.instruments {
             return Err(Reject::InstrumentsFull);
         }
+        self.markets.entry(id.0).or_insert_with(Market::new);
         if *self.instruments.entry(id.0).or_insert(*define) != *define {
             return Err(Reject::InstrumentExists);
         }
@@ -95,24 +97,19 @@ impl Model {
         if self.killed.contains(&context.account().0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
+        if !self.markets[&instrument].takes(order_type, time_in_force) {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
         let price = match self.price(instrument, side, order_type, command.price.0) {
+            Ok(price) if self.markets[&instrument].is_outside(price) => {
+                return decline(command.client_order, DeclineReason::OutsideBand, out);
+            }
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
-        if self.offered(context.account().0, instrument, side, price) < u128::from(minimum) {
-            return decline(command.client_order, DeclineReason::BelowMinimum, out);
-        }
-        if rests {
-            if self.orders.len() as u64 == self.limits.orders {
-                return Err(Reject::OrdersFull);
-            }
-            self.check_level(instrument, side, Price(price))?;
-        }
-        self.know(context.account())?;
-        self.last_order += 1;
-        let before = self.top(instrument);
+        let only = Some(time_in_force).filter(|t| matches!(t, TimeInForce::AtOpen | TimeInForce::AtClose));
         let mut order = Order {
-            order: self.last_order,
+            order: self.last_order + 1,
             client_order: command.client_order.0,
             account: context.account().0,
             instrument,
@@ -129,8 +126,27 @@ impl Model {
             },
             place: 0,
             stop: None,
+            only,
         };
+        let reach = self.reach(&order);
+        if self.offered(context.account().0, instrument, side, reach) < u128::from(minimum) {
+            return decline(command.client_order, DeclineReason::BelowMinimum, out);
+        }
+        if rests {
+            if self.orders.len() as u64 == self.limits.orders {
+                return Err(Reject::OrdersFull);
+            }
+            let for_auction = self.orders.iter().filter(|order| order.only.is_some()).count();
+            if only.is_some() && for_auction as u64 == self.limits.specials {
+                return Err(Reject::SpecialsFull);
+            }
+            self.check_level(instrument, side, Price(price))?;
+        }
+        self.know(context.account())?;
+        self.last_order += 1;
+        let before = self.top(instrument);
         let dropped = self.trade(&mut order, out);
+        let left = order.remaining;
         let status = match order.remaining {
             _ if dropped.is_some() => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
@@ -152,6 +168,7 @@ impl Model {
             status: status.into(),
             reserved: Reserved::default(),
         }));
+        self.interrupt(&order, reach, left, out);
         Ok(())
     }
 
@@ -201,7 +218,7 @@ impl Model {
     }
 
     /// Makers for an order at a price or better, in the order in which it would meet them.
-    fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
+    pub(super) fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
         let other = side.opposite();
         let prices = self.prices(instrument, other).into_iter();
         let crossing = prices.filter(|price| if side == Side::Buy { *price <= limit } else { *price >= limit });
@@ -230,7 +247,10 @@ impl Model {
     /// with its own, if it was.
     pub(super) fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> Option<u64> {
         let (mut dropped, mut last) = (None, None);
-        for maker in self.makers(taker.instrument, taker.side, taker.price) {
+        if self.markets[&taker.instrument].collects() {
+            return None;
+        }
+        for maker in self.makers(taker.instrument, taker.side, self.reach(taker)) {
             if taker.remaining == 0 {
                 break;
             }
@@ -313,13 +333,20 @@ impl Model {
             OrderType::Market | OrderType::MarketToLimit => OrderType::Limit,
             order_type => order_type,
         };
+        if !self.markets[&order.instrument].collects() && self.markets[&order.instrument].phase != Phase::Continuous {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
         let price = match self.price(order.instrument, order.side, order_type, command.price.0) {
+            Ok(price) if self.markets[&order.instrument].is_outside(price) => {
+                return decline(command.client_order, DeclineReason::OutsideBand, out);
+            }
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
         let (mut priority, mut dropped) = (Priority::Lost, None);
+        let mut beyond = None;
         if price == order.price {
             if remaining <= order.remaining {
                 priority = Priority::Kept;
@@ -335,7 +362,9 @@ impl Model {
             self.orders.remove(index);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
+            let reach = self.reach(&order);
             dropped = self.trade(&mut order, out);
+            beyond = Some((reach, order.remaining));
             let reason = if dropped.is_some() { DeclineReason::Cancelled } else { DeclineReason::Filled };
             match order.remaining {
                 0 => self.ended.push((order.account, order.client_order, reason)),
@@ -358,6 +387,9 @@ impl Model {
             priority: priority.into(),
             reserved: Reserved::default(),
         }));
+        if let Some((reach, left)) = beyond {
+            self.interrupt(&order, reach, left, out);
+        }
         Ok(())
     }
 }

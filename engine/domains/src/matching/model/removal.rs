@@ -26,7 +26,7 @@ impl Model {
         order
     }
 
-    fn close(&mut self, index: usize, reason: CloseReason, out: Says<'_, '_>) -> Order {
+    pub(super) fn close(&mut self, index: usize, reason: CloseReason, out: Says<'_, '_>) -> Order {
         let order = self.orders[index];
         let closed = OrderClosed {
             order: OrderId(order.order),
@@ -92,11 +92,21 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn expire(&mut self, now: Timestamp, out: Says<'_, '_>) {
-        let due = |order: &Order| order.expires.filter(|expires| *expires <= now).map(|at| (at, order.order));
-        while let Some((_, number)) = self.orders.iter().filter_map(due).min() {
-            let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
-            self.close(index, CloseReason::Expired, out);
+    pub(super) fn let_time_pass(&mut self, now: Timestamp, out: Says<'_, '_>) {
+        loop {
+            // What ends at a time comes before what changes at it.
+            let ends = self.orders.iter().filter_map(|order| Some((order.expires?, 0, order.order))).min();
+            let changes = self.next_change().map(|(at, instrument)| (at, 1, instrument.into()));
+            let Some((at, what, number)) = ends.into_iter().chain(changes).min().filter(|(at, ..)| *at <= now) else {
+                return;
+            };
+            self.now = at;
+            if what == 1 {
+                self.change_by_time(number as u32, out);
+            } else {
+                let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
+                self.close(index, CloseReason::Expired, out);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Model, Order, Says, Stop, decline};
 use crate::matching::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, NewStop, OrderClosed, OrderId, OrderType, Price, Quantity,
+    ClientOrderId, CloseReason, DeclineReason, Event, NewStop, OrderClosed, OrderId, OrderType, Phase, Price, Quantity,
     Reject, Reply, Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use alloc::vec::Vec;
@@ -28,6 +28,9 @@ impl Model {
         }
         let order_type = command.order_type.get();
         let (becomes_limit, trails) = (order_type == OrderType::Limit, command.trail != Price(0));
+        if matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose) {
+            return Err(Reject::BadOrderType);
+        }
         if matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide) || becomes_limit && trails {
             return Err(Reject::BadOrderType);
         }
@@ -43,14 +46,17 @@ impl Model {
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
+        if !self.markets[&instrument].collects() && self.markets[&instrument].phase != Phase::Continuous {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
         if self.last_prices.get(&instrument).is_some_and(|last| reaches(side, *last, command.trigger.0)) {
             return decline(command.client_order, DeclineReason::WouldTrigger, out);
         }
         if self.orders.len() as u64 == self.limits.orders {
             return Err(Reject::OrdersFull);
         }
-        if self.stops().count() as u64 == self.limits.stops {
-            return Err(Reject::StopsFull);
+        if self.stops().count() as u64 == self.limits.specials {
+            return Err(Reject::SpecialsFull);
         }
         if !self.has_stop_level(instrument, side, command.trigger.0) && self.levels() as u64 == self.limits.levels {
             return Err(Reject::LevelsFull);
@@ -70,6 +76,7 @@ impl Model {
             on_disconnect: command.on_disconnect.get(),
             expires,
             place: self.last_place,
+            only: None,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
         out.reply(Reply::StopAccepted(&StopAccepted {
@@ -173,21 +180,28 @@ impl Model {
     fn come_in(&mut self, order: &mut Order, stop: Stop, out: Says<'_, '_>) -> Option<CloseReason> {
         let Order { account, instrument, side, price, .. } = *order;
         let rests = !matches!(stop.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
+        if !self.markets[&instrument].takes(order.order_type, stop.time_in_force) {
+            return Some(CloseReason::PhaseForbids);
+        }
+        let reach = self.reach(order);
         let all = stop.time_in_force == TimeInForce::FillOrKill;
-        if all && self.offered(account, instrument, side, price) < u128::from(order.remaining) {
+        if all && self.offered(account, instrument, side, reach) < u128::from(order.remaining) {
             return Some(CloseReason::BelowMinimum);
         }
         if rests && self.check_level(instrument, side, Price(price)).is_err() {
             return Some(CloseReason::LevelsFull);
         }
         let before = self.top(instrument);
-        match self.trade(order, out) {
+        let dropped = self.trade(order, out);
+        let left = order.remaining;
+        match dropped {
             Some(dropped) => self.end(order, dropped, CloseReason::SelfTrade, out),
             None if order.remaining == 0 => self.ended.push((account, order.client_order, DeclineReason::Filled)),
             None if rests => self.rest(*order, out),
             None => self.end(order, order.remaining, CloseReason::Unfilled, out),
         }
         self.say_top(instrument, &before, out);
+        self.interrupt(order, reach, left, out);
         None
     }
 

@@ -1,6 +1,6 @@
 //! What no client should send.
 
-use super::{draw_risk, terms};
+use super::{draw_risk, phases, terms};
 use crate::matching::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewStop,
     OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
@@ -44,7 +44,12 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(14) {
+        match self.random.below(15) {
+            14 => {
+                let (instrument, middle) = (self.random.below(6) as u32, self.signed());
+                let steps = self.random.below(100_000);
+                phases::draw(&mut self.random, instrument, middle.clamp(-1_000, 1_000), steps, image);
+            }
             13 => self.stop(client, client_order, image),
             12 => draw_risk(&mut self.random, self.clients, client, 10, image),
             0 => {
@@ -63,7 +68,10 @@ impl Hostile {
             }
             1..=6 => {
                 let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
-                let time_in_force = match self.random.below(5) {
+                let kinds = if self.random.percent(10) { 7 } else { 5 };
+                let time_in_force = match self.random.below(kinds) {
+                    5 => TimeInForce::AtOpen,
+                    6 => TimeInForce::AtClose,
                     0 => TimeInForce::GoodTillCancelled,
                     1 => TimeInForce::ImmediateOrCancel,
                     2 => TimeInForce::FillOrKill,
