@@ -101,7 +101,7 @@ pub fn votes(bytes: &[u8]) {
 }
 
 const VOTES: votes::messages::VotesLimits =
-    votes::messages::VotesLimits { elections: 3, candidates: 12, voters: 20, ballots: 12, marks: 30 };
+    votes::messages::VotesLimits { elections: 3, candidates: 12, voters: 20, ballots: 12, marks: 30, sums: 40 };
 
 fn hold<M: laws::Model>(limits: &<M::Domain as Domain>::Limits, images: Vec<CommandImage>) {
     laws::check_steps::<M>(limits, images.into_iter().map(Step::Command), 1, Often { rejects: 4, restores: 8 });

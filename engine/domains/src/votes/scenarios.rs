@@ -10,8 +10,8 @@
 //!
 //! Requests: `define I METHOD of CANDIDATES for SEATS by VOTERS [opens=T] [closes=T] [quorum=N] [marks=N] [points=N]
 //! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust] [gap=N]
-//! [batches] [static] [two] [hare|droop] [write_ins=N]`,
-//! `register I from N: WEIGHT …`, `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
+//! [batches] [static] [two] [hare|droop] [write_ins=N] [roll=I] [regions=N] [batch=N] [refresh=MICROSECONDS]
+//! [until_open]`, `register I from N: WEIGHT …` (`WEIGHTinREGION` where there are regions), `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
 //! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`,
 //! `declare CANDIDATE in I`. `latest` ignores earlier
 //! stages.
@@ -21,8 +21,8 @@
 
 use super::messages::{
     CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn, EarlierStages,
-    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Reply, Results,
-    SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE, VoterEntry, VoterId, VotesLimits,
+    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Registration, Reply,
+    Results, SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE, VoterEntry, VoterId, VotesLimits,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -37,7 +37,7 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 
-const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32 };
+const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32, sums: 60 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -94,6 +94,11 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "hare" => terms.quota = Quota::Hare.into(),
                     "droop" => terms.quota = Quota::Droop.into(),
                     "write_ins" => terms.write_ins = value(())? as u16,
+                    "roll" => terms.roll = ElectionId(value(())? as u32),
+                    "regions" => terms.regions = value(())? as u16,
+                    "batch" => terms.batch = value(())? as u16,
+                    "refresh" => terms.refresh = value(())? as u32,
+                    "until_open" => terms.registration = Registration::UntilOpen.into(),
                     "gap" => terms.gap_max = value(())? as u8,
                     "overvotes" => terms.overvotes = fault(),
                     "skipped" => terms.skipped_ranks = fault(),
@@ -106,7 +111,10 @@ fn parse(line: &str) -> Option<CommandImage> {
         ["register", election, "from", first, ref weights @ ..] => {
             let list: Option<Vec<_>> = weights
                 .iter()
-                .map(|weight| Some(VoterEntry { weight: number(weight)?, reserved: Reserved::default() }))
+                .map(|word| {
+                    let (weight, region) = word.split_once("in").unwrap_or((word, "0"));
+                    Some(VoterEntry { region: region.parse().ok()?, ..VoterEntry::of_weight(number(weight)?) })
+                })
                 .collect();
             let register = RegisterVoters { election: id(election)?, first: VoterId(number(first)?) };
             image.set(client, Command::RegisterVoters(&register, &list?));
@@ -200,6 +208,11 @@ fn say(slot: &Slot) -> String {
             let seats = if c.seats > 1 { format!(", {} seats", c.seats) } else { String::new() };
             format!("  {}: {} {:?}{seats}", c.candidate, votes(c.votes), c.standing.get())
         }
+        Event::RegionReported(r) => {
+            assert_eq!(header.topic.kind(), topics::REPORTS);
+            format!("region {} of {id}: {} ballots of weight {}, {} blank", r.region, r.ballots, r.weight, r.blank)
+        }
+        Event::RegionCandidateReported(c) => format!("  {}: {}", c.candidate, votes(c.votes)),
         Event::LastPlacesCounted(p) => format!("  {}: last on {}", p.candidate, votes(p.votes)),
         Event::PairCounted(p) => {
             format!("  {} to {}: {} to {}", p.first, p.second, votes(p.first_votes), votes(p.second_votes))

@@ -3,7 +3,9 @@
 use super::Votes;
 use super::ballots::{Ballots, NONE, candidate};
 use super::elections::{Election, Elections};
-use super::messages::{VOTE, VotesLimits};
+use super::messages::{VOTE, VoterId, VotesLimits};
+use super::reports::Reports;
+use alloc::vec::Vec;
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
 
 impl Votes {
@@ -12,16 +14,19 @@ impl Votes {
         sink.value(&self.last_receipt);
         self.elections.save(sink);
         self.ballots.save(sink);
+        self.reports.save(sink);
     }
 
     pub(super) fn read(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
         let last_receipt = source.value()?;
         let elections = Elections::load(limits, source)?;
         let ballots = Ballots::load(limits, source)?;
-        let small = VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0 };
+        let reports = Reports::load(limits, source)?;
+        let small = VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0, sums: 0 };
         let counter = super::Counter::new(limits.ballots as usize);
-        let votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
+        let mut votes = Self { elections, ballots, reports, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
+        votes.add_up()?;
         Ok(votes)
     }
 
@@ -31,21 +36,45 @@ impl Votes {
         let mut cast = alloc::vec![(0_u32, 0_u64); self.ballots.len()];
         let mut chained = 0;
         for (place, election, roll) in self.elections.iter() {
-            for voter in roll.iter().filter(|voter| voter.receipt != 0) {
+            for number in (1..=roll.len() as u32).filter(|number| roll[*number as usize - 1].receipt != 0) {
+                let voter = self.elections.voter(place, VoterId(number)).ok_or(Corrupt("a ballot of nobody"))?;
                 let known = cast.get_mut(voter.ballot as usize).ok_or(Corrupt("the ballot of a voter"))?;
-                if voter.receipt > self.last_receipt || voter.weight == 0 {
+                if voter.receipt > self.last_receipt {
                     return Err(Corrupt("the receipt of a voter"));
                 }
                 if self.ballots.get(voter.ballot).election != place {
                     return Err(Corrupt("the ballot of a voter"));
                 }
-                *known = (known.0 + 1, known.1 + u64::from(voter.weight));
+                *known = (known.0 + 1, known.1 + u64::from(voter.weight()));
             }
             chained += self.check_chain(place, election)?;
         }
         let sums = (0..self.ballots.len() as u32).map(|at| (self.ballots.get(at).ballots, self.ballots.get(at).weight));
         if chained != self.ballots.len() || !sums.eq(cast) {
             return Err(Corrupt("the sum of a ballot"));
+        }
+        Ok(())
+    }
+
+    /// Adds up again what each region has.
+    fn add_up(&mut self) -> Result<(), Corrupt> {
+        let mut all = self.elections.iter().map(|(_, election, _)| *election).collect::<Vec<_>>();
+        all.sort_unstable_by_key(|election| election.first_sum);
+        let (mut sums, mut rows) = (0, 0);
+        for election in &all {
+            if (election.first_sum as usize, election.first_row as usize) != (sums, rows) {
+                return Err(Corrupt("where the sums of an election begin"));
+            }
+            (sums, rows) = (sums + election.terms.sums(), rows + election.terms.rows());
+        }
+        if (sums, rows) != self.reports.len() {
+            return Err(Corrupt("sums of no election"));
+        }
+        for (place, election, roll) in self.elections.iter() {
+            for number in (1..=roll.len() as u32).filter(|number| roll[*number as usize - 1].receipt != 0) {
+                let voter = self.elections.voter(place, VoterId(number)).expect("it was checked");
+                self.reports.change(election, voter, self.ballots.marks(voter.ballot), true);
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod replay;
 pub mod serve;
 pub mod snapshot;
 pub mod top;
+pub mod votes;
 
 use anyhow::ensure;
 use ringfence_client::Client;
