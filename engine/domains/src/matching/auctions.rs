@@ -78,7 +78,7 @@ impl Matching {
         self.bids.clear();
         let (mut sum, mut next) = (0, Some(bids.best));
         while let Some(at) = next.filter(|at| self.levels[*at].ticks >= bottom) {
-            sum += self.levels[at].quantity;
+            sum += self.levels[at].total();
             self.bids.push((self.levels[at].ticks, sum));
             next = self.levels.worse(bids, at);
         }
@@ -94,7 +94,7 @@ impl Matching {
             };
             if ask == Some(ticks) {
                 let at = next_ask.expect("its price was just seen");
-                asked += self.levels[at].quantity;
+                asked += self.levels[at].total();
                 next_ask = self.levels.worse(asks, at);
             }
             let candidate = Candidate { ticks, bid: bid.map_or(0, |(_, sum)| sum), asked };
@@ -114,7 +114,7 @@ impl Matching {
         let half = self.instruments[instrument].half(side);
         let (mut sum, mut next) = (0, Some(half.best).filter(|at| *at != NONE));
         while let Some(at) = next.filter(|at| !better(side, ticks, self.levels[*at].ticks)) {
-            sum += self.levels[at].quantity;
+            sum += self.levels[at].total();
             next = self.levels.worse(half, at);
         }
         sum
@@ -189,7 +189,7 @@ impl Matching {
         for (((index, at), side), counter_order) in
             heads.into_iter().zip([bid, ask]).zip([Side::Buy, Side::Sell]).zip(counters)
         {
-            let account = self.orders.account(index);
+            let (account, hidden) = (self.orders.account(index), self.orders.hidden(index));
             let order = &mut self.orders[index];
             order.filled += quantity;
             let fill = Fill {
@@ -199,13 +199,15 @@ impl Matching {
                 trade: trade.trade,
                 price: trade.price,
                 quantity: trade.quantity,
-                remaining: Quantity(order.remaining - quantity),
+                remaining: Quantity(order.remaining - quantity + hidden),
                 instrument,
                 side: side.into(),
                 liquidity: Liquidity::Auction.into(),
                 reserved: Reserved::default(),
             };
-            if order.remaining == quantity {
+            if order.remaining == quantity && hidden > 0 {
+                self.orders.refill(&mut self.levels[at], index, at);
+            } else if order.remaining == quantity {
                 self.orders.leave(&mut self.levels[at], index);
                 self.orders.remove(index, DeclineReason::Filled);
             } else {

@@ -2,13 +2,14 @@
 
 use super::Matching;
 use super::instruments::Terms;
-use super::levels::{Level, NONE};
+use super::levels::{Level, NONE, WAITS};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
     OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
+use super::reserve::Wanted;
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
@@ -59,7 +60,8 @@ impl Matching {
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
         let reach = self.reach(instrument, side, ticks);
-        if minimum > 0 && !self.offers(account, instrument, side, reach, minimum) {
+        let quantity = command.quantity.0;
+        if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {
@@ -92,6 +94,8 @@ impl Matching {
             filled: 0,
             place: NONE,
             origin: Origin::Entered,
+            reserve: None,
+            stands: false,
             then,
         };
         Ok(self.take(taker, out))
@@ -109,8 +113,10 @@ impl Matching {
             return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
-        if order.stop != NONE {
-            return Ok(decline(command.client_order, DeclineReason::Waiting, out));
+        if order.special != NONE {
+            let waits = self.levels[order.level].waits == WAITS;
+            let reason = if waits { DeclineReason::Waiting } else { DeclineReason::HasReserve };
+            return Ok(decline(command.client_order, reason, out));
         }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
         let is_plain = self.instruments[instrument].is_plain;
@@ -169,6 +175,8 @@ impl Matching {
             filled: order.filled,
             place: index,
             origin: Origin::Replaced,
+            reserve: None,
+            stands: false,
             then: Then::Rest(Timestamp(0)),
         };
         Ok(self.take(taker, out))

@@ -1,6 +1,6 @@
 //! Instruments: their terms, and the two sides of their books.
 
-use super::levels::{Half, Level, Levels, NONE};
+use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
 use super::messages::{
     AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity,
     Reject, SCHEDULE_MAX, ScheduleEntry, Side, SideCode, TopOfBook, Trade, TradeId,
@@ -238,6 +238,8 @@ pub(super) struct Instrument {
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
+    /// Bids and asks that display nothing.
+    hidden: [Half; 2],
     /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
     stops: [Half; 2],
     /// What was last said of the best prices. It is what the levels say, between commands.
@@ -263,6 +265,7 @@ impl Instrument {
             phase: Phase::Continuous.into(),
             bids: Half::EMPTY,
             asks: Half::EMPTY,
+            hidden: [Half::EMPTY; 2],
             stops: [Half::EMPTY; 2],
             top: Self::EMPTY_TOP,
             last,
@@ -348,11 +351,31 @@ impl Instrument {
         self.stops[side as usize - 1]
     }
 
+    /// Where `level` hangs, to look at.
+    pub(super) fn half_at(&self, level: &Level) -> Half {
+        let side = level.side.get();
+        match level.waits {
+            BOOK => self.half(side),
+            WAITS => self.stops(side),
+            _ => self.hidden(side),
+        }
+    }
+
     /// Where `level` hangs.
     #[inline]
     pub(super) fn half_of(&mut self, level: &Level) -> &mut Half {
         let side = level.side.get();
-        if level.waits == 0 { self.half_mut(side) } else { &mut self.stops[side as usize - 1] }
+        match level.waits {
+            BOOK => self.half_mut(side),
+            WAITS => &mut self.stops[side as usize - 1],
+            _ => &mut self.hidden[side as usize - 1],
+        }
+    }
+
+    /// The orders of one side that display nothing.
+    #[inline]
+    pub(super) fn hidden(&self, side: Side) -> Half {
+        self.hidden[side as usize - 1]
     }
 
     /// Whether any stop waits.
@@ -514,7 +537,7 @@ impl Instruments {
         let place = self.place(InstrumentId(level.instrument.checked_add(1)?))?;
         let instrument = &mut self[place];
         let sound =
-            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= 1 && level.reserved == [0; 6];
+            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= HIDDEN && level.reserved == [0; 6];
         (sound && level.side.try_get().is_some()).then(|| instrument.half_of(level))
     }
 

@@ -32,11 +32,13 @@ impl Matching {
     fn check_levels(&self) {
         let mut seen = 0;
         for instrument in self.instruments.iter() {
-            let mut bests = [None; 4];
+            let mut bests = [None; 6];
             let (buy, sell) = (Side::Buy, Side::Sell);
             // Stops to buy stand as asks do, the lowest first.
-            let halves = [instrument.half(buy), instrument.half(sell), instrument.stops(sell), instrument.stops(buy)];
-            for ((best, side), half) in bests.iter_mut().zip([buy, sell, buy, sell]).zip(halves) {
+            let shown = [instrument.half(buy), instrument.half(sell)];
+            let halves = shown.into_iter().chain([instrument.stops(sell), instrument.stops(buy)]);
+            let halves = halves.chain([instrument.hidden(buy), instrument.hidden(sell)]);
+            for ((best, side), half) in bests.iter_mut().zip([buy, sell].into_iter().cycle()).zip(halves) {
                 let mut at = Some(half.best).filter(|at| *at != NONE);
                 *best = at.map(|at| self.levels[at].ticks);
                 while let Some(index) = at {

@@ -36,6 +36,8 @@ pub(super) struct Level {
     pub(super) price: Price,
     /// The sum of what its orders have open.
     pub(super) quantity: u64,
+    /// The sum of what its orders have open and do not display.
+    pub(super) hidden: u64,
     /// Its oldest order, next to trade.
     pub(super) head: u32,
     /// Its newest order.
@@ -46,7 +48,7 @@ pub(super) struct Level {
     pub(super) instrument: u32,
     /// Which side.
     pub(super) side: SideCode,
-    /// 1 when stops wait here for this price; 0 when orders stand in the book.
+    /// What stands here: [`BOOK`], [`WAITS`] or [`HIDDEN`].
     pub(super) waits: u8,
     /// Zero.
     pub(super) reserved: [u8; 6],
@@ -59,23 +61,36 @@ impl Level {
             ticks,
             price,
             quantity: 0,
+            hidden: 0,
             head: NONE,
             tail: NONE,
             orders: 0,
             instrument,
             side,
-            waits: 0,
+            waits: BOOK,
             reserved: [0; 6],
         }
+    }
+
+    /// All that its orders have open, displayed or not.
+    pub(super) fn total(&self) -> u64 {
+        self.quantity + self.hidden
     }
 
     /// By which side's order the levels of its ladder stand: stops to buy as asks do, the lowest first.
     #[inline]
     fn ranks_as(&self) -> Side {
         let side = self.side.get();
-        if self.waits == 0 { side } else { side.opposite() }
+        if self.waits == WAITS { side.opposite() } else { side }
     }
 }
+
+/// Orders of the book, displayed at least in part.
+pub(super) const BOOK: u8 = 0;
+/// Stops that wait for this price.
+pub(super) const WAITS: u8 = 1;
+/// Orders that trade at this price and display nothing.
+pub(super) const HIDDEN: u8 = 2;
 
 /// One side of one book.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -44,8 +44,8 @@ enum Walk {
     Books { instrument: u32, end: u32, part: usize, level: u32 },
 }
 
-/// The parts of a book: bids and asks, then the stops to buy and to sell that wait.
-const PARTS: usize = 4;
+/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing.
+const PARTS: usize = 6;
 
 /// What is said at the end.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +164,7 @@ impl Matching {
                 return Progress::More;
             }
             let Some(index) = self.next_order(&so_far.filter, &mut so_far.walk) else { break };
-            so_far.quantity += self.orders[index].remaining;
+            so_far.quantity += self.orders.open(index);
             so_far.orders += 1;
             self.close(index, so_far.reason, out);
         }
@@ -203,7 +203,11 @@ impl Matching {
     fn part(&self, instrument: u32, part: usize) -> Half {
         let instrument = &self.instruments[instrument];
         let side = if part.is_multiple_of(2) { Side::Buy } else { Side::Sell };
-        if part < 2 { instrument.half(side) } else { instrument.stops(side) }
+        match part / 2 {
+            0 => instrument.half(side),
+            1 => instrument.stops(side),
+            _ => instrument.hidden(side),
+        }
     }
 
     /// The next order to cancel. The walk has passed it, so that it may go.
@@ -245,12 +249,12 @@ impl Matching {
     /// Takes an order out and tells its account, which did not ask for it alone.
     pub(super) fn close(&mut self, index: u32, reason: CloseReason, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
-        let Order { order, client_order, filled, remaining, .. } = self.orders[index];
+        let Order { order, client_order, filled, .. } = self.orders[index];
         let closed = OrderClosed {
             order,
             client_order,
             filled: Quantity(filled),
-            cancelled: Quantity(remaining),
+            cancelled: Quantity(self.orders.open(index)),
             reason: reason.into(),
             reserved: Reserved::default(),
         };

@@ -8,8 +8,8 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, NewStop, Reduce, Replace,
-    ScheduleEntry, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, NewReserve, NewStop, Reduce,
+    Replace, ScheduleEntry, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
 };
 pub use events::{
     AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
@@ -261,6 +261,8 @@ choice! {
         PhaseForbids = 11,
         /// Its price is farther from the reference price than the static band.
         OutsideBand = 12,
+        /// The order displays only a part of it, or nothing: it can be reduced or cancelled.
+        HasReserve = 13,
     }
 }
 
@@ -292,20 +294,23 @@ rejects! {
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
-        /// becomes a market order trails; it is not for an auction.
+        /// becomes a market order trails; it is not for an auction. An order with a reserve rests, and is not for an auction.
         BadOrderType = 1013,
-        /// Only an immediate-or-cancel order has a minimum: a multiple of the lot, at most its quantity.
+        /// Only an immediate-or-cancel order, or one that displays nothing, has a minimum: a multiple of the lot, at most
+        /// its quantity.
         BadMinimum = 1014,
         /// The scope needs an account and there is none, needs none and there is one, or is not for this command.
         BadScope = 1015,
         /// The lowest price of the range is above the highest.
         BadRange = 1016,
-        /// As many stops wait, or as many orders for an auction alone stand, as may.
+        /// As many stops wait and orders with a reserve stand, or as many orders for an auction alone, as may.
         SpecialsFull = 1017,
         /// A band is below zero or not a multiple of the tick; or it is dynamic, and the auction has no length.
         BadBands = 1018,
         /// Its times are not below a day or do not rise; or it has more than eight, or an auction for volatility.
         BadSchedule = 1019,
+        /// What is displayed is not a multiple of the lot, or not less than the quantity.
+        BadDisplay = 1020,
     }
 }
 
@@ -320,8 +325,8 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
-        /// Stops that wait at once, and as many orders for an auction alone. They count among orders, and the triggers
-        /// of stops among price levels, as well.
+        /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
+        /// orders, and where they wait or hide among price levels, as well.
         specials = 65536 in 0..=ORDERS_MAX,
     }
 }

@@ -1,6 +1,6 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `removal`,
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
 //! `mass_cancel`, `self_trade` or `phases`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
@@ -13,6 +13,7 @@ mod mass_cancel;
 mod phases;
 mod pricing;
 mod removal;
+mod reserve;
 mod self_trade;
 mod stops;
 mod trading;
@@ -22,7 +23,7 @@ mod accounts;
 mod instruments;
 mod levels;
 mod orders;
-mod waiting;
+mod specials;
 
 mod state;
 
@@ -81,7 +82,7 @@ pub struct Matching {
     pending: Pending,
     /// What a [`messages::CancelMany`] that goes on has still to cancel.
     list: Vec<ClientOrderId>,
-    /// Stops that were triggered in this decision, in that order, and how many of them have come in.
+    /// Specials that were triggered in this decision, in that order, and how many of them have come in.
     triggered: Vec<Triggered>,
     came_in: usize,
     /// The time at which what happens happens.
@@ -96,7 +97,7 @@ enum Pending {
     Nothing,
     /// An order trades.
     Taking(Taker),
-    /// Stops that were triggered come in.
+    /// Specials that were triggered come in.
     Triggering,
     /// A phase becomes another.
     Changing(PhaseChange),
@@ -160,6 +161,7 @@ impl Domain for Matching {
         match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
+            Command::NewReserve(command) => self.new_reserve(context, command, out),
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),

@@ -5,6 +5,7 @@
 mod entry;
 mod phases;
 mod removal;
+mod reserve;
 mod self_trade;
 mod stops;
 
@@ -51,6 +52,22 @@ pub struct Order {
     pub stop: Option<Stop>,
     /// For which auction alone it stands.
     pub only: Option<TimeInForce>,
+    /// What is open beside that and will be displayed later.
+    pub hidden: u64,
+    /// How much it displays at a time; zero when it does not hide a part.
+    pub display: u64,
+    /// Whether it displays nothing.
+    pub hides: bool,
+    /// How much it trades with one order at least.
+    pub minimum: u64,
+}
+
+impl Order {
+    /// All that is open of it.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.remaining + self.hidden
+    }
 }
 
 /// What a stop waits for. Its price is what it will ask for when it comes in.
@@ -101,7 +118,7 @@ impl Model {
 
     /// What stands on one side of a book.
     fn book(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
-        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none())
+        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none() && !o.hides)
     }
 
     fn at(&self, instrument: u32, side: Side, price: i64) -> impl Iterator<Item = &Order> {
@@ -142,7 +159,7 @@ impl Model {
     }
 
     fn say_level(&self, order: &Order, out: Says<'_, '_>) {
-        if order.stop.is_some() {
+        if order.stop.is_some() || order.hides {
             return;
         }
         let level = self.level(order.instrument, order.side, order.price);
@@ -159,8 +176,8 @@ impl Model {
 
     fn levels(&self) -> usize {
         let level = |order: &Order| match order.stop {
-            None => (order.instrument, order.side, order.price, false),
-            Some(stop) => (order.instrument, order.side, stop.trigger, true),
+            None => (order.instrument, order.side, order.price, u8::from(order.hides) * 2),
+            Some(stop) => (order.instrument, order.side, stop.trigger, 1),
         };
         self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
     }
@@ -214,6 +231,7 @@ impl laws::Model for Model {
             Command::DefineInstrument(define) => self.define(define, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
+            Command::NewReserve(command) => self.new_reserve(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),

@@ -1,9 +1,9 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
 use super::accounts::{Accounts, Holder};
-use super::levels::{Level, Levels, NONE};
+use super::levels::{BOOK, Level, Levels, NONE};
 use super::messages::{ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderTypeCode};
-use super::waiting::{AT_CLOSE, AT_OPEN, ForAuction, Stop, Stops};
+use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -39,8 +39,8 @@ pub(super) struct Order {
     pub(super) timed: u8,
     /// Zero, or for which auction alone it stands: what it said of its time.
     pub(super) only: u8,
-    /// What stands beside it in `Stops`, or [`NONE`].
-    pub(super) stop: u32,
+    /// What stands beside it in `Specials`, or [`NONE`].
+    pub(super) special: u32,
 }
 
 impl Order {
@@ -62,7 +62,7 @@ impl Order {
             on_disconnect,
             timed: 0,
             only: 0,
-            stop: NONE,
+            special: NONE,
         }
     }
 
@@ -82,7 +82,7 @@ pub(super) struct Orders {
     orders: Slab<Order>,
     pub(super) accounts: Accounts,
     /// What stops know beyond other orders.
-    pub(super) stops: Stops,
+    pub(super) specials: Specials,
     /// Those that stand for an auction alone.
     pub(super) for_auction: ForAuction,
     /// Finds an order by its account and the client's number.
@@ -119,7 +119,7 @@ impl Orders {
         Self {
             orders: Slab::new(orders),
             accounts: Accounts::new(accounts),
-            stops: Stops::new(stops),
+            specials: Specials::new(stops),
             for_auction: ForAuction::new(stops),
             by_client: KeyIndex::new(orders),
             timers: Timers::new(orders),
@@ -202,8 +202,8 @@ impl Orders {
         if order.timed != 0 {
             self.timers.clear(index);
         }
-        if order.stop != NONE {
-            self.stops.remove(order.stop, index);
+        if order.special != NONE {
+            self.specials.remove(order.special, index);
         }
         if order.only != 0 {
             self.for_auction.remove(index);
@@ -212,9 +212,9 @@ impl Orders {
     }
 
     /// The order at `index` is no stop any more.
-    pub(super) fn trigger(&mut self, index: u32) -> Stop {
-        let stop = core::mem::replace(&mut self.orders[index].stop, NONE);
-        self.stops.remove(stop, index)
+    pub(super) fn trigger(&mut self, index: u32) -> Special {
+        let stop = core::mem::replace(&mut self.orders[index].special, NONE);
+        self.specials.remove(stop, index)
     }
 
     /// Puts the order at `index` last into the queue of `level`, which stands at `at`.
@@ -224,6 +224,9 @@ impl Orders {
         (order.level, order.older, order.newer) = (at, level.tail, NONE);
         level.quantity += order.remaining;
         level.orders += 1;
+        if order.special != NONE {
+            level.hidden += self.specials[order.special].hidden;
+        }
         match core::mem::replace(&mut level.tail, index) {
             NONE => level.head = index,
             older => self.orders[older].newer = index,
@@ -233,7 +236,10 @@ impl Orders {
     /// Takes the order at `index` out of the queue of its level, with what it has open.
     #[inline]
     pub(super) fn leave(&mut self, level: &mut Level, index: u32) {
-        let Order { remaining, older, newer, .. } = self.orders[index];
+        let Order { remaining, older, newer, special, .. } = self.orders[index];
+        if special != NONE {
+            level.hidden -= self.specials[special].hidden;
+        }
         debug_assert!(level.orders > 0 && level.quantity >= remaining, "a level is the sum of its orders");
         level.quantity -= remaining;
         level.orders -= 1;
@@ -245,6 +251,31 @@ impl Orders {
             NONE => level.tail = older,
             newer => self.orders[newer].older = older,
         }
+    }
+
+    /// What the order at `index` has open and does not display, of which it will display more.
+    #[inline]
+    pub(super) fn hidden(&self, index: u32) -> u64 {
+        match self.orders[index].special {
+            NONE => 0,
+            special => self.specials[special].hidden,
+        }
+    }
+
+    /// All that the order at `index` has open.
+    #[inline]
+    pub(super) fn open(&self, index: u32) -> u64 {
+        self.orders[index].remaining + self.hidden(index)
+    }
+
+    /// The order at `index`, of which nothing is displayed any more, displays the next part, last in its queue at `at`.
+    #[cold]
+    pub(super) fn refill(&mut self, level: &mut Level, index: u32, at: u32) {
+        self.leave(level, index);
+        let special = self.orders[index].special;
+        let display = self.specials[special].display;
+        self.orders[index].remaining = self.specials.uncover(special, display);
+        self.queue(level, index, at);
     }
 
     /// The order that ends next, and when.
@@ -278,7 +309,7 @@ impl Orders {
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.accounts.save(sink);
         self.orders.save(sink);
-        self.stops.save(sink);
+        self.specials.save(sink);
         for (index, order) in (0..).zip(self.orders.entries()) {
             if order.timed != 0 {
                 sink.value(&self.expires(index));
@@ -292,7 +323,7 @@ impl Orders {
         let mut orders = Self {
             accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
-            stops: Stops::load(stops, source)?,
+            specials: Specials::load(stops, source)?,
             ..Self::new(capacity, accounts, stops)
         };
         let mut waiting = 0;
@@ -304,15 +335,15 @@ impl Orders {
         }
         let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
         for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
-            let mut sum = 0_u64;
+            let (mut sum, mut hidden) = (0_u64, 0_u128);
             let (mut at, mut older) = (level.head, NONE);
             for _ in 0..level.orders {
                 let order = walk.see(&orders.orders, at, 1)?;
                 if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
-                if level.waits != u8::from(order.stop != NONE) {
-                    return Err(Corrupt("a stop in the book, or another order outside"));
+                if level.waits != BOOK && order.special == NONE {
+                    return Err(Corrupt("an order outside the book"));
                 }
                 if order.only != 0 {
                     if orders.for_auction.room() == 0 {
@@ -320,21 +351,22 @@ impl Orders {
                     }
                     orders.for_auction.insert(level.instrument, &order, at);
                 }
-                if order.stop != NONE {
-                    orders.stops.hang(order.stop, at, order.order, level)?;
+                if order.special != NONE {
+                    orders.specials.hang(order.special, at, order.order, level)?;
                     waiting += 1;
+                    hidden += u128::from(orders.specials[order.special].hidden);
                 }
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
                 (older, at) = (at, order.newer);
             }
-            if (at, older, sum) != (NONE, level.tail, level.quantity) {
+            if (at, older, sum, hidden) != (NONE, level.tail, level.quantity, level.hidden.into()) {
                 return Err(Corrupt("the sum of a level"));
             }
         }
         if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
         }
-        if waiting != orders.stops.len() {
+        if waiting != orders.specials.len() {
             return Err(Corrupt("a stop without an order"));
         }
         walk.left = orders.orders.len();

@@ -1,5 +1,6 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
+use super::levels::NONE;
 use super::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
     OrdersCancelled, Quantity, Reduce, Reject, Reply,
@@ -30,8 +31,9 @@ impl Matching {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
             return self.decline_gone(context.account(), command.client_order, out);
         };
-        let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
-        let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
+        let open = self.orders.open(index);
+        let Order { order, client_order, filled, .. } = self.take_out(index, out);
+        let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
         Progress::Done
     }
@@ -45,21 +47,34 @@ impl Matching {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
             return Ok(self.decline_gone(context.account(), command.client_order, out));
         };
-        let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
+        let Order { order, client_order, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
-        let remaining = remaining.saturating_sub(command.quantity.0);
+        let remaining = self.orders.open(index).saturating_sub(command.quantity.0);
         if remaining == 0 {
             self.take_out(index, out);
         } else {
-            self.orders[index].remaining = remaining;
-            self.levels[at].quantity -= command.quantity.0;
-            self.say_level(at, out);
+            if self.shrink(index, at, command.quantity.0) {
+                self.say_level(at, out);
+            }
             self.say_top(instrument, out);
         }
         let (filled, remaining) = (Quantity(filled), Quantity(remaining));
         out.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
         Ok(Progress::Done)
+    }
+
+    /// Makes an order less, what it does not display first; says whether it displays less.
+    fn shrink(&mut self, index: u32, at: u32, quantity: u64) -> bool {
+        let level = &mut self.levels[at];
+        let hidden = match self.orders[index].special {
+            NONE => 0,
+            special => self.orders.specials.uncover(special, quantity),
+        };
+        level.hidden -= hidden;
+        level.quantity -= quantity - hidden;
+        self.orders[index].remaining -= quantity - hidden;
+        quantity > hidden
     }
 
     #[cold]
@@ -109,7 +124,7 @@ impl Matching {
             None => so_far.unknown += 1,
             Some(index) => {
                 so_far.orders += 1;
-                so_far.quantity += self.orders[index].remaining;
+                so_far.quantity += self.orders.open(index);
                 self.close(index, CloseReason::Cancelled, out);
             }
         }

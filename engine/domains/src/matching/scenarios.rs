@@ -10,6 +10,8 @@
 //!
 //! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
 //!
+//! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
+//!
 //! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
 //! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
 //! an auction alone say `at-open` or `at-close`.
@@ -27,9 +29,9 @@
 
 use super::messages::{
     AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
-    InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderType, Phase, Price,
-    Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetOnDisconnect,
-    SetPhase, SetSchedule, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect, OrderType,
+    Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch,
+    SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -94,6 +96,11 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         }
         [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
             let mut order = new_order(side, instrument, quantity, at, number)?;
+            if let Some((words, reserve)) = reserve(rest) {
+                terms(words, &mut order)?;
+                image.set(client, Command::NewReserve(&with_reserve(&order, reserve)));
+                return Some(image);
+            }
             terms(rest, &mut order)?;
             image.set(client, Command::NewOrder(&order));
         }
@@ -203,6 +210,38 @@ fn new_order(side: &str, instrument: &str, quantity: &str, at: &str, number: &st
         order_type: order_type.into(),
         on_disconnect: OnDisconnect::Keep.into(),
     })
+}
+
+/// What an order displays and its minimum, when its last words are `hidden`, `hidden minimum M` or `display D`; and the
+/// words before these.
+fn reserve<'w>(words: &'w [&'w str]) -> Option<(&'w [&'w str], [Quantity; 2])> {
+    let number = |word: &str| word.parse().ok().map(Quantity);
+    match words {
+        [before @ .., "hidden"] => Some((before, [Quantity(0); 2])),
+        [before @ .., "hidden", "minimum", minimum] => Some((before, [Quantity(0), number(minimum)?])),
+        [before @ .., "display", display] => Some((before, [number(display)?, Quantity(0)])),
+        [before @ .., "display", display, "minimum", minimum] => Some((before, [number(display)?, number(minimum)?])),
+        _ => None,
+    }
+}
+
+fn with_reserve(order: &NewOrder, [display, minimum]: [Quantity; 2]) -> NewReserve {
+    let NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, on_disconnect, .. } =
+        *order;
+    let reserved = Reserved::default();
+    NewReserve {
+        client_order,
+        price,
+        quantity,
+        display,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        on_disconnect,
+        reserved,
+    }
 }
 
 /// A stop that becomes `order`, with what stands behind its number.

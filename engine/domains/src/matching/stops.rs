@@ -1,16 +1,17 @@
-//! Stops: orders that wait until their instrument trades at a price, and then come in one after another.
+//! Specials: orders that wait until their instrument trades at a price, and then come in one after another.
 
 use super::entry::decline;
 use super::instruments::Terms;
-use super::levels::{Level, NONE, better};
+use super::levels::{Level, NONE, WAITS, better};
 use super::messages::{
     CloseReason, DeclineReason, Event, NewOrder, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
     Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
+use super::reserve::Wanted;
+use super::specials::{STOP, Special};
 use super::trading::{Origin, Taker, Then};
-use super::waiting::Stop;
 use super::{Matching, Pending};
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
 
@@ -21,7 +22,7 @@ pub(super) struct Triggered {
     instrument: u32,
     side: Side,
     trigger: Price,
-    stop: Stop,
+    stop: Special,
 }
 
 impl Terms {
@@ -75,7 +76,7 @@ impl Matching {
         if self.orders.room() == 0 {
             return Err(Reject::OrdersFull);
         }
-        if self.orders.stops.room() == 0 {
+        if self.orders.specials.room() == 0 {
             return Err(Reject::SpecialsFull);
         }
         let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
@@ -101,15 +102,19 @@ impl Matching {
             ..Order::new(command.order_type, command.on_disconnect)
         };
         let index = self.orders.add(account, order, expires, &mut self.levels, at);
-        let stop = Stop {
+        let stop = Special {
             order: order.order,
             price: command.price,
             trail: command.trail,
             instrument: level.instrument,
             time_in_force: command.time_in_force,
-            reserved: [0; 3],
+            kind: STOP,
+            reserved: [0; 2],
+            hidden: 0,
+            display: 0,
+            minimum: 0,
         };
-        self.orders[index].stop = self.orders.stops.insert(stop, index);
+        self.orders[index].special = self.orders.specials.insert(stop, index);
     }
 
     /// Whether the last trade's price triggers a stop at `ticks`.
@@ -154,13 +159,13 @@ impl Matching {
     }
 
     fn trail_stops(&mut self, instrument: u32, last: u64) {
-        let mut next = self.orders.stops.first_trailing(instrument);
-        while let Some(index) = self.orders.stops.trailing(next, instrument) {
+        let mut next = self.orders.specials.first_trailing(instrument);
+        while let Some(index) = self.orders.specials.trailing(next, instrument) {
             next += 1;
-            let Order { level: at, stop, .. } = self.orders[index];
+            let Order { level: at, special, .. } = self.orders[index];
             let Level { ticks, side, orders, .. } = self.levels[at];
             let (terms, side) = (&self.instruments[instrument].terms, side.get());
-            let trail = self.orders.stops[stop].trail;
+            let trail = self.orders.specials[special].trail;
             let Some(follows) =
                 terms.away(side, last, trail).filter(|follows| better(side.opposite(), *follows, ticks))
             else {
@@ -200,7 +205,7 @@ impl Matching {
 
     /// A stop that was triggered becomes what it is to become; none when it ends at once.
     fn come_in(&mut self, triggered: Triggered, out: &mut Out<'_, Self>) -> Option<Taker> {
-        let Triggered { index, instrument, side, trigger, stop: Stop { price, time_in_force, .. } } = triggered;
+        let Triggered { index, instrument, side, trigger, stop: Special { price, time_in_force, .. } } = triggered;
         let (order, account) = (self.orders[index], self.orders.account(index));
         let limit = self
             .limit_found(instrument, side, order.order_type.get(), price)
@@ -227,6 +232,8 @@ impl Matching {
             filled: 0,
             place: index,
             origin: Origin::Triggered,
+            reserve: None,
+            stands: false,
             then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
         };
         let Err(reason) =
@@ -244,7 +251,9 @@ impl Matching {
         if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
             return Err(CloseReason::PhaseForbids);
         }
-        if time_in_force == TimeInForce::FillOrKill && !self.offers(account, instrument, side, reach, remaining) {
+        if time_in_force == TimeInForce::FillOrKill
+            && !self.offers(&Wanted { account, instrument, side, reach, minimum: remaining, quantity: remaining })
+        {
             return Err(CloseReason::BelowMinimum);
         }
         match taker.then {
@@ -253,15 +262,15 @@ impl Matching {
         }
     }
 
-    fn has_room_for(&self, level: &Level) -> bool {
-        let half = self.instruments[level.instrument].stops(level.side.get());
+    pub(super) fn has_room_for(&self, level: &Level) -> bool {
+        let half = self.instruments[level.instrument].half_at(level);
         self.levels.room() > 0 || self.levels.find(half, level.ticks).is_some()
     }
 }
 
 /// A level where stops wait.
 fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
-    Level { waits: 1, ..Level::empty(instrument, side.into(), ticks, trigger) }
+    Level { waits: WAITS, ..Level::empty(instrument, side.into(), ticks, trigger) }
 }
 
 /// What it has in common with an order that comes in at once.

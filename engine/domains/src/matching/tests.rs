@@ -83,6 +83,12 @@ fn prove_phases_agree_with_the_model() {
     laws_hold("phases", &SMALL, 27, 20_000);
 }
 
+/// Guards against what is not displayed being shown, lost, or traded out of turn or against its minimum.
+#[test]
+fn prove_reserve_agrees_with_the_model() {
+    laws_hold("reserve", &SMALL, 30, 40_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -107,6 +113,7 @@ fn prove_tight_agrees_with_the_model() {
         (21, "risk"),
         (24, "stops"),
         (28, "phases"),
+        (31, "reserve"),
     ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
@@ -125,6 +132,7 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
         (22, "risk"),
         (25, "stops"),
         (29, "phases"),
+        (32, "reserve"),
     ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
@@ -144,7 +152,12 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
 
 /// What is open by the domain's own books.
 fn open(matching: &Matching) -> BTreeMap<u64, u64> {
-    matching.orders.live().map(|order| (order.order.0, order.remaining)).collect()
+    let open = |order: &super::orders::Order| {
+        let hidden =
+            if order.special == super::levels::NONE { 0 } else { matching.orders.specials[order.special].hidden };
+        (order.order.0, order.remaining + hidden)
+    };
+    matching.orders.live().map(open).collect()
 }
 
 /// What is open as a reader of all answers and events must believe it to be.
@@ -210,13 +223,15 @@ impl Ledger {
             Reply::OrderAccepted(accepted) => {
                 let early = self.early.remove(&accepted.order.0).unwrap_or(0);
                 assert_eq!(early, accepted.filled.0, "the answer says what the fills said");
-                let Ok(Command::NewOrder(order)) = Command::decode(command.header().message, command.body()) else {
-                    panic!("only a new order is accepted");
+                let quantity = match Command::decode(command.header().message, command.body()) {
+                    Ok(Command::NewOrder(order)) => order.quantity,
+                    Ok(Command::NewReserve(order)) => order.quantity,
+                    _ => panic!("only a new order is accepted"),
                 };
                 let decremented = self.decremented.remove(&accepted.order.0).unwrap_or(0);
                 if accepted.status.get() != OrderStatus::Cancelled {
                     let sum = accepted.filled.0 + accepted.remaining.0 + decremented;
-                    assert_eq!(sum, order.quantity.0, "nothing is lost");
+                    assert_eq!(sum, quantity.0, "nothing is lost");
                 }
                 self.open.insert(accepted.order.0, accepted.remaining.0);
             }

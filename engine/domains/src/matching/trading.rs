@@ -7,6 +7,7 @@ use super::messages::{
     OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
+use super::reserve::Reserve;
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress, Timestamp};
@@ -34,6 +35,10 @@ pub(super) struct Taker {
     pub(super) place: u32,
     pub(super) origin: Origin,
     pub(super) then: Then,
+    /// What of it is displayed, and its minimum, when it rests as an order with a reserve.
+    pub(super) reserve: Option<Reserve>,
+    /// Whether it stands without trading first.
+    pub(super) stands: bool,
 }
 
 /// Whence an order comes in.
@@ -72,9 +77,20 @@ impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
     pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        while taker.remaining > 0 && self.trades(taker.instrument) {
-            let best = self.instruments[taker.instrument].half(taker.side.opposite()).best;
-            if best == NONE || better(taker.side.opposite(), taker.reach, self.levels[best].ticks) {
+        while taker.remaining > 0 && self.trades(&taker) {
+            let other = taker.side.opposite();
+            let best = self.instruments[taker.instrument].half(other).best;
+            let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
+            if self.instruments[taker.instrument].hidden(other).best != NONE {
+                if out.room() < 4 {
+                    self.pending = Pending::Taking(taker);
+                    return Progress::More;
+                }
+                if self.take_hidden(&mut taker, crosses.then_some(best), out) {
+                    continue;
+                }
+            }
+            if !crosses {
                 break;
             }
             if self.take_level(&mut taker, best, out) == Progress::More {
@@ -96,9 +112,9 @@ impl Matching {
 
     /// Whether orders trade as they come in.
     #[inline]
-    fn trades(&self, instrument: u32) -> bool {
-        let instrument = &self.instruments[instrument];
-        instrument.is_plain || instrument.phase.get() == Phase::Continuous
+    fn trades(&self, taker: &Taker) -> bool {
+        let instrument = &self.instruments[taker.instrument];
+        (instrument.is_plain || instrument.phase.get() == Phase::Continuous) && !taker.stands
     }
 
     /// Trades with the orders at one level, oldest first, until the taker is filled or the level is empty.
@@ -108,10 +124,11 @@ impl Matching {
             if out.room() < 4 {
                 return Progress::More;
             }
-            if self.orders.accounts.prevent_any() && self.prevent(taker, at, out) {
+            let index = self.levels[at].head;
+            if self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out) {
                 continue;
             }
-            self.trade(taker, at, out);
+            self.trade(taker, index, at, out);
         }
         self.say_level(at, out);
         self.close_if_empty(at);
@@ -121,11 +138,11 @@ impl Matching {
         Progress::Done
     }
 
-    /// Trades with the oldest order at a level.
+    /// Trades with the order at `index`, which stands at the level at `at`.
     #[inline]
-    fn trade(&mut self, taker: &mut Taker, at: u32, out: &mut Out<'_, Self>) {
+    pub(super) fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let level = &mut self.levels[at];
-        let (index, price) = (level.head, level.price);
+        let (price, hidden) = (level.price, self.orders.hidden(index));
         let maker_account = self.orders.account(index);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
@@ -150,13 +167,15 @@ impl Matching {
             trade: trade.trade,
             price,
             quantity: trade.quantity,
-            remaining: Quantity(maker.remaining - quantity),
+            remaining: Quantity(maker.remaining - quantity + hidden),
             instrument,
             side: taker.side.opposite().into(),
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        if maker.remaining == quantity {
+        if maker.remaining == quantity && hidden > 0 {
+            self.orders.refill(level, index, at);
+        } else if maker.remaining == quantity {
             self.orders.leave(level, index);
             self.orders.remove(index, DeclineReason::Filled);
         } else {
@@ -184,7 +203,7 @@ impl Matching {
     #[inline]
     fn settle(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
         match taker.then {
-            Then::Rest(expires) if taker.remaining > 0 && taker.place == NONE => {
+            Then::Rest(expires) if taker.remaining > 0 && taker.place == NONE && taker.reserve.is_none() => {
                 self.settle_resting(taker, expires, out)
             }
             _ => self.settle_otherwise(taker, out),
@@ -222,6 +241,7 @@ impl Matching {
         };
         let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
         match taker.place {
+            NONE if status == OrderStatus::Open => self.rest_with_reserve(taker, out),
             NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
             index => _ = self.orders.remove(index, reason),

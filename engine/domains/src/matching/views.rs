@@ -1,20 +1,20 @@
 //! What the book looks like from outside: levels, best prices, snapshots of topics.
 
 use super::instruments;
-use super::levels::{Level, NONE};
+use super::levels::{BOOK, HIDDEN, Level, NONE, WAITS};
 use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, PhaseChanged, Quantity, Side};
 use super::orders::Order;
-use super::waiting::Stop;
+use super::specials::Special;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Cursor, Out, Progress, Topic};
 
 impl Matching {
-    /// Says what stands at a level of a book now. Where stops wait is for their accounts alone.
+    /// Says what is displayed at a level of a book now. Where stops wait, or orders hide, is for their accounts alone.
     #[inline]
     pub(super) fn say_level(&self, at: u32, out: &mut Out<'_, Self>) {
         let level = &self.levels[at];
-        if level.waits != 0 {
+        if level.waits != BOOK {
             return;
         }
         out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
@@ -109,18 +109,20 @@ impl Matching {
 impl Matching {
     /// Says an order that rests, or a stop that waits, as a part of a snapshot.
     fn say_open(&self, index: u32, out: &mut Out<'_, Self>) {
-        let Order { order, client_order, remaining, filled, level, order_type, stop, .. } = self.orders[index];
-        let Level { price, instrument, side, .. } = self.levels[level];
+        let Order { order, client_order, remaining, filled, level, order_type, special, .. } = self.orders[index];
+        let Level { price, instrument, side, waits, .. } = self.levels[level];
         let (instrument, expires) = (instruments::id(instrument), self.orders.expires(index));
-        let (filled, remaining) = (Quantity(filled), Quantity(remaining));
-        if stop == NONE {
+        let (filled, open) = (Quantity(filled), Quantity(self.orders.open(index)));
+        if waits != WAITS {
+            let hidden = if waits == HIDDEN { open } else { Quantity(self.orders.hidden(index)) };
             let reserved = Reserved::default();
             return out.part(Event::OpenOrder(&OpenOrder {
                 order,
                 client_order,
                 price,
                 filled,
-                remaining,
+                remaining: open,
+                hidden,
                 expires,
                 instrument,
                 side,
@@ -128,14 +130,14 @@ impl Matching {
                 reserved,
             }));
         }
-        let Stop { price: limit, trail, time_in_force, .. } = self.orders.stops[stop];
+        let Special { price: limit, trail, time_in_force, .. } = self.orders.specials[special];
         out.part(Event::OpenStop(&OpenStop {
             order,
             client_order,
             trigger: price,
             price: limit,
             trail,
-            quantity: remaining,
+            quantity: Quantity(remaining),
             expires,
             instrument,
             side,

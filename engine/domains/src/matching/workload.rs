@@ -9,8 +9,8 @@ mod phases;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
-    MassCancel, NewOrder, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade,
-    SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
+    MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope,
+    SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -56,6 +56,11 @@ pub const KINDS: &[WorkloadKind] = &[
         name: "stops",
         doc: "as types, with stops, many of which trail and set off each other",
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 20, stops: 30, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "reserve",
+        doc: "as stops, with icebergs, hidden orders, minimums and all or none, and self-trade prevention",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, RESERVE)),
     },
     WorkloadKind {
         name: "phases",
@@ -104,6 +109,8 @@ pub struct Mix {
     pub stops: u64,
     /// Share of commands, in a thousand, that change a phase, bands or a schedule. Some orders are then for an auction.
     pub phases: u64,
+    /// Share of new orders that display a part of themselves, or nothing.
+    pub reserve: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -122,6 +129,7 @@ pub const NORMAL: Mix = Mix {
     risk: 0,
     stops: 0,
     phases: 0,
+    reserve: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -141,9 +149,12 @@ pub const CROWDED: Mix = Mix {
     risk: 0,
     stops: 0,
     phases: 0,
+    reserve: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, ..CROWDED };
+const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, ..CROWDED };
+/// Much that is not displayed.
+const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, ..CROWDED };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -238,6 +249,11 @@ impl Flow {
             order.time_in_force = if at_open { TimeInForce::AtOpen } else { TimeInForce::AtClose }.into();
             (order.order_type, order.price) = (OrderType::Limit.into(), Price(price));
             (order.expires, order.minimum) = (Timestamp(0), Quantity(0));
+        }
+        if self.mix.reserve > 0 && self.random.percent(self.mix.reserve) {
+            let reserve = draw_reserve(&mut self.random, &order, Price(price));
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            return image.set(client, Command::NewReserve(&reserve));
         }
         if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
             let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
@@ -342,6 +358,31 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
                 order.minimum = Quantity(1 + random.below(order.quantity.0));
             }
         }
+    }
+}
+
+/// An order like `order` that displays a part of itself, or nothing.
+fn draw_reserve(random: &mut Random, order: &NewOrder, price: Price) -> NewReserve {
+    let quantity = 1 + order.quantity.0 + random.below(20);
+    let (display, minimum) = match random.below(4) {
+        0 | 1 => (1 + random.below(quantity.min(8)), 0),
+        2 => (0, 0),
+        _ if random.percent(30) => (0, quantity),
+        _ => (0, 1 + random.below(quantity)),
+    };
+    let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
+    NewReserve {
+        client_order: order.client_order,
+        price,
+        quantity: Quantity(quantity),
+        display: Quantity(display.min(quantity - 1)),
+        minimum: Quantity(minimum),
+        expires: if rests { order.expires } else { Timestamp(0) },
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: if rests { order.time_in_force } else { TimeInForce::GoodTillCancelled.into() },
+        on_disconnect: order.on_disconnect,
+        reserved: Reserved::default(),
     }
 }
 

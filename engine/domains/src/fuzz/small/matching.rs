@@ -36,6 +36,16 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             }
             body[if body[54] == 1 { 24 } else { 16 }] = 0;
         }
+        "NewReserve" => {
+            let [side, time_in_force] = [body[52], body[53]];
+            for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, 7), (32, 15), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            body[24] = body[24].min(body[16].saturating_sub(1));
+            body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1, 0);
+        }
         "SetPhase" => {
             keep(0, 4, 3, body);
             // Mostly where something comes of orders.

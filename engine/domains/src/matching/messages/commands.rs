@@ -197,5 +197,32 @@ messages! {
             /// Zero.
             reserved: Reserved<7>,
         },
+        /// Enters a limit order that displays only a part of itself, or nothing. Trades at once as a [`NewOrder`] does.
+        /// Answered by [`super::OrderAccepted`].
+        15 => NewReserve: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// The worst price at which it may trade.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much of it is displayed at a time; zero when it displays nothing.
+            display: Quantity,
+            /// How much it trades with one order at least; all of it for all or none, zero when there is no such
+            /// minimum. Only of one that displays nothing.
+            minimum: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays.
+            time_in_force: TimeInForceCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<1>,
+        },
     }
 }

@@ -93,7 +93,7 @@ messages! {
             reserved: Reserved<7>,
         },
         /// An order of the account that rests in a book. Only in snapshots of the account's stream.
-        106 => OpenOrder: 56 {
+        106 => OpenOrder: 64 {
             /// The engine's number of it.
             order: OrderId,
             /// The client's.
@@ -102,8 +102,10 @@ messages! {
             price: Price,
             /// How much of it has traded.
             filled: Quantity,
-            /// How much is open.
+            /// How much is open, displayed or not.
             remaining: Quantity,
+            /// How much of that is not displayed.
+            hidden: Quantity,
             /// When it ends; zero when it does not by itself.
             expires: Timestamp,
             /// What it trades.

@@ -1,6 +1,7 @@
 //! The twin: what comes in, and trades.
 
 use super::phases::Market;
+use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
@@ -127,9 +128,13 @@ impl Model {
             place: 0,
             stop: None,
             only,
+            hidden: 0,
+            display: 0,
+            hides: false,
+            minimum: 0,
         };
         let reach = self.reach(&order);
-        if self.offered(context.account().0, instrument, side, reach) < u128::from(minimum) {
+        if minimum > 0 && self.finds(&order, reach) < minimum {
             return decline(command.client_order, DeclineReason::BelowMinimum, out);
         }
         if rests {
@@ -230,40 +235,31 @@ impl Model {
         at_each.flatten().collect()
     }
 
-    /// How much there is for an order of `account`, up to where prevention would end it or make it less.
-    pub(super) fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
-        let mut sum = 0;
-        for maker in self.makers(instrument, side, limit) {
-            match self.prevention(account, maker.account) {
-                SelfTrade::Allow => sum += u128::from(maker.remaining),
-                SelfTrade::CancelOldest => {}
-                _ => break,
-            }
-        }
-        sum
-    }
-
     /// Trades with what the order meets; says how much of it was cancelled so that it would not trade
     /// with its own, if it was.
     pub(super) fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> Option<u64> {
-        let (mut dropped, mut last) = (None, None);
+        let (mut dropped, mut last) = (None, None::<Order>);
         if self.markets[&taker.instrument].collects() {
             return None;
         }
-        for maker in self.makers(taker.instrument, taker.side, self.reach(taker)) {
-            if taker.remaining == 0 {
-                break;
-            }
-            // Its level is said when the next is come to, or at the end.
-            if let Some(last) = last.filter(|last: &Order| last.price != maker.price) {
+        let reach = self.reach(taker);
+        while taker.remaining > 0 {
+            let maker = next_maker(&self.orders, taker, reach).map(|index| self.orders[index]);
+            // What is displayed at its price is said when the next is come to, or at the end.
+            let ends = |last: &mut Order| maker.is_none_or(|maker| maker.hides || maker.price != last.price);
+            if let Some(last) = last.take_if(ends) {
                 self.say_level(&last, out);
                 self.trigger(taker.instrument);
             }
-            last = Some(maker);
+            let Some(maker) = maker else { break };
+            last = Some(maker).filter(|maker| !maker.hides);
             let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
             match self.prevention(taker.account, maker.account) {
-                SelfTrade::Allow => _ = self.trade_with(index, taker, out),
+                SelfTrade::Allow => self.trade_with(index, taker, out),
                 how => dropped = self.prevent(how, index, taker, out),
+            }
+            if maker.hides {
+                self.trigger(taker.instrument);
             }
         }
         if let Some(last) = last {
@@ -273,16 +269,16 @@ impl Model {
         dropped
     }
 
-    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
+    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) {
         self.last_trade += 1;
         self.last_prices.insert(taker.instrument, self.orders[index].price);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
-        for order in [&mut *maker, taker] {
-            order.remaining -= quantity;
-            order.filled += quantity;
-        }
-        let (maker, price, quantity) = (*maker, Price(maker.price), Quantity(quantity));
+        (maker.filled, taker.filled) = (maker.filled + quantity, taker.filled + quantity);
+        taker.remaining -= quantity;
+        let maker = Order { remaining: maker.remaining - quantity, ..*maker };
+        take_from(&mut self.orders, index, quantity, &mut self.last_place);
+        let (price, quantity) = (Price(maker.price), Quantity(quantity));
         let trade = Trade {
             trade: TradeId(self.last_trade),
             maker_order: OrderId(maker.order),
@@ -301,7 +297,7 @@ impl Model {
                 trade: trade.trade,
                 price,
                 quantity,
-                remaining: Quantity(own.remaining),
+                remaining: Quantity(own.open()),
                 instrument: InstrumentId(own.instrument),
                 side: own.side.into(),
                 liquidity: liquidity.into(),
@@ -309,11 +305,9 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
-        if maker.remaining == 0 {
-            self.orders.remove(index);
+        if maker.open() == 0 {
             self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
-        maker
     }
 
     pub(super) fn replace(&mut self, context: Context, command: &Replace, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -323,6 +317,9 @@ impl Model {
         let mut order = self.orders[index];
         if order.stop.is_some() {
             return decline(command.client_order, DeclineReason::Waiting, out);
+        }
+        if order.hides || order.display > 0 {
+            return decline(command.client_order, DeclineReason::HasReserve, out);
         }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;

@@ -1,5 +1,6 @@
 //! The twin: phases of the market, auctions and bands.
 
+use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
     AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Fill, InstrumentId, Liquidity,
@@ -211,8 +212,8 @@ impl Model {
 
     /// How much is bid and asked at a price.
     fn interest(&self, instrument: u32, price: i64) -> (u64, u64) {
-        let bid = self.book(instrument, Side::Buy).filter(|order| order.price >= price).map(|order| order.remaining);
-        let asked = self.book(instrument, Side::Sell).filter(|order| order.price <= price).map(|order| order.remaining);
+        let bid = self.book(instrument, Side::Buy).filter(|order| order.price >= price).map(Order::open);
+        let asked = self.book(instrument, Side::Sell).filter(|order| order.price <= price).map(Order::open);
         (bid.sum(), asked.sum())
     }
 
@@ -297,9 +298,8 @@ impl Model {
         );
         for (own, other) in [(buyer, seller), (seller, buyer)] {
             let index = self.orders.iter().position(|order| order.order == own.order).expect("it was just seen");
-            self.orders[index].remaining -= quantity;
             self.orders[index].filled += quantity;
-            let remaining = self.orders[index].remaining;
+            let remaining = own.open() - quantity;
             let fill = Fill {
                 order: OrderId(own.order),
                 client_order: ClientOrderId(own.client_order),
@@ -314,8 +314,8 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(own.account), Event::Fill(&fill));
+            take_from(&mut self.orders, index, quantity, &mut self.last_place);
             if remaining == 0 {
-                self.orders.remove(index);
                 self.ended.push((own.account, own.client_order, DeclineReason::Filled));
             }
         }

@@ -15,13 +15,17 @@ impl Model {
     fn take_out(&mut self, index: usize, quantity: u64, out: Says<'_, '_>) -> Order {
         let order = self.orders[index];
         let before = self.top(order.instrument);
-        if quantity >= order.remaining {
+        let of_hidden = quantity.min(order.hidden);
+        if quantity >= order.open() {
             self.orders.remove(index);
             self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
         } else {
-            self.orders[index].remaining -= quantity;
+            self.orders[index].hidden -= of_hidden;
+            self.orders[index].remaining -= quantity - of_hidden;
         }
-        self.say_level(&order, out);
+        if quantity > of_hidden {
+            self.say_level(&order, out);
+        }
         self.say_top(order.instrument, &before, out);
         order
     }
@@ -32,7 +36,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: ClientOrderId(order.client_order),
             filled: Quantity(order.filled),
-            cancelled: Quantity(order.remaining),
+            cancelled: Quantity(order.open()),
             reason: reason.into(),
             reserved: Reserved::default(),
         };
@@ -49,7 +53,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: command.client_order,
             filled: Quantity(order.filled),
-            cancelled: Quantity(order.remaining),
+            cancelled: Quantity(order.open()),
         }));
         Ok(())
     }
@@ -64,7 +68,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: command.client_order,
             filled: Quantity(order.filled),
-            remaining: Quantity(order.remaining.saturating_sub(command.quantity.0)),
+            remaining: Quantity(order.open().saturating_sub(command.quantity.0)),
         }));
         Ok(())
     }
@@ -84,7 +88,7 @@ impl Model {
                 None => unknown += 1,
                 Some(index) => {
                     orders += 1;
-                    cancelled.0 += self.close(index, CloseReason::Cancelled, out).remaining;
+                    cancelled.0 += self.close(index, CloseReason::Cancelled, out).open();
                 }
             }
         }
@@ -141,11 +145,11 @@ impl Model {
         };
         // One account's orders go as they were entered; everyone's as they would trade.
         let turn = |order: &Order| match whose {
-            Some(_) => (0, false, Side::Buy, 0, order.order),
-            // Stops come after the book, those nearest to being triggered first.
+            Some(_) => (0, 0, Side::Buy, 0, order.order),
+            // Stops come after the book, those nearest to being triggered first; then what displays nothing.
             None => {
-                let (waits, price) = order.stop.map_or((false, order.price), |stop| (true, stop.trigger));
-                let up = (order.side == Side::Sell) != waits;
+                let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
+                let up = (order.side == Side::Sell) != (waits == 1);
                 let rank = if up { i128::from(price) } else { -i128::from(price) };
                 (order.instrument, waits, order.side, rank, order.place)
             }
@@ -225,6 +229,6 @@ impl Model {
             let index = self.orders.iter().position(|order| order.order == closing.order).expect("nothing else went");
             self.close(index, reason, out);
         }
-        (Quantity(orders.iter().map(|order| order.remaining).sum()), orders.len() as u32)
+        (Quantity(orders.iter().map(Order::open).sum()), orders.len() as u32)
     }
 }

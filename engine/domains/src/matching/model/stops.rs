@@ -55,7 +55,7 @@ impl Model {
         if self.orders.len() as u64 == self.limits.orders {
             return Err(Reject::OrdersFull);
         }
-        if self.stops().count() as u64 == self.limits.specials {
+        if self.specials() as u64 == self.limits.specials {
             return Err(Reject::SpecialsFull);
         }
         if !self.has_stop_level(instrument, side, command.trigger.0) && self.levels() as u64 == self.limits.levels {
@@ -77,6 +77,10 @@ impl Model {
             expires,
             place: self.last_place,
             only: None,
+            hidden: 0,
+            display: 0,
+            hides: false,
+            minimum: 0,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
         out.reply(Reply::StopAccepted(&StopAccepted {
@@ -86,6 +90,11 @@ impl Model {
             quantity: command.quantity,
         }));
         Ok(())
+    }
+
+    /// Stops that wait and orders with a reserve.
+    pub(super) fn specials(&self) -> usize {
+        self.orders.iter().filter(|order| order.stop.is_some() || order.hides || order.display > 0).count()
     }
 
     fn stops(&self) -> impl Iterator<Item = (&Order, Stop)> {
@@ -185,7 +194,7 @@ impl Model {
         }
         let reach = self.reach(order);
         let all = stop.time_in_force == TimeInForce::FillOrKill;
-        if all && self.offered(account, instrument, side, reach) < u128::from(order.remaining) {
+        if all && self.finds(order, reach) < order.remaining {
             return Some(CloseReason::BelowMinimum);
         }
         if rests && self.check_level(instrument, side, Price(price)).is_err() {

@@ -2,8 +2,8 @@
 
 use super::{draw_risk, phases, terms};
 use crate::matching::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewStop,
-    OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
+    NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::image::COMMAND_HEADER_BYTES;
@@ -44,7 +44,8 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(15) {
+        match self.random.below(16) {
+            15 => self.reserve(client, client_order, image),
             14 => {
                 let (instrument, middle) = (self.random.below(6) as u32, self.signed());
                 let steps = self.random.below(100_000);
@@ -128,6 +129,24 @@ impl Hostile {
 }
 
 impl Hostile {
+    fn reserve(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
+        let times = [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill, TimeInForce::AtClose];
+        let reserve = NewReserve {
+            client_order,
+            price: Price(self.signed()),
+            quantity: Quantity(self.unsigned()),
+            display: Quantity(if self.random.percent(30) { 0 } else { self.unsigned() }),
+            minimum: Quantity(if self.random.percent(60) { 0 } else { self.unsigned() }),
+            expires: Timestamp(if self.random.percent(5) { 1_100_000_000 } else { 0 }),
+            instrument: InstrumentId(self.random.below(6) as u32),
+            side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
+            time_in_force: times[(self.random.below(9) as usize).saturating_sub(5)].into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+            reserved: Reserved::default(),
+        };
+        image.set(client, Command::NewReserve(&reserve));
+    }
+
     fn stop(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
         let choices = [OrderType::Limit, OrderType::Market, OrderType::MarketToLimit, OrderType::PostOnly];
         let order_type = choices[self.random.below(4) as usize];

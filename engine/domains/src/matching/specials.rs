@@ -1,7 +1,7 @@
 //! What stops know beyond other orders, while they wait: what each becomes, and which of them trail; and which orders
 //! stand for an auction alone.
 
-use super::levels::Level;
+use super::levels::{BOOK, HIDDEN, Level, WAITS};
 use super::messages::{OrderId, OrderType, Phase, Price, TimeInForce, TimeInForceCode};
 use super::orders::Order;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 /// What stands beside an order that waits for its trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Stop {
+pub(super) struct Special {
     /// Whose this is.
     pub(super) order: OrderId,
     /// The worst price at which it will trade; zero when it becomes a market order.
@@ -23,51 +23,70 @@ pub(super) struct Stop {
     pub(super) instrument: u32,
     /// How long it then stays.
     pub(super) time_in_force: TimeInForceCode,
-    pub(super) reserved: [u8; 3],
+    pub(super) kind: u8,
+    pub(super) reserved: [u8; 2],
+    /// What is not displayed of an order that displays something; no part of what it has open beside this.
+    pub(super) hidden: u64,
+    /// How much it displays at once; zero when it displays nothing.
+    pub(super) display: u64,
+    /// How much it trades at once at least.
+    pub(super) minimum: u64,
 }
+
+/// Of which kind a [`Special`] is.
+pub(super) const STOP: u8 = 1;
+pub(super) const RESERVE: u8 = 2;
 
 /// A stop that trails: the place of its instrument, its number and its own place.
 type Trailing = (u32, OrderId, u32);
 
 /// All stops that wait.
 #[derive(Clone, Debug)]
-pub(super) struct Stops {
-    stops: Slab<Stop>,
+pub(super) struct Specials {
+    specials: Slab<Special>,
     /// Those that trail, by instrument and as they were entered. Built again when it is loaded.
     trailing: Vec<Trailing>,
 }
 
-impl core::ops::Index<u32> for Stops {
-    type Output = Stop;
-    fn index(&self, place: u32) -> &Stop {
-        &self.stops[place]
+impl core::ops::Index<u32> for Specials {
+    type Output = Special;
+    fn index(&self, place: u32) -> &Special {
+        &self.specials[place]
     }
 }
 
-impl Stops {
+impl Specials {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { stops: Slab::new(capacity), trailing: Vec::with_capacity(capacity) }
+        Self { specials: Slab::new(capacity), trailing: Vec::with_capacity(capacity) }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.stops.len()
+        self.specials.len()
     }
 
-    /// Stops that still fit.
+    /// Specials that still fit.
     pub(super) fn room(&self) -> usize {
-        self.stops.room()
+        self.specials.room()
+    }
+
+    /// Takes away of what is not displayed; gives how much there was.
+    pub(super) fn uncover(&mut self, place: u32, most: u64) -> u64 {
+        let special = &mut self.specials[place];
+        let quantity = special.hidden.min(most);
+        special.hidden -= quantity;
+        quantity
     }
 
     /// Adds that of the order at `index`; there is room.
-    pub(super) fn insert(&mut self, stop: Stop, index: u32) -> u32 {
+    pub(super) fn insert(&mut self, stop: Special, index: u32) -> u32 {
         self.follow(&stop, index);
-        self.stops.insert(stop).expect("room was looked for")
+        self.specials.insert(stop).expect("room was looked for")
     }
 
     /// Takes out that of the order at `index`.
     #[cold]
-    pub(super) fn remove(&mut self, place: u32, index: u32) -> Stop {
-        let stop = self.stops.remove(place);
+    pub(super) fn remove(&mut self, place: u32, index: u32) -> Special {
+        let stop = self.specials.remove(place);
         if stop.trail != Price(0) {
             let at = self.trailing.binary_search(&(stop.instrument, stop.order, index)).expect("it trails");
             self.trailing.remove(at);
@@ -75,7 +94,7 @@ impl Stops {
         stop
     }
 
-    fn follow(&mut self, stop: &Stop, index: u32) {
+    fn follow(&mut self, stop: &Special, index: u32) {
         if stop.trail != Price(0) {
             let trailing = (stop.instrument, stop.order, index);
             let at = self.trailing.partition_point(|known| *known < trailing);
@@ -94,20 +113,26 @@ impl Stops {
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
-        self.stops.save(sink);
+        self.specials.save(sink);
     }
 
-    /// What [`Stops::save`] wrote. Which trail is found when they are hung up.
+    /// What [`Specials::save`] wrote. Which trail is found when they are hung up.
     pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
-        Ok(Self { stops: Slab::load(capacity, source)?, ..Self::new(capacity) })
+        Ok(Self { specials: Slab::load(capacity, source)?, ..Self::new(capacity) })
     }
 
     /// After loading: the order at `index`, which waits at `level`, has the stop at `place` beside it.
     pub(super) fn hang(&mut self, place: u32, index: u32, order: OrderId, level: &Level) -> Result<(), Corrupt> {
-        let stop = *self.stops.entries().get(place as usize).ok_or(Corrupt("a stop outside the slab"))?;
-        let known = stop.time_in_force.try_get().is_some() && stop.trail.0 >= 0 && stop.reserved == [0; 3];
-        if !known || stop.order != order || stop.instrument != level.instrument {
-            return Err(Corrupt("what stands beside a stop"));
+        let stop = *self.specials.entries().get(place as usize).ok_or(Corrupt("a stop outside the slab"))?;
+        let known = stop.time_in_force.try_get().is_some() && stop.trail.0 >= 0 && stop.reserved == [0; 2];
+        let placed = match (level.waits, stop.kind) {
+            (WAITS, STOP) => stop.hidden == 0 && stop.display == 0 && stop.minimum == 0,
+            (BOOK, RESERVE) => stop.trail == Price(0) && stop.display > 0 && stop.minimum == 0,
+            (HIDDEN, RESERVE) => stop.trail == Price(0) && stop.display == 0 && stop.hidden == 0,
+            _ => false,
+        };
+        if !known || !placed || stop.order != order || stop.instrument != level.instrument {
+            return Err(Corrupt("what stands beside an order"));
         }
         self.follow(&stop, index);
         Ok(())
