@@ -182,6 +182,17 @@ impl Accounts {
         same.then_some(taker.self_trade.get())
     }
 
+    /// What holds for `account`, known or not: its group, and what was set.
+    pub(super) fn settings(&self, account: Account) -> (u32, KillSwitchCode, OnDisconnectCode, SelfTradeCode) {
+        match self.find(account) {
+            Some(place) => {
+                let Holder { group, kill_switch, on_disconnect, self_trade, .. } = self[place];
+                (group, kill_switch, on_disconnect, self_trade)
+            }
+            None => (0, KillSwitch::Off.into(), OnDisconnect::Keep.into(), SelfTrade::Allow.into()),
+        }
+    }
+
     /// Remembers what became of an order of the account at `place`.
     #[inline]
     pub(super) fn remember(&mut self, place: u32, client_order: ClientOrderId, reason: DeclineReason) {

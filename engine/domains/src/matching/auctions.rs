@@ -183,7 +183,7 @@ impl Matching {
             reserved: Reserved::default(),
         };
         let instrument = instruments::id(change.instrument);
-        self.instruments[change.instrument].remember(&trade);
+        self.instruments[change.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         let counters = [seller.order, buyer.order];
         for (((index, at), side), counter_order) in

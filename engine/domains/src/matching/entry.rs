@@ -95,7 +95,7 @@ impl Matching {
             place: NONE,
             origin: Origin::Entered,
             reserve: None,
-            stands: false,
+            stands: command.order_type.get().is_post_only(),
             then,
         };
         Ok(self.take(taker, out))
@@ -176,7 +176,7 @@ impl Matching {
             place: index,
             origin: Origin::Replaced,
             reserve: None,
-            stands: false,
+            stands: order.order_type.get().is_post_only(),
             then: Then::Rest(Timestamp(0)),
         };
         Ok(self.take(taker, out))

@@ -1,9 +1,10 @@
 //! Instruments: their terms, and the two sides of their books.
 
 use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
+use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
     AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity,
-    Reject, SCHEDULE_MAX, ScheduleEntry, Side, SideCode, TopOfBook, Trade, TradeId,
+    Reject, Side, SideCode, TopOfBook, Trade, TradeId,
 };
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
@@ -32,7 +33,7 @@ pub(super) struct Terms {
 }
 
 /// Nanoseconds of a day. The log's time knows no leap seconds.
-const DAY: u64 = 86_400_000_000_000;
+pub(super) const DAY: u64 = 86_400_000_000_000;
 
 impl Terms {
     /// The terms that `define` asks for, when they make sense.
@@ -133,87 +134,6 @@ impl Terms {
     }
 }
 
-/// How far prices may go from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Bands {
-    /// What the static band is about.
-    pub(super) reference: Price,
-    /// How far an order's price may be from it; zero when there is no such band.
-    pub(super) static_band: Price,
-    /// How far from the last trade an order may trade; zero when it may always.
-    pub(super) dynamic_band: Price,
-    /// How long the auction is that comes between, in nanoseconds.
-    pub(super) volatility_length: u64,
-}
-
-impl Bands {
-    pub(super) fn is_sound(&self, terms: &Terms) -> bool {
-        terms.is_distance(self.static_band)
-            && terms.is_distance(self.dynamic_band)
-            && (self.dynamic_band == Price(0) || self.volatility_length > 0)
-    }
-}
-
-/// At which times of each day the phase changes by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Schedule {
-    /// Up to when it has been kept.
-    seen: Timestamp,
-    count: u64,
-    /// Times of day, rising; zero behind the last.
-    times: [u64; SCHEDULE_MAX],
-    phases: [PhaseCode; SCHEDULE_MAX],
-}
-
-impl Schedule {
-    /// The schedule of `entries`, to be kept from `now` on, when it makes sense.
-    pub(super) fn of(entries: &[ScheduleEntry], now: Timestamp) -> Option<Self> {
-        let mut schedule = Self { seen: now, count: entries.len() as u64, ..Self::zeroed() };
-        for (at, entry) in entries.iter().enumerate() {
-            *schedule.times.get_mut(at)? = entry.time;
-            schedule.phases[at] = entry.phase;
-        }
-        schedule.is_sound().then_some(schedule)
-    }
-
-    fn is_sound(&self) -> bool {
-        if self.count as usize > SCHEDULE_MAX {
-            return false;
-        }
-        let (times, none) = self.times.split_at(self.count as usize);
-        let (phases, no_phases) = self.phases.split_at(self.count as usize);
-        times.is_sorted_by(|a, b| a < b)
-            && times.iter().all(|time| *time < DAY)
-            && phases.iter().all(|phase| phase.try_get().is_some_and(|phase| phase != Phase::VolatilityAuction))
-            && none.iter().all(|time| *time == 0)
-            && no_phases.iter().all(|phase| *phase == PhaseCode::zeroed())
-    }
-
-    /// When the next change is due, and to which phase.
-    fn next(&self) -> Option<(Timestamp, Phase)> {
-        let today = self.seen.0 - self.seen.0 % DAY;
-        let due = |(time, phase): (&u64, &PhaseCode)| {
-            let at = today.saturating_add(*time);
-            let at = if at > self.seen.0 { at } else { at.saturating_add(DAY) };
-            (Timestamp(at), phase.get())
-        };
-        self.times.iter().zip(&self.phases).take(self.count as usize).map(due).min_by_key(|(at, _)| *at)
-    }
-}
-
-/// What is saved of an instrument's market beside its book.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-struct Market {
-    phase: PhaseCode,
-    reserved: [u8; 7],
-    volatility_ends: Timestamp,
-    bands: Bands,
-    schedule: Schedule,
-}
-
 /// The last trade, as its stream's snapshot says it; its number is zero before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -245,6 +165,7 @@ pub(super) struct Instrument {
     /// What was last said of the best prices. It is what the levels say, between commands.
     top: TopOfBook,
     last: LastTrade,
+    pub(super) statistics: Statistics,
     /// What was last said of the auction.
     pub(super) indication: AuctionIndication,
     pub(super) bands: Bands,
@@ -272,6 +193,7 @@ impl Instrument {
             indication: AuctionIndication::NOTHING,
             bands: Bands::zeroed(),
             schedule: Schedule::zeroed(),
+            statistics: Statistics::zeroed(),
             volatility_ends: Timestamp(0),
         }
     }
@@ -313,8 +235,8 @@ impl Instrument {
     }
 
     fn market(&self) -> Market {
-        let Self { phase, volatility_ends, bands, schedule, .. } = *self;
-        Market { phase, reserved: [0; 7], volatility_ends, bands, schedule }
+        let Self { phase, volatility_ends, bands, schedule, statistics, .. } = *self;
+        Market { phase, reserved: [0; 7], volatility_ends, bands, schedule, statistics }
     }
 
     fn load_market(&mut self, market: &Market) -> Result<(), Corrupt> {
@@ -324,7 +246,7 @@ impl Instrument {
         if !sound || !market.bands.is_sound(&self.terms) || !market.schedule.is_sound() {
             return Err(Corrupt("the market of an instrument"));
         }
-        (self.bands, self.schedule) = (market.bands, market.schedule);
+        (self.bands, self.schedule, self.statistics) = (market.bands, market.schedule, market.statistics);
         self.set_phase(phase, market.volatility_ends);
         Ok(())
     }
@@ -411,7 +333,11 @@ impl Instrument {
     }
 
     #[inline]
-    pub(super) fn remember(&mut self, trade: &Trade) {
+    pub(super) fn remember(&mut self, trade: &Trade, now: Timestamp) {
+        if now >= self.statistics.day_ends {
+            self.statistics.begin(self.terms.end_of_day(now), trade.price);
+        }
+        self.statistics.add(trade.price, trade.quantity.0);
         let Trade { trade, maker_order, taker_order, price, quantity, taker_side, .. } = *trade;
         self.last = LastTrade { trade, maker_order, taker_order, price, quantity, taker_side, reserved: [0; 7] };
     }

@@ -8,16 +8,18 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, NewReserve, NewStop, Reduce,
-    Replace, ScheduleEntry, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
+    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetBands, SetKillSwitch,
+    SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
 };
 pub use events::{
     AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
     StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    BandsSet, Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet, StopAccepted,
+    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OpenOrdersSaid,
+    OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply,
+    ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -221,6 +223,15 @@ choice! {
         Halted = 7,
         /// The same, outside the hours of trading.
         Closed = 8,
+    }
+}
+choice! {
+    /// Where a live order is.
+    pub enum OrderState as OrderStateCode {
+        /// It stands in the book, displayed or not.
+        Resting = 1,
+        /// It is a stop and waits for its trigger.
+        Waiting = 2,
     }
 }
 choice! {

@@ -1,7 +1,7 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
-//! `mass_cancel`, `self_trade` or `phases`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `mass_cancel`, `self_trade`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -13,6 +13,7 @@ mod mass_cancel;
 mod phases;
 mod pricing;
 mod removal;
+mod reports;
 mod reserve;
 mod self_trade;
 mod stops;
@@ -22,6 +23,7 @@ mod views;
 mod accounts;
 mod instruments;
 mod levels;
+mod market;
 mod orders;
 mod specials;
 
@@ -48,6 +50,7 @@ use messages::{
 use orders::Orders;
 use phases::PhaseChange;
 use removal::CancellingMany;
+use reports::Reporting;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
@@ -101,6 +104,8 @@ enum Pending {
     Triggering,
     /// A phase becomes another.
     Changing(PhaseChange),
+    /// A report is said.
+    Reporting(Reporting),
     /// A list is cancelled.
     Cancelling(CancellingMany),
     /// All orders of some kind are cancelled.
@@ -170,6 +175,11 @@ impl Domain for Matching {
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
+            Command::GetOrder(command) => Ok(self.get_order(context, command, out)),
+            Command::GetOpenOrders(_) => Ok(self.get_open_orders(context, out)),
+            Command::GetAccount(_) => Ok(self.get_account(context, out)),
+            Command::GetBook(command) => self.get_book(context, command, out),
+            Command::GetStatistics(command) => self.get_statistics(command, out),
             Command::SetPhase(command) => self.set_phase(command, out),
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
@@ -183,6 +193,7 @@ impl Domain for Matching {
             Pending::Taking(taker) => self.take(taker, out),
             Pending::Triggering => self.let_triggered_in(out),
             Pending::Changing(change) => self.go_on_changing(change, out),
+            Pending::Reporting(reporting) => self.go_on_reporting(reporting, out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
             Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
         }

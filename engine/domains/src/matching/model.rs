@@ -5,6 +5,7 @@
 mod entry;
 mod phases;
 mod removal;
+mod reports;
 mod reserve;
 mod self_trade;
 mod stops;
@@ -17,6 +18,7 @@ use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use phases::Market;
+use reports::Traded;
 use ringfence_kernel::laws;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, SessionChange, Timestamp};
@@ -100,6 +102,8 @@ pub struct Model {
     fragile: BTreeSet<u32>,
     /// The price of the last trade of each instrument.
     last_prices: BTreeMap<u32, i64>,
+    /// Every trade there was.
+    trades: Vec<Traded>,
     /// Stops that were triggered and have not come in.
     triggered: VecDeque<Order>,
     /// The time at which what happens happens.
@@ -214,6 +218,7 @@ impl laws::Model for Model {
             self_trade: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
+            trades: Vec::new(),
             triggered: VecDeque::new(),
             now: Timestamp(0),
             last_order: 0,
@@ -225,6 +230,11 @@ impl laws::Model for Model {
     fn apply(&mut self, context: Context, command: Command<'_>, out: Says<'_, '_>) -> Result<(), Reject> {
         self.now = context.now;
         let done = match command {
+            Command::GetOrder(command) => self.get_order(context, command, out),
+            Command::GetOpenOrders(_) => self.get_open_orders(context, out),
+            Command::GetAccount(_) => self.get_account(context, out),
+            Command::GetBook(command) => self.get_book(context, command, out),
+            Command::GetStatistics(command) => self.get_statistics(context, command, out),
             Command::SetPhase(command) => self.set_phase(command, out),
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),

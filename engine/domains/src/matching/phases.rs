@@ -1,6 +1,7 @@
 //! Phases of the market: what may be done with an instrument when, and how one phase becomes another.
 
-use super::instruments::{self, Bands, Schedule};
+use super::instruments;
+use super::market::{Bands, Schedule};
 use super::messages::{
     AuctionIndication, BandsSet, CloseReason, Event, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject,
     Reply, ScheduleEntry, ScheduleSet, SetBands, SetPhase, SetSchedule, TimeInForce,

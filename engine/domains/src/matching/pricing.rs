@@ -7,6 +7,13 @@ use super::messages::{DeclineReason, NewOrder, OrderType, Price, Quantity, Rejec
 use super::trading::{Taker, Then};
 use ringfence_kernel::Timestamp;
 
+impl OrderType {
+    /// Whether it never trades when it comes in, not even with what is not displayed.
+    pub(super) const fn is_post_only(self) -> bool {
+        matches!(self, Self::PostOnly | Self::PostOnlySlide)
+    }
+}
+
 /// How long an order stays, and how much of it must find something at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stay {

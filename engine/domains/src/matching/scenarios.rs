@@ -12,6 +12,8 @@
 //!
 //! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
 //!
+//! `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
+//!
 //! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
 //! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
 //! an auction alone say `at-open` or `at-close`.
@@ -29,9 +31,10 @@
 
 use super::messages::{
     AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
-    InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect, OrderType,
-    Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch,
-    SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
+    NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce,
+    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule,
+    SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -44,7 +47,7 @@ use ringfence_kernel::laws::Step;
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
+use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
 const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8 };
 
@@ -119,6 +122,19 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ] => {
             let order = new_order(side, instrument, quantity, at, number)?;
             image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["order", number] => image.set(client, Command::GetOrder(&GetOrder { client_order: id(number)? })),
+        ["open", "orders"] => {
+            image.set(client, Command::GetOpenOrders(&GetOpenOrders { reserved: Reserved::default() }));
+        }
+        ["account"] => image.set(client, Command::GetAccount(&GetAccount { reserved: Reserved::default() })),
+        ["book", instrument, "depth", depth] => {
+            let (instrument, depth) = (InstrumentId(instrument.parse().ok()?), depth.parse().ok()?);
+            image.set(client, Command::GetBook(&GetBook { instrument, depth, reserved: Reserved::default() }));
+        }
+        ["statistics", instrument] => {
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::GetStatistics(&GetStatistics { instrument, reserved }));
         }
         ["phase", instrument, name] => {
             let (instrument, phase) = (InstrumentId(instrument.parse().ok()?), phase(name)?.into());
@@ -366,9 +382,9 @@ fn say(slot: &Slot) -> String {
             format!("trade {id}: {} @ {}, #{} {verb} #{}", t.quantity, t.price, t.taker_order, t.maker_order)
         }
         Event::LevelChanged(l) => {
-            assert_eq!(header.topic.kind(), topics::LEVELS);
             let side = side(l.side, "bid", "ask");
             match l.orders {
+                _ if header.topic == Topic::NONE => format!("told {side} {}: {} in {}", l.price, l.quantity, l.orders),
                 0 => format!("book {id} {side} {}: gone", l.price),
                 orders => format!("book {id} {side} {}: {} in {orders}", l.price, l.quantity),
             }
@@ -417,7 +433,18 @@ fn say(slot: &Slot) -> String {
         Event::StopTriggered(s) => {
             format!("to {id}: {} triggered at {}, {} @ {}", s.client_order, s.trigger, s.quantity, s.price)
         }
-        Event::OpenOrder(_) | Event::OpenStop(_) => panic!("only a snapshot says open orders"),
+        Event::OpenOrder(o) => {
+            let verb = side(o.side, "buys", "sells");
+            let OpenOrder { client_order, price, filled, remaining, hidden, instrument, .. } = o;
+            format!(
+                "told {client_order} {verb} {remaining} of {instrument} @ {price}, {hidden} hidden, {filled} traded"
+            )
+        }
+        Event::OpenStop(s) => {
+            let verb = side(s.side, "buys", "sells");
+            let OpenStop { client_order, trigger, price, quantity, instrument, .. } = s;
+            format!("told {client_order} {verb} {quantity} of {instrument} at {trigger} @ {price}")
+        }
     }
 }
 
@@ -429,6 +456,24 @@ fn answer(reply: &Reply<'_>) -> String {
                 "-> accepted #{} as {} @ {price}: {status:?}, {filled} traded, {open} open",
                 a.order, a.client_order
             )
+        }
+        Reply::OrderReport(o) => {
+            let (state, number, price, filled) = (o.state.get(), o.client_order, o.price, o.filled);
+            format!("-> order {number} {state:?} @ {price}: {filled} traded, {} open", o.remaining)
+        }
+        Reply::OpenOrdersSaid(o) => format!("-> {} open orders", o.orders),
+        Reply::AccountReport(a) => {
+            let (kill, gone, own) = (a.kill_switch.get(), a.on_disconnect.get(), a.self_trade.get());
+            format!(
+                "-> account: {} orders, group {}, kill {kill:?}, disconnect {gone:?}, own {own:?}",
+                a.orders, a.group
+            )
+        }
+        Reply::BookSaid(b) => format!("-> book of {}: {} levels", b.instrument, b.levels),
+        Reply::StatisticsReport(s) => {
+            let turnover = i128::from(s.turnover_high) << 64 | i128::from(s.turnover_low);
+            let StatisticsReport { open, high, low, last, volume, trades, .. } = s;
+            format!("-> open {open} high {high} low {low} last {last}: {volume} in {trades} for {turnover}")
         }
         Reply::PhaseSet(p) => {
             format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)

@@ -182,7 +182,7 @@ impl Matching {
             maker.remaining -= quantity;
             level.quantity -= quantity;
         }
-        self.instruments[taker.instrument].remember(&trade);
+        self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
         out.notify(

@@ -99,39 +99,54 @@ impl Matching {
                 *cursor = Cursor(u64::from(index) + 1);
                 return Progress::More;
             }
-            self.say_open(index, out);
+            out.part(self.open(index).as_event());
             next = self.orders.next_of(index);
         }
         Progress::Done
     }
 }
 
+/// What is said of an order that rests, or a stop that waits.
+pub(super) enum Open {
+    Order(OpenOrder),
+    Stop(OpenStop),
+}
+
+impl Open {
+    pub(super) fn as_event(&self) -> Event<'_> {
+        match self {
+            Self::Order(open) => Event::OpenOrder(open),
+            Self::Stop(open) => Event::OpenStop(open),
+        }
+    }
+}
+
 impl Matching {
-    /// Says an order that rests, or a stop that waits, as a part of a snapshot.
-    fn say_open(&self, index: u32, out: &mut Out<'_, Self>) {
+    /// What is said of the order at `index` when it is asked for.
+    pub(super) fn open(&self, index: u32) -> Open {
         let Order { order, client_order, remaining, filled, level, order_type, special, .. } = self.orders[index];
         let Level { price, instrument, side, waits, .. } = self.levels[level];
         let (instrument, expires) = (instruments::id(instrument), self.orders.expires(index));
-        let (filled, open) = (Quantity(filled), Quantity(self.orders.open(index)));
         if waits != WAITS {
-            let hidden = if waits == HIDDEN { open } else { Quantity(self.orders.hidden(index)) };
-            let reserved = Reserved::default();
-            return out.part(Event::OpenOrder(&OpenOrder {
+            let remaining = Quantity(self.orders.open(index));
+            let hidden = if waits == HIDDEN { remaining } else { Quantity(self.orders.hidden(index)) };
+            let (filled, reserved) = (Quantity(filled), Reserved::default());
+            return Open::Order(OpenOrder {
                 order,
                 client_order,
                 price,
                 filled,
-                remaining: open,
+                remaining,
                 hidden,
                 expires,
                 instrument,
                 side,
                 order_type,
                 reserved,
-            }));
+            });
         }
         let Special { price: limit, trail, time_in_force, .. } = self.orders.specials[special];
-        out.part(Event::OpenStop(&OpenStop {
+        Open::Stop(OpenStop {
             order,
             client_order,
             trigger: price,
@@ -144,11 +159,11 @@ impl Matching {
             order_type,
             time_in_force,
             reserved: Reserved::default(),
-        }));
+        })
     }
 }
 
-fn level_changed(level: &Level) -> LevelChanged {
+pub(super) fn level_changed(level: &Level) -> LevelChanged {
     let Level { price, quantity, orders, side, .. } = *level;
     LevelChanged { price, quantity: Quantity(quantity), orders, side, reserved: Reserved::default() }
 }

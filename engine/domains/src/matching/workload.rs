@@ -8,9 +8,10 @@ mod hostile;
 mod phases;
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
-    MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope,
-    SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
+    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
+    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side,
+    Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -111,6 +112,8 @@ pub struct Mix {
     pub phases: u64,
     /// Share of new orders that display a part of themselves, or nothing.
     pub reserve: u64,
+    /// Share of commands that ask for a report.
+    pub reports: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -130,6 +133,7 @@ pub const NORMAL: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    reports: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -150,11 +154,12 @@ pub const CROWDED: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    reports: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, ..CROWDED };
+const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
 /// Much that is not displayed.
-const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, ..CROWDED };
+const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -326,7 +331,10 @@ impl Workload for Flow {
         let full = self.live.len() * 100 / self.mix.live.max(1);
         // New orders dominate while there are few, and balance with cancels when there are enough.
         let adds = 100_u64.saturating_sub((full as u64).saturating_sub(50)).clamp(10, 100);
-        if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
+        if self.mix.reports > 0 && self.random.percent(self.mix.reports) {
+            let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+            draw_report(&mut self.random, client, self.mids.len() as u64, image);
+        } else if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
             let instrument = self.random.below(self.mids.len() as u64) as usize;
             phases::draw(&mut self.random, instrument as u32 + 1, self.mids[instrument], self.steps, image);
         } else if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
@@ -408,6 +416,27 @@ fn draw_stop(random: &mut Random, order: &NewOrder, middle: i64, spread: u64) ->
         time_in_force: order.time_in_force,
         order_type: order_type.into(),
         on_disconnect: order.on_disconnect,
+    }
+}
+
+/// Makes it a request for a report.
+fn draw_report(random: &mut Random, client: ClientId, instruments: u64, image: &mut CommandImage) {
+    let instrument = InstrumentId(1 + random.below(instruments + 1) as u32);
+    match random.below(5) {
+        0 => {
+            let client_order = ClientOrderId(1 + random.below(200));
+            image.set(client, Command::GetOrder(&GetOrder { client_order }));
+        }
+        1 => image.set(client, Command::GetOpenOrders(&GetOpenOrders { reserved: Reserved::default() })),
+        2 => image.set(client, Command::GetAccount(&GetAccount { reserved: Reserved::default() })),
+        3 => {
+            let (depth, reserved) = (random.below(12) as u16, Reserved::default());
+            image.set(client, Command::GetBook(&GetBook { instrument, depth, reserved }));
+        }
+        _ => {
+            let reserved = Reserved::default();
+            image.set(client, Command::GetStatistics(&GetStatistics { instrument, reserved }));
+        }
     }
 }
 

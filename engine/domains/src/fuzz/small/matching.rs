@@ -46,6 +46,12 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
             (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1, 0);
         }
+        "GetOrder" => keep(0, 8, 15, body),
+        "GetOpenOrders" | "GetAccount" => body.fill(0),
+        "GetBook" | "GetStatistics" => {
+            keep(0, 4, 3, body);
+            keep(4, 4, if name == "GetBook" { 3 } else { 0 }, body);
+        }
         "SetPhase" => {
             keep(0, 4, 3, body);
             // Mostly where something comes of orders.

@@ -224,5 +224,36 @@ messages! {
             /// Zero.
             reserved: Reserved<1>,
         },
+        /// Asks for one of the account's live orders. Answered by [`super::OrderReport`], or declined as a change would be.
+        16 => GetOrder: 8 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+        },
+        /// Asks for all live orders of the account: each is told to the session, as it was entered, before the answer.
+        17 => GetOpenOrders: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// Asks for what holds for the account.
+        18 => GetAccount: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// Asks for the levels of a book: each is told to the session, bids and then asks, best first, before the answer.
+        19 => GetBook: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Levels of each side at most.
+            depth: u16,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Asks for what an instrument has traded on its day that goes on.
+        20 => GetStatistics: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }

@@ -1,6 +1,7 @@
 //! The twin: what comes in, and trades.
 
 use super::phases::Market;
+use super::reports::Traded;
 use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
@@ -239,7 +240,8 @@ impl Model {
     /// with its own, if it was.
     pub(super) fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> Option<u64> {
         let (mut dropped, mut last) = (None, None::<Order>);
-        if self.markets[&taker.instrument].collects() {
+        let post_only = matches!(taker.order_type, OrderType::PostOnly | OrderType::PostOnlySlide);
+        if post_only || self.markets[&taker.instrument].collects() {
             return None;
         }
         let reach = self.reach(taker);
@@ -271,9 +273,11 @@ impl Model {
 
     fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) {
         self.last_trade += 1;
-        self.last_prices.insert(taker.instrument, self.orders[index].price);
+        let (instrument, price) = (taker.instrument, self.orders[index].price);
+        self.last_prices.insert(instrument, price);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
+        self.trades.push(Traded { instrument, at: self.now, price, quantity });
         (maker.filled, taker.filled) = (maker.filled + quantity, taker.filled + quantity);
         taker.remaining -= quantity;
         let maker = Order { remaining: maker.remaining - quantity, ..*maker };

@@ -1,5 +1,6 @@
 //! The twin: phases of the market, auctions and bands.
 
+use super::reports::Traded;
 use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
@@ -282,6 +283,7 @@ impl Model {
         let quantity = buyer.remaining.min(seller.remaining);
         self.last_trade += 1;
         self.last_prices.insert(buyer.instrument, price);
+        self.trades.push(Traded { instrument: buyer.instrument, at: self.now, price, quantity });
         let later = if buyer.order > seller.order { Side::Buy } else { Side::Sell };
         out.publish(
             topics::TRADES,

@@ -1,6 +1,6 @@
 //! What no client should send.
 
-use super::{draw_risk, phases, terms};
+use super::{draw_report, draw_risk, phases, terms};
 use crate::matching::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
     NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
@@ -44,7 +44,8 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(16) {
+        match self.random.below(17) {
+            16 => draw_report(&mut self.random, client, 5, image),
             15 => self.reserve(client, client_order, image),
             14 => {
                 let (instrument, middle) = (self.random.below(6) as u32, self.signed());
