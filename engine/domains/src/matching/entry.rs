@@ -59,6 +59,13 @@ impl Matching {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
+        let rests = matches!(then, Then::Rest(_));
+        if self.orders.accounts.limit_any()
+            && let Some(reason) =
+                self.breaks_limit(account, self.instruments[instrument].terms.price(ticks), command.quantity, rests)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
         let reach = self.reach(instrument, side, ticks);
         let quantity = command.quantity.0;
         if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }) {
@@ -137,6 +144,11 @@ impl Matching {
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
         let price = self.instruments[instrument].terms.price(ticks);
+        if self.orders.accounts.limit_any()
+            && let Some(reason) = self.breaks_limit(account, price, command.quantity, false)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
         let remaining = command.quantity.0 - order.filled;
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);

@@ -10,16 +10,16 @@ mod replies;
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
     GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetBands, SetKillSwitch,
-    SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
+    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
 };
 pub use events::{
     AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
     StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OpenOrdersSaid,
-    OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply,
-    ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
+    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet,
+    OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet,
+    Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -274,6 +274,12 @@ choice! {
         OutsideBand = 12,
         /// The order displays only a part of it, or nothing: it can be reduced or cancelled.
         HasReserve = 13,
+        /// Its quantity is above the account's limit.
+        AboveQuantity = 14,
+        /// Its price times its quantity is above the account's limit.
+        AboveValue = 15,
+        /// As many of the account's orders stand or wait as its limit lets.
+        TooManyOrders = 16,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
-//! `mass_cancel`, `self_trade`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `mass_cancel`, `self_trade`, `limits`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -9,6 +9,7 @@ pub mod messages;
 
 mod auctions;
 mod entry;
+mod limits;
 mod mass_cancel;
 mod phases;
 mod pricing;
@@ -150,7 +151,7 @@ impl Domain for Matching {
     #[inline]
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::DefineInstrument(_) | Command::SetSelfTrade(_) => Roles::ADMINISTER,
+            Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
             Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
@@ -175,6 +176,7 @@ impl Domain for Matching {
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
+            Command::SetLimits(command) => self.set_limits(command, out),
             Command::GetOrder(command) => Ok(self.get_order(context, command, out)),
             Command::GetOpenOrders(_) => Ok(self.get_open_orders(context, out)),
             Command::GetAccount(_) => Ok(self.get_account(context, out)),

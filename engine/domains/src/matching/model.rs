@@ -3,6 +3,7 @@
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
 mod entry;
+mod limits;
 mod phases;
 mod removal;
 mod reports;
@@ -12,7 +13,7 @@ mod stops;
 
 use super::messages::{
     ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, Side, TimeInForce, TopOfBook,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TimeInForce, TopOfBook,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -98,6 +99,8 @@ pub struct Model {
     killed: BTreeSet<u32>,
     /// The group and what is prevented, for those of whom it was said.
     self_trade: BTreeMap<u32, (u32, SelfTrade)>,
+    /// Up to what orders of accounts are let in.
+    order_limits: BTreeMap<u32, SetLimits>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
     /// The price of the last trade of each instrument.
@@ -216,6 +219,7 @@ impl laws::Model for Model {
             ended: Vec::new(),
             killed: BTreeSet::new(),
             self_trade: BTreeMap::new(),
+            order_limits: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
             trades: Vec::new(),
@@ -249,6 +253,7 @@ impl laws::Model for Model {
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
+            Command::SetLimits(command) => self.set_limits(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
         };
         self.let_triggered_in(out);

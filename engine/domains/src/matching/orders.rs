@@ -173,6 +173,7 @@ impl Orders {
             before => self.orders[before].after = index,
         }
         self.accounts[holder].last = index;
+        self.accounts[holder].orders += 1;
         if expires != Timestamp(0) {
             self.timers.set(index, expires, rank);
         }
@@ -189,6 +190,7 @@ impl Orders {
         let order = self.orders.remove(index);
         let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
+        holder.orders -= 1;
         match order.before {
             NONE => holder.first = order.after,
             before => self.orders[before].after = order.after,
@@ -371,8 +373,8 @@ impl Orders {
         }
         walk.left = orders.orders.len();
         for holder in 0..orders.accounts.len() {
-            let Holder { account, first, last, .. } = orders.accounts[holder];
-            let (mut at, mut before) = (first, NONE);
+            let Holder { account, first, last, orders: entered, .. } = orders.accounts[holder];
+            let (mut at, mut before, mut count) = (first, NONE, 0);
             while at != NONE {
                 let order = walk.see(&orders.orders, at, 2)?;
                 if order.account != holder || order.before != before {
@@ -383,9 +385,9 @@ impl Orders {
                 }
                 let key = hash(account, order.client_order);
                 orders.by_client.insert(key, at).expect("as many keys as orders");
-                (before, at) = (at, order.after);
+                (before, at, count) = (at, order.after, count + 1);
             }
-            if before != last {
+            if (before, count) != (last, entered) {
                 return Err(Corrupt("the last order of an account"));
             }
         }

@@ -64,6 +64,9 @@ impl Matching {
         if self.is_outside(instrument, Ok(ticks)) {
             return Ok(decline(command.client_order, DeclineReason::OutsideBand, out));
         }
+        if let Some(reason) = self.breaks_limit(account, command.price, command.quantity, true) {
+            return Ok(decline(command.client_order, reason, out));
+        }
         if self.orders.room() == 0 {
             return Err(Reject::OrdersFull);
         }

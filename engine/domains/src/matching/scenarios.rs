@@ -12,7 +12,7 @@
 //!
 //! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
 //!
-//! `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
+//! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
 //!
 //! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
 //! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
@@ -33,8 +33,8 @@ use super::messages::{
     AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
     GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
     NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce,
-    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetOnDisconnect, SetPhase, SetSchedule,
-    SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
+    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase,
+    SetSchedule, SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -122,6 +122,11 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ] => {
             let order = new_order(side, instrument, quantity, at, number)?;
             image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["limits", of, "quantity", quantity, "value", value, "orders", orders] => {
+            let (order_quantity, order_value) = (Quantity(quantity.parse().ok()?), value.parse().ok()?);
+            let (account, orders) = (Account(of.parse().ok()?), orders.parse().ok()?);
+            image.set(client, Command::SetLimits(&SetLimits { order_quantity, order_value, account, orders }));
         }
         ["order", number] => image.set(client, Command::GetOrder(&GetOrder { client_order: id(number)? })),
         ["open", "orders"] => {
@@ -457,6 +462,7 @@ fn answer(reply: &Reply<'_>) -> String {
                 a.order, a.client_order
             )
         }
+        Reply::LimitsSet(l) => format!("-> limits of {}", l.account),
         Reply::OrderReport(o) => {
             let (state, number, price, filled) = (o.state.get(), o.client_order, o.price, o.filled);
             format!("-> order {number} {state:?} @ {price}: {filled} traded, {} open", o.remaining)

@@ -73,6 +73,10 @@ impl Matching {
         if self.is_triggered(instrument, command.side.get(), ticks) {
             return Ok(decline(command.client_order, DeclineReason::WouldTrigger, out));
         }
+        let price = if command.order_type.get() == OrderType::Limit { command.price } else { command.trigger };
+        if let Some(reason) = self.breaks_limit(account, price, command.quantity, true) {
+            return Ok(decline(command.client_order, reason, out));
+        }
         if self.orders.room() == 0 {
             return Err(Reject::OrdersFull);
         }

@@ -10,8 +10,8 @@ mod phases;
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
     GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side,
-    Sides, TimeInForce,
+    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetLimits, SetOnDisconnect,
+    SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -444,7 +444,15 @@ fn draw_report(random: &mut Random, client: ClientId, instruments: u64, image: &
 fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
     let other = Account(1 + random.below(clients.into()) as u32);
     let reserved = Reserved::default();
-    match random.below(13) {
+    match random.below(14) {
+        13 => {
+            // Half of the time there is none.
+            let mut limit = |most: u64| if random.percent(50) { 0 } else { 1 + random.below(most) };
+            let (order_quantity, orders) = (Quantity(limit(40)), limit(20) as u32);
+            let order_value = limit(40) * middle.unsigned_abs();
+            let set = SetLimits { order_quantity, order_value, account: other, orders };
+            image.set(client, Command::SetLimits(&set));
+        }
         0 => {
             let kill_switch = KillSwitch::On.into();
             let (scope, account) = (Scope::Own.into(), Account(0));

@@ -104,6 +104,12 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             (body[4], body[5]) = (1 + u8::from(body[0] != 0), 1 + u8::from(body[5] < 8));
             body[6..].fill(0);
         }
+        "SetLimits" => {
+            keep(0, 8, 31, body);
+            keep(8, 8, 127, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 7, body);
+        }
         "SetSelfTrade" => {
             keep(0, 4, 3, body);
             keep(4, 4, 1, body);

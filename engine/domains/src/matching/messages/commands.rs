@@ -255,5 +255,16 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
+        /// Says up to what the orders of an account are let in. Zero is no limit.
+        21 => SetLimits: 24 {
+            /// The largest quantity of one.
+            order_quantity: Quantity,
+            /// The largest product of its price and its quantity, whatever the sign.
+            order_value: u64,
+            /// Which account.
+            account: Account,
+            /// How many may stand or wait at once.
+            orders: u32,
+        },
     }
 }

@@ -233,5 +233,12 @@ messages! {
             /// The lower half.
             turnover_low: u64,
         },
+        /// The account's limits are as they were asked to be.
+        70 => LimitsSet: 8 {
+            /// Which account.
+            account: Account,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }

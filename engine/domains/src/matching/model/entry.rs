@@ -109,6 +109,9 @@ impl Model {
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
+        if let Some(reason) = self.breaks(context.account().0, price, quantity, rests) {
+            return decline(command.client_order, reason, out);
+        }
         let only = Some(time_in_force).filter(|t| matches!(t, TimeInForce::AtOpen | TimeInForce::AtClose));
         let mut order = Order {
             order: self.last_order + 1,
@@ -344,6 +347,9 @@ impl Model {
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
+        if let Some(reason) = self.breaks(order.account, price, command.quantity.0, false) {
+            return decline(command.client_order, reason, out);
+        }
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
         let (mut priority, mut dropped) = (Priority::Lost, None);

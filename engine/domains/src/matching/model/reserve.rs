@@ -50,6 +50,9 @@ impl Model {
         if self.markets[&instrument].is_outside(command.price.0) {
             return decline(command.client_order, DeclineReason::OutsideBand, out);
         }
+        if let Some(reason) = self.breaks(account.0, command.price.0, quantity, true) {
+            return decline(command.client_order, reason, out);
+        }
         if self.orders.len() as u64 == self.limits.orders {
             return Err(Reject::OrdersFull);
         }

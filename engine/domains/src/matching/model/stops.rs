@@ -52,6 +52,10 @@ impl Model {
         if self.last_prices.get(&instrument).is_some_and(|last| reaches(side, *last, command.trigger.0)) {
             return decline(command.client_order, DeclineReason::WouldTrigger, out);
         }
+        let price = if becomes_limit { command.price } else { command.trigger };
+        if let Some(reason) = self.breaks(account.0, price.0, command.quantity.0, true) {
+            return decline(command.client_order, reason, out);
+        }
         if self.orders.len() as u64 == self.limits.orders {
             return Err(Reject::OrdersFull);
         }
