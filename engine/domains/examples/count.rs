@@ -46,7 +46,15 @@ fn roll() {
     };
     const VOTERS: u32 = 100_000_000;
     let before = resident();
-    let limits = VotesLimits { elections: 1, candidates: 2, voters: VOTERS.into(), ballots: 4, marks: 4, sums: 5 };
+    let limits = VotesLimits {
+        elections: 1,
+        candidates: 2,
+        voters: VOTERS.into(),
+        ballots: 4,
+        marks: 4,
+        sums: 5,
+        nullifiers: 1,
+    };
     let mut votes = Harness::<Votes>::new(&limits);
     let election = ElectionId(1);
     let mut image = CommandImage::default();
@@ -77,6 +85,7 @@ fn run(method: Method, seats: u16, candidates: u16) -> (f64, usize) {
         ballots: 1 << 20,
         marks: 1 << 24,
         sums: 32,
+        nullifiers: 1,
     };
     let mut votes = Harness::<Votes>::new(&limits);
     let mut image = CommandImage::default();

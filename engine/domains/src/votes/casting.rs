@@ -2,6 +2,7 @@
 
 use super::Votes;
 use super::ballots::NONE;
+use super::elections::Voter;
 use super::messages::{
     BallotCast, BallotSpoilt, CastBallot, CastOutcome, ChangePolicy, DeclineReason, Declined, ElectionId, Mark, Phase,
     Receipt, Reject, Reply, SpoilBallot, VoterId,
@@ -20,12 +21,14 @@ impl Votes {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let CastBallot { election: id, voter: number } = *command;
-        let Self { elections, ballots, reports, .. } = self;
-        let place = elections.place(id)?;
-        let Some(voter) = elections.voter(place, number) else {
+        let place = self.elections.place(id)?;
+        let Some(voter) = self.elections.voter(place, number) else {
             return Ok(decline(id, number, DeclineReason::NotRegistered, out));
         };
-        let election = &elections[place];
+        let election = &self.elections[place];
+        if election.is_anonymous() {
+            return Ok(decline(id, number, DeclineReason::Anonymous, out));
+        }
         let (phase, changes) = (election.phase.get(), election.terms.changes.get());
         let answer = |receipt: u64, outcome: CastOutcome, out: &mut Out<'_, Self>| {
             let (receipt, reserved) = (Receipt(receipt), Reserved::default());
@@ -39,35 +42,26 @@ impl Votes {
         if phase != Phase::Open {
             return Ok(decline(id, number, DeclineReason::WrongPhase, out));
         }
-        ballots.read(&election.terms, marks)?;
-        let (last, before) = (election.last_ballot, ballots.len());
-        let ballot = ballots.place(place, last)?;
+        self.ballots.read(&election.terms, marks)?;
+        let ballot = self.take_in(place)?;
         if voter.receipt != 0 && voter.ballot == ballot {
             answer(voter.receipt, CastOutcome::AlreadyCast, out);
             return Ok(Progress::Done);
         }
-        let election = &mut elections[place];
-        if ballots.len() > before {
-            election.last_ballot = ballot;
-            if last == NONE {
-                election.first_ballot = ballot;
-            }
-        }
-        ballots.add(ballot, voter.weight());
-        reports.change(election, voter, ballots.marks(ballot), true);
+        self.add(place, ballot, voter);
         let outcome = if voter.receipt == 0 {
+            let election = &mut self.elections[place];
             election.ballots += 1;
             election.weight += u64::from(voter.weight());
             CastOutcome::Counted
         } else {
-            ballots.take(voter.ballot, voter.weight());
-            reports.change(election, voter, ballots.marks(voter.ballot), false);
+            self.take(place, voter.ballot, voter);
             CastOutcome::Replaced
         };
         self.last_receipt += 1;
         let receipt = self.last_receipt;
-        let row = election.row(voter);
-        elections.set_ballot(place, number, receipt, ballot);
+        let row = self.elections[place].row(voter);
+        self.elections.set_ballot(place, number, receipt, ballot);
         answer(receipt, outcome, out);
         Ok(self.note_change(place, row, now, out))
     }
@@ -95,16 +89,44 @@ impl Votes {
         if let Some(reason) = reason {
             return Ok(decline(id, number, reason, out));
         }
-        self.ballots.take(voter.ballot, voter.weight());
+        self.take(place, voter.ballot, voter);
         let election = &mut self.elections[place];
         election.ballots -= 1;
         election.weight -= u64::from(voter.weight());
-        self.reports.change(election, voter, self.ballots.marks(voter.ballot), false);
         let row = election.row(voter);
         self.elections.set_ballot(place, number, 0, 0);
         let receipt = Receipt(voter.receipt);
         out.reply(Reply::BallotSpoilt(&BallotSpoilt { receipt, election: id, voter: number }));
         Ok(self.note_change(place, row, now, out))
+    }
+
+    /// The place of the ballot that was read, chained by its election when it is new.
+    #[inline]
+    pub(super) fn take_in(&mut self, place: u32) -> Result<u32, Reject> {
+        let (last, before) = (self.elections[place].last_ballot, self.ballots.len());
+        let ballot = self.ballots.place(place, last)?;
+        if self.ballots.len() > before {
+            let election = &mut self.elections[place];
+            election.last_ballot = ballot;
+            if last == NONE {
+                election.first_ballot = ballot;
+            }
+        }
+        Ok(ballot)
+    }
+
+    /// One ballot more of those that say this.
+    #[inline]
+    pub(super) fn add(&mut self, place: u32, ballot: u32, voter: Voter) {
+        self.ballots.add(ballot, voter.weight());
+        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), true);
+    }
+
+    /// One ballot less.
+    #[inline]
+    pub(super) fn take(&mut self, place: u32, ballot: u32, voter: Voter) {
+        self.ballots.take(ballot, voter.weight());
+        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), false);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::ballots::NONE;
 use super::messages::{
-    CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Exclusions,
-    Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, Quota, REGIONS_MAX, ROLL_WEIGHT_MAX, Registration, Reject,
-    SEATS_MAX, StandingCode, Tally, TieBreak, Until, VoterEntry, VoterId, VotesLimits, WEIGHT_MAX,
+    CANDIDATES_MAX, ChangePolicy, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged,
+    ElectionId, Exclusions, Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, Quota, REGIONS_MAX, ROLL_WEIGHT_MAX,
+    Registration, Reject, SEATS_MAX, Secrecy, StandingCode, Tally, TieBreak, Until, VoterEntry, VoterId, VotesLimits,
+    WEIGHT_MAX,
 };
 use super::reports::{self, Reports};
 use alloc::boxed::Box;
@@ -21,7 +22,8 @@ pub(super) struct Voter {
     /// The receipt of the ballot that counts; zero when none does.
     pub(super) receipt: u64,
     /// For how many votes it counts in the low 20 bits, zero when the number is not registered, and the region above.
-    /// Zero where the roll is another election's.
+    /// Zero where the roll is another election's. Of an anonymous election the receipt is the fingerprint of the blinded token
+    /// that was issued, and the ballot zero.
     weight_region: u32,
     /// Which ballot it is, while there is one.
     pub(super) ballot: u32,
@@ -32,6 +34,11 @@ const WEIGHT_BITS: u32 = 20;
 const _: () = assert!(WEIGHT_MAX < 1 << WEIGHT_BITS && REGIONS_MAX < 1 << (32 - WEIGHT_BITS));
 
 impl Voter {
+    /// Who is on no roll.
+    pub(super) const fn of_weight(weight: u32) -> Self {
+        Self { receipt: 0, weight_region: weight, ballot: 0 }
+    }
+
     /// For how many votes the ballot counts; zero when the number is not registered.
     #[inline]
     pub(super) const fn weight(self) -> u32 {
@@ -89,6 +96,8 @@ pub(super) struct Election {
     pub(super) first_ballot: u32,
     pub(super) last_ballot: u32,
     pub(super) registered: u32,
+    /// Tokens that were issued.
+    pub(super) tokens: u32,
     /// On whom the lot fell in each tie, of those that were decided.
     pub(super) decisions: [u16; DECISIONS_MAX],
     pub(super) decided: u16,
@@ -96,12 +105,16 @@ pub(super) struct Election {
     pub(super) stages: u16,
     pub(super) phase: PhaseCode,
     pub(super) count: CountStateCode,
-    reserved: [u8; 6],
+    reserved: [u8; 2],
 }
 
 impl Election {
     pub(super) fn id(&self) -> ElectionId {
         self.terms.election
+    }
+
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.terms.secrecy.get() == Secrecy::Anonymous
     }
 
     /// When it next opens or closes by itself; zero when it does not.
@@ -151,6 +164,9 @@ fn sound(terms: &DefineElection) -> bool {
         && terms.regions <= REGIONS_MAX
         && (terms.roll == ElectionId(0) || terms.registration.get() == Registration::UntilClosed)
         && reports::sound(terms)
+        && (terms.secrecy.get() == Secrecy::Identified
+            || terms.regions == 0 && terms.changes.get() == ChangePolicy::Never)
+        && terms.reserved == Reserved::default()
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
         && (terms.closes == Timestamp(0) || terms.opens < terms.closes)
 }
@@ -257,7 +273,8 @@ impl Elections {
         }
         let other = self.place(terms.roll).map(|place| &self.elections[place as usize].terms);
         other.is_ok_and(|other| {
-            other.roll == ElectionId(0) && other.voters == terms.voters && other.regions == terms.regions
+            let weighs_one = terms.secrecy.get() == Secrecy::Identified || other.secrecy == terms.secrecy;
+            other.roll == ElectionId(0) && (other.voters, other.regions) == (terms.voters, terms.regions) && weighs_one
         })
     }
 
@@ -274,6 +291,7 @@ impl Elections {
             weight: election.weight,
             election: election.id(),
             registered: self.registered(place),
+            tokens: election.tokens,
             phase: election.phase,
             count: election.count,
             reserved: Reserved::default(),
@@ -308,14 +326,15 @@ impl Elections {
     /// Puts voters on the roll, all or none of them; gives how many are new.
     pub(super) fn register(&mut self, place: u32, first: VoterId, list: &[VoterEntry]) -> Result<u32, Reject> {
         let election = &mut self.elections[place as usize];
-        let DefineElection { voters, regions, roll, .. } = election.terms;
+        let DefineElection { voters, regions, roll, secrecy, .. } = election.terms;
+        let heaviest = if secrecy.get() == Secrecy::Anonymous { 1 } else { WEIGHT_MAX };
         if roll != ElectionId(0) {
             return Err(Reject::NoRoll);
         }
         let (from, count) = (u64::from(first.0.wrapping_sub(1)), list.len() as u64);
         let least = u16::from(regions > 0);
         let sound =
-            |entry: &VoterEntry| (1..=WEIGHT_MAX).contains(&entry.weight) && (least..=regions).contains(&entry.region);
+            |entry: &VoterEntry| (1..=heaviest).contains(&entry.weight) && (least..=regions).contains(&entry.region);
         if count == 0 || from + count > voters.into() || !list.iter().all(sound) {
             return Err(Reject::BadRoll);
         }
@@ -448,9 +467,11 @@ impl Elections {
             let registered = roll.iter().filter(|voter| voter.weight() > 0).count();
             let weight: u64 = roll.iter().map(|voter| u64::from(voter.weight())).sum();
             let regions = u16::from(election.terms.regions > 0)..=election.terms.regions;
+            let anonymous = election.terms.secrecy.get() == Secrecy::Anonymous;
+            let heaviest = if anonymous { 1 } else { WEIGHT_MAX };
             let sound = |voter: &Voter| match voter.weight_region {
                 0 => true,
-                _ => (1..=WEIGHT_MAX).contains(&voter.weight()) && regions.contains(&voter.region()),
+                _ => (1..=heaviest).contains(&voter.weight()) && regions.contains(&voter.region()),
             };
             if !roll.iter().all(sound) || !self.shares(&election.terms) {
                 return Err(Corrupt("the roll of an election"));
@@ -487,10 +508,11 @@ fn valid(election: &Election) -> bool {
         && terms.until.is_valid()
         && terms.quota.is_valid()
         && terms.registration.is_valid()
+        && terms.secrecy.is_valid()
         && election.phase.is_valid()
         && election.count.is_valid()
         && usize::from(election.decided) <= DECISIONS_MAX
-        && election.reserved == [0; 6]
+        && election.reserved == [0; 2]
         && (election.refreshes == Timestamp(0) || terms.refresh > 0 && election.phase.get() == Phase::Open)
         && sound(terms)
 }

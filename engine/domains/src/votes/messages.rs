@@ -12,20 +12,20 @@ pub use choices::{
     Action, ActionCode, CastOutcome, CastOutcomeCode, ChangePolicy, ChangePolicyCode, CountState, CountStateCode,
     DeclineReason, DeclineReasonCode, EarlierStages, EarlierStagesCode, Exclusions, ExclusionsCode, Fault, FaultCode,
     Majority, MajorityCode, Method, MethodCode, Phase, PhaseCode, Quota, QuotaCode, Registration, RegistrationCode,
-    Results, ResultsCode, Standing, StandingCode, TieBreak, TieBreakCode, TieQuestion, TieQuestionCode, Until,
-    UntilCode,
+    Results, ResultsCode, Secrecy, SecrecyCode, Standing, StandingCode, TieBreak, TieBreakCode, TieQuestion,
+    TieQuestionCode, TokenOutcome, TokenOutcomeCode, Until, UntilCode,
 };
 pub use commands::{
-    CastBallot, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection, Mark, RegisterVoters, SetPhase,
-    SpoilBallot, VoterEntry,
+    AnonymousMark, CastAnonymously, CastBallot, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection,
+    IssueToken, Mark, RegisterVoters, SetPhase, SpoilBallot, VoterEntry,
 };
 pub use events::{
     CandidateCounted, ElectionChanged, Event, LastPlacesCounted, PairCounted, RegionCandidateReported, RegionReported,
     StageCounted, TieFound,
 };
 pub use replies::{
-    BallotCast, BallotSpoilt, Declined, ElectionCounted, ElectionDefined, PhaseChanged, Reply, VotersRegistered,
-    WriteInDeclared,
+    AnonymousBallotCast, BallotCast, BallotSpoilt, Declined, ElectionCounted, ElectionDefined, PhaseChanged, Reply,
+    TokenIssued, VotersRegistered, WriteInDeclared,
 };
 
 use ringfence_kernel::messages::Reserved;
@@ -113,6 +113,10 @@ rejects! {
         NoRoll = 4018,
         /// The sums of all elections need more room than there is.
         SumsFull = 4019,
+        /// A blinded token is not zero.
+        BadToken = 4020,
+        /// As many tokens have cast ballots as may.
+        NullifiersFull = 4021,
     }
 }
 
@@ -131,6 +135,8 @@ limits! {
         marks = 524288 in 1..=2_147_483_648,
         /// Sums of all elections, for each region one of each candidate and three more: 24 bytes each.
         sums = 65536 in 1..=268_435_456,
+        /// Tokens of all elections that have cast ballots: 48 bytes each, and 16 to find them.
+        nullifiers = 65536 in 1..=1_000_000_000,
     }
 }
 
@@ -139,5 +145,13 @@ impl VoterEntry {
     #[must_use]
     pub fn of_weight(weight: u32) -> Self {
         Self { weight, region: 0, reserved: Reserved::default() }
+    }
+}
+
+impl Mark {
+    /// Marks of an anonymous ballot, which say the same.
+    #[must_use]
+    pub fn of_anonymous(marks: &[AnonymousMark]) -> &[Self] {
+        bytemuck::must_cast_slice(marks)
     }
 }

@@ -10,6 +10,7 @@ mod casting;
 mod conduct;
 mod publishing;
 mod reports;
+mod tokens;
 
 mod ballots;
 mod counting;
@@ -29,12 +30,13 @@ mod tests;
 use ballots::Ballots;
 use counting::Counter;
 use elections::Elections;
-use messages::{Command, Event, Reject, Reply, VotesLimits};
+use messages::{Command, Event, Mark, Reject, Reply, VotesLimits};
 use publishing::Counting;
 use reports::{Reporting, Reports};
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use tokens::Tokens;
 
 /// Kinds of topics of this domain; their id is the election.
 pub mod topics {
@@ -52,6 +54,7 @@ pub struct Votes {
     elections: Elections,
     ballots: Ballots,
     reports: Reports,
+    tokens: Tokens,
     /// The receipt given last.
     last_receipt: u64,
     /// Room for one count.
@@ -89,6 +92,7 @@ impl Domain for Votes {
             elections: Elections::new(limits),
             ballots: Ballots::new(limits),
             reports: Reports::new(limits),
+            tokens: Tokens::new(limits),
             last_receipt: 0,
             counter: Counter::new(limits.ballots as usize),
             pending: None,
@@ -97,7 +101,7 @@ impl Domain for Votes {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::CastBallot(..) => Roles::TRADE,
+            Command::CastBallot(..) | Command::IssueToken(..) | Command::CastAnonymously(..) => Roles::TRADE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -107,6 +111,10 @@ impl Domain for Votes {
         debug_assert!(self.pending.is_none(), "a decision is ended before the next one");
         match command {
             Command::CastBallot(command, marks) => self.cast(context.now, command, marks, out),
+            Command::IssueToken(command) => self.issue(*command, out),
+            Command::CastAnonymously(command, marks) => {
+                self.cast_anonymously(context.now, command, Mark::of_anonymous(marks), out)
+            }
             Command::SpoilBallot(command) => self.spoil(context.now, *command, out),
             Command::RegisterVoters(command, voters) => self.register(*command, voters, out),
             Command::DefineElection(command) => self.define(context, command, out),

@@ -38,6 +38,7 @@ impl Booth {
             ballots: room,
             marks,
             sums: u64::from(terms.candidates) + 3,
+            nullifiers: 1,
         };
         let mut booth = Self(Harness::new(&limits));
         let election = terms.election;

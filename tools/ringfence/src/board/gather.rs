@@ -72,6 +72,12 @@ impl Gather {
             (Command::CastBallot(cast, marks), Reply::BallotCast(answer)) if cast.election == self.election => {
                 self.cast(cast.voter, marks, answer.receipt.0, answer.outcome.get());
             }
+            (Command::CastAnonymously(cast, marks), Reply::AnonymousBallotCast(answer))
+                if cast.election == self.election && answer.outcome.get() == CastOutcome::Counted =>
+            {
+                let (receipt, marks) = (answer.receipt.0, said(Mark::of_anonymous(marks)));
+                self.entries.push(Entry::Cast { receipt, weight: 1, region: 0, marks });
+            }
             (Command::SpoilBallot(_), Reply::BallotSpoilt(spoilt)) if spoilt.election == self.election => {
                 self.receipts.remove(&spoilt.voter);
                 self.entries.push(Entry::Spoilt { receipt: spoilt.receipt.0 });
@@ -81,7 +87,7 @@ impl Gather {
     }
 
     fn cast(&mut self, voter: VoterId, marks: &[Mark], receipt: u64, outcome: CastOutcome) {
-        let marks = marks.iter().map(|mark| (mark.candidate.0, mark.value)).collect();
+        let marks = said(marks);
         let terms = self.terms.expect("an election is defined before ballots are cast");
         let roll = if terms.roll == ElectionId(0) { self.election } else { terms.roll };
         let (weight, region) = self.rolls[&roll][voter.0 as usize - 1];
@@ -120,6 +126,10 @@ impl Gather {
             self.command = None;
         }
     }
+}
+
+fn said(marks: &[Mark]) -> Vec<(u16, u32)> {
+    marks.iter().map(|mark| (mark.candidate.0, mark.value)).collect()
 }
 
 impl Observer for Gather {

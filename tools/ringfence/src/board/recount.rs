@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use bytemuck::pod_read_unaligned;
 use ringfence_domains::votes::messages::{
     CandidateId, CastBallot, CastOutcome, Command, DecideTie, DeclareWriteIn, DefineElection, ElectionId, Event, Mark,
-    Phase, RegisterVoters, Registration, Reply, SetPhase, SpoilBallot, VoterEntry, VoterId, VotesLimits,
+    Phase, RegisterVoters, Registration, Reply, Secrecy, SetPhase, SpoilBallot, VoterEntry, VoterId, VotesLimits,
 };
 use ringfence_domains::votes::{Votes, topics};
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
@@ -82,6 +82,7 @@ impl Counter {
             ballots: papers.clone().count() as u64 + 1,
             marks: papers.sum::<u64>() + 1,
             sums: u64::from(terms.regions.max(1)) * (u64::from(terms.candidates) + 3),
+            nullifiers: 1,
         };
         let mut counter = Self {
             booth: Harness::new(&limits),
@@ -103,6 +104,7 @@ impl Counter {
             closes: Timestamp(0),
             batch: 0,
             refresh: 0,
+            secrecy: Secrecy::Identified.into(),
             ..terms
         };
         counter.command(Command::DefineElection(&terms)).context("line 1")?;

@@ -16,7 +16,15 @@ use std::path::{Path, PathBuf};
 
 /// The votes of the first round and the standings at the end, by candidate.
 fn burlington(method: Method, file: &str) -> (Vec<u64>, Vec<Standing>) {
-    let limits = VotesLimits { elections: 1, candidates: 6, voters: 8_980, ballots: 1_000, marks: 6_000, sums: 9 };
+    let limits = VotesLimits {
+        elections: 1,
+        candidates: 6,
+        voters: 8_980,
+        ballots: 1_000,
+        marks: 6_000,
+        sums: 9,
+        nullifiers: 0,
+    };
     let mut harness = Harness::<Votes>::new(&limits);
     let (election, reserved) = (ElectionId(1), Reserved::default());
     let mut step = |command: Command<'_>| {

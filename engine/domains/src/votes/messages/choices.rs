@@ -67,6 +67,24 @@ choice! {
     }
 }
 choice! {
+    /// Whether the log says whose a ballot is.
+    pub enum Secrecy as SecrecyCode {
+        /// It does: a ballot is cast under the voter's number.
+        Identified = 1,
+        /// It does not: each voter is issued a token, and a token casts a ballot.
+        Anonymous = 2,
+    }
+}
+choice! {
+    /// What became of a request for a token.
+    pub enum TokenOutcome as TokenOutcomeCode {
+        /// The voter has it, and no other.
+        Issued = 1,
+        /// The same was issued before: it may be signed again.
+        IssuedBefore = 2,
+    }
+}
+choice! {
     /// When an election may be counted.
     pub enum Results as ResultsCode {
         /// At any time once it is open.
@@ -235,5 +253,13 @@ choice! {
         NotSpoilable = 8,
         /// The candidate is no write-in of the election.
         NoWriteIn = 9,
+        /// Ballots of the election are anonymous: they are cast by tokens.
+        Anonymous = 10,
+        /// Ballots of the election are cast under voters' numbers.
+        NotAnonymous = 11,
+        /// The voter was issued another token.
+        TokenIssued = 12,
+        /// As many ballots were cast as tokens were issued.
+        NoToken = 13,
     }
 }

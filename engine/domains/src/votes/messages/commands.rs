@@ -2,7 +2,7 @@
 
 use super::{
     CandidateId, ChangePolicyCode, EarlierStagesCode, ElectionId, ExclusionsCode, FaultCode, MajorityCode, MethodCode,
-    PhaseCode, QuotaCode, RegistrationCode, ResultsCode, TieBreakCode, UntilCode, VoterId,
+    PhaseCode, QuotaCode, RegistrationCode, ResultsCode, SecrecyCode, TieBreakCode, UntilCode, VoterId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -11,7 +11,7 @@ messages! {
     /// What a client may ask.
     pub enum Command in schema 4 version 1 {
         /// Prepares an election. Saying the same again is answered again; other terms are refused.
-        1 => DefineElection: 80 {
+        1 => DefineElection: 88 {
             /// When it opens by itself; zero for an officer's word.
             opens: Timestamp,
             /// When it closes by itself; zero for an officer's word.
@@ -74,6 +74,10 @@ messages! {
             batch: u16,
             /// Microseconds until a change is released, where results are live; zero: nothing is before the close.
             refresh: u32,
+            /// Whether the log says whose a ballot is. Anonymous: voters weigh one vote, have no regions and change nothing.
+            secrecy: SecrecyCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
         /// Puts voters that follow each other on the roll. Until the election closes; saying the same again changes
         /// nothing.
@@ -135,6 +139,32 @@ messages! {
             tie: u16,
             /// On whom it fell.
             candidate: CandidateId,
+        },
+        /// Lets a voter have one token of an anonymous election. The client has made sure who the voter is, and signs the blinded
+        /// token when it is issued.
+        9 => IssueToken: 16 {
+            /// The first 8 bytes of the SHA-256 of the blinded token, as an integer; not zero.
+            blinded: u64,
+            /// In which election.
+            election: ElectionId,
+            /// Whose.
+            voter: VoterId,
+        },
+        /// Casts the ballot of a token. The client has checked the signature over it.
+        10 => CastAnonymously: 40 {
+            /// The SHA-256 of the token.
+            nullifier: [u8; 32],
+            /// In which election.
+            election: ElectionId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + marks: AnonymousMark: 8 {
+            /// As of a mark of an identified ballot.
+            value: u32,
+            /// Whom it marks.
+            candidate: CandidateId,
+            /// Zero.
+            reserved: Reserved<2>,
         },
         /// Says that a write-in stands as a candidate. Until the election closes; saying it again changes nothing.
         8 => DeclareWriteIn: 8 {

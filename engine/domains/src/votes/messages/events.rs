@@ -17,12 +17,14 @@ messages! {
             election: ElectionId,
             /// Voters on the roll.
             registered: u32,
+            /// Voters who were issued a token.
+            tokens: u32,
             /// Its phase.
             phase: PhaseCode,
             /// How far its official count has come.
             count: CountStateCode,
             /// Zero.
-            reserved: Reserved<6>,
+            reserved: Reserved<2>,
         },
         /// A stage of a count. On the election's stream of counts, before its candidates.
         102 => StageCounted: 40 {

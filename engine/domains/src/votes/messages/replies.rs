@@ -1,6 +1,9 @@
 //! What answers a command.
 
-use super::{CandidateId, CastOutcomeCode, CountStateCode, DeclineReasonCode, ElectionId, PhaseCode, Receipt, VoterId};
+use super::{
+    CandidateId, CastOutcomeCode, CountStateCode, DeclineReasonCode, ElectionId, PhaseCode, Receipt, TokenOutcomeCode,
+    VoterId,
+};
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
 
@@ -79,6 +82,28 @@ messages! {
             candidate: CandidateId,
             /// Zero.
             reserved: Reserved<2>,
+        },
+        /// The voter has the token: the blinded one may be signed.
+        59 => TokenIssued: 16 {
+            /// In which election.
+            election: ElectionId,
+            /// Whose.
+            voter: VoterId,
+            /// What became of the request.
+            outcome: TokenOutcomeCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// The anonymous ballot was taken in, or the one that the token cast is named.
+        60 => AnonymousBallotCast: 16 {
+            /// The receipt of the ballot that counts.
+            receipt: Receipt,
+            /// In which election.
+            election: ElectionId,
+            /// What became of it.
+            outcome: CastOutcomeCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
         /// The request was understood and had no effect.
         57 => Declined: 16 {

@@ -5,13 +5,14 @@ mod count;
 mod exclusions;
 mod keeping;
 mod reporting;
+mod tokens;
 
 use super::messages::{
     BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
     DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
     ElectionId, Event, Exclusions, Fault, LastPlacesCounted, Majority, Mark, Method, Phase, PhaseChanged, Quota,
-    ROLL_WEIGHT_MAX, Receipt, Registration, Reject, Reply, Results, StageCounted, Standing, Tally, TieBreak, TieFound,
-    Until, VoterEntry, VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
+    ROLL_WEIGHT_MAX, Receipt, Registration, Reject, Reply, Results, Secrecy, StageCounted, Standing, Tally, TieBreak,
+    TieFound, Until, VoterEntry, VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
 };
 use super::{Votes, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,9 @@ struct Election {
     roll: BTreeMap<u32, Voter>,
     /// Receipt and paper of who has voted.
     cast: BTreeMap<u32, (u64, Paper)>,
+    /// The fingerprint of each voter's token, and receipt and paper of each token that cast a ballot.
+    tokens: BTreeMap<u32, u64>,
+    spent: BTreeMap<[u8; 32], (u64, Paper)>,
     regions: BTreeMap<u16, Region>,
     /// When what changed is released.
     refreshes: Option<Timestamp>,
@@ -77,6 +81,8 @@ impl ringfence_kernel::laws::Model for Model {
             Command::RegisterVoters(c, _) => c.election,
             Command::SetPhase(c) => c.election,
             Command::CastBallot(c, _) => c.election,
+            Command::IssueToken(c) => c.election,
+            Command::CastAnonymously(c, _) => c.election,
             Command::SpoilBallot(c) => c.election,
             Command::CountElection(c) => c.election,
             Command::DecideTie(c) => c.election,
@@ -90,6 +96,10 @@ impl ringfence_kernel::laws::Model for Model {
             Command::RegisterVoters(c, voters) => self.register(id, c.first, voters, out)?,
             Command::SetPhase(c) => self.set_phase(id, c.phase.get(), out),
             Command::CastBallot(c, marks) => self.cast(context.now, id, c.voter, marks, out)?,
+            Command::IssueToken(c) => self.issue(*c, out)?,
+            Command::CastAnonymously(c, marks) => {
+                self.cast_anonymously(context.now, id, c.nullifier, Mark::of_anonymous(marks), out)?
+            }
             Command::SpoilBallot(c) => self.spoil(context.now, id, c.voter, out),
             Command::CountElection(_) => self.count_now(id, out),
             Command::DecideTie(c) => self.decide(id, c.tie, c.candidate, out)?,
@@ -144,7 +154,8 @@ impl Model {
     fn ballots(&self, id: ElectionId) -> Vec<(u64, Paper)> {
         let election = &self.elections[&id.0];
         let roll = self.roll_of(election);
-        election.cast.iter().map(|(number, (_, paper))| (roll[number].weight, paper.clone())).collect()
+        let identified = election.cast.iter().map(|(number, (_, paper))| (roll[number].weight, paper.clone()));
+        identified.chain(election.spent.values().map(|(_, paper)| (1, paper.clone()))).collect()
     }
 
     fn at(&mut self, id: ElectionId) -> &mut Election {
@@ -163,7 +174,11 @@ impl Model {
                 let shares = terms.roll.0 == 0
                     || self.elections.get(&terms.roll.0).is_some_and(|other| {
                         let same = (other.terms.voters, other.terms.regions) == (terms.voters, terms.regions);
-                        same && other.terms.roll.0 == 0 && terms.registration.get() == Registration::UntilClosed
+                        let lighter = terms.secrecy.get() == Secrecy::Anonymous;
+                        let heavier = other.terms.secrecy.get() == Secrecy::Identified;
+                        same && !(lighter && heavier)
+                            && other.terms.roll.0 == 0
+                            && terms.registration.get() == Registration::UntilClosed
                     });
                 if !makes_sense(now, terms) || !shares {
                     return Err(Reject::BadTerms);
@@ -187,7 +202,21 @@ impl Model {
                 let regions = (terms.regions.min(1)..=terms.regions).map(|region| (region, Region::empty(terms)));
                 let regions = regions.collect();
                 let terms = *terms;
-                let known = Election { terms, roll, cast, regions, refreshes, phase, count, tied, decisions, declared };
+                let (tokens, spent) = (BTreeMap::new(), BTreeMap::new());
+                let known = Election {
+                    tokens,
+                    spent,
+                    terms,
+                    roll,
+                    cast,
+                    regions,
+                    refreshes,
+                    phase,
+                    count,
+                    tied,
+                    decisions,
+                    declared,
+                };
                 self.elections.insert(id.0, known);
                 self.say_changed(id, out);
             }
@@ -212,10 +241,11 @@ impl Model {
         if election.terms.roll.0 != 0 {
             return Err(Reject::NoRoll);
         }
+        let anonymous = election.terms.secrecy.get() == Secrecy::Anonymous;
+        let heaviest = if anonymous { 1 } else { WEIGHT_MAX };
         let last = u64::from(first.0) + list.len() as u64;
         let regions = election.terms.regions.min(1)..=election.terms.regions;
-        let sound =
-            list.iter().all(|entry| (1..=WEIGHT_MAX).contains(&entry.weight) && regions.contains(&entry.region));
+        let sound = list.iter().all(|entry| (1..=heaviest).contains(&entry.weight) && regions.contains(&entry.region));
         if first.0 == 0 || list.is_empty() || last > u64::from(election.terms.voters) + 1 || !sound {
             return Err(Reject::BadRoll);
         }
@@ -249,7 +279,7 @@ impl Model {
             Phase::Certified if election.phase == Phase::Closed => {
                 if election.count != CountState::Complete {
                     Some(DeclineReason::NotCounted)
-                } else if (election.cast.len() as u64) < election.terms.quorum {
+                } else if ((election.cast.len() + election.spent.len()) as u64) < election.terms.quorum {
                     Some(DeclineReason::QuorumNotMet)
                 } else {
                     None
@@ -288,22 +318,16 @@ impl Model {
             return Ok(Some((number, DeclineReason::NotRegistered)));
         };
         let region = voter.region;
+        if election.terms.secrecy.get() == Secrecy::Anonymous {
+            return Ok(Some((number, DeclineReason::Anonymous)));
+        }
         let changeable = election.phase == Phase::Open && election.terms.changes.get() == ChangePolicy::LastCounts;
         let (receipt, outcome) = match election.cast.get(&number.0) {
             Some((receipt, _)) if !changeable => (*receipt, CastOutcome::AlreadyCast),
             _ if election.phase != Phase::Open => return Ok(Some((number, DeclineReason::WrongPhase))),
             known => {
                 let paper = read(&election.terms, marks)?;
-                let marks_held: usize = self.papers.iter().map(|(_, paper)| paper.len()).sum();
-                let entry = (id.0, paper.clone());
-                let full = self.papers.len() as u64 >= self.limits.ballots
-                    || (marks_held + paper.len()) as u64 > self.limits.marks;
-                if !self.papers.contains(&entry) && full {
-                    return Err(Reject::BallotsFull);
-                }
-                if !self.papers.contains(&entry) {
-                    self.papers.push(entry);
-                }
+                self.keep(id, &paper)?;
                 match known {
                     Some((receipt, before)) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
                     known => {
@@ -323,6 +347,20 @@ impl Model {
             self.changed(id.0, region, now, out);
         }
         Ok(None)
+    }
+
+    /// Keeps what a paper says, when there is room for what nobody said before.
+    fn keep(&mut self, id: ElectionId, paper: &Paper) -> Result<(), Reject> {
+        let marks_held: usize = self.papers.iter().map(|(_, paper)| paper.len()).sum();
+        let entry = (id.0, paper.clone());
+        if self.papers.contains(&entry) {
+            return Ok(());
+        }
+        if self.papers.len() as u64 >= self.limits.ballots || (marks_held + paper.len()) as u64 > self.limits.marks {
+            return Err(Reject::BallotsFull);
+        }
+        self.papers.push(entry);
+        Ok(())
     }
 
     fn spoil(&mut self, now: Timestamp, id: ElectionId, number: VoterId, out: &mut Out<'_, Votes>) -> Declining {
@@ -465,6 +503,7 @@ impl Model {
             weight: ballots.iter().map(|(weight, _)| weight).sum(),
             election: id,
             registered: self.roll_of(election).len() as u32,
+            tokens: election.tokens.len() as u32,
             phase: election.phase.into(),
             count: election.count.into(),
             reserved: Reserved::default(),
@@ -507,7 +546,9 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
         (terms.points_total > 0, method == Method::Score),
         (terms.gap_max > 0, ranked && terms.skipped_ranks.get() == Fault::PassOver),
     ];
+    let secret = terms.secrecy.get() == Secrecy::Anonymous;
     in_range
+        && !(secret && (terms.regions > 0 || terms.changes.get() != ChangePolicy::Never))
         && terms.regions <= 4_095
         && reporting::makes_sense(terms)
         && marks

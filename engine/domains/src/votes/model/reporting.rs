@@ -4,7 +4,7 @@ use super::super::messages::{
     CandidateId, DefineElection, Event, Method, RegionCandidateReported, RegionReported, Results, Tally,
 };
 use super::super::{Votes, topics};
-use super::{Election, Model, Paper};
+use super::{Election, Model, Paper, Voter};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -66,11 +66,10 @@ impl Model {
     fn add_up(&self, election: &Election, region: u16) -> Report {
         let mut report = Report::empty(&election.terms);
         let roll = self.roll_of(election);
-        for (number, (_, paper)) in &election.cast {
-            let voter = &roll[number];
-            if voter.region != region {
-                continue;
-            }
+        let identified = election.cast.iter().map(|(number, (_, paper))| (&roll[number], paper));
+        let anonymous = Voter { weight: 1, region: 0 };
+        let all = identified.chain(election.spent.values().map(|(_, paper)| (&anonymous, paper)));
+        for (voter, paper) in all.filter(|(voter, _)| voter.region == region) {
             report.ballots += 1;
             report.weight += voter.weight;
             report.blank += if paper.is_empty() { voter.weight } else { 0 };
