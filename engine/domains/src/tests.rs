@@ -1,4 +1,8 @@
-//! What the tests of every domain do alike: they run transcripts, and load damaged snapshots.
+//! What the tests of every domain do alike: they run transcripts, shrink what fails, and load damaged snapshots.
+
+mod shrink;
+
+pub(crate) use shrink::check;
 
 use alloc::format;
 use alloc::string::{String, ToString};

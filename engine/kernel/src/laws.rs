@@ -248,8 +248,14 @@ pub fn check<M: Model>(
     tick: u64,
     often: Often,
 ) {
+    let steps = self::steps(clients, workload, steps);
+    check_steps::<M>(limits, steps, tick, often);
+}
+
+/// The steps of [`check`]: the first `count` of `workload`, sessions that open, close and open again among them.
+pub fn steps(clients: u32, workload: &mut dyn Workload, count: u64) -> impl Iterator<Item = Step> {
     let mut image = CommandImage::default();
-    let steps = (0..steps).map(|step| {
+    (0..count).map(move |step| {
         let (turn, part) = (step / RECONNECTS, step % RECONNECTS);
         let of_turn = ClientId(1 + turn as u32 % clients.max(1));
         match part {
@@ -261,8 +267,7 @@ pub fn check<M: Model>(
                 Step::Command(image.clone())
             }
         }
-    });
-    check_steps::<M>(limits, steps, tick, often);
+    })
 }
 
 /// Runs `steps`, `tick` nanoseconds apart, against the laws and the model `M`.

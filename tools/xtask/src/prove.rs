@@ -25,7 +25,7 @@ pub struct Proof {
 pub const PROOFS: &[Proof] = &[
     Proof {
         name: "matching-laws",
-        shows: "matching agrees with its slow twin on over 10⁶ seeded commands of seven kinds, capacities included",
+        shows: "matching agrees with its slow twin on over 10⁶ seeded commands of ten kinds, capacities included",
         package: "ringfence-domains",
         filter: "agrees_with_the_model",
     },

@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
-use ringfence_kernel::laws::{self, Bytes, Harness, Often, Step};
+use ringfence_kernel::laws::{Bytes, Harness, Often, Step};
 use ringfence_kernel::limits::Limits;
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::outbox::{image, message};
@@ -38,7 +38,7 @@ fn prove_mixed_atm_is_as_the_model() {
     let often = Often { rejects: 64, restores: 2_048 };
     for seed in 0..4 {
         let count = if seed == 0 { prove(40_000, 10_000_000) } else { prove(20_000, 200_000) };
-        laws::check::<Model>(&SMALL, 5, &mut *workload("mixed", seed), count, 1_000, often);
+        crate::tests::check::<Model>(&SMALL, 5, || workload("mixed", seed), count, 1_000, often);
         std::println!("proved: seed {seed}: {count} commands");
     }
 }
@@ -48,7 +48,7 @@ fn prove_mixed_atm_is_as_the_model() {
 fn prove_tight_atm_is_as_the_model() {
     for seed in 10..14 {
         let often = Often { rejects: 8, restores: 64 };
-        laws::check::<Model>(&TIGHT, 5, &mut *workload("mixed", seed), prove(8_000, 200_000), 1_000, often);
+        crate::tests::check::<Model>(&TIGHT, 5, || workload("mixed", seed), prove(8_000, 200_000), 1_000, often);
     }
 }
 

@@ -4,7 +4,8 @@ use super::Auction;
 use super::messages::{AuctionLimits, Command};
 use super::model::Model;
 use super::workload::{Flow, KINDS, MIXED, Mix};
-use ringfence_kernel::laws::{self, Harness, Often, Step};
+use alloc::boxed::Box;
+use ringfence_kernel::laws::{Harness, Often, Step};
 use ringfence_kernel::messages::Message as _;
 use ringfence_kernel::workload::{CommandImage, Workload};
 use ringfence_kernel::{ClientId, Timestamp};
@@ -39,8 +40,9 @@ fn laws_hold(limits: &AuctionLimits, seeds: core::ops::Range<u64>, count: u64, m
     let seeds = seeds.start..seeds.start + steps(seeds.end - seeds.start);
     for seed in seeds.clone() {
         std::println!("seed {seed}");
-        let mut flow = Flow::new(seed, 5, Mix { before: 5, ..mix });
-        laws::check::<Model>(limits, 5, &mut flow, count, mix.tick, Often { rejects: 64, restores: 512 });
+        let often = Often { rejects: 64, restores: 512 };
+        let flow = || -> Box<dyn Workload> { Box::new(Flow::new(seed, 5, Mix { before: 5, ..mix })) };
+        crate::tests::check::<Model>(limits, 5, flow, count, mix.tick, often);
     }
     std::println!("proved: {} seeds of {count} commands from {}", seeds.end - seeds.start, seeds.start);
 }
@@ -69,7 +71,7 @@ fn prove_hostile_auctions_agree_with_the_model() {
     let new = KINDS.iter().find(|kind| kind.name == "hostile").expect("a known kind").new;
     for seed in 41..41 + steps(4) {
         std::println!("seed {seed}");
-        laws::check::<Model>(&TIGHT, 5, &mut *new(seed, 5), 5_000, 1_000, Often { rejects: 4, restores: 64 });
+        crate::tests::check::<Model>(&TIGHT, 5, || new(seed, 5), 5_000, 1_000, Often { rejects: 4, restores: 64 });
     }
 }
 

@@ -53,9 +53,10 @@ fn decode<'a, M: Message<'a>>(image: &'a CommandImage) {
 /// # Panics
 /// When a law is broken.
 pub fn matching(bytes: &[u8]) {
-    let limits = MatchingLimits { instruments: 3, orders: 24, levels: 10, accounts: 3 };
-    hold::<Model>(&limits, images::<Command<'_>>(bytes, small::matching));
+    hold::<Model>(&MATCHING, images::<Command<'_>>(bytes, small::matching));
 }
+
+const MATCHING: MatchingLimits = MatchingLimits { instruments: 3, orders: 24, levels: 10, accounts: 3, specials: 6 };
 
 /// Any bytes, taken for commands of atm one after another, against the laws and the model.
 ///
@@ -189,12 +190,7 @@ mod tests {
         let mut random = Random::new(31);
         let mut accepted = 0;
         for _ in 0..20 {
-            let mut harness = laws::Harness::<crate::matching::Matching>::new(&MatchingLimits {
-                instruments: 3,
-                orders: 24,
-                levels: 10,
-                accounts: 3,
-            });
+            let mut harness = laws::Harness::<crate::matching::Matching>::new(&MATCHING);
             for image in images::<Command<'_>>(&bytes(&mut random, 8_000), small::matching) {
                 let outcome = harness.step(&Step::Command(image), ringfence_kernel::Timestamp(1), false);
                 accepted += u32::from(outcome.outputs.len() > 1);

@@ -3,7 +3,7 @@
 use super::levels::NONE;
 use super::messages::{
     ClientOrderId, DeclineReason, DeclineReasonCode, KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode,
-    SelfTrade, SelfTradeCode,
+    Quantity, SelfTrade, SelfTradeCode,
 };
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -18,6 +18,8 @@ pub(super) struct Holder {
     /// The first and the last of its orders that rest, as they were entered.
     pub(super) first: u32,
     pub(super) last: u32,
+    /// How many these are.
+    pub(super) orders: u32,
     /// Accounts of one group are of the same hands; zero is none.
     group: u32,
     /// On: it has no orders and enters none.
@@ -27,6 +29,18 @@ pub(super) struct Holder {
     /// What happens when one of its orders comes in and meets one of the same hands.
     self_trade: SelfTradeCode,
     reserved: u8,
+}
+
+/// Up to what an account's orders are let in; zero where there is no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct OrderLimits {
+    /// The quantity of one.
+    pub(super) order_quantity: Quantity,
+    /// Its quantity times its price, whatever the sign.
+    pub(super) order_value: u64,
+    /// How many stand or wait at once.
+    pub(super) orders: u64,
 }
 
 /// How many of an account's orders are remembered after their end.
@@ -72,11 +86,15 @@ pub(super) struct Accounts {
     holders: Slab<Holder>,
     /// What each has behind it, by the same place.
     ended: Vec<Ended>,
+    /// The limits of each, by the same place.
+    limits: Vec<OrderLimits>,
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
     /// How many do not trade with themselves.
     preventing: usize,
+    /// How many have limits.
+    limited: usize,
 }
 
 impl core::ops::Index<u32> for Accounts {
@@ -97,7 +115,8 @@ impl core::ops::IndexMut<u32> for Accounts {
 impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
         let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
-        Self { holders, ended, by_account: HashIndex::new(capacity), killed: 0, preventing: 0 }
+        let (limits, by_account) = (Vec::with_capacity(capacity), HashIndex::new(capacity));
+        Self { holders, ended, limits, by_account, killed: 0, preventing: 0, limited: 0 }
     }
 
     /// Accounts that are known.
@@ -132,6 +151,7 @@ impl Accounts {
             account,
             first: NONE,
             last: NONE,
+            orders: 0,
             group: 0,
             kill_switch: KillSwitch::Off.into(),
             on_disconnect: OnDisconnect::Keep.into(),
@@ -140,6 +160,7 @@ impl Accounts {
         };
         let place = self.holders.insert(holder).expect("room was looked for");
         self.ended.push(Ended::zeroed());
+        self.limits.push(OrderLimits::zeroed());
         self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
         place
     }
@@ -168,6 +189,22 @@ impl Accounts {
         self.preventing += usize::from(self_trade != SelfTrade::Allow);
     }
 
+    pub(super) fn set_limits(&mut self, place: u32, limits: OrderLimits) {
+        let known = core::mem::replace(&mut self.limits[place as usize], limits);
+        self.limited -= usize::from(known != OrderLimits::zeroed());
+        self.limited += usize::from(limits != OrderLimits::zeroed());
+    }
+
+    pub(super) fn limits(&self, place: u32) -> OrderLimits {
+        self.limits[place as usize]
+    }
+
+    /// Whether any account has limits.
+    #[inline]
+    pub(super) fn limit_any(&self) -> bool {
+        self.limited > 0
+    }
+
     /// Whether any account does not trade with itself.
     #[inline]
     pub(super) fn prevent_any(&self) -> bool {
@@ -180,6 +217,17 @@ impl Accounts {
         let (taker, other) = (&self[place], &self[maker]);
         let same = place == maker || taker.group != 0 && taker.group == other.group;
         same.then_some(taker.self_trade.get())
+    }
+
+    /// What holds for `account`, known or not: its group, and what was set.
+    pub(super) fn settings(&self, account: Account) -> (u32, KillSwitchCode, OnDisconnectCode, SelfTradeCode) {
+        match self.find(account) {
+            Some(place) => {
+                let Holder { group, kill_switch, on_disconnect, self_trade, .. } = self[place];
+                (group, kill_switch, on_disconnect, self_trade)
+            }
+            None => (0, KillSwitch::Off.into(), OnDisconnect::Keep.into(), SelfTrade::Allow.into()),
+        }
     }
 
     /// Remembers what became of an order of the account at `place`.
@@ -203,6 +251,7 @@ impl Accounts {
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.holders.save(sink);
         sink.values(&self.ended);
+        sink.values(&self.limits);
     }
 
     /// What [`Accounts::save`] wrote. Whether the lists of orders are whole is for [`super::orders`] to see.
@@ -226,6 +275,10 @@ impl Accounts {
                 return Err(Corrupt("what is remembered of an account"));
             }
             accounts.ended.push(ended);
+        }
+        for place in 0..accounts.len() {
+            accounts.limits.push(OrderLimits::zeroed());
+            accounts.set_limits(place, source.value()?);
         }
         Ok(accounts)
     }

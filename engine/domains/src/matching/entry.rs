@@ -2,16 +2,17 @@
 
 use super::Matching;
 use super::instruments::Terms;
-use super::levels::Level;
+use super::levels::{Level, NONE, WAITS};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side,
+    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
-use super::trading::{Taker, Then};
+use super::reserve::Wanted;
+use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Context, Out, Progress};
+use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
 
 impl Matching {
     #[cold]
@@ -46,17 +47,37 @@ impl Matching {
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
+        let is_plain = self.instruments[instrument].is_plain;
+        let time_in_force = command.time_in_force.get();
+        let for_auction = matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose);
+        if (!is_plain || for_auction)
+            && let Some(reason) = self.keeps_out(instrument, command, limit)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
         let ticks = match limit {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        if minimum > 0 && !self.offers(account, instrument, side, ticks, minimum) {
+        let rests = matches!(then, Then::Rest(_));
+        if self.orders.accounts.limit_any()
+            && let Some(reason) =
+                self.breaks_limit(account, self.instruments[instrument].terms.price(ticks), command.quantity, rests)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
+        let reach = self.reach(instrument, side, ticks);
+        let quantity = command.quantity.0;
+        if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {
             // An order that may rest needs its places beforehand, whether or not it will trade.
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
+            }
+            if for_auction && self.orders.for_auction.room() == 0 {
+                return Err(Reject::SpecialsFull);
             }
             self.room_for_level(instrument, side, ticks)?;
         }
@@ -74,8 +95,14 @@ impl Matching {
             on_disconnect: command.on_disconnect,
             price: self.instruments[instrument].terms.price(ticks),
             ticks,
+            reach,
+            only: if for_auction { time_in_force as u8 } else { 0 },
             remaining: command.quantity.0,
             filled: 0,
+            place: NONE,
+            origin: Origin::Entered,
+            reserve: None,
+            stands: command.order_type.get().is_post_only(),
             then,
         };
         Ok(self.take(taker, out))
@@ -93,18 +120,35 @@ impl Matching {
             return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
+        if order.special != NONE {
+            let waits = self.levels[order.level].waits == WAITS;
+            let reason = if waits { DeclineReason::Waiting } else { DeclineReason::HasReserve };
+            return Ok(decline(command.client_order, reason, out));
+        }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
+        let is_plain = self.instruments[instrument].is_plain;
         let side = side.get();
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
         let limit = self.limit_again(instrument, side, order.order_type.get(), command.price)?;
         if command.quantity.0 <= order.filled {
             return Ok(decline(command.client_order, DeclineReason::BelowFilled, out));
         }
+        if !is_plain && !self.instruments[instrument].phase.get().is_open() {
+            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
+        }
+        if !is_plain && self.is_outside(instrument, limit) {
+            return Ok(decline(command.client_order, DeclineReason::OutsideBand, out));
+        }
         let ticks = match limit {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
         let price = self.instruments[instrument].terms.price(ticks);
+        if self.orders.accounts.limit_any()
+            && let Some(reason) = self.breaks_limit(account, price, command.quantity, false)
+        {
+            return Ok(decline(command.client_order, reason, out));
+        }
         let remaining = command.quantity.0 - order.filled;
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
@@ -137,9 +181,15 @@ impl Matching {
             on_disconnect: order.on_disconnect,
             price,
             ticks,
+            reach: self.reach(instrument, side, ticks),
+            only: order.only,
             remaining,
             filled: order.filled,
-            then: Then::RestAgain(index),
+            place: index,
+            origin: Origin::Replaced,
+            reserve: None,
+            stands: order.order_type.get().is_post_only(),
+            then: Then::Rest(Timestamp(0)),
         };
         Ok(self.take(taker, out))
     }
@@ -161,7 +211,7 @@ impl Matching {
     }
 
     #[inline]
-    fn room_for_level(&self, instrument: u32, side: Side, ticks: u64) -> Result<(), Reject> {
+    pub(super) fn room_for_level(&self, instrument: u32, side: Side, ticks: u64) -> Result<(), Reject> {
         if self.levels.room() > 0 || self.has_level(instrument, side, ticks) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
@@ -182,7 +232,7 @@ impl Matching {
 }
 
 /// Answers that nothing was done.
-fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
+pub(super) fn decline(client_order: ClientOrderId, reason: DeclineReason, out: &mut Out<'_, Matching>) -> Progress {
     let declined = Declined { client_order, reason: reason.into(), reserved: Reserved::default() };
     out.reply(Reply::Declined(&declined));
     Progress::Done

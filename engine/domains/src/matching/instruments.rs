@@ -1,12 +1,14 @@
 //! Instruments: their terms, and the two sides of their books.
 
-use super::levels::{Half, Level, Levels, NONE};
+use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
+use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
-    DefineInstrument, InstrumentId, OrderId, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade,
-    TradeId,
+    AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity,
+    Reject, Side, SideCode, TopOfBook, Trade, TradeId,
 };
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
+use ringfence_kernel::bounded::Timers;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
@@ -23,7 +25,7 @@ pub(super) struct Terms {
     /// Quantities are multiples of this.
     lot: u64,
     /// How far from the other side's best price a market order trades.
-    protection: i64,
+    pub(super) protection: Price,
     /// When its day ends, in nanoseconds after midnight.
     day_end: u64,
     /// Decimal digits of a price.
@@ -31,7 +33,7 @@ pub(super) struct Terms {
 }
 
 /// Nanoseconds of a day. The log's time knows no leap seconds.
-const DAY: u64 = 86_400_000_000_000;
+pub(super) const DAY: u64 = 86_400_000_000_000;
 
 impl Terms {
     /// The terms that `define` asks for, when they make sense.
@@ -41,7 +43,7 @@ impl Terms {
             price_max: define.price_max.0,
             tick: define.tick.0,
             lot: define.lot.0,
-            protection: define.protection.0,
+            protection: define.protection,
             day_end: define.day_end,
             price_decimals: define.price_decimals.into(),
         };
@@ -54,8 +56,7 @@ impl Terms {
             && self.price_min <= self.price_max
             && self.price_min % self.tick == 0
             && self.price_max % self.tick == 0
-            && self.protection >= 0
-            && self.protection % self.tick == 0
+            && self.is_distance(self.protection)
             && self.day_end < DAY
             && self.price_decimals <= 18
     }
@@ -91,9 +92,25 @@ impl Terms {
         }
     }
 
-    /// How far from the other side's best price a market order trades, in ticks.
-    pub(super) fn protection_ticks(&self) -> u64 {
-        (self.protection / self.tick) as u64
+    /// The price, in ticks, that far above `ticks` for one who buys, or below it for one who sells; none outside the
+    /// range.
+    pub(super) fn away(&self, side: Side, ticks: u64, distance: Price) -> Option<u64> {
+        let by = self.in_ticks(distance);
+        let highest = self.price_max.wrapping_sub(self.price_min) as u64 / self.tick as u64;
+        match side {
+            Side::Buy => ticks.checked_add(by).filter(|ticks| *ticks <= highest),
+            Side::Sell => ticks.checked_sub(by),
+        }
+    }
+
+    /// Whether it is how far prices may lie from each other.
+    pub(super) fn is_distance(&self, price: Price) -> bool {
+        price.0 >= 0 && price.0 % self.tick == 0
+    }
+
+    /// A distance in ticks.
+    pub(super) fn in_ticks(&self, distance: Price) -> u64 {
+        distance.0 as u64 / self.tick as u64
     }
 
     /// When the day ends that goes on at `now`.
@@ -135,12 +152,26 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
+    /// Whether it is traded continuously and has no bands: nothing else is to be looked at.
+    pub(super) is_plain: bool,
+    pub(super) phase: PhaseCode,
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
+    /// Bids and asks that display nothing.
+    hidden: [Half; 2],
+    /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
+    stops: [Half; 2],
     /// What was last said of the best prices. It is what the levels say, between commands.
     top: TopOfBook,
     last: LastTrade,
+    pub(super) statistics: Statistics,
+    /// What was last said of the auction.
+    pub(super) indication: AuctionIndication,
+    pub(super) bands: Bands,
+    pub(super) schedule: Schedule,
+    /// When the auction for volatility ends by itself; zero when there is none, or it does not.
+    volatility_ends: Timestamp,
 }
 
 impl Instrument {
@@ -149,7 +180,75 @@ impl Instrument {
 
     fn undefined() -> Self {
         let (terms, last) = (Terms::zeroed(), LastTrade::zeroed());
-        Self { terms, bids: Half::EMPTY, asks: Half::EMPTY, top: Self::EMPTY_TOP, last }
+        Self {
+            terms,
+            is_plain: true,
+            phase: Phase::Continuous.into(),
+            bids: Half::EMPTY,
+            asks: Half::EMPTY,
+            hidden: [Half::EMPTY; 2],
+            stops: [Half::EMPTY; 2],
+            top: Self::EMPTY_TOP,
+            last,
+            indication: AuctionIndication::NOTHING,
+            bands: Bands::zeroed(),
+            schedule: Schedule::zeroed(),
+            statistics: Statistics::zeroed(),
+            volatility_ends: Timestamp(0),
+        }
+    }
+
+    /// It has that phase from now on, until `ends` unless that is zero.
+    pub(super) fn set_phase(&mut self, phase: Phase, ends: Timestamp) {
+        (self.phase, self.volatility_ends) = (phase.into(), ends);
+        self.set_bands(self.bands);
+    }
+
+    pub(super) fn set_bands(&mut self, bands: Bands) {
+        self.bands = bands;
+        let has_bands = bands.static_band != Price(0) || bands.dynamic_band != Price(0);
+        self.is_plain = self.phase.get() == Phase::Continuous && !has_bands;
+    }
+
+    /// Whether the static band has room for an order at `price`.
+    pub(super) fn is_in_band(&self, price: Price) -> bool {
+        let band = self.bands.static_band.0 as u64;
+        band == 0 || price.0.abs_diff(self.bands.reference.0) <= band
+    }
+
+    /// When its phase next changes by itself.
+    fn next_change(&self) -> Option<Timestamp> {
+        let volatility = Some(self.volatility_ends).filter(|ends| *ends != Timestamp(0));
+        let scheduled = self.schedule.next().map(|(at, _)| at);
+        volatility.into_iter().chain(scheduled).min()
+    }
+
+    /// The phase that is due next. What the schedule says is then kept.
+    pub(super) fn take_due(&mut self) -> Phase {
+        match self.schedule.next() {
+            Some((at, phase)) if self.volatility_ends == Timestamp(0) || at < self.volatility_ends => {
+                self.schedule.seen = at;
+                phase
+            }
+            _ => Phase::Continuous,
+        }
+    }
+
+    fn market(&self) -> Market {
+        let Self { phase, volatility_ends, bands, schedule, statistics, .. } = *self;
+        Market { phase, reserved: [0; 7], volatility_ends, bands, schedule, statistics }
+    }
+
+    fn load_market(&mut self, market: &Market) -> Result<(), Corrupt> {
+        let phase = market.phase.try_get().ok_or(Corrupt("the phase of an instrument"))?;
+        let ends = market.volatility_ends != Timestamp(0);
+        let sound = market.reserved == [0; 7] && (!ends || phase == Phase::VolatilityAuction);
+        if !sound || !market.bands.is_sound(&self.terms) || !market.schedule.is_sound() {
+            return Err(Corrupt("the market of an instrument"));
+        }
+        (self.bands, self.schedule, self.statistics) = (market.bands, market.schedule, market.statistics);
+        self.set_phase(phase, market.volatility_ends);
+        Ok(())
     }
 
     #[inline]
@@ -166,6 +265,45 @@ impl Instrument {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         }
+    }
+
+    /// The stops of one side that wait.
+    #[inline]
+    pub(super) fn stops(&self, side: Side) -> Half {
+        self.stops[side as usize - 1]
+    }
+
+    /// Where `level` hangs, to look at.
+    pub(super) fn half_at(&self, level: &Level) -> Half {
+        let side = level.side.get();
+        match level.waits {
+            BOOK => self.half(side),
+            WAITS => self.stops(side),
+            _ => self.hidden(side),
+        }
+    }
+
+    /// Where `level` hangs.
+    #[inline]
+    pub(super) fn half_of(&mut self, level: &Level) -> &mut Half {
+        let side = level.side.get();
+        match level.waits {
+            BOOK => self.half_mut(side),
+            WAITS => &mut self.stops[side as usize - 1],
+            _ => &mut self.hidden[side as usize - 1],
+        }
+    }
+
+    /// The orders of one side that display nothing.
+    #[inline]
+    pub(super) fn hidden(&self, side: Side) -> Half {
+        self.hidden[side as usize - 1]
+    }
+
+    /// Whether any stop waits.
+    #[inline]
+    pub(super) fn has_stops(&self) -> bool {
+        self.stops[0].best != NONE || self.stops[1].best != NONE
     }
 
     /// The best prices as the levels have them.
@@ -195,9 +333,18 @@ impl Instrument {
     }
 
     #[inline]
-    pub(super) fn remember(&mut self, trade: &Trade) {
+    pub(super) fn remember(&mut self, trade: &Trade, now: Timestamp) {
+        if now >= self.statistics.day_ends {
+            self.statistics.begin(self.terms.end_of_day(now), trade.price);
+        }
+        self.statistics.add(trade.price, trade.quantity.0);
         let Trade { trade, maker_order, taker_order, price, quantity, taker_side, .. } = *trade;
         self.last = LastTrade { trade, maker_order, taker_order, price, quantity, taker_side, reserved: [0; 7] };
+    }
+
+    /// The last trade's price, when there was one.
+    pub(super) fn last_price(&self) -> Option<Price> {
+        (self.last.trade.0 != 0).then_some(self.last.price)
     }
 
     /// The last trade, when there was one.
@@ -210,38 +357,57 @@ impl Instrument {
 
 /// All instruments, by their numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Instruments(Box<[Instrument]>);
+pub(super) struct Instruments {
+    instruments: Box<[Instrument]>,
+    /// When phases change by themselves.
+    timers: Timers,
+}
 
 impl core::ops::Index<u32> for Instruments {
     type Output = Instrument;
     #[inline]
     fn index(&self, place: u32) -> &Instrument {
-        &self.0[place as usize]
+        &self.instruments[place as usize]
     }
 }
 
 impl core::ops::IndexMut<u32> for Instruments {
     #[inline]
     fn index_mut(&mut self, place: u32) -> &mut Instrument {
-        &mut self.0[place as usize]
+        &mut self.instruments[place as usize]
     }
 }
 
 impl Instruments {
     pub(super) fn new(capacity: usize) -> Self {
-        Self(alloc::vec![Instrument::undefined(); capacity].into())
+        let instruments = alloc::vec![Instrument::undefined(); capacity].into();
+        Self { instruments, timers: Timers::new(capacity) }
+    }
+
+    /// The instrument whose phase changes next by itself, and when.
+    #[inline]
+    pub(super) fn next_change(&self) -> Option<(Timestamp, u32)> {
+        self.timers.first()
+    }
+
+    /// Sees anew when the phase of the instrument at `place` changes by itself.
+    pub(super) fn set_timer(&mut self, place: u32) {
+        match self[place].next_change() {
+            Some(at) => self.timers.set(place, at, place.into()),
+            None => self.timers.clear(place),
+        }
     }
 
     /// The place of an instrument that is defined.
     #[inline]
     pub(super) fn place(&self, id: InstrumentId) -> Option<u32> {
         let place = id.0.wrapping_sub(1);
-        (self.0.get(place as usize)?.terms.tick != 0).then_some(place)
+        (self.instruments.get(place as usize)?.terms.tick != 0).then_some(place)
     }
 
     /// Gives `id` its terms.
     pub(super) fn define(&mut self, id: InstrumentId, terms: Terms) -> Result<(), Reject> {
-        let known = self.0.get_mut(id.0.wrapping_sub(1) as usize).ok_or(Reject::InstrumentsFull)?;
+        let known = self.instruments.get_mut(id.0.wrapping_sub(1) as usize).ok_or(Reject::InstrumentsFull)?;
         if known.terms.tick == 0 {
             known.terms = terms;
         }
@@ -250,12 +416,13 @@ impl Instruments {
 
     /// Writes which instruments are defined, with their terms and last trades.
     pub(super) fn save(&self, sink: &mut impl Sink) {
-        let defined = || self.0.iter().enumerate().filter(|(_, instrument)| instrument.terms.tick != 0);
+        let defined = || self.instruments.iter().enumerate().filter(|(_, instrument)| instrument.terms.tick != 0);
         sink.value(&(defined().count() as u64));
         for (place, instrument) in defined() {
             sink.value(&(place as u64));
             sink.value(&instrument.terms);
             sink.value(&instrument.last);
+            sink.value(&instrument.market());
         }
     }
 
@@ -268,37 +435,41 @@ impl Instruments {
             if before.replace(place).is_some_and(|before| before >= place) {
                 return Err(Corrupt("the order of instruments"));
             }
-            let known = &mut instruments.0[place];
+            let known = &mut instruments.instruments[place];
             (known.terms, known.last) = (source.value()?, source.value()?);
             if !known.terms.is_sound() {
                 return Err(Corrupt("the terms of an instrument"));
             }
-            let said = known.last.trade.0 == 0 || known.last.taker_side.try_get().is_some();
+            let sound = known.last.taker_side.try_get().is_some() && known.terms.ticks(known.last.price).is_ok();
+            let said = known.last.trade.0 == 0 || sound;
             if !said || known.last.reserved != [0; 7] {
                 return Err(Corrupt("the last trade of an instrument"));
             }
+            known.load_market(&source.value()?)?;
+            instruments.set_timer(place as u32);
         }
         Ok(instruments)
     }
 
     /// After the levels were loaded: what was last said of the best prices is what they are.
     pub(super) fn settle(&mut self, levels: &Levels) {
-        for instrument in &mut self.0 {
+        for instrument in &mut self.instruments {
             instrument.top = instrument.top(levels);
         }
     }
 
     /// The side of the book that a level which is loaded says it belongs to.
     pub(super) fn half_of(&mut self, level: &Level) -> Option<&mut Half> {
-        let (place, side) = (self.place(InstrumentId(level.instrument.checked_add(1)?))?, level.side.try_get()?);
+        let place = self.place(InstrumentId(level.instrument.checked_add(1)?))?;
         let instrument = &mut self[place];
-        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 7];
-        sound.then_some(instrument.half_mut(side))
+        let sound =
+            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= HIDDEN && level.reserved == [0; 6];
+        (sound && level.side.try_get().is_some()).then(|| instrument.half_of(level))
     }
 
     /// All places, defined or not.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Instrument> {
-        self.0.iter()
+        self.instruments.iter()
     }
 }
 

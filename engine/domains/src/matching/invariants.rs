@@ -2,7 +2,7 @@
 
 use super::Matching;
 use super::levels::{NONE, better};
-use super::messages::Side;
+use super::messages::{Phase, Side};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Domain, laws};
 
@@ -32,9 +32,13 @@ impl Matching {
     fn check_levels(&self) {
         let mut seen = 0;
         for instrument in self.instruments.iter() {
-            let mut bests = [None; 2];
-            for (best, side) in bests.iter_mut().zip([Side::Buy, Side::Sell]) {
-                let half = instrument.half(side);
+            let mut bests = [None; 6];
+            let (buy, sell) = (Side::Buy, Side::Sell);
+            // Stops to buy stand as asks do, the lowest first.
+            let shown = [instrument.half(buy), instrument.half(sell)];
+            let halves = shown.into_iter().chain([instrument.stops(sell), instrument.stops(buy)]);
+            let halves = halves.chain([instrument.hidden(buy), instrument.hidden(sell)]);
+            for ((best, side), half) in bests.iter_mut().zip([buy, sell].into_iter().cycle()).zip(halves) {
                 let mut at = Some(half.best).filter(|at| *at != NONE);
                 *best = at.map(|at| self.levels[at].ticks);
                 while let Some(index) = at {
@@ -48,7 +52,8 @@ impl Matching {
                     }
                 }
             }
-            if let [Some(bid), Some(ask)] = bests {
+            let continuous = instrument.phase.get() == Phase::Continuous;
+            if continuous && let [Some(bid), Some(ask), ..] = bests {
                 assert!(bid < ask, "a book is crossed");
             }
         }

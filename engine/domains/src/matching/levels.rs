@@ -36,6 +36,8 @@ pub(super) struct Level {
     pub(super) price: Price,
     /// The sum of what its orders have open.
     pub(super) quantity: u64,
+    /// The sum of what its orders have open and do not display.
+    pub(super) hidden: u64,
     /// Its oldest order, next to trade.
     pub(super) head: u32,
     /// Its newest order.
@@ -46,9 +48,49 @@ pub(super) struct Level {
     pub(super) instrument: u32,
     /// Which side.
     pub(super) side: SideCode,
+    /// What stands here: [`BOOK`], [`WAITS`] or [`HIDDEN`].
+    pub(super) waits: u8,
     /// Zero.
-    pub(super) reserved: [u8; 7],
+    pub(super) reserved: [u8; 6],
 }
+
+impl Level {
+    /// A level without orders.
+    pub(super) fn empty(instrument: u32, side: SideCode, ticks: u64, price: Price) -> Self {
+        Self {
+            ticks,
+            price,
+            quantity: 0,
+            hidden: 0,
+            head: NONE,
+            tail: NONE,
+            orders: 0,
+            instrument,
+            side,
+            waits: BOOK,
+            reserved: [0; 6],
+        }
+    }
+
+    /// All that its orders have open, displayed or not.
+    pub(super) fn total(&self) -> u64 {
+        self.quantity + self.hidden
+    }
+
+    /// By which side's order the levels of its ladder stand: stops to buy as asks do, the lowest first.
+    #[inline]
+    fn ranks_as(&self) -> Side {
+        let side = self.side.get();
+        if self.waits == WAITS { side.opposite() } else { side }
+    }
+}
+
+/// Orders of the book, displayed at least in part.
+pub(super) const BOOK: u8 = 0;
+/// Stops that wait for this price.
+pub(super) const WAITS: u8 = 1;
+/// Orders that trade at this price and display nothing.
+pub(super) const HIDDEN: u8 = 2;
 
 /// One side of one book.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -144,7 +186,7 @@ impl Levels {
 
     /// Puts the level at `index` into the ladder and makes it the best when it is.
     fn hang(&mut self, half: &mut Half, index: u32) {
-        let Level { ticks, side, .. } = self.levels[index];
+        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
         if half.root == NONE {
             *half = Half { root: index | LEAF, best: index };
             return;
@@ -177,7 +219,7 @@ impl Levels {
                 _ => self.adopt(parent, ticks, node),
             }
         }
-        if better(side.get(), ticks, self.levels[half.best].ticks) {
+        if better(side, ticks, self.levels[half.best].ticks) {
             half.best = index;
         }
     }
@@ -203,7 +245,8 @@ impl Levels {
 
     /// Takes out the level at `index`, which has no orders left.
     pub(super) fn close(&mut self, half: &mut Half, index: u32) {
-        let Level { ticks, side, .. } = self.levels.remove(index);
+        let level = self.levels.remove(index);
+        let (ticks, side) = (level.ticks, level.ranks_as());
         let (mut above, mut parent, mut at) = (NONE, NONE, half.root);
         while at & LEAF == 0 {
             (above, parent) = (parent, at);
@@ -226,7 +269,7 @@ impl Levels {
             }
         }
         if half.best == index {
-            half.best = self.outermost(half.root, side.get());
+            half.best = self.outermost(half.root, side);
         }
     }
 
@@ -246,8 +289,7 @@ impl Levels {
 
     /// The next worse level after the one at `index`.
     pub(super) fn worse(&self, half: Half, index: u32) -> Option<u32> {
-        let Level { ticks, side, .. } = self.levels[index];
-        let side = side.get();
+        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
         let (mut next, mut at) = (None, half.root);
         while at & LEAF == 0 {
             let node = &self.nodes[at as usize];

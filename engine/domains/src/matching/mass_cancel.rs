@@ -1,6 +1,6 @@
 //! What takes many orders out of the books at once: mass cancels, kill switches, sessions that close.
 
-use super::levels::{Level, NONE};
+use super::levels::{Half, Level, NONE};
 use super::messages::{
     CloseReason, Event, KillSwitch, KillSwitchCode, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet,
     OrderClosed, OrdersCancelled, Price, Quantity, Reject, Reply, Scope, SetKillSwitch, SetOnDisconnect, Side, Sides,
@@ -39,9 +39,13 @@ struct Filter {
 enum Walk {
     /// From this one on, as their account entered them.
     Account(u32),
-    /// From this level on, best first, its orders oldest first; then the asks, then the instruments up to `end`.
-    Books { instrument: u32, end: u32, side: Side, level: u32 },
+    /// From this level on, best first, its orders oldest first; then the other parts of the book, then the instruments
+    /// up to `end`.
+    Books { instrument: u32, end: u32, part: usize, level: u32 },
 }
+
+/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing.
+const PARTS: usize = 6;
 
 /// What is said at the end.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +164,7 @@ impl Matching {
                 return Progress::More;
             }
             let Some(index) = self.next_order(&so_far.filter, &mut so_far.walk) else { break };
-            so_far.quantity += self.orders[index].remaining;
+            so_far.quantity += self.orders.open(index);
             so_far.orders += 1;
             self.close(index, so_far.reason, out);
         }
@@ -193,8 +197,17 @@ impl Matching {
             Some(instrument) => (instrument, instrument + 1),
             None => (0, self.limits.instruments as u32),
         };
-        let level = self.instruments[instrument].half(Side::Buy).best;
-        Walk::Books { instrument, end, side: Side::Buy, level }
+        Walk::Books { instrument, end, part: 0, level: self.part(instrument, 0).best }
+    }
+
+    fn part(&self, instrument: u32, part: usize) -> Half {
+        let instrument = &self.instruments[instrument];
+        let side = if part.is_multiple_of(2) { Side::Buy } else { Side::Sell };
+        match part / 2 {
+            0 => instrument.half(side),
+            1 => instrument.stops(side),
+            _ => instrument.hidden(side),
+        }
     }
 
     /// The next order to cancel. The walk has passed it, so that it may go.
@@ -209,26 +222,26 @@ impl Matching {
                     return Some(index);
                 }
             },
-            Walk::Books { instrument, end, side, level } => loop {
+            Walk::Books { instrument, end, part, level } => loop {
                 while *level != NONE {
                     let Level { head, orders, .. } = self.levels[*level];
                     let wanted = filter.has_level(&self.levels[*level]);
                     if !wanted || orders == 1 {
-                        let half = self.instruments[*instrument].half(*side);
+                        let half = self.part(*instrument, *part);
                         *level = self.levels.worse(half, *level).unwrap_or(NONE);
                     }
                     if wanted {
                         return Some(head);
                     }
                 }
-                if *side == Side::Sell {
-                    *instrument += 1;
+                *part += 1;
+                if *part == PARTS {
+                    (*part, *instrument) = (0, *instrument + 1);
                 }
-                *side = side.opposite();
                 if *instrument == *end {
                     return None;
                 }
-                *level = self.instruments[*instrument].half(*side).best;
+                *level = self.part(*instrument, *part).best;
             },
         }
     }
@@ -236,12 +249,12 @@ impl Matching {
     /// Takes an order out and tells its account, which did not ask for it alone.
     pub(super) fn close(&mut self, index: u32, reason: CloseReason, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
-        let Order { order, client_order, filled, remaining, .. } = self.orders[index];
+        let Order { order, client_order, filled, .. } = self.orders[index];
         let closed = OrderClosed {
             order,
             client_order,
             filled: Quantity(filled),
-            cancelled: Quantity(remaining),
+            cancelled: Quantity(self.orders.open(index)),
             reason: reason.into(),
             reserved: Reserved::default(),
         };

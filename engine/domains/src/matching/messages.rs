@@ -8,13 +8,18 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, MassCancel, NewOrder, Reduce, Replace,
-    SetKillSwitch, SetOnDisconnect, SetSelfTrade,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
+    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetBands, SetKillSwitch,
+    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
 };
-pub use events::{Event, Fill, LevelChanged, OpenOrder, OrderClosed, OrderDecremented, TopOfBook, Trade};
+pub use events::{
+    AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
+    StopTriggered, TopOfBook, Trade,
+};
 pub use replies::{
-    Declined, InstrumentDefined, KillSwitchSet, OnDisconnectSet, OrderAccepted, OrderCancelled, OrderReduced,
-    OrderReplaced, OrdersCancelled, Reply, SelfTradeSet,
+    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet,
+    OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet,
+    Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -51,6 +56,8 @@ pub const QUANTITY_MAX: u64 = 1_000_000_000_000;
 pub const ORDERS_MAX: u64 = 16_000_000;
 /// Orders that one [`CancelMany`] may name: what fits the longest command image.
 pub const CANCEL_MANY_MAX: usize = 4_090;
+/// Entries of one [`SetSchedule`].
+pub const SCHEDULE_MAX: usize = 8;
 
 choice! {
     /// Which side of the book.
@@ -89,6 +96,10 @@ choice! {
         FillOrKill = 4,
         /// Until it is filled or cancelled, at the latest until the instrument's day ends.
         Day = 5,
+        /// For the opening auction alone.
+        AtOpen = 6,
+        /// For the closing auction alone.
+        AtClose = 7,
     }
 }
 choice! {
@@ -179,6 +190,48 @@ choice! {
         Disconnected = 4,
         /// It would have traded with one of the same hands.
         SelfTrade = 5,
+        /// It was triggered, and what did not trade at once was not to rest.
+        Unfilled = 6,
+        /// It was triggered, and a market order found nothing on the other side.
+        NoLiquidity = 7,
+        /// It was triggered, and less than all of it was offered at its price or better.
+        BelowMinimum = 8,
+        /// It was triggered, and the books hold as many price levels as they may.
+        LevelsFull = 9,
+        /// The auction that it was for is over.
+        AuctionOver = 10,
+        /// It was triggered, and its instrument's phase has no place for it.
+        PhaseForbids = 11,
+    }
+}
+choice! {
+    /// What may be done with an instrument at the time.
+    pub enum Phase as PhaseCode {
+        /// Orders trade as they come in.
+        Continuous = 1,
+        /// Orders come in and stand; nothing trades.
+        PreOpen = 2,
+        /// Orders come in and stand until the day's trading is opened at one price.
+        OpeningAuction = 3,
+        /// The same, in the middle of the day.
+        IntradayAuction = 4,
+        /// The same, for the day's last price.
+        ClosingAuction = 5,
+        /// The same, after an order would have traded too far from the last trade.
+        VolatilityAuction = 6,
+        /// Orders can be cancelled and reduced, and nothing else.
+        Halted = 7,
+        /// The same, outside the hours of trading.
+        Closed = 8,
+    }
+}
+choice! {
+    /// Where a live order is.
+    pub enum OrderState as OrderStateCode {
+        /// It stands in the book, displayed or not.
+        Resting = 1,
+        /// It is a stop and waits for its trigger.
+        Waiting = 2,
     }
 }
 choice! {
@@ -188,6 +241,8 @@ choice! {
         Maker = 1,
         /// It came in and traded at once.
         Taker = 2,
+        /// It traded at the price of an auction.
+        Auction = 3,
     }
 }
 choice! {
@@ -209,6 +264,22 @@ choice! {
         Filled = 7,
         /// The order is cancelled, or its time is over.
         Cancelled = 8,
+        /// The last trade's price would trigger the stop at once.
+        WouldTrigger = 9,
+        /// The order is a stop that waits for its trigger: it can be reduced or cancelled.
+        Waiting = 10,
+        /// The instrument's phase has no place for it.
+        PhaseForbids = 11,
+        /// Its price is farther from the reference price than the static band.
+        OutsideBand = 12,
+        /// The order displays only a part of it, or nothing: it can be reduced or cancelled.
+        HasReserve = 13,
+        /// Its quantity is above the account's limit.
+        AboveQuantity = 14,
+        /// Its price times its quantity is above the account's limit.
+        AboveValue = 15,
+        /// As many of the account's orders stand or wait as its limit lets.
+        TooManyOrders = 16,
     }
 }
 
@@ -239,14 +310,24 @@ rejects! {
         LevelsFull = 1011,
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
-        /// A post-only order has to be one that may rest.
+        /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
+        /// becomes a market order trails; it is not for an auction. An order with a reserve rests, and is not for an auction.
         BadOrderType = 1013,
-        /// Only an immediate-or-cancel order has a minimum: a multiple of the lot, at most its quantity.
+        /// Only an immediate-or-cancel order, or one that displays nothing, has a minimum: a multiple of the lot, at most
+        /// its quantity.
         BadMinimum = 1014,
         /// The scope needs an account and there is none, needs none and there is one, or is not for this command.
         BadScope = 1015,
         /// The lowest price of the range is above the highest.
         BadRange = 1016,
+        /// As many stops wait and orders with a reserve stand, or as many orders for an auction alone, as may.
+        SpecialsFull = 1017,
+        /// A band is below zero or not a multiple of the tick; or it is dynamic, and the auction has no length.
+        BadBands = 1018,
+        /// Its times are not below a day or do not rise; or it has more than eight, or an auction for volatility.
+        BadSchedule = 1019,
+        /// What is displayed is not a multiple of the lot, or not less than the quantity.
+        BadDisplay = 1020,
     }
 }
 
@@ -261,6 +342,9 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
+        /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
+        /// orders, and where they wait or hide among price levels, as well.
+        specials = 65536 in 0..=ORDERS_MAX,
     }
 }
 

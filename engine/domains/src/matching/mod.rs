@@ -1,24 +1,32 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `removal`, `mass_cancel` or
-//! `self_trade`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
+//! `mass_cancel`, `self_trade`, `limits`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
+mod auctions;
 mod entry;
+mod limits;
 mod mass_cancel;
+mod phases;
 mod pricing;
 mod removal;
+mod reports;
+mod reserve;
 mod self_trade;
+mod stops;
 mod trading;
 mod views;
 
 mod accounts;
 mod instruments;
 mod levels;
+mod market;
 mod orders;
+mod specials;
 
 mod state;
 
@@ -41,10 +49,13 @@ use messages::{
     CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, Reject, Reply, Scope,
 };
 use orders::Orders;
+use phases::PhaseChange;
 use removal::CancellingMany;
+use reports::Reporting;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use stops::Triggered;
 use trading::Taker;
 
 /// Kinds of topics of this domain; their id is the instrument.
@@ -55,6 +66,10 @@ pub mod topics {
     pub const LEVELS: u16 = 2;
     /// [`super::messages::TopOfBook`]. Its snapshot is the best prices.
     pub const TOP: u16 = 3;
+    /// [`super::messages::AuctionIndication`]. Its snapshot is the present one.
+    pub const AUCTIONS: u16 = 4;
+    /// [`super::messages::PhaseChanged`]. Its snapshot is the present phase.
+    pub const PHASES: u16 = 5;
 }
 
 /// The matching engine: all books, and what is known of accounts.
@@ -71,6 +86,13 @@ pub struct Matching {
     pending: Pending,
     /// What a [`messages::CancelMany`] that goes on has still to cancel.
     list: Vec<ClientOrderId>,
+    /// Specials that were triggered in this decision, in that order, and how many of them have come in.
+    triggered: Vec<Triggered>,
+    came_in: usize,
+    /// The time at which what happens happens.
+    now: Timestamp,
+    /// Where bids are summed up while the price of an auction is looked for.
+    bids: Vec<(u64, u64)>,
 }
 
 /// A decision that said [`Progress::More`].
@@ -79,6 +101,12 @@ enum Pending {
     Nothing,
     /// An order trades.
     Taking(Taker),
+    /// Specials that were triggered come in.
+    Triggering,
+    /// A phase becomes another.
+    Changing(PhaseChange),
+    /// A report is said.
+    Reporting(Reporting),
     /// A list is cancelled.
     Cancelling(CancellingMany),
     /// All orders of some kind are cancelled.
@@ -98,8 +126,8 @@ impl Domain for Matching {
     type Limits = MatchingLimits;
 
     fn topics(limits: &MatchingLimits) -> u64 {
-        // Trades, levels and top of each instrument.
-        limits.instruments.saturating_mul(3)
+        // Trades, levels, top, auctions and phases of each instrument.
+        limits.instruments.saturating_mul(5)
     }
 
     fn new(limits: &MatchingLimits) -> Self {
@@ -108,18 +136,23 @@ impl Domain for Matching {
             limits: *limits,
             instruments: Instruments::new(limits.instruments as usize),
             levels: Levels::new(limits.levels as usize),
-            orders: Orders::new(limits.orders as usize, limits.accounts as usize),
+            orders: Orders::new(limits.orders as usize, limits.accounts as usize, limits.specials as usize),
             last_order: 0,
             last_trade: 0,
             pending: Pending::Nothing,
             list: Vec::with_capacity(CANCEL_MANY_MAX),
+            triggered: Vec::with_capacity(limits.specials as usize),
+            came_in: 0,
+            now: Timestamp(0),
+            bids: Vec::with_capacity(limits.levels as usize),
         }
     }
 
     #[inline]
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::DefineInstrument(_) | Command::SetSelfTrade(_) => Roles::ADMINISTER,
+            Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
+            Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -130,8 +163,11 @@ impl Domain for Matching {
     #[inline]
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
+        self.now = context.now;
         match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
+            Command::NewStop(command) => self.new_stop(context, command, out),
+            Command::NewReserve(command) => self.new_reserve(context, command, out),
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
@@ -140,6 +176,15 @@ impl Domain for Matching {
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
+            Command::SetLimits(command) => self.set_limits(command, out),
+            Command::GetOrder(command) => Ok(self.get_order(context, command, out)),
+            Command::GetOpenOrders(_) => Ok(self.get_open_orders(context, out)),
+            Command::GetAccount(_) => Ok(self.get_account(context, out)),
+            Command::GetBook(command) => self.get_book(context, command, out),
+            Command::GetStatistics(command) => self.get_statistics(command, out),
+            Command::SetPhase(command) => self.set_phase(command, out),
+            Command::SetBands(command) => self.set_bands(command, out),
+            Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }
@@ -148,13 +193,19 @@ impl Domain for Matching {
         match core::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Nothing => Progress::Done,
             Pending::Taking(taker) => self.take(taker, out),
+            Pending::Triggering => self.let_triggered_in(out),
+            Pending::Changing(change) => self.go_on_changing(change, out),
+            Pending::Reporting(reporting) => self.go_on_reporting(reporting, out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
             Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
         }
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
-        self.expire(context.now, out)
+        if self.resume(context, out) == Progress::More {
+            return Progress::More;
+        }
+        self.let_time_pass(context.now, out)
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Self>) -> Progress {
@@ -166,7 +217,8 @@ impl Domain for Matching {
 
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
-        self.orders.next_to_expire().map(|(deadline, _)| deadline)
+        let (ends, changes) = (self.orders.next_to_expire(), self.instruments.next_change());
+        ends.into_iter().chain(changes).map(|(deadline, _)| deadline).min()
     }
 
     fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {

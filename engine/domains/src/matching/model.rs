@@ -3,16 +3,23 @@
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
 mod entry;
+mod limits;
+mod phases;
 mod removal;
+mod reports;
+mod reserve;
 mod self_trade;
+mod stops;
 
 use super::messages::{
     ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, Side, TopOfBook,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TimeInForce, TopOfBook,
 };
 use super::{Matching, topics};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use phases::Market;
+use reports::Traded;
 use ringfence_kernel::laws;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, SessionChange, Timestamp};
@@ -44,6 +51,37 @@ pub struct Order {
     pub expires: Option<Timestamp>,
     /// When it came to its place in the queue: less is earlier.
     pub place: u64,
+    /// What it waits for, while it is a stop.
+    pub stop: Option<Stop>,
+    /// For which auction alone it stands.
+    pub only: Option<TimeInForce>,
+    /// What is open beside that and will be displayed later.
+    pub hidden: u64,
+    /// How much it displays at a time; zero when it does not hide a part.
+    pub display: u64,
+    /// Whether it displays nothing.
+    pub hides: bool,
+    /// How much it trades with one order at least.
+    pub minimum: u64,
+}
+
+impl Order {
+    /// All that is open of it.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.remaining + self.hidden
+    }
+}
+
+/// What a stop waits for. Its price is what it will ask for when it comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// The price that triggers it.
+    pub trigger: i64,
+    /// How far the trigger follows.
+    pub trail: i64,
+    /// How long it then stays.
+    pub time_in_force: TimeInForce,
 }
 
 /// The slow twin.
@@ -51,6 +89,7 @@ pub struct Order {
 pub struct Model {
     limits: MatchingLimits,
     instruments: BTreeMap<u32, DefineInstrument>,
+    markets: BTreeMap<u32, Market>,
     /// Every order that rests, in no order.
     pub orders: Vec<Order>,
     accounts: BTreeSet<u32>,
@@ -60,8 +99,18 @@ pub struct Model {
     killed: BTreeSet<u32>,
     /// The group and what is prevented, for those of whom it was said.
     self_trade: BTreeMap<u32, (u32, SelfTrade)>,
+    /// Up to what orders of accounts are let in.
+    order_limits: BTreeMap<u32, SetLimits>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
+    /// The price of the last trade of each instrument.
+    last_prices: BTreeMap<u32, i64>,
+    /// Every trade there was.
+    trades: Vec<Traded>,
+    /// Stops that were triggered and have not come in.
+    triggered: VecDeque<Order>,
+    /// The time at which what happens happens.
+    now: Timestamp,
     last_order: u64,
     last_trade: u64,
     last_place: u64,
@@ -74,8 +123,13 @@ impl Model {
         self.orders.iter().position(|order| order.account == account.0 && order.client_order == client_order.0)
     }
 
+    /// What stands on one side of a book.
+    fn book(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
+        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none() && !o.hides)
+    }
+
     fn at(&self, instrument: u32, side: Side, price: i64) -> impl Iterator<Item = &Order> {
-        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.price == price)
+        self.book(instrument, side).filter(move |order| order.price == price)
     }
 
     /// What stands at a price.
@@ -93,8 +147,7 @@ impl Model {
     /// The prices of one side of a book, best first.
     #[must_use]
     pub fn prices(&self, instrument: u32, side: Side) -> Vec<i64> {
-        let of_side = self.orders.iter().filter(|order| order.instrument == instrument && order.side == side);
-        let prices: BTreeSet<i64> = of_side.map(|order| order.price).collect();
+        let prices: BTreeSet<i64> = self.book(instrument, side).map(|order| order.price).collect();
         match side {
             Side::Buy => prices.into_iter().rev().collect(),
             Side::Sell => prices.into_iter().collect(),
@@ -113,19 +166,27 @@ impl Model {
     }
 
     fn say_level(&self, order: &Order, out: Says<'_, '_>) {
+        if order.stop.is_some() || order.hides {
+            return;
+        }
         let level = self.level(order.instrument, order.side, order.price);
         out.publish(topics::LEVELS, order.instrument, Event::LevelChanged(&level));
     }
 
-    fn say_top(&self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
+    fn say_top(&mut self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
         let top = self.top(instrument);
         if top != *before {
             out.publish(topics::TOP, instrument, Event::TopOfBook(&top));
         }
+        self.say_indication(instrument, out);
     }
 
     fn levels(&self) -> usize {
-        self.orders.iter().map(|order| (order.instrument, order.side, order.price)).collect::<BTreeSet<_>>().len()
+        let level = |order: &Order| match order.stop {
+            None => (order.instrument, order.side, order.price, u8::from(order.hides) * 2),
+            Some(stop) => (order.instrument, order.side, stop.trigger, 1),
+        };
+        self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -152,12 +213,18 @@ impl laws::Model for Model {
         Self {
             limits: *limits,
             instruments: BTreeMap::new(),
+            markets: BTreeMap::new(),
             orders: Vec::new(),
             accounts: BTreeSet::new(),
             ended: Vec::new(),
             killed: BTreeSet::new(),
             self_trade: BTreeMap::new(),
+            order_limits: BTreeMap::new(),
             fragile: BTreeSet::new(),
+            last_prices: BTreeMap::new(),
+            trades: Vec::new(),
+            triggered: VecDeque::new(),
+            now: Timestamp(0),
             last_order: 0,
             last_trade: 0,
             last_place: 0,
@@ -165,9 +232,20 @@ impl laws::Model for Model {
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: Says<'_, '_>) -> Result<(), Reject> {
-        match command {
+        self.now = context.now;
+        let done = match command {
+            Command::GetOrder(command) => self.get_order(context, command, out),
+            Command::GetOpenOrders(_) => self.get_open_orders(context, out),
+            Command::GetAccount(_) => self.get_account(context, out),
+            Command::GetBook(command) => self.get_book(context, command, out),
+            Command::GetStatistics(command) => self.get_statistics(context, command, out),
+            Command::SetPhase(command) => self.set_phase(command, out),
+            Command::SetBands(command) => self.set_bands(command, out),
+            Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
+            Command::NewStop(command) => self.new_stop(context, command, out),
+            Command::NewReserve(command) => self.new_reserve(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
@@ -175,12 +253,15 @@ impl laws::Model for Model {
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
             Command::SetSelfTrade(command) => self.set_self_trade(command, out),
+            Command::SetLimits(command) => self.set_limits(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
-        }
+        };
+        self.let_triggered_in(out);
+        done
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
-        self.expire(context.now, out);
+        self.let_time_pass(context.now, out);
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {

@@ -1,8 +1,9 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
 use super::accounts::{Accounts, Holder};
-use super::levels::{Level, Levels, NONE};
-use super::messages::{ClientOrderId, DeclineReason, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::levels::{BOOK, Level, Levels, NONE};
+use super::messages::{ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -36,7 +37,10 @@ pub(super) struct Order {
     pub(super) on_disconnect: OnDisconnectCode,
     /// 1 when it ends by itself: its deadline is among the timers.
     pub(super) timed: u8,
-    pub(super) reserved: [u8; 5],
+    /// Zero, or for which auction alone it stands: what it said of its time.
+    pub(super) only: u8,
+    /// What stands beside it in `Specials`, or [`NONE`].
+    pub(super) special: u32,
 }
 
 impl Order {
@@ -57,7 +61,8 @@ impl Order {
             order_type,
             on_disconnect,
             timed: 0,
-            reserved: [0; 5],
+            only: 0,
+            special: NONE,
         }
     }
 
@@ -67,7 +72,7 @@ impl Order {
             && self.order_type.try_get().is_some()
             && self.on_disconnect.try_get().is_some()
             && self.timed <= 1
-            && self.reserved == [0; 5]
+            && matches!(self.only, 0 | AT_OPEN | AT_CLOSE)
     }
 }
 
@@ -76,6 +81,10 @@ impl Order {
 pub(super) struct Orders {
     orders: Slab<Order>,
     pub(super) accounts: Accounts,
+    /// What stops know beyond other orders.
+    pub(super) specials: Specials,
+    /// Those that stand for an auction alone.
+    pub(super) for_auction: ForAuction,
     /// Finds an order by its account and the client's number.
     by_client: KeyIndex,
     /// When orders end.
@@ -106,10 +115,12 @@ fn hash(account: Account, client_order: ClientOrderId) -> u64 {
 }
 
 impl Orders {
-    pub(super) fn new(orders: usize, accounts: usize) -> Self {
+    pub(super) fn new(orders: usize, accounts: usize, stops: usize) -> Self {
         Self {
             orders: Slab::new(orders),
             accounts: Accounts::new(accounts),
+            specials: Specials::new(stops),
+            for_auction: ForAuction::new(stops),
             by_client: KeyIndex::new(orders),
             timers: Timers::new(orders),
         }
@@ -162,8 +173,12 @@ impl Orders {
             before => self.orders[before].after = index,
         }
         self.accounts[holder].last = index;
+        self.accounts[holder].orders += 1;
         if expires != Timestamp(0) {
             self.timers.set(index, expires, rank);
+        }
+        if order.only != 0 {
+            self.for_auction.insert(levels[level].instrument, &order, index);
         }
         self.queue(&mut levels[level], index, level);
         index
@@ -175,6 +190,7 @@ impl Orders {
         let order = self.orders.remove(index);
         let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
+        holder.orders -= 1;
         match order.before {
             NONE => holder.first = order.after,
             before => self.orders[before].after = order.after,
@@ -188,7 +204,19 @@ impl Orders {
         if order.timed != 0 {
             self.timers.clear(index);
         }
+        if order.special != NONE {
+            self.specials.remove(order.special, index);
+        }
+        if order.only != 0 {
+            self.for_auction.remove(index);
+        }
         order
+    }
+
+    /// The order at `index` is no stop any more.
+    pub(super) fn trigger(&mut self, index: u32) -> Special {
+        let stop = core::mem::replace(&mut self.orders[index].special, NONE);
+        self.specials.remove(stop, index)
     }
 
     /// Puts the order at `index` last into the queue of `level`, which stands at `at`.
@@ -198,6 +226,9 @@ impl Orders {
         (order.level, order.older, order.newer) = (at, level.tail, NONE);
         level.quantity += order.remaining;
         level.orders += 1;
+        if order.special != NONE {
+            level.hidden += self.specials[order.special].hidden;
+        }
         match core::mem::replace(&mut level.tail, index) {
             NONE => level.head = index,
             older => self.orders[older].newer = index,
@@ -207,7 +238,10 @@ impl Orders {
     /// Takes the order at `index` out of the queue of its level, with what it has open.
     #[inline]
     pub(super) fn leave(&mut self, level: &mut Level, index: u32) {
-        let Order { remaining, older, newer, .. } = self.orders[index];
+        let Order { remaining, older, newer, special, .. } = self.orders[index];
+        if special != NONE {
+            level.hidden -= self.specials[special].hidden;
+        }
         debug_assert!(level.orders > 0 && level.quantity >= remaining, "a level is the sum of its orders");
         level.quantity -= remaining;
         level.orders -= 1;
@@ -219,6 +253,31 @@ impl Orders {
             NONE => level.tail = older,
             newer => self.orders[newer].older = older,
         }
+    }
+
+    /// What the order at `index` has open and does not display, of which it will display more.
+    #[inline]
+    pub(super) fn hidden(&self, index: u32) -> u64 {
+        match self.orders[index].special {
+            NONE => 0,
+            special => self.specials[special].hidden,
+        }
+    }
+
+    /// All that the order at `index` has open.
+    #[inline]
+    pub(super) fn open(&self, index: u32) -> u64 {
+        self.orders[index].remaining + self.hidden(index)
+    }
+
+    /// The order at `index`, of which nothing is displayed any more, displays the next part, last in its queue at `at`.
+    #[cold]
+    pub(super) fn refill(&mut self, level: &mut Level, index: u32, at: u32) {
+        self.leave(level, index);
+        let special = self.orders[index].special;
+        let display = self.specials[special].display;
+        self.orders[index].remaining = self.specials.uncover(special, display);
+        self.queue(level, index, at);
     }
 
     /// The order that ends next, and when.
@@ -252,6 +311,7 @@ impl Orders {
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.accounts.save(sink);
         self.orders.save(sink);
+        self.specials.save(sink);
         for (index, order) in (0..).zip(self.orders.entries()) {
             if order.timed != 0 {
                 sink.value(&self.expires(index));
@@ -260,17 +320,15 @@ impl Orders {
     }
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
-    pub(super) fn load(
-        capacity: usize,
-        accounts: usize,
-        levels: &Levels,
-        source: &mut impl Source,
-    ) -> Result<Self, Corrupt> {
+    pub(super) fn load(limits: &MatchingLimits, levels: &Levels, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let (capacity, accounts, stops) = (limits.orders as usize, limits.accounts as usize, limits.specials as usize);
         let mut orders = Self {
             accounts: Accounts::load(accounts, source)?,
             orders: Slab::load(capacity, source)?,
-            ..Self::new(capacity, accounts)
+            specials: Specials::load(stops, source)?,
+            ..Self::new(capacity, accounts, stops)
         };
+        let mut waiting = 0;
         for index in 0..orders.orders.entries().len() as u32 {
             let Order { order, timed, .. } = orders.orders[index];
             if timed != 0 {
@@ -279,27 +337,44 @@ impl Orders {
         }
         let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
         for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
-            let mut sum = 0_u64;
+            let (mut sum, mut hidden) = (0_u64, 0_u128);
             let (mut at, mut older) = (level.head, NONE);
             for _ in 0..level.orders {
                 let order = walk.see(&orders.orders, at, 1)?;
                 if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
+                if level.waits != BOOK && order.special == NONE {
+                    return Err(Corrupt("an order outside the book"));
+                }
+                if order.only != 0 {
+                    if orders.for_auction.room() == 0 {
+                        return Err(Corrupt("the number of orders for an auction"));
+                    }
+                    orders.for_auction.insert(level.instrument, &order, at);
+                }
+                if order.special != NONE {
+                    orders.specials.hang(order.special, at, order.order, level)?;
+                    waiting += 1;
+                    hidden += u128::from(orders.specials[order.special].hidden);
+                }
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
                 (older, at) = (at, order.newer);
             }
-            if (at, older, sum) != (NONE, level.tail, level.quantity) {
+            if (at, older, sum, hidden) != (NONE, level.tail, level.quantity, level.hidden.into()) {
                 return Err(Corrupt("the sum of a level"));
             }
         }
         if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
         }
+        if waiting != orders.specials.len() {
+            return Err(Corrupt("a stop without an order"));
+        }
         walk.left = orders.orders.len();
         for holder in 0..orders.accounts.len() {
-            let Holder { account, first, last, .. } = orders.accounts[holder];
-            let (mut at, mut before) = (first, NONE);
+            let Holder { account, first, last, orders: entered, .. } = orders.accounts[holder];
+            let (mut at, mut before, mut count) = (first, NONE, 0);
             while at != NONE {
                 let order = walk.see(&orders.orders, at, 2)?;
                 if order.account != holder || order.before != before {
@@ -310,9 +385,9 @@ impl Orders {
                 }
                 let key = hash(account, order.client_order);
                 orders.by_client.insert(key, at).expect("as many keys as orders");
-                (before, at) = (at, order.after);
+                (before, at, count) = (at, order.after, count + 1);
             }
-            if before != last {
+            if (before, count) != (last, entered) {
                 return Err(Corrupt("the last order of an account"));
             }
         }

@@ -4,8 +4,15 @@ use super::Matching;
 use super::instruments::Terms;
 use super::levels::{NONE, better};
 use super::messages::{DeclineReason, NewOrder, OrderType, Price, Quantity, Reject, Side, TimeInForce};
-use super::trading::Then;
+use super::trading::{Taker, Then};
 use ringfence_kernel::Timestamp;
+
+impl OrderType {
+    /// Whether it never trades when it comes in, not even with what is not displayed.
+    pub(super) const fn is_post_only(self) -> bool {
+        matches!(self, Self::PostOnly | Self::PostOnlySlide)
+    }
+}
 
 /// How long an order stays, and how much of it must find something at once.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +42,7 @@ impl Terms {
             TimeInForce::GoodTillDate => return Err(Reject::BadExpiry),
             _ if expires != Timestamp(0) => return Err(Reject::BadExpiry),
             TimeInForce::Day => Then::Rest(self.end_of_day(now)),
-            TimeInForce::GoodTillCancelled => Then::Rest(expires),
+            TimeInForce::GoodTillCancelled | TimeInForce::AtOpen | TimeInForce::AtClose => Then::Rest(expires),
             TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => Then::Cancel,
         };
         let minimum = match (time_in_force, order.minimum.0) {
@@ -50,8 +57,47 @@ impl Terms {
     }
 }
 
+impl Matching {
+    /// Why an order is kept out by its instrument's phase or static band, if it is.
+    #[cold]
+    pub(super) fn keeps_out(&self, instrument: u32, order: &NewOrder, limit: Limit) -> Option<DeclineReason> {
+        let phase = self.instruments[instrument].phase.get();
+        if !phase.takes(order.order_type.get(), order.time_in_force.get()) {
+            return Some(DeclineReason::PhaseForbids);
+        }
+        self.is_outside(instrument, limit).then_some(DeclineReason::OutsideBand)
+    }
+
+    /// Whether an order's price is farther from the reference than the static band.
+    pub(super) fn is_outside(&self, instrument: u32, limit: Limit) -> bool {
+        let instrument = &self.instruments[instrument];
+        limit.is_ok_and(|ticks| !instrument.is_in_band(instrument.terms.price(ticks)))
+    }
+
+    /// The worst price, in ticks, at which an order trades before an auction comes between.
+    #[inline]
+    pub(super) fn reach(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
+        if self.instruments[instrument].is_plain { ticks } else { self.reach_in_band(instrument, side, ticks) }
+    }
+
+    #[cold]
+    fn reach_in_band(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
+        let (terms, band) = (&self.instruments[instrument].terms, self.instruments[instrument].bands.dynamic_band);
+        let Some(last) = self.last_ticks(instrument).filter(|_| band != Price(0)) else { return ticks };
+        let end = terms.yielding(side, last, terms.in_ticks(band));
+        if better(side, ticks, end) { end } else { ticks }
+    }
+
+    /// Whether the other side has something at the taker's limit or better.
+    pub(super) fn crosses(&self, taker: &Taker) -> bool {
+        let other = taker.side.opposite();
+        let best = self.instruments[taker.instrument].half(other).best;
+        best != NONE && !better(other, taker.ticks, self.levels[best].ticks)
+    }
+}
+
 /// The worst price, in ticks, at which an order may trade and rest; or why there is none.
-type Limit = Result<u64, DeclineReason>;
+pub(super) type Limit = Result<u64, DeclineReason>;
 
 impl Matching {
     /// The limit of a new order.
@@ -82,15 +128,21 @@ impl Matching {
 
     /// The limit of an order that depends on what the other side offers.
     #[cold]
-    fn limit_found(&self, instrument: u32, side: Side, order_type: OrderType, price: Price) -> Result<Limit, Reject> {
+    pub(super) fn limit_found(
+        &self,
+        instrument: u32,
+        side: Side,
+        order_type: OrderType,
+        price: Price,
+    ) -> Result<Limit, Reject> {
         let (terms, other) = (&self.instruments[instrument].terms, side.opposite());
         let best = self.instruments[instrument].half(other).best;
         let best = (best != NONE).then(|| self.levels[best].ticks);
         Ok(match order_type {
             OrderType::Limit => Ok(terms.ticks(price)?),
-            OrderType::Market => {
-                best.map(|best| terms.yielding(side, best, terms.protection_ticks())).ok_or(DeclineReason::NoLiquidity)
-            }
+            OrderType::Market => best
+                .map(|best| terms.yielding(side, best, terms.in_ticks(terms.protection)))
+                .ok_or(DeclineReason::NoLiquidity),
             OrderType::MarketToLimit => best.ok_or(DeclineReason::NoLiquidity),
             OrderType::PostOnly | OrderType::PostOnlySlide => {
                 let asked = terms.ticks(price)?;

@@ -1,5 +1,6 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
+use super::levels::NONE;
 use super::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
     OrdersCancelled, Quantity, Reduce, Reject, Reply,
@@ -21,8 +22,8 @@ pub(super) struct CancellingMany {
     at: usize,
 }
 
-/// Outputs that one order taken out leads to at most: its end, its level, the best prices.
-pub(super) const OUTPUTS_EACH: usize = 3;
+/// Outputs that one order taken out leads to at most: its end, its level, the best prices, the auction.
+pub(super) const OUTPUTS_EACH: usize = 4;
 
 impl Matching {
     #[inline]
@@ -30,8 +31,9 @@ impl Matching {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
             return self.decline_gone(context.account(), command.client_order, out);
         };
-        let Order { order, client_order, remaining, filled, .. } = self.take_out(index, out);
-        let (filled, cancelled) = (Quantity(filled), Quantity(remaining));
+        let open = self.orders.open(index);
+        let Order { order, client_order, filled, .. } = self.take_out(index, out);
+        let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
         Progress::Done
     }
@@ -45,21 +47,34 @@ impl Matching {
         let Some(index) = self.orders.find(context.account(), command.client_order) else {
             return Ok(self.decline_gone(context.account(), command.client_order, out));
         };
-        let Order { order, client_order, remaining, filled, level: at, .. } = self.orders[index];
+        let Order { order, client_order, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
-        let remaining = remaining.saturating_sub(command.quantity.0);
+        let remaining = self.orders.open(index).saturating_sub(command.quantity.0);
         if remaining == 0 {
             self.take_out(index, out);
         } else {
-            self.orders[index].remaining = remaining;
-            self.levels[at].quantity -= command.quantity.0;
-            self.say_level(at, out);
+            if self.shrink(index, at, command.quantity.0) {
+                self.say_level(at, out);
+            }
             self.say_top(instrument, out);
         }
         let (filled, remaining) = (Quantity(filled), Quantity(remaining));
         out.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
         Ok(Progress::Done)
+    }
+
+    /// Makes an order less, what it does not display first; says whether it displays less.
+    fn shrink(&mut self, index: u32, at: u32, quantity: u64) -> bool {
+        let level = &mut self.levels[at];
+        let hidden = match self.orders[index].special {
+            NONE => 0,
+            special => self.orders.specials.uncover(special, quantity),
+        };
+        level.hidden -= hidden;
+        level.quantity -= quantity - hidden;
+        self.orders[index].remaining -= quantity - hidden;
+        quantity > hidden
     }
 
     #[cold]
@@ -109,24 +124,40 @@ impl Matching {
             None => so_far.unknown += 1,
             Some(index) => {
                 so_far.orders += 1;
-                so_far.quantity += self.orders[index].remaining;
+                so_far.quantity += self.orders.open(index);
                 self.close(index, CloseReason::Cancelled, out);
             }
         }
     }
 
-    /// Ends the orders whose time is over, earliest first, and of those that end together the oldest first.
-    pub(super) fn expire(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
-        while let Some((deadline, index)) = self.orders.next_to_expire() {
-            if deadline > now {
-                break;
+    /// Ends the orders whose time is over, earliest first, and of those that end together the oldest first; and lets
+    /// phases change in between, each at its time, after what ends at the same.
+    pub(super) fn let_time_pass(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
+        let due = |next: Option<(Timestamp, u32)>| next.filter(|(deadline, _)| *deadline <= now);
+        loop {
+            match (due(self.orders.next_to_expire()), due(self.instruments.next_change())) {
+                (None, None) => return Progress::Done,
+                (Some((ends, _)), Some((changes, instrument))) if changes < ends => {
+                    self.now = changes;
+                    if self.change_by_time(instrument, out) == Progress::More {
+                        return Progress::More;
+                    }
+                }
+                (Some((ends, index)), _) => {
+                    if out.room() < OUTPUTS_EACH {
+                        return Progress::More;
+                    }
+                    self.now = ends;
+                    self.close(index, CloseReason::Expired, out);
+                }
+                (None, Some((changes, instrument))) => {
+                    self.now = changes;
+                    if self.change_by_time(instrument, out) == Progress::More {
+                        return Progress::More;
+                    }
+                }
             }
-            if out.room() < OUTPUTS_EACH {
-                return Progress::More;
-            }
-            self.close(index, CloseReason::Expired, out);
         }
-        Progress::Done
     }
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
@@ -140,7 +171,7 @@ impl Matching {
         let order = self.orders.remove(index, DeclineReason::Cancelled);
         self.say_level(at, out);
         self.close_if_empty(at);
-        if was_best {
+        if was_best || !self.instruments[instrument].is_plain {
             self.say_top(instrument, out);
         }
         order

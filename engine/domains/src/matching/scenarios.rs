@@ -8,6 +8,16 @@
 //!   -> accepted #1 as 7, open 10        the answer
 //! ```
 //!
+//! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
+//!
+//! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
+//!
+//! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
+//!
+//! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
+//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
+//! an auction alone say `at-open` or `at-close`.
+//!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
@@ -20,9 +30,11 @@
 //! difference before it is committed.
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, KillSwitch,
-    MassCancel, MatchingLimits, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Reply, Scope,
-    SelfTrade, SetKillSwitch, SetOnDisconnect, SetSelfTrade, Side, SideCode, Sides, TimeInForce,
+    AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
+    GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
+    NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce,
+    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase,
+    SetSchedule, SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -35,9 +47,9 @@ use ringfence_kernel::laws::Step;
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp};
+use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
-const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4 };
+const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -86,25 +98,74 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineInstrument(&define));
         }
         [side @ ("buy" | "sell"), instrument, quantity, "@", at, "as", number, ref rest @ ..] => {
-            let (price, order_type) = match at {
-                "market" => (Price(0), OrderType::Market),
-                "to-limit" => (Price(0), OrderType::MarketToLimit),
-                at => (price(at)?, OrderType::Limit),
-            };
-            let mut order = NewOrder {
-                client_order: id(number)?,
-                price,
-                quantity: Quantity(quantity.parse().ok()?),
-                minimum: Quantity(0),
-                expires: Timestamp(0),
-                instrument: InstrumentId(instrument.parse().ok()?),
-                side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
-                time_in_force: TimeInForce::GoodTillCancelled.into(),
-                order_type: order_type.into(),
-                on_disconnect: OnDisconnect::Keep.into(),
-            };
+            let mut order = new_order(side, instrument, quantity, at, number)?;
+            if let Some((words, reserve)) = reserve(rest) {
+                terms(words, &mut order)?;
+                image.set(client, Command::NewReserve(&with_reserve(&order, reserve)));
+                return Some(image);
+            }
             terms(rest, &mut order)?;
             image.set(client, Command::NewOrder(&order));
+        }
+        [
+            "stop",
+            side @ ("buy" | "sell"),
+            instrument,
+            quantity,
+            "at",
+            trigger,
+            "@",
+            at,
+            "as",
+            number,
+            ref rest @ ..,
+        ] => {
+            let order = new_order(side, instrument, quantity, at, number)?;
+            image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["limits", of, "quantity", quantity, "value", value, "orders", orders] => {
+            let (order_quantity, order_value) = (Quantity(quantity.parse().ok()?), value.parse().ok()?);
+            let (account, orders) = (Account(of.parse().ok()?), orders.parse().ok()?);
+            image.set(client, Command::SetLimits(&SetLimits { order_quantity, order_value, account, orders }));
+        }
+        ["order", number] => image.set(client, Command::GetOrder(&GetOrder { client_order: id(number)? })),
+        ["open", "orders"] => {
+            image.set(client, Command::GetOpenOrders(&GetOpenOrders { reserved: Reserved::default() }));
+        }
+        ["account"] => image.set(client, Command::GetAccount(&GetAccount { reserved: Reserved::default() })),
+        ["book", instrument, "depth", depth] => {
+            let (instrument, depth) = (InstrumentId(instrument.parse().ok()?), depth.parse().ok()?);
+            image.set(client, Command::GetBook(&GetBook { instrument, depth, reserved: Reserved::default() }));
+        }
+        ["statistics", instrument] => {
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::GetStatistics(&GetStatistics { instrument, reserved }));
+        }
+        ["phase", instrument, name] => {
+            let (instrument, phase) = (InstrumentId(instrument.parse().ok()?), phase(name)?.into());
+            let reserved = Reserved::default();
+            image.set(client, Command::SetPhase(&SetPhase { instrument, phase, reserved }));
+        }
+        ["bands", instrument, "reference", reference, "static", fixed, "dynamic", moving, "length", length] => {
+            let bands = SetBands {
+                reference: price(reference)?,
+                static_band: price(fixed)?,
+                dynamic_band: price(moving)?,
+                volatility_length: length.parse().ok()?,
+                instrument: InstrumentId(instrument.parse().ok()?),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetBands(&bands));
+        }
+        ["schedule", instrument, ref entries @ ..] => {
+            let entry = |pair: &[&str]| {
+                let (time, phase) = (pair.first()?.parse().ok()?, phase(pair.get(1)?)?.into());
+                Some(ScheduleEntry { time, phase, reserved: Reserved::default() })
+            };
+            let entries: Option<Vec<_>> = entries.chunks(2).map(entry).collect();
+            let schedule =
+                SetSchedule { instrument: InstrumentId(instrument.parse().ok()?), reserved: Reserved::default() };
+            image.set(client, Command::SetSchedule(&schedule, &entries?));
         }
         ["cancel", "all", ref rest @ ..] => image.set(client, Command::MassCancel(&mass_cancel(rest)?)),
         ["kill", switch @ ("on" | "off"), ref account @ ..] => {
@@ -152,6 +213,96 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
     Some(image)
 }
 
+fn new_order(side: &str, instrument: &str, quantity: &str, at: &str, number: &str) -> Option<NewOrder> {
+    let (price, order_type) = match at {
+        "market" => (Price(0), OrderType::Market),
+        "to-limit" => (Price(0), OrderType::MarketToLimit),
+        at => (price(at)?, OrderType::Limit),
+    };
+    Some(NewOrder {
+        client_order: ClientOrderId(number.parse().ok()?),
+        price,
+        quantity: Quantity(quantity.parse().ok()?),
+        minimum: Quantity(0),
+        expires: Timestamp(0),
+        instrument: InstrumentId(instrument.parse().ok()?),
+        side: if side == "buy" { Side::Buy } else { Side::Sell }.into(),
+        time_in_force: TimeInForce::GoodTillCancelled.into(),
+        order_type: order_type.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
+    })
+}
+
+/// What an order displays and its minimum, when its last words are `hidden`, `hidden minimum M` or `display D`; and the
+/// words before these.
+fn reserve<'w>(words: &'w [&'w str]) -> Option<(&'w [&'w str], [Quantity; 2])> {
+    let number = |word: &str| word.parse().ok().map(Quantity);
+    match words {
+        [before @ .., "hidden"] => Some((before, [Quantity(0); 2])),
+        [before @ .., "hidden", "minimum", minimum] => Some((before, [Quantity(0), number(minimum)?])),
+        [before @ .., "display", display] => Some((before, [number(display)?, Quantity(0)])),
+        [before @ .., "display", display, "minimum", minimum] => Some((before, [number(display)?, number(minimum)?])),
+        _ => None,
+    }
+}
+
+fn with_reserve(order: &NewOrder, [display, minimum]: [Quantity; 2]) -> NewReserve {
+    let NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, on_disconnect, .. } =
+        *order;
+    let reserved = Reserved::default();
+    NewReserve {
+        client_order,
+        price,
+        quantity,
+        display,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        on_disconnect,
+        reserved,
+    }
+}
+
+/// A stop that becomes `order`, with what stands behind its number.
+fn stop(trigger: Price, mut order: NewOrder, words: &[&str]) -> Option<NewStop> {
+    let (trail, words) = match *words {
+        ["trail", distance, ref rest @ ..] => (price(distance)?, rest),
+        _ => (Price(0), words),
+    };
+    terms(words, &mut order)?;
+    let NewOrder { client_order, price, quantity, expires, instrument, side, time_in_force, order_type, .. } = order;
+    let on_disconnect = order.on_disconnect;
+    Some(NewStop {
+        client_order,
+        trigger,
+        price,
+        trail,
+        quantity,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        order_type,
+        on_disconnect,
+    })
+}
+
+fn phase(name: &str) -> Option<Phase> {
+    Some(match name {
+        "continuous" => Phase::Continuous,
+        "pre-open" => Phase::PreOpen,
+        "opening" => Phase::OpeningAuction,
+        "intraday" => Phase::IntradayAuction,
+        "closing" => Phase::ClosingAuction,
+        "volatility" => Phase::VolatilityAuction,
+        "halted" => Phase::Halted,
+        "closed" => Phase::Closed,
+        _ => return None,
+    })
+}
+
 /// What stands after `cancel all`.
 fn mass_cancel(words: &[&str]) -> Option<MassCancel> {
     let mut command = MassCancel {
@@ -187,6 +338,8 @@ fn terms(words: &[&str], order: &mut NewOrder) -> Option<()> {
     while let Some(word) = words.next() {
         match word {
             "ioc" => order.time_in_force = TimeInForce::ImmediateOrCancel.into(),
+            "at-open" => order.time_in_force = TimeInForce::AtOpen.into(),
+            "at-close" => order.time_in_force = TimeInForce::AtClose.into(),
             "fok" => order.time_in_force = TimeInForce::FillOrKill.into(),
             "day" => order.time_in_force = TimeInForce::Day.into(),
             "until" => {
@@ -234,9 +387,9 @@ fn say(slot: &Slot) -> String {
             format!("trade {id}: {} @ {}, #{} {verb} #{}", t.quantity, t.price, t.taker_order, t.maker_order)
         }
         Event::LevelChanged(l) => {
-            assert_eq!(header.topic.kind(), topics::LEVELS);
             let side = side(l.side, "bid", "ask");
             match l.orders {
+                _ if header.topic == Topic::NONE => format!("told {side} {}: {} in {}", l.price, l.quantity, l.orders),
                 0 => format!("book {id} {side} {}: gone", l.price),
                 orders => format!("book {id} {side} {}: {} in {orders}", l.price, l.quantity),
             }
@@ -273,7 +426,30 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
-        Event::OpenOrder(_) => panic!("only a snapshot says open orders"),
+        Event::AuctionIndication(a) => {
+            assert_eq!(header.topic.kind(), topics::AUCTIONS);
+            let AuctionIndication { price, quantity, bid_surplus, ask_surplus } = a;
+            format!("auction {id}: {quantity} @ {price}, {bid_surplus} more bid, {ask_surplus} more asked")
+        }
+        Event::PhaseChanged(p) => {
+            assert_eq!(header.topic.kind(), topics::PHASES);
+            format!("phase {id}: {:?}", p.phase.get())
+        }
+        Event::StopTriggered(s) => {
+            format!("to {id}: {} triggered at {}, {} @ {}", s.client_order, s.trigger, s.quantity, s.price)
+        }
+        Event::OpenOrder(o) => {
+            let verb = side(o.side, "buys", "sells");
+            let OpenOrder { client_order, price, filled, remaining, hidden, instrument, .. } = o;
+            format!(
+                "told {client_order} {verb} {remaining} of {instrument} @ {price}, {hidden} hidden, {filled} traded"
+            )
+        }
+        Event::OpenStop(s) => {
+            let verb = side(s.side, "buys", "sells");
+            let OpenStop { client_order, trigger, price, quantity, instrument, .. } = s;
+            format!("told {client_order} {verb} {quantity} of {instrument} at {trigger} @ {price}")
+        }
     }
 }
 
@@ -285,6 +461,33 @@ fn answer(reply: &Reply<'_>) -> String {
                 "-> accepted #{} as {} @ {price}: {status:?}, {filled} traded, {open} open",
                 a.order, a.client_order
             )
+        }
+        Reply::LimitsSet(l) => format!("-> limits of {}", l.account),
+        Reply::OrderReport(o) => {
+            let (state, number, price, filled) = (o.state.get(), o.client_order, o.price, o.filled);
+            format!("-> order {number} {state:?} @ {price}: {filled} traded, {} open", o.remaining)
+        }
+        Reply::OpenOrdersSaid(o) => format!("-> {} open orders", o.orders),
+        Reply::AccountReport(a) => {
+            let (kill, gone, own) = (a.kill_switch.get(), a.on_disconnect.get(), a.self_trade.get());
+            format!(
+                "-> account: {} orders, group {}, kill {kill:?}, disconnect {gone:?}, own {own:?}",
+                a.orders, a.group
+            )
+        }
+        Reply::BookSaid(b) => format!("-> book of {}: {} levels", b.instrument, b.levels),
+        Reply::StatisticsReport(s) => {
+            let turnover = i128::from(s.turnover_high) << 64 | i128::from(s.turnover_low);
+            let StatisticsReport { open, high, low, last, volume, trades, .. } = s;
+            format!("-> open {open} high {high} low {low} last {last}: {volume} in {trades} for {turnover}")
+        }
+        Reply::PhaseSet(p) => {
+            format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
+        }
+        Reply::BandsSet(b) => format!("-> bands of {}", b.instrument),
+        Reply::ScheduleSet(s) => format!("-> schedule of {}: {} a day", s.instrument, s.entries),
+        Reply::StopAccepted(s) => {
+            format!("-> stop #{} as {} waits for {}: {}", s.order, s.client_order, s.trigger, s.quantity)
         }
         Reply::OrderCancelled(c) => {
             format!("-> cancelled {}: {} taken out, {} had traded", c.client_order, c.cancelled, c.filled)

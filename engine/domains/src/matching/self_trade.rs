@@ -1,10 +1,10 @@
 //! Self-trade prevention: what happens instead of a trade between orders of the same hands.
 
 use super::Matching;
-use super::levels::{NONE, better};
+use super::levels::NONE;
 use super::messages::{
     CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Quantity, Reject, Reply, SelfTrade, SelfTradeSet,
-    SetSelfTrade, Side,
+    SetSelfTrade,
 };
 use super::orders::Order;
 use super::trading::{Taker, Then};
@@ -29,11 +29,10 @@ impl Matching {
         Ok(Progress::Done)
     }
 
-    /// Whether the taker does not trade with the oldest order at a level, because it is of the same hands. Then one of
-    /// them, or both, are less or gone. At most two events are said.
+    /// Whether the taker does not trade with the order at `index`, because it is of the same hands. Then one of them, or
+    /// both, are less or gone. At most two events are said.
     #[cold]
-    pub(super) fn prevent(&mut self, taker: &mut Taker, at: u32, out: &mut Out<'_, Self>) -> bool {
-        let index = self.levels[at].head;
+    pub(super) fn prevent(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) -> bool {
         let maker = &self.orders[index];
         let Some(self_trade) = self.orders.accounts.prevention(taker.account, maker.account) else { return false };
         match self_trade {
@@ -55,79 +54,80 @@ impl Matching {
 
     fn decrement_maker(&mut self, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
+        let hidden = self.orders.hidden(index);
         let maker = &mut self.orders[index];
-        if maker.remaining == quantity {
+        if maker.remaining == quantity && hidden == 0 {
             return self.drop_maker(index, at, out);
         }
-        maker.remaining -= quantity;
-        let Order { order, client_order, remaining, .. } = *maker;
-        self.levels[at].quantity -= quantity;
-        let (decremented, remaining) = (Quantity(quantity), Quantity(remaining));
+        if maker.remaining == quantity {
+            self.orders.refill(&mut self.levels[at], index, at);
+        } else {
+            maker.remaining -= quantity;
+            self.levels[at].quantity -= quantity;
+        }
+        let Order { order, client_order, .. } = self.orders[index];
+        let (decremented, remaining) = (Quantity(quantity), Quantity(self.orders.open(index)));
         let less = OrderDecremented { order, client_order, decremented, remaining };
         out.notify(account, Event::OrderDecremented(&less));
     }
 
     fn drop_maker(&mut self, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
+        let open = self.orders.open(index);
         self.orders.leave(&mut self.levels[at], index);
-        let Order { order, client_order, filled, remaining, .. } = self.orders.remove(index, DeclineReason::Cancelled);
+        let Order { order, client_order, filled, .. } = self.orders.remove(index, DeclineReason::Cancelled);
         let closed = OrderClosed {
             order,
             client_order,
             filled: Quantity(filled),
-            cancelled: Quantity(remaining),
+            cancelled: Quantity(open),
             reason: CloseReason::SelfTrade.into(),
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
     }
 
-    /// Whether the other side has `quantity` for `account` at `ticks` or better. Where prevention would end the order
-    /// or make it less, nothing more is for it.
-    #[cold]
-    pub(super) fn offers(&self, account: Account, instrument: u32, side: Side, ticks: u64, quantity: u64) -> bool {
-        let other = side.opposite();
-        let half = self.instruments[instrument].half(other);
-        let mut next = Some(half.best).filter(|at| *at != NONE);
-        let mut sum = 0;
-        while let Some(at) = next.filter(|at| !better(other, ticks, self.levels[*at].ticks)) {
-            let (offered, ends) = self.offered(account, at);
-            sum += offered;
-            if sum >= quantity || ends {
-                break;
-            }
-            next = self.levels.worse(half, at);
+    /// What keeps an order of `taker` from trading with one of the account at `maker`: nothing, what ends or lessens the
+    /// taker, or what does not.
+    pub(super) fn prevents(&self, taker: Account, maker: u32) -> Option<bool> {
+        if !self.orders.accounts.prevent_any() {
+            return None;
         }
-        sum >= quantity
+        match self.orders.accounts.prevention(taker, maker) {
+            None | Some(SelfTrade::Allow) => None,
+            Some(SelfTrade::CancelOldest) => Some(false),
+            Some(_) => Some(true),
+        }
     }
 
     /// How much of a level is for `account`, and whether nothing behind it is.
-    fn offered(&self, account: Account, at: u32) -> (u64, bool) {
+    pub(super) fn offered(&self, account: Account, at: u32) -> (u64, bool) {
         let level = &self.levels[at];
         if !self.orders.accounts.prevent_any() {
-            return (level.quantity, false);
+            return (level.quantity + level.hidden, false);
         }
-        let (mut sum, mut index) = (0, level.head);
+        // What is not displayed stands behind all that is.
+        let (mut sum, mut hidden, mut index) = (0, 0, level.head);
         while index != NONE {
             let Order { account: maker, remaining, newer, .. } = self.orders[index];
             match self.orders.accounts.prevention(account, maker) {
-                None | Some(SelfTrade::Allow) => sum += remaining,
+                None | Some(SelfTrade::Allow) => {
+                    sum += remaining;
+                    hidden += self.orders.hidden(index);
+                }
                 Some(SelfTrade::CancelOldest) => {}
                 Some(_) => return (sum, true),
             }
             index = newer;
         }
-        (sum, false)
+        (sum + hidden, false)
     }
 }
 
 impl Taker {
     /// It is cancelled, whatever it was to become.
     fn drop(&mut self) {
-        self.then = match self.then {
-            Then::RestAgain(index) => Then::Drop(Some(index)),
-            _ => Then::Drop(None),
-        };
+        self.then = Then::Drop(self.remaining);
         self.remaining = 0;
     }
 

@@ -2,9 +2,10 @@
 
 use super::instruments::Instruments;
 use super::levels::{Levels, NONE, better};
-use super::messages::{MatchingLimits, ORDERS_MAX, Side};
+use super::messages::{MatchingLimits, ORDERS_MAX, Phase, Side};
 use super::orders::Orders;
 use super::{Matching, Pending};
+use alloc::vec::Vec;
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
 
 impl Matching {
@@ -24,17 +25,24 @@ impl Matching {
         let (last_order, last_trade) = (source.value()?, source.value()?);
         let mut instruments = Instruments::load(limits.instruments as usize, source)?;
         let levels = Levels::load(limits.levels as usize, source, &mut instruments)?;
-        let orders = Orders::load(limits.orders as usize, limits.accounts as usize, &levels, source)?;
+        let orders = Orders::load(limits, &levels, source)?;
         instruments.settle(&levels);
-        if instruments.iter().any(|instrument| {
+        if instruments.iter().filter(|instrument| instrument.phase.get() == Phase::Continuous).any(|instrument| {
             let (bid, ask) = (instrument.half(Side::Buy).best, instrument.half(Side::Sell).best);
             bid != NONE && ask != NONE && !better(Side::Sell, levels[bid].ticks, levels[ask].ticks)
         }) {
             return Err(Corrupt("a crossed book"));
         }
-        let mut matching = Self::new(&MatchingLimits { orders: 0, levels: 0, instruments: 0, accounts: 0 });
+        let mut matching =
+            Self::new(&MatchingLimits { orders: 0, levels: 0, instruments: 0, accounts: 0, specials: 0 });
         (matching.limits, matching.last_order, matching.last_trade) = (*limits, last_order, last_trade);
         (matching.instruments, matching.levels, matching.orders) = (instruments, levels, orders);
+        matching.triggered = Vec::with_capacity(limits.specials as usize);
+        matching.bids = Vec::with_capacity(limits.levels as usize);
+        matching.settle_indications();
+        if (0..limits.instruments as u32).any(|instrument| matching.has_triggered(instrument)) {
+            return Err(Corrupt("a stop that was triggered waits"));
+        }
         Ok(matching)
     }
 }

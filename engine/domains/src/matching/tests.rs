@@ -11,7 +11,7 @@ use super::{Matching, topics};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
-use ringfence_kernel::laws::{self, Harness, Often, Outcome, Step};
+use ringfence_kernel::laws::{Harness, Often, Outcome, Step};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::outbox::{image, message};
 use ringfence_kernel::workload::{CommandImage, Workload};
@@ -19,9 +19,10 @@ use ringfence_kernel::{
     Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Roles, Timestamp, Topic,
 };
 
-const SMALL: MatchingLimits = MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8 };
+const SMALL: MatchingLimits =
+    MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8, specials: 500 };
 /// So little room that commands run into every capacity.
-const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3 };
+const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, specials: 5 };
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -35,7 +36,7 @@ fn workload(kind: &str, seed: u64) -> alloc::boxed::Box<dyn Workload> {
 
 fn laws_hold(kind: &str, limits: &MatchingLimits, seed: u64, count: u64) {
     let often = Often { rejects: 16, restores: 512 };
-    laws::check::<Model>(limits, 5, &mut *workload(kind, seed), steps(count), 1_000, often);
+    crate::tests::check::<Model>(limits, 5, || workload(kind, seed), steps(count), 1_000, often);
 }
 
 /// Guards against a book that says other than the rules do while prices wander.
@@ -68,6 +69,26 @@ fn prove_types_agrees_with_the_model() {
     laws_hold("types", &SMALL, 16, 40_000);
 }
 
+/// Guards against stops that trigger too early, too late, in another order or not at all.
+#[test]
+fn prove_stops_agree_with_the_model() {
+    laws_hold("stops", &SMALL, 23, 40_000);
+}
+
+/// Guards against auctions at a wrong price, phases that come too late, bands that let through, and orders that trade
+/// where none may.
+#[test]
+fn prove_phases_agree_with_the_model() {
+    laws_hold("phases", &SMALL, 26, 40_000);
+    laws_hold("phases", &SMALL, 27, 20_000);
+}
+
+/// Guards against what is not displayed being shown, lost, or traded out of turn or against its minimum.
+#[test]
+fn prove_reserve_agrees_with_the_model() {
+    laws_hold("reserve", &SMALL, 30, 40_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -83,7 +104,17 @@ fn prove_hostile_agrees_with_the_model() {
 /// Guards against a capacity that is overstepped, or refused where there is room.
 #[test]
 fn prove_tight_agrees_with_the_model() {
-    for (seed, kind) in [(6, "normal"), (7, "crowded"), (8, "timed"), (9, "hostile"), (17, "types"), (21, "risk")] {
+    for (seed, kind) in [
+        (6, "normal"),
+        (7, "crowded"),
+        (8, "timed"),
+        (9, "hostile"),
+        (17, "types"),
+        (21, "risk"),
+        (24, "stops"),
+        (28, "phases"),
+        (31, "reserve"),
+    ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
 }
@@ -92,7 +123,17 @@ fn prove_tight_agrees_with_the_model() {
 /// from nowhere or is lost.
 #[test]
 fn prove_invariants_hold_and_quantity_is_conserved() {
-    for (seed, kind) in [(10, "normal"), (11, "crowded"), (12, "timed"), (13, "hostile"), (18, "types"), (22, "risk")] {
+    for (seed, kind) in [
+        (10, "normal"),
+        (11, "crowded"),
+        (12, "timed"),
+        (13, "hostile"),
+        (18, "types"),
+        (22, "risk"),
+        (25, "stops"),
+        (29, "phases"),
+        (32, "reserve"),
+    ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
         for step in 0..steps(6_000) {
@@ -111,7 +152,12 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
 
 /// What is open by the domain's own books.
 fn open(matching: &Matching) -> BTreeMap<u64, u64> {
-    matching.orders.live().map(|order| (order.order.0, order.remaining)).collect()
+    let open = |order: &super::orders::Order| {
+        let hidden =
+            if order.special == super::levels::NONE { 0 } else { matching.orders.specials[order.special].hidden };
+        (order.order.0, order.remaining + hidden)
+    };
+    matching.orders.live().map(open).collect()
 }
 
 /// What is open as a reader of all answers and events must believe it to be.
@@ -177,16 +223,19 @@ impl Ledger {
             Reply::OrderAccepted(accepted) => {
                 let early = self.early.remove(&accepted.order.0).unwrap_or(0);
                 assert_eq!(early, accepted.filled.0, "the answer says what the fills said");
-                let Ok(Command::NewOrder(order)) = Command::decode(command.header().message, command.body()) else {
-                    panic!("only a new order is accepted");
+                let quantity = match Command::decode(command.header().message, command.body()) {
+                    Ok(Command::NewOrder(order)) => order.quantity,
+                    Ok(Command::NewReserve(order)) => order.quantity,
+                    _ => panic!("only a new order is accepted"),
                 };
                 let decremented = self.decremented.remove(&accepted.order.0).unwrap_or(0);
                 if accepted.status.get() != OrderStatus::Cancelled {
                     let sum = accepted.filled.0 + accepted.remaining.0 + decremented;
-                    assert_eq!(sum, order.quantity.0, "nothing is lost");
+                    assert_eq!(sum, quantity.0, "nothing is lost");
                 }
                 self.open.insert(accepted.order.0, accepted.remaining.0);
             }
+            Reply::StopAccepted(stop) => _ = self.open.insert(stop.order.0, stop.quantity.0),
             Reply::OrderReplaced(replaced) => {
                 self.early.remove(&replaced.order.0);
                 self.open.insert(replaced.order.0, replaced.remaining.0);

@@ -3,10 +3,11 @@
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderId, OrderReplaced,
-    OrderStatus, OrderTypeCode, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderClosed,
+    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
+use super::reserve::Reserve;
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress, Timestamp};
@@ -24,9 +25,31 @@ pub(super) struct Taker {
     pub(super) price: Price,
     /// The price in ticks above the instrument's lowest.
     pub(super) ticks: u64,
+    /// The worst price at which it trades before an auction comes between: that one, or a better.
+    pub(super) reach: u64,
+    /// As [`Order::only`].
+    pub(super) only: u8,
     pub(super) remaining: u64,
     pub(super) filled: u64,
+    /// Its place in memory, when it had one before it came in; else [`NONE`].
+    pub(super) place: u32,
+    pub(super) origin: Origin,
     pub(super) then: Then,
+    /// What of it is displayed, and its minimum, when it rests as an order with a reserve.
+    pub(super) reserve: Option<Reserve>,
+    /// Whether it stands without trading first.
+    pub(super) stands: bool,
+}
+
+/// Whence an order comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is new.
+    Entered,
+    /// It rested, and was replaced.
+    Replaced,
+    /// It was a stop, and was triggered.
+    Triggered,
 }
 
 /// What becomes of what does not trade.
@@ -36,19 +59,38 @@ pub(super) enum Then {
     Rest(Timestamp),
     /// It is cancelled.
     Cancel,
-    /// It rests again in its old place in memory, last in its new queue.
-    RestAgain(u32),
-    /// It was cancelled on the way, so that it would not trade with its own; it had that place in memory.
-    Drop(Option<u32>),
+    /// It was cancelled on the way, with that much of it, so that it would not trade with its own.
+    Drop(u64),
 }
 
 impl Matching {
+    /// Lets an order trade, and the stops that this triggers after it.
+    #[inline]
+    pub(super) fn take(&mut self, taker: Taker, out: &mut Out<'_, Self>) -> Progress {
+        let progress = self.take_alone(taker, out);
+        if progress == Progress::More || self.triggered.is_empty() {
+            return progress;
+        }
+        self.let_triggered_in(out)
+    }
+
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
-    pub(super) fn take(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        while taker.remaining > 0 {
-            let best = self.instruments[taker.instrument].half(taker.side.opposite()).best;
-            if best == NONE || better(taker.side.opposite(), taker.ticks, self.levels[best].ticks) {
+    pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
+        while taker.remaining > 0 && self.trades(&taker) {
+            let other = taker.side.opposite();
+            let best = self.instruments[taker.instrument].half(other).best;
+            let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
+            if self.instruments[taker.instrument].hidden(other).best != NONE {
+                if out.room() < 4 {
+                    self.pending = Pending::Taking(taker);
+                    return Progress::More;
+                }
+                if self.take_hidden(&mut taker, crosses.then_some(best), out) {
+                    continue;
+                }
+            }
+            if !crosses {
                 break;
             }
             if self.take_level(&mut taker, best, out) == Progress::More {
@@ -56,13 +98,23 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // The level where it rests and the best prices.
-        if out.room() < 2 {
+        // The level where it rests, the best prices and the auction; or another phase, and what that begins with.
+        if out.room() < 5 {
             self.pending = Pending::Taking(taker);
             return Progress::More;
         }
         self.settle(&taker, out);
+        if taker.reach != taker.ticks {
+            self.interrupt_if_beyond(&taker, taker.remaining, out);
+        }
         Progress::Done
+    }
+
+    /// Whether orders trade as they come in.
+    #[inline]
+    fn trades(&self, taker: &Taker) -> bool {
+        let instrument = &self.instruments[taker.instrument];
+        (instrument.is_plain || instrument.phase.get() == Phase::Continuous) && !taker.stands
     }
 
     /// Trades with the orders at one level, oldest first, until the taker is filled or the level is empty.
@@ -72,21 +124,25 @@ impl Matching {
             if out.room() < 4 {
                 return Progress::More;
             }
-            if self.orders.accounts.prevent_any() && self.prevent(taker, at, out) {
+            let index = self.levels[at].head;
+            if self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out) {
                 continue;
             }
-            self.trade(taker, at, out);
+            self.trade(taker, index, at, out);
         }
         self.say_level(at, out);
         self.close_if_empty(at);
+        if self.instruments[taker.instrument].has_stops() {
+            self.trigger_stops(taker.instrument);
+        }
         Progress::Done
     }
 
-    /// Trades with the oldest order at a level.
+    /// Trades with the order at `index`, which stands at the level at `at`.
     #[inline]
-    fn trade(&mut self, taker: &mut Taker, at: u32, out: &mut Out<'_, Self>) {
+    pub(super) fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let level = &mut self.levels[at];
-        let (index, price) = (level.head, level.price);
+        let (price, hidden) = (level.price, self.orders.hidden(index));
         let maker_account = self.orders.account(index);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
@@ -111,20 +167,22 @@ impl Matching {
             trade: trade.trade,
             price,
             quantity: trade.quantity,
-            remaining: Quantity(maker.remaining - quantity),
+            remaining: Quantity(maker.remaining - quantity + hidden),
             instrument,
             side: taker.side.opposite().into(),
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        if maker.remaining == quantity {
+        if maker.remaining == quantity && hidden > 0 {
+            self.orders.refill(level, index, at);
+        } else if maker.remaining == quantity {
             self.orders.leave(level, index);
             self.orders.remove(index, DeclineReason::Filled);
         } else {
             maker.remaining -= quantity;
             level.quantity -= quantity;
         }
-        self.instruments[taker.instrument].remember(&trade);
+        self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
         out.notify(
@@ -145,26 +203,30 @@ impl Matching {
     #[inline]
     fn settle(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
         match taker.then {
-            Then::Rest(expires) if taker.remaining > 0 => self.settle_resting(taker, expires, out),
+            Then::Rest(expires) if taker.remaining > 0 && taker.place == NONE && taker.reserve.is_none() => {
+                self.settle_resting(taker, expires, out)
+            }
             _ => self.settle_otherwise(taker, out),
         }
     }
 
     #[inline]
     fn settle_resting(&mut self, taker: &Taker, expires: Timestamp, out: &mut Out<'_, Self>) {
-        let at = self.level_of(taker);
+        let at = self.level_at(taker);
         let order = Order {
             order: taker.order,
             client_order: taker.client_order,
             remaining: taker.remaining,
             filled: taker.filled,
+            only: taker.only,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
         self.orders.add(taker.account, order, expires, &mut self.levels, at);
         self.say_level(at, out);
         // Where nothing went, the best prices change only if the order stands among them.
         let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
-        if is_best || taker.filled > 0 || self.orders.accounts.prevent_any() {
+        let plain = self.instruments[taker.instrument].is_plain;
+        if is_best || taker.filled > 0 || !plain || self.orders.accounts.prevent_any() {
             self.say_top(taker.instrument, out);
         }
         accept(taker, OrderStatus::Open, out);
@@ -175,33 +237,32 @@ impl Matching {
             Then::Drop(_) => OrderStatus::Cancelled,
             _ if taker.remaining == 0 => OrderStatus::Filled,
             Then::Cancel => OrderStatus::Cancelled,
-            Then::Rest(_) | Then::RestAgain(_) => OrderStatus::Open,
+            Then::Rest(_) => OrderStatus::Open,
         };
         let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
-        let again = match taker.then {
-            Then::RestAgain(index) => Some(index),
-            Then::Drop(index) => index,
-            Then::Rest(_) | Then::Cancel => None,
-        };
-        match again {
-            Some(index) if status == OrderStatus::Open => self.rest_again(taker, index, out),
-            Some(index) => _ = self.orders.remove(index, reason),
-            None => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
+        match taker.place {
+            NONE if status == OrderStatus::Open => self.rest_with_reserve(taker, out),
+            NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
+            index if status == OrderStatus::Open => self.rest_again(taker, index, out),
+            index => _ = self.orders.remove(index, reason),
+        }
+        if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
+            match taker.then {
+                Then::Drop(quantity) => taker.end(CloseReason::SelfTrade, quantity, out),
+                _ => taker.end(CloseReason::Unfilled, taker.remaining, out),
+            }
         }
         self.say_top(taker.instrument, out);
-        if again.is_none() {
-            return accept(taker, status, out);
+        match taker.origin {
+            Origin::Entered => accept(taker, status, out),
+            Origin::Replaced => answer_replaced(taker, status, out),
+            Origin::Triggered => {}
         }
-        let Taker { order, client_order, price, filled, remaining, .. } = *taker;
-        let (filled, remaining, status) = (Quantity(filled), Quantity(remaining), status.into());
-        let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
-        let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
-        out.reply(Reply::OrderReplaced(&replaced));
     }
 
-    /// Puts an order that was replaced last into the queue at its new price.
+    /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
-        let at = self.level_of(taker);
+        let at = self.level_at(taker);
         let order = &mut self.orders[index];
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
@@ -210,22 +271,37 @@ impl Matching {
 
     /// The level at the taker's price, opened when there is none.
     #[inline]
-    fn level_of(&mut self, taker: &Taker) -> u32 {
-        let half = self.instruments[taker.instrument].half_mut(taker.side);
-        self.levels.find(*half, taker.ticks).unwrap_or_else(|| {
-            let level = Level {
-                ticks: taker.ticks,
-                price: taker.price,
-                quantity: 0,
-                head: NONE,
-                tail: NONE,
-                orders: 0,
-                instrument: taker.instrument,
-                side: taker.side.into(),
-                reserved: [0; 7],
-            };
-            self.levels.open(half, level)
-        })
+    fn level_at(&mut self, taker: &Taker) -> u32 {
+        self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
+    }
+
+    /// The level like `level`, which is opened when there is none.
+    #[inline]
+    pub(super) fn level(&mut self, level: Level) -> u32 {
+        let half = self.instruments[level.instrument].half_of(&level);
+        self.levels.find(*half, level.ticks).unwrap_or_else(|| self.levels.open(half, level))
+    }
+}
+
+/// Answers a replacement that took the order out of its queue.
+fn answer_replaced(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matching>) {
+    let Taker { order, client_order, price, filled, remaining, .. } = *taker;
+    let (filled, remaining, status) = (Quantity(filled), Quantity(remaining), status.into());
+    let (priority, reserved) = (Priority::Lost.into(), Reserved::default());
+    let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
+    out.reply(Reply::OrderReplaced(&replaced));
+}
+
+impl Taker {
+    /// Tells its account that it ended without resting, with `quantity` of it cancelled.
+    pub(super) fn end(&self, reason: CloseReason, quantity: u64, out: &mut Out<'_, Matching>) {
+        let Self { account, order, client_order, filled, .. } = *self;
+        let (filled, cancelled) = (Quantity(filled), Quantity(quantity));
+        let (reason, reserved) = (reason.into(), Reserved::default());
+        out.notify(
+            account,
+            Event::OrderClosed(&OrderClosed { order, client_order, filled, cancelled, reason, reserved }),
+        );
     }
 }
 

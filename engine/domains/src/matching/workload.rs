@@ -5,11 +5,13 @@
 //! too late.
 
 mod hostile;
+mod phases;
 
 use super::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, KillSwitch,
-    MassCancel, NewOrder, OnDisconnect, OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch,
-    SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
+    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
+    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetLimits, SetOnDisconnect,
+    SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -52,6 +54,21 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 30, risk: 3, ..CROWDED })),
     },
     WorkloadKind {
+        name: "stops",
+        doc: "as types, with stops, many of which trail and set off each other",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { dated: 20, types: 20, stops: 30, ..CROWDED })),
+    },
+    WorkloadKind {
+        name: "reserve",
+        doc: "as stops, with icebergs, hidden orders, minimums and all or none, and self-trade prevention",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, RESERVE)),
+    },
+    WorkloadKind {
+        name: "phases",
+        doc: "as stops, with phases, auctions, bands and schedules that change all the time",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, PHASES)),
+    },
+    WorkloadKind {
         name: "hostile",
         doc: "random values in all fields, edges of every range, malformed and cut bodies",
         new: |seed, clients| Box::new(Hostile::new(seed, clients)),
@@ -89,6 +106,14 @@ pub struct Mix {
     pub types: u64,
     /// Share of commands that are for many orders of an account, or of all. A third of orders then go with the session.
     pub risk: u64,
+    /// Share of new orders that are stops.
+    pub stops: u64,
+    /// Share of commands, in a thousand, that change a phase, bands or a schedule. Some orders are then for an auction.
+    pub phases: u64,
+    /// Share of new orders that display a part of themselves, or nothing.
+    pub reserve: u64,
+    /// Share of commands that ask for a report.
+    pub reports: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -105,6 +130,10 @@ pub const NORMAL: Mix = Mix {
     many: 0,
     types: 0,
     risk: 0,
+    stops: 0,
+    phases: 0,
+    reserve: 0,
+    reports: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -122,7 +151,15 @@ pub const CROWDED: Mix = Mix {
     many: 5,
     types: 0,
     risk: 0,
+    stops: 0,
+    phases: 0,
+    reserve: 0,
+    reports: 0,
 };
+/// Phases that change all the time.
+const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
+/// Much that is not displayed.
+const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -212,6 +249,22 @@ impl Flow {
         if self.mix.risk > 0 && self.random.percent(33) {
             order.on_disconnect = OnDisconnect::Cancel.into();
         }
+        if self.mix.phases > 0 && self.random.percent(15) {
+            let at_open = self.random.percent(70);
+            order.time_in_force = if at_open { TimeInForce::AtOpen } else { TimeInForce::AtClose }.into();
+            (order.order_type, order.price) = (OrderType::Limit.into(), Price(price));
+            (order.expires, order.minimum) = (Timestamp(0), Quantity(0));
+        }
+        if self.mix.reserve > 0 && self.random.percent(self.mix.reserve) {
+            let reserve = draw_reserve(&mut self.random, &order, Price(price));
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            return image.set(client, Command::NewReserve(&reserve));
+        }
+        if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
+            let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
+            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            return image.set(client, Command::NewStop(&stop));
+        }
         if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
             self.live.push(Live { client, client_order, instrument, side, price, quantity });
         }
@@ -278,7 +331,13 @@ impl Workload for Flow {
         let full = self.live.len() * 100 / self.mix.live.max(1);
         // New orders dominate while there are few, and balance with cancels when there are enough.
         let adds = 100_u64.saturating_sub((full as u64).saturating_sub(50)).clamp(10, 100);
-        if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
+        if self.mix.reports > 0 && self.random.percent(self.mix.reports) {
+            let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+            draw_report(&mut self.random, client, self.mids.len() as u64, image);
+        } else if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
+            let instrument = self.random.below(self.mids.len() as u64) as usize;
+            phases::draw(&mut self.random, instrument as u32 + 1, self.mids[instrument], self.steps, image);
+        } else if self.mix.risk > 0 && self.random.percent(self.mix.risk) {
             let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
             draw_risk(&mut self.random, self.clients, client, self.mids[0], image);
         } else if !self.live.is_empty() && self.random.percent(self.mix.changes) {
@@ -310,11 +369,90 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
     }
 }
 
+/// An order like `order` that displays a part of itself, or nothing.
+fn draw_reserve(random: &mut Random, order: &NewOrder, price: Price) -> NewReserve {
+    let quantity = 1 + order.quantity.0 + random.below(20);
+    let (display, minimum) = match random.below(4) {
+        0 | 1 => (1 + random.below(quantity.min(8)), 0),
+        2 => (0, 0),
+        _ if random.percent(30) => (0, quantity),
+        _ => (0, 1 + random.below(quantity)),
+    };
+    let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
+    NewReserve {
+        client_order: order.client_order,
+        price,
+        quantity: Quantity(quantity),
+        display: Quantity(display.min(quantity - 1)),
+        minimum: Quantity(minimum),
+        expires: if rests { order.expires } else { Timestamp(0) },
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: if rests { order.time_in_force } else { TimeInForce::GoodTillCancelled.into() },
+        on_disconnect: order.on_disconnect,
+        reserved: Reserved::default(),
+    }
+}
+
+/// A stop that becomes something like `order`, mostly triggered a little way off the middle.
+fn draw_stop(random: &mut Random, order: &NewOrder, middle: i64, spread: u64) -> NewStop {
+    let away = random.below(spread * 3) as i64 - 1;
+    let trigger = if order.side.get() == Side::Buy { middle + away } else { middle - away };
+    let (order_type, price) = match random.below(5) {
+        0 | 1 => (OrderType::Limit, Price(trigger + random.below(5) as i64 - 2)),
+        2 => (OrderType::MarketToLimit, Price(0)),
+        _ => (OrderType::Market, Price(0)),
+    };
+    let trails = order_type != OrderType::Limit && random.percent(50);
+    NewStop {
+        client_order: order.client_order,
+        trigger: Price(trigger),
+        price,
+        trail: Price(if trails { 1 + random.below(spread) as i64 } else { 0 }),
+        quantity: order.quantity,
+        expires: order.expires,
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: order.time_in_force,
+        order_type: order_type.into(),
+        on_disconnect: order.on_disconnect,
+    }
+}
+
+/// Makes it a request for a report.
+fn draw_report(random: &mut Random, client: ClientId, instruments: u64, image: &mut CommandImage) {
+    let instrument = InstrumentId(1 + random.below(instruments + 1) as u32);
+    match random.below(5) {
+        0 => {
+            let client_order = ClientOrderId(1 + random.below(200));
+            image.set(client, Command::GetOrder(&GetOrder { client_order }));
+        }
+        1 => image.set(client, Command::GetOpenOrders(&GetOpenOrders { reserved: Reserved::default() })),
+        2 => image.set(client, Command::GetAccount(&GetAccount { reserved: Reserved::default() })),
+        3 => {
+            let (depth, reserved) = (random.below(12) as u16, Reserved::default());
+            image.set(client, Command::GetBook(&GetBook { instrument, depth, reserved }));
+        }
+        _ => {
+            let reserved = Reserved::default();
+            image.set(client, Command::GetStatistics(&GetStatistics { instrument, reserved }));
+        }
+    }
+}
+
 /// Makes it something for many orders: `client`'s own, another's or all.
 fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
     let other = Account(1 + random.below(clients.into()) as u32);
     let reserved = Reserved::default();
-    match random.below(13) {
+    match random.below(14) {
+        13 => {
+            // Half of the time there is none.
+            let mut limit = |most: u64| if random.percent(50) { 0 } else { 1 + random.below(most) };
+            let (order_quantity, orders) = (Quantity(limit(40)), limit(20) as u32);
+            let order_value = limit(40) * middle.unsigned_abs();
+            let set = SetLimits { order_quantity, order_value, account: other, orders };
+            image.set(client, Command::SetLimits(&set));
+        }
         0 => {
             let kill_switch = KillSwitch::On.into();
             let (scope, account) = (Scope::Own.into(), Account(0));

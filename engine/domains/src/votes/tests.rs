@@ -4,7 +4,8 @@ use super::Votes;
 use super::messages::{Command, VotesLimits};
 use super::model::Model;
 use super::workload::{CONDUCTED, Flow, KINDS, Mix, RANKED};
-use ringfence_kernel::laws::{self, Harness, Often, Step};
+use alloc::boxed::Box;
+use ringfence_kernel::laws::{Harness, Often, Step};
 use ringfence_kernel::workload::{CommandImage, Workload};
 use ringfence_kernel::{ClientId, Timestamp};
 
@@ -31,7 +32,7 @@ fn laws_hold(limits: &VotesLimits, seeds: core::ops::Range<u64>, count: u64, new
     for seed in seeds.start..seeds.start + steps(seeds.end - seeds.start) {
         std::println!("seed {seed}");
         let often = Often { rejects: 16, restores: 256 };
-        laws::check::<Model>(limits, 5, &mut new(seed), count, 1_000, often);
+        crate::tests::check::<Model>(limits, 5, || Box::new(new(seed)), count, 1_000, often);
     }
 }
 
@@ -67,7 +68,7 @@ fn prove_hostile_votes_agree_with_the_model() {
     for seed in 41..41 + steps(4) {
         std::println!("seed {seed}");
         let limits = VotesLimits { elections: 5, ballots: 60, marks: 100, ..TIGHT };
-        laws::check::<Model>(&limits, 5, &mut *new(seed, 5), 5_000, 1_000, Often { rejects: 4, restores: 64 });
+        crate::tests::check::<Model>(&limits, 5, || new(seed, 5), 5_000, 1_000, Often { rejects: 4, restores: 64 });
     }
 }
 

@@ -23,6 +23,58 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
                 body[8] = 0;
             }
         }
+        "NewStop" => {
+            let [side, time_in_force, order_type, expires] = core::array::from_fn(|at| body[52 + at]);
+            for (at, mask) in [(0, 15), (8, 15), (16, 15), (24, 3), (32, 31), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + time_in_force % 5, 1 + order_type % 3, 1);
+            if body[53] == TimeInForce::GoodTillDate as u8 {
+                let expires = 1_000_000_000 + u32::from(expires);
+                body[40..44].copy_from_slice(&expires.to_le_bytes());
+            }
+            body[if body[54] == 1 { 24 } else { 16 }] = 0;
+        }
+        "NewReserve" => {
+            let [side, time_in_force] = [body[52], body[53]];
+            for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, 7), (32, 15), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            body[24] = body[24].min(body[16].saturating_sub(1));
+            body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1, 0);
+        }
+        "GetOrder" => keep(0, 8, 15, body),
+        "GetOpenOrders" | "GetAccount" => body.fill(0),
+        "GetBook" | "GetStatistics" => {
+            keep(0, 4, 3, body);
+            keep(4, 4, if name == "GetBook" { 3 } else { 0 }, body);
+        }
+        "SetPhase" => {
+            keep(0, 4, 3, body);
+            // Mostly where something comes of orders.
+            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 1, 8, 3, 1][usize::from(body[4] % 16)];
+            body[5..].fill(0);
+        }
+        "SetBands" => {
+            for (at, mask) in [(0, 15), (8, 7), (16, 3), (24, 63)] {
+                keep(at, 8, mask, body);
+            }
+            keep(32, 4, 3, body);
+            body[36..].fill(0);
+        }
+        "SetSchedule" => {
+            keep(0, 4, 3, body);
+            body[4..8].fill(0);
+            for (turn, entry) in (0..).zip(body[16..].chunks_exact_mut(16)) {
+                let time = 1_000_000_000 + 40 * turn + u64::from(entry[0] % 48);
+                entry[..8].copy_from_slice(&time.to_le_bytes());
+                entry[8] = 1 + entry[8] % 5;
+                entry[9..].fill(0);
+            }
+        }
         "Replace" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
                 keep(at, 8, mask, body);
@@ -51,6 +103,12 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             // Mostly off, so that there is something to trade with.
             (body[4], body[5]) = (1 + u8::from(body[0] != 0), 1 + u8::from(body[5] < 8));
             body[6..].fill(0);
+        }
+        "SetLimits" => {
+            keep(0, 8, 31, body);
+            keep(8, 8, 127, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 7, body);
         }
         "SetSelfTrade" => {
             keep(0, 4, 3, body);

@@ -1,8 +1,8 @@
 //! What a client may ask.
 
 use super::{
-    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, Price, Quantity, ScopeCode,
-    SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
+    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, PhaseCode, Price, Quantity,
+    ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -133,6 +133,138 @@ messages! {
             self_trade: SelfTradeCode,
             /// Zero.
             reserved: Reserved<7>,
+        },
+        /// Enters an order that waits until the instrument trades at a price, and then comes in.
+        11 => NewStop: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// It is triggered by a trade at this price or beyond: above it to buy, below it to sell.
+            trigger: Price,
+            /// The worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows the last trade's price, never away from it; zero when it stays.
+            trail: Price,
+            /// How much.
+            quantity: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays. It waits as long as a good-till-cancelled order if it is not to rest when it comes in.
+            time_in_force: TimeInForceCode,
+            /// What it becomes: a limit, a market or a market-to-limit order.
+            order_type: OrderTypeCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
+        },
+        /// Makes it another phase of an instrument. Where orders were collected for a price, they trade at it first.
+        12 => SetPhase: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Its phase from now on.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Says how far prices may go from others.
+        13 => SetBands: 40 {
+            /// The price that the static band is about, until an auction makes another.
+            reference: Price,
+            /// How far from the reference an order's price may be; zero when there is no such band.
+            static_band: Price,
+            /// How far from the last trade an order may trade before an auction comes between; zero when it may always.
+            dynamic_band: Price,
+            /// How long that auction is, in nanoseconds.
+            volatility_length: u64,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says at which times of each day an instrument's phase changes by itself; no entries: never.
+        14 => SetSchedule: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + entries: ScheduleEntry: 16 {
+            /// The time of day, in nanoseconds after midnight UTC: each later than the one before.
+            time: u64,
+            /// The phase from then on: not an auction for volatility.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Enters a limit order that displays only a part of itself, or nothing. Trades at once as a [`NewOrder`] does.
+        /// Answered by [`super::OrderAccepted`].
+        15 => NewReserve: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// The worst price at which it may trade.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much of it is displayed at a time; zero when it displays nothing.
+            display: Quantity,
+            /// How much it trades with one order at least; all of it for all or none, zero when there is no such
+            /// minimum. Only of one that displays nothing.
+            minimum: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays.
+            time_in_force: TimeInForceCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
+            /// Zero.
+            reserved: Reserved<1>,
+        },
+        /// Asks for one of the account's live orders. Answered by [`super::OrderReport`], or declined as a change would be.
+        16 => GetOrder: 8 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+        },
+        /// Asks for all live orders of the account: each is told to the session, as it was entered, before the answer.
+        17 => GetOpenOrders: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// Asks for what holds for the account.
+        18 => GetAccount: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// Asks for the levels of a book: each is told to the session, bids and then asks, best first, before the answer.
+        19 => GetBook: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Levels of each side at most.
+            depth: u16,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Asks for what an instrument has traded on its day that goes on.
+        20 => GetStatistics: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says up to what the orders of an account are let in. Zero is no limit.
+        21 => SetLimits: 24 {
+            /// The largest quantity of one.
+            order_quantity: Quantity,
+            /// The largest product of its price and its quantity, whatever the sign.
+            order_value: u64,
+            /// Which account.
+            account: Account,
+            /// How many may stand or wait at once.
+            orders: u32,
         },
     }
 }

@@ -1,8 +1,8 @@
 //! What the matching domain says beside the answer.
 
 use super::{
-    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, Price, Quantity, SideCode,
-    TradeId,
+    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price, Quantity,
+    SideCode, TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -93,7 +93,7 @@ messages! {
             reserved: Reserved<7>,
         },
         /// An order of the account that rests in a book. Only in snapshots of the account's stream.
-        106 => OpenOrder: 56 {
+        106 => OpenOrder: 64 {
             /// The engine's number of it.
             order: OrderId,
             /// The client's.
@@ -102,8 +102,10 @@ messages! {
             price: Price,
             /// How much of it has traded.
             filled: Quantity,
-            /// How much is open.
+            /// How much is open, displayed or not.
             remaining: Quantity,
+            /// How much of that is not displayed.
+            hidden: Quantity,
             /// When it ends; zero when it does not by itself.
             expires: Timestamp,
             /// What it trades.
@@ -126,6 +128,65 @@ messages! {
             decremented: Quantity,
             /// How much is open after it.
             remaining: Quantity,
+        },
+        /// A stop of the account came in. On the account's stream; its fills follow, and its end if it ends.
+        108 => StopTriggered: 40 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// The worst price at which it may trade: its own, or the one found for it; zero when none was found.
+            price: Price,
+            /// How much of it comes in.
+            quantity: Quantity,
+        },
+        /// A stop of the account that waits. Only in snapshots of the account's stream.
+        109 => OpenStop: 64 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// The worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows; zero when it stays.
+            trail: Price,
+            /// How much waits.
+            quantity: Quantity,
+            /// When it ends; zero when it does not by itself.
+            expires: Timestamp,
+            /// What it trades.
+            instrument: InstrumentId,
+            /// On which side.
+            side: SideCode,
+            /// What it becomes.
+            order_type: OrderTypeCode,
+            /// How long it then stays.
+            time_in_force: TimeInForceCode,
+            /// Zero.
+            reserved: Reserved<1>,
+        },
+        /// What an auction would trade if it ended now; all zero when nothing would, or there is none. On the
+        /// instrument's stream of auctions.
+        110 => AuctionIndication: 32 {
+            /// At which price.
+            price: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much more would be bid at it.
+            bid_surplus: Quantity,
+            /// How much more would be asked at it.
+            ask_surplus: Quantity,
+        },
+        /// The instrument has another phase. On its stream of phases.
+        111 => PhaseChanged: 8 {
+            /// Its phase from now on.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }

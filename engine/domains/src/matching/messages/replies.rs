@@ -1,8 +1,8 @@
 //! What answers a command.
 
 use super::{
-    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStatusCode, Price,
-    PriorityCode, Quantity, SelfTradeCode,
+    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStateCode,
+    OrderStatusCode, OrderTypeCode, PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode, SideCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, messages};
@@ -123,6 +123,122 @@ messages! {
             self_trade: SelfTradeCode,
             /// Zero.
             reserved: Reserved<7>,
+        },
+        /// The stop waits for its trigger.
+        61 => StopAccepted: 32 {
+            /// The engine's number for it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its trigger.
+            trigger: Price,
+            /// How much waits.
+            quantity: Quantity,
+        },
+        /// The instrument's phase is as it was asked to be.
+        62 => PhaseSet: 24 {
+            /// The price at which orders traded before it; zero when none did.
+            price: Price,
+            /// How much traded then.
+            quantity: Quantity,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Its phase.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The bands are as they were asked to be.
+        63 => BandsSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The schedule is as it was asked to be.
+        64 => ScheduleSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// How many changes of phase a day has.
+            entries: u32,
+        },
+        /// A live order.
+        65 => OrderReport: 48 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// Its price; the trigger of a stop.
+            price: Price,
+            /// How much of it has traded.
+            filled: Quantity,
+            /// How much is open, displayed or not.
+            remaining: Quantity,
+            /// What it trades.
+            instrument: InstrumentId,
+            /// On which side.
+            side: SideCode,
+            /// As which type it came in, or what a stop becomes.
+            order_type: OrderTypeCode,
+            /// Where it is.
+            state: OrderStateCode,
+            /// Zero.
+            reserved: Reserved<1>,
+        },
+        /// All live orders of the account were told.
+        66 => OpenOrdersSaid: 8 {
+            /// How many.
+            orders: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// What holds for the account.
+        67 => AccountReport: 16 {
+            /// Its live orders.
+            orders: u32,
+            /// Its group; zero when it is alone.
+            group: u32,
+            /// Whether it is kept from trading.
+            kill_switch: KillSwitchCode,
+            /// What becomes of all its orders when its session closes.
+            on_disconnect: OnDisconnectCode,
+            /// What happens when its orders meet those of the same hands.
+            self_trade: SelfTradeCode,
+            /// Zero.
+            reserved: Reserved<5>,
+        },
+        /// The levels of the book were told.
+        68 => BookSaid: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// How many, of both sides.
+            levels: u32,
+        },
+        /// What an instrument has traded on its day. The price by volume is the turnover divided by the volume.
+        69 => StatisticsReport: 64 {
+            /// The first price of the day; zero, as all but the last price, when nothing has traded on it.
+            open: Price,
+            /// The highest.
+            high: Price,
+            /// The lowest.
+            low: Price,
+            /// The last price of all, zero before the first.
+            last: Price,
+            /// How much traded; the largest number there is when it was more.
+            volume: Quantity,
+            /// In how many trades.
+            trades: u64,
+            /// The upper half of the turnover, which is the sum of price times quantity in 128 bits.
+            turnover_high: i64,
+            /// The lower half.
+            turnover_low: u64,
+        },
+        /// The account's limits are as they were asked to be.
+        70 => LimitsSet: 8 {
+            /// Which account.
+            account: Account,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }

@@ -1,10 +1,13 @@
 //! The twin: what comes in, and trades.
 
+use super::phases::Market;
+use super::reports::Traded;
+use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
-    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, QUANTITY_MAX, Quantity, Reject,
-    Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
+    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity,
+    Reject, Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -12,7 +15,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Timestamp};
 
 impl Model {
-    fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
+    pub(super) fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
         let terms = &self.instruments[&instrument];
         // Multiples of the tick are counted from zero, in numbers wide enough for every difference.
         let sound =
@@ -26,7 +29,7 @@ impl Model {
         if sound { Ok(()) } else { Err(Reject::BadQuantity) }
     }
 
-    fn check_level(&self, instrument: u32, side: Side, price: Price) -> Result<(), Reject> {
+    pub(super) fn check_level(&self, instrument: u32, side: Side, price: Price) -> Result<(), Reject> {
         let exists = self.at(instrument, side, price.0).next().is_some();
         if exists || (self.levels() as u64) < self.limits.levels { Ok(()) } else { Err(Reject::LevelsFull) }
     }
@@ -48,6 +51,7 @@ impl Model {
         if id.0 == 0 || u64::from(id.0) > self.limits.instruments {
             return Err(Reject::InstrumentsFull);
         }
+        self.markets.entry(id.0).or_insert_with(Market::new);
         if *self.instruments.entry(id.0).or_insert(*define) != *define {
             return Err(Reject::InstrumentExists);
         }
@@ -95,24 +99,22 @@ impl Model {
         if self.killed.contains(&context.account().0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
+        if !self.markets[&instrument].takes(order_type, time_in_force) {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
         let price = match self.price(instrument, side, order_type, command.price.0) {
+            Ok(price) if self.markets[&instrument].is_outside(price) => {
+                return decline(command.client_order, DeclineReason::OutsideBand, out);
+            }
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
-        if self.offered(context.account().0, instrument, side, price) < u128::from(minimum) {
-            return decline(command.client_order, DeclineReason::BelowMinimum, out);
+        if let Some(reason) = self.breaks(context.account().0, price, quantity, rests) {
+            return decline(command.client_order, reason, out);
         }
-        if rests {
-            if self.orders.len() as u64 == self.limits.orders {
-                return Err(Reject::OrdersFull);
-            }
-            self.check_level(instrument, side, Price(price))?;
-        }
-        self.know(context.account())?;
-        self.last_order += 1;
-        let before = self.top(instrument);
+        let only = Some(time_in_force).filter(|t| matches!(t, TimeInForce::AtOpen | TimeInForce::AtClose));
         let mut order = Order {
-            order: self.last_order,
+            order: self.last_order + 1,
             client_order: command.client_order.0,
             account: context.account().0,
             instrument,
@@ -128,10 +130,34 @@ impl Model {
                 _ => None,
             },
             place: 0,
+            stop: None,
+            only,
+            hidden: 0,
+            display: 0,
+            hides: false,
+            minimum: 0,
         };
+        let reach = self.reach(&order);
+        if minimum > 0 && self.finds(&order, reach) < minimum {
+            return decline(command.client_order, DeclineReason::BelowMinimum, out);
+        }
+        if rests {
+            if self.orders.len() as u64 == self.limits.orders {
+                return Err(Reject::OrdersFull);
+            }
+            let for_auction = self.orders.iter().filter(|order| order.only.is_some()).count();
+            if only.is_some() && for_auction as u64 == self.limits.specials {
+                return Err(Reject::SpecialsFull);
+            }
+            self.check_level(instrument, side, Price(price))?;
+        }
+        self.know(context.account())?;
+        self.last_order += 1;
+        let before = self.top(instrument);
         let dropped = self.trade(&mut order, out);
+        let left = order.remaining;
         let status = match order.remaining {
-            _ if dropped => OrderStatus::Cancelled,
+            _ if dropped.is_some() => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ if rests => OrderStatus::Open,
             _ => OrderStatus::Cancelled,
@@ -151,11 +177,18 @@ impl Model {
             status: status.into(),
             reserved: Reserved::default(),
         }));
+        self.interrupt(&order, reach, left, out);
         Ok(())
     }
 
     /// The worst price at which an order trades, and at which it rests.
-    fn price(&self, instrument: u32, side: Side, order_type: OrderType, asked: i64) -> Result<i64, DeclineReason> {
+    pub(super) fn price(
+        &self,
+        instrument: u32,
+        side: Side,
+        order_type: OrderType,
+        asked: i64,
+    ) -> Result<i64, DeclineReason> {
         let terms = &self.instruments[&instrument];
         let (lowest, highest) = (i128::from(terms.price_min.0), i128::from(terms.price_max.0));
         let best = self.prices(instrument, side.opposite()).first().map(|price| i128::from(*price));
@@ -180,13 +213,13 @@ impl Model {
     }
 
     /// The first end of a day of the instrument after `now`.
-    fn end_of_day(&self, instrument: u32, now: Timestamp) -> Timestamp {
+    pub(super) fn end_of_day(&self, instrument: u32, now: Timestamp) -> Timestamp {
         const DAY: u64 = 86_400_000_000_000;
         let day_end = self.instruments[&instrument].day_end;
         (now.0 / DAY..).map(|day| Timestamp(day * DAY + day_end)).find(|end| *end > now).expect("a day ends")
     }
 
-    fn rest(&mut self, mut order: Order, out: Says<'_, '_>) {
+    pub(super) fn rest(&mut self, mut order: Order, out: Says<'_, '_>) {
         self.last_place += 1;
         order.place = self.last_place;
         self.orders.push(order);
@@ -194,7 +227,7 @@ impl Model {
     }
 
     /// Makers for an order at a price or better, in the order in which it would meet them.
-    fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
+    pub(super) fn makers(&self, instrument: u32, side: Side, limit: i64) -> Vec<Order> {
         let other = side.opposite();
         let prices = self.prices(instrument, other).into_iter();
         let crossing = prices.filter(|price| if side == Side::Buy { *price <= limit } else { *price >= limit });
@@ -206,52 +239,53 @@ impl Model {
         at_each.flatten().collect()
     }
 
-    /// How much there is for an order of `account`, up to where prevention would end it or make it less.
-    fn offered(&self, account: u32, instrument: u32, side: Side, limit: i64) -> u128 {
-        let mut sum = 0;
-        for maker in self.makers(instrument, side, limit) {
-            match self.prevention(account, maker.account) {
-                SelfTrade::Allow => sum += u128::from(maker.remaining),
-                SelfTrade::CancelOldest => {}
-                _ => break,
-            }
+    /// Trades with what the order meets; says how much of it was cancelled so that it would not trade
+    /// with its own, if it was.
+    pub(super) fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> Option<u64> {
+        let (mut dropped, mut last) = (None, None::<Order>);
+        let post_only = matches!(taker.order_type, OrderType::PostOnly | OrderType::PostOnlySlide);
+        if post_only || self.markets[&taker.instrument].collects() {
+            return None;
         }
-        sum
-    }
-
-    /// Trades with what the order meets; says whether it was cancelled so that it would not trade with its own.
-    fn trade(&mut self, taker: &mut Order, out: Says<'_, '_>) -> bool {
-        let (mut dropped, mut last) = (false, None);
-        for maker in self.makers(taker.instrument, taker.side, taker.price) {
-            if taker.remaining == 0 {
-                break;
+        let reach = self.reach(taker);
+        while taker.remaining > 0 {
+            let maker = next_maker(&self.orders, taker, reach).map(|index| self.orders[index]);
+            // What is displayed at its price is said when the next is come to, or at the end.
+            let ends = |last: &mut Order| maker.is_none_or(|maker| maker.hides || maker.price != last.price);
+            if let Some(last) = last.take_if(ends) {
+                self.say_level(&last, out);
+                self.trigger(taker.instrument);
             }
-            // Its level is said when the next is come to, or at the end.
-            if last.is_some_and(|last: Order| last.price != maker.price) {
-                self.say_level(&last.expect("it was just seen"), out);
-            }
-            last = Some(maker);
+            let Some(maker) = maker else { break };
+            last = Some(maker).filter(|maker| !maker.hides);
             let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
             match self.prevention(taker.account, maker.account) {
-                SelfTrade::Allow => _ = self.trade_with(index, taker, out),
+                SelfTrade::Allow => self.trade_with(index, taker, out),
                 how => dropped = self.prevent(how, index, taker, out),
+            }
+            if maker.hides {
+                self.trigger(taker.instrument);
             }
         }
         if let Some(last) = last {
             self.say_level(&last, out);
+            self.trigger(taker.instrument);
         }
         dropped
     }
 
-    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) -> Order {
+    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) {
         self.last_trade += 1;
+        let (instrument, price) = (taker.instrument, self.orders[index].price);
+        self.last_prices.insert(instrument, price);
         let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
-        for order in [&mut *maker, taker] {
-            order.remaining -= quantity;
-            order.filled += quantity;
-        }
-        let (maker, price, quantity) = (*maker, Price(maker.price), Quantity(quantity));
+        self.trades.push(Traded { instrument, at: self.now, price, quantity });
+        (maker.filled, taker.filled) = (maker.filled + quantity, taker.filled + quantity);
+        taker.remaining -= quantity;
+        let maker = Order { remaining: maker.remaining - quantity, ..*maker };
+        take_from(&mut self.orders, index, quantity, &mut self.last_place);
+        let (price, quantity) = (Price(maker.price), Quantity(quantity));
         let trade = Trade {
             trade: TradeId(self.last_trade),
             maker_order: OrderId(maker.order),
@@ -270,7 +304,7 @@ impl Model {
                 trade: trade.trade,
                 price,
                 quantity,
-                remaining: Quantity(own.remaining),
+                remaining: Quantity(own.open()),
                 instrument: InstrumentId(own.instrument),
                 side: own.side.into(),
                 liquidity: liquidity.into(),
@@ -278,11 +312,9 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
-        if maker.remaining == 0 {
-            self.orders.remove(index);
+        if maker.open() == 0 {
             self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
-        maker
     }
 
     pub(super) fn replace(&mut self, context: Context, command: &Replace, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -290,6 +322,12 @@ impl Model {
             return self.decline_gone(context.account(), command.client_order, out);
         };
         let mut order = self.orders[index];
+        if order.stop.is_some() {
+            return decline(command.client_order, DeclineReason::Waiting, out);
+        }
+        if order.hides || order.display > 0 {
+            return decline(command.client_order, DeclineReason::HasReserve, out);
+        }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;
         if command.quantity.0 <= order.filled {
@@ -299,13 +337,23 @@ impl Model {
             OrderType::Market | OrderType::MarketToLimit => OrderType::Limit,
             order_type => order_type,
         };
+        if !self.markets[&order.instrument].collects() && self.markets[&order.instrument].phase != Phase::Continuous {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
         let price = match self.price(order.instrument, order.side, order_type, command.price.0) {
+            Ok(price) if self.markets[&order.instrument].is_outside(price) => {
+                return decline(command.client_order, DeclineReason::OutsideBand, out);
+            }
             Ok(price) => price,
             Err(reason) => return decline(command.client_order, reason, out),
         };
+        if let Some(reason) = self.breaks(order.account, price, command.quantity.0, false) {
+            return decline(command.client_order, reason, out);
+        }
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
-        let (mut priority, mut dropped) = (Priority::Lost, false);
+        let (mut priority, mut dropped) = (Priority::Lost, None);
+        let mut beyond = None;
         if price == order.price {
             if remaining <= order.remaining {
                 priority = Priority::Kept;
@@ -321,8 +369,10 @@ impl Model {
             self.orders.remove(index);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
+            let reach = self.reach(&order);
             dropped = self.trade(&mut order, out);
-            let reason = if dropped { DeclineReason::Cancelled } else { DeclineReason::Filled };
+            beyond = Some((reach, order.remaining));
+            let reason = if dropped.is_some() { DeclineReason::Cancelled } else { DeclineReason::Filled };
             match order.remaining {
                 0 => self.ended.push((order.account, order.client_order, reason)),
                 _ => self.rest(order, out),
@@ -330,7 +380,7 @@ impl Model {
         }
         self.say_top(order.instrument, &before, out);
         let status = match order.remaining {
-            _ if dropped => OrderStatus::Cancelled,
+            _ if dropped.is_some() => OrderStatus::Cancelled,
             0 => OrderStatus::Filled,
             _ => OrderStatus::Open,
         };
@@ -344,6 +394,9 @@ impl Model {
             priority: priority.into(),
             reserved: Reserved::default(),
         }));
+        if let Some((reach, left)) = beyond {
+            self.interrupt(&order, reach, left, out);
+        }
         Ok(())
     }
 }

@@ -15,24 +15,28 @@ impl Model {
     fn take_out(&mut self, index: usize, quantity: u64, out: Says<'_, '_>) -> Order {
         let order = self.orders[index];
         let before = self.top(order.instrument);
-        if quantity >= order.remaining {
+        let of_hidden = quantity.min(order.hidden);
+        if quantity >= order.open() {
             self.orders.remove(index);
             self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
         } else {
-            self.orders[index].remaining -= quantity;
+            self.orders[index].hidden -= of_hidden;
+            self.orders[index].remaining -= quantity - of_hidden;
         }
-        self.say_level(&order, out);
+        if quantity > of_hidden {
+            self.say_level(&order, out);
+        }
         self.say_top(order.instrument, &before, out);
         order
     }
 
-    fn close(&mut self, index: usize, reason: CloseReason, out: Says<'_, '_>) -> Order {
+    pub(super) fn close(&mut self, index: usize, reason: CloseReason, out: Says<'_, '_>) -> Order {
         let order = self.orders[index];
         let closed = OrderClosed {
             order: OrderId(order.order),
             client_order: ClientOrderId(order.client_order),
             filled: Quantity(order.filled),
-            cancelled: Quantity(order.remaining),
+            cancelled: Quantity(order.open()),
             reason: reason.into(),
             reserved: Reserved::default(),
         };
@@ -49,7 +53,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: command.client_order,
             filled: Quantity(order.filled),
-            cancelled: Quantity(order.remaining),
+            cancelled: Quantity(order.open()),
         }));
         Ok(())
     }
@@ -64,7 +68,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: command.client_order,
             filled: Quantity(order.filled),
-            remaining: Quantity(order.remaining.saturating_sub(command.quantity.0)),
+            remaining: Quantity(order.open().saturating_sub(command.quantity.0)),
         }));
         Ok(())
     }
@@ -84,7 +88,7 @@ impl Model {
                 None => unknown += 1,
                 Some(index) => {
                     orders += 1;
-                    cancelled.0 += self.close(index, CloseReason::Cancelled, out).remaining;
+                    cancelled.0 += self.close(index, CloseReason::Cancelled, out).open();
                 }
             }
         }
@@ -92,11 +96,21 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn expire(&mut self, now: Timestamp, out: Says<'_, '_>) {
-        let due = |order: &Order| order.expires.filter(|expires| *expires <= now).map(|at| (at, order.order));
-        while let Some((_, number)) = self.orders.iter().filter_map(due).min() {
-            let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
-            self.close(index, CloseReason::Expired, out);
+    pub(super) fn let_time_pass(&mut self, now: Timestamp, out: Says<'_, '_>) {
+        loop {
+            // What ends at a time comes before what changes at it.
+            let ends = self.orders.iter().filter_map(|order| Some((order.expires?, 0, order.order))).min();
+            let changes = self.next_change().map(|(at, instrument)| (at, 1, instrument.into()));
+            let Some((at, what, number)) = ends.into_iter().chain(changes).min().filter(|(at, ..)| *at <= now) else {
+                return;
+            };
+            self.now = at;
+            if what == 1 {
+                self.change_by_time(number as u32, out);
+            } else {
+                let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
+                self.close(index, CloseReason::Expired, out);
+            }
         }
     }
 
@@ -127,14 +141,18 @@ impl Model {
                     Sides::Sell => order.side == Side::Sell,
                     Sides::Both => true,
                 }
-                && order.price >= command.price_min.0
-                && order.price <= command.price_max.0
+                && (command.price_min.0..=command.price_max.0).contains(&order.stop.map_or(order.price, |s| s.trigger))
         };
         // One account's orders go as they were entered; everyone's as they would trade.
         let turn = |order: &Order| match whose {
-            Some(_) => (0, Side::Buy, 0, order.order),
-            None if order.side == Side::Buy => (order.instrument, Side::Buy, -i128::from(order.price), order.place),
-            None => (order.instrument, Side::Sell, order.price.into(), order.place),
+            Some(_) => (0, 0, Side::Buy, 0, order.order),
+            // Stops come after the book, those nearest to being triggered first; then what displays nothing.
+            None => {
+                let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
+                let up = (order.side == Side::Sell) != (waits == 1);
+                let rank = if up { i128::from(price) } else { -i128::from(price) };
+                (order.instrument, waits, order.side, rank, order.place)
+            }
         };
         let (cancelled, orders) = self.close_all(meant, turn, CloseReason::Cancelled, out);
         out.reply(Reply::OrdersCancelled(&OrdersCancelled { cancelled, orders, unknown: 0 }));
@@ -211,6 +229,6 @@ impl Model {
             let index = self.orders.iter().position(|order| order.order == closing.order).expect("nothing else went");
             self.close(index, reason, out);
         }
-        (Quantity(orders.iter().map(|order| order.remaining).sum()), orders.len() as u32)
+        (Quantity(orders.iter().map(Order::open).sum()), orders.len() as u32)
     }
 }

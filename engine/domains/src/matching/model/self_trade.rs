@@ -1,5 +1,6 @@
 //! The twin: orders of the same hands.
 
+use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, OrderId, Quantity, Reject, Reply,
@@ -27,21 +28,27 @@ impl Model {
         if taker == maker || group != 0 && group == other { self_trade } else { SelfTrade::Allow }
     }
 
-    /// Does to both orders what happens instead of a trade; says whether the taker is cancelled.
-    pub(super) fn prevent(&mut self, how: SelfTrade, index: usize, taker: &mut Order, out: Says<'_, '_>) -> bool {
+    /// Does to both orders what happens instead of a trade; says how much of the taker is cancelled, if it is.
+    pub(super) fn prevent(
+        &mut self,
+        how: SelfTrade,
+        index: usize,
+        taker: &mut Order,
+        out: Says<'_, '_>,
+    ) -> Option<u64> {
         let maker = self.orders[index];
         // How much of each goes.
         let both = maker.remaining.min(taker.remaining);
         let (of_maker, of_taker) = match how {
             SelfTrade::Allow => (0, 0),
             SelfTrade::CancelNewest => (0, taker.remaining),
-            SelfTrade::CancelOldest => (maker.remaining, 0),
-            SelfTrade::CancelBoth => (maker.remaining, taker.remaining),
+            SelfTrade::CancelOldest => (maker.open(), 0),
+            SelfTrade::CancelBoth => (maker.open(), taker.remaining),
             SelfTrade::DecrementAndCancel => (both, both),
         };
-        self.orders[index].remaining -= of_maker;
         taker.remaining -= of_taker;
-        if of_maker > 0 && self.orders[index].remaining > 0 {
+        if of_maker > 0 && of_maker < maker.open() {
+            take_from(&mut self.orders, index, of_maker, &mut self.last_place);
             say_decremented(&self.orders[index], of_maker, out);
         } else if of_maker > 0 {
             self.orders.remove(index);
@@ -50,7 +57,7 @@ impl Model {
                 order: OrderId(maker.order),
                 client_order: ClientOrderId(maker.client_order),
                 filled: Quantity(maker.filled),
-                cancelled: Quantity(maker.remaining),
+                cancelled: Quantity(maker.open()),
                 reason: CloseReason::SelfTrade.into(),
                 reserved: Reserved::default(),
             };
@@ -59,7 +66,7 @@ impl Model {
         if of_taker > 0 && taker.remaining > 0 {
             say_decremented(taker, of_taker, out);
         }
-        taker.remaining == 0
+        (taker.remaining == 0).then_some(of_taker)
     }
 }
 
@@ -68,7 +75,7 @@ fn say_decremented(order: &Order, quantity: u64, out: Says<'_, '_>) {
         order: OrderId(order.order),
         client_order: ClientOrderId(order.client_order),
         decremented: Quantity(quantity),
-        remaining: Quantity(order.remaining),
+        remaining: Quantity(order.open()),
     };
     out.notify(Account(order.account), Event::OrderDecremented(&less));
 }

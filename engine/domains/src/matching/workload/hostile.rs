@@ -1,9 +1,9 @@
 //! What no client should send.
 
-use super::{draw_risk, terms};
+use super::{draw_report, draw_risk, phases, terms};
 use crate::matching::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder,
-    OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
+    NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::image::COMMAND_HEADER_BYTES;
@@ -44,7 +44,15 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(13) {
+        match self.random.below(17) {
+            16 => draw_report(&mut self.random, client, 5, image),
+            15 => self.reserve(client, client_order, image),
+            14 => {
+                let (instrument, middle) = (self.random.below(6) as u32, self.signed());
+                let steps = self.random.below(100_000);
+                phases::draw(&mut self.random, instrument, middle.clamp(-1_000, 1_000), steps, image);
+            }
+            13 => self.stop(client, client_order, image),
             12 => draw_risk(&mut self.random, self.clients, client, 10, image),
             0 => {
                 let (price_min, price_max) = (Price(self.signed()), Price(self.signed()));
@@ -62,7 +70,10 @@ impl Hostile {
             }
             1..=6 => {
                 let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
-                let time_in_force = match self.random.below(5) {
+                let kinds = if self.random.percent(10) { 7 } else { 5 };
+                let time_in_force = match self.random.below(kinds) {
+                    5 => TimeInForce::AtOpen,
+                    6 => TimeInForce::AtClose,
                     0 => TimeInForce::GoodTillCancelled,
                     1 => TimeInForce::ImmediateOrCancel,
                     2 => TimeInForce::FillOrKill,
@@ -115,6 +126,48 @@ impl Hostile {
                 image.set(client, Command::CancelMany(&CancelMany { reserved: Reserved::default() }, &list));
             }
         }
+    }
+}
+
+impl Hostile {
+    fn reserve(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
+        let times = [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill, TimeInForce::AtClose];
+        let reserve = NewReserve {
+            client_order,
+            price: Price(self.signed()),
+            quantity: Quantity(self.unsigned()),
+            display: Quantity(if self.random.percent(30) { 0 } else { self.unsigned() }),
+            minimum: Quantity(if self.random.percent(60) { 0 } else { self.unsigned() }),
+            expires: Timestamp(if self.random.percent(5) { 1_100_000_000 } else { 0 }),
+            instrument: InstrumentId(self.random.below(6) as u32),
+            side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
+            time_in_force: times[(self.random.below(9) as usize).saturating_sub(5)].into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+            reserved: Reserved::default(),
+        };
+        image.set(client, Command::NewReserve(&reserve));
+    }
+
+    fn stop(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
+        let choices = [OrderType::Limit, OrderType::Market, OrderType::MarketToLimit, OrderType::PostOnly];
+        let order_type = choices[self.random.below(4) as usize];
+        let times =
+            [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill, TimeInForce::GoodTillDate];
+        let no_price = order_type != OrderType::Limit && self.random.percent(80);
+        let stop = NewStop {
+            client_order,
+            trigger: Price(self.signed()),
+            price: Price(if no_price { 0 } else { self.signed() }),
+            trail: Price(if self.random.percent(50) { 0 } else { self.signed() }),
+            quantity: Quantity(self.unsigned()),
+            expires: Timestamp(if self.random.percent(10) { 1_100_000_000 } else { 0 }),
+            instrument: InstrumentId(self.random.below(6) as u32),
+            side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
+            time_in_force: times[self.random.below(4) as usize].into(),
+            order_type: order_type.into(),
+            on_disconnect: OnDisconnect::Cancel.into(),
+        };
+        image.set(client, Command::NewStop(&stop));
     }
 }
 

@@ -1,0 +1,345 @@
+//! The twin: phases of the market, auctions and bands.
+
+use super::reports::Traded;
+use super::reserve::take_from;
+use super::{Model, Order, Says};
+use crate::matching::messages::{
+    AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Fill, InstrumentId, Liquidity,
+    OrderId, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject, Reply, ScheduleEntry, ScheduleSet,
+    SetBands, SetPhase, SetSchedule, Side, TimeInForce, Trade, TradeId,
+};
+use crate::matching::topics;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, Context, Timestamp};
+
+/// What holds for an instrument beside its book.
+#[derive(Clone, Debug)]
+pub(super) struct Market {
+    pub(super) phase: Phase,
+    pub(super) reference: i64,
+    pub(super) static_band: i64,
+    pub(super) dynamic_band: i64,
+    volatility_length: u64,
+    /// When the auction for volatility ends by itself.
+    volatility_ends: Option<Timestamp>,
+    /// Times of day and what begins then; kept up to `seen`.
+    schedule: Vec<(u64, Phase)>,
+    seen: Timestamp,
+    /// What was last said of the auction.
+    said: AuctionIndication,
+}
+
+const NOTHING: AuctionIndication =
+    AuctionIndication { price: Price(0), quantity: Quantity(0), bid_surplus: Quantity(0), ask_surplus: Quantity(0) };
+const DAY: u64 = 86_400_000_000_000;
+
+impl Market {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Continuous,
+            reference: 0,
+            static_band: 0,
+            dynamic_band: 0,
+            volatility_length: 0,
+            volatility_ends: None,
+            schedule: Vec::new(),
+            seen: Timestamp(0),
+            said: NOTHING,
+        }
+    }
+
+    fn is_auction(&self) -> bool {
+        use Phase::{ClosingAuction, IntradayAuction, OpeningAuction, VolatilityAuction};
+        [OpeningAuction, IntradayAuction, ClosingAuction, VolatilityAuction].contains(&self.phase)
+    }
+
+    /// Whether it collects orders.
+    pub(super) fn collects(&self) -> bool {
+        self.phase == Phase::PreOpen || self.is_auction()
+    }
+
+    /// Whether an order has a place in its phase.
+    pub(super) fn takes(&self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
+        let limit = order_type == OrderType::Limit;
+        match (time_in_force, self.phase) {
+            (TimeInForce::AtOpen, Phase::PreOpen | Phase::OpeningAuction) => limit,
+            (TimeInForce::AtClose, Phase::ClosingAuction) => limit,
+            (TimeInForce::AtOpen | TimeInForce::AtClose, _) | (_, Phase::Halted | Phase::Closed) => false,
+            (_, Phase::Continuous) => true,
+            (TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill, _) => false,
+            _ => limit,
+        }
+    }
+
+    pub(super) fn is_outside(&self, price: i64) -> bool {
+        self.static_band != 0 && (i128::from(price) - i128::from(self.reference)).abs() > self.static_band.into()
+    }
+
+    fn next_scheduled(&self) -> Option<(Timestamp, Phase)> {
+        let first = |(time, phase): &(u64, Phase)| {
+            let at = (self.seen.0 / DAY..).map(|day| day.saturating_mul(DAY).saturating_add(*time));
+            (at.into_iter().find(|at| *at > self.seen.0 || *at == u64::MAX).map(Timestamp).expect("days go on"), *phase)
+        };
+        self.schedule.iter().map(first).min_by_key(|(at, _)| *at)
+    }
+
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
+        self.volatility_ends.into_iter().chain(self.next_scheduled().map(|(at, _)| at)).min()
+    }
+}
+
+impl Model {
+    pub(super) fn set_phase(&mut self, command: &SetPhase, out: Says<'_, '_>) -> Result<(), Reject> {
+        let instrument = command.instrument.0;
+        if !self.markets.contains_key(&instrument) {
+            return Err(Reject::UnknownInstrument);
+        }
+        let (price, quantity) = self.change_phase(instrument, command.phase.get(), out);
+        let (instrument, phase, reserved) = (command.instrument, command.phase, Reserved::default());
+        out.reply(Reply::PhaseSet(&PhaseSet { price, quantity, instrument, phase, reserved }));
+        self.resume_stops(command.instrument.0, command.phase.get());
+        Ok(())
+    }
+
+    pub(super) fn set_bands(&mut self, command: &SetBands, out: Says<'_, '_>) -> Result<(), Reject> {
+        let market = self.markets.get_mut(&command.instrument.0).ok_or(Reject::UnknownInstrument)?;
+        let tick = self.instruments[&command.instrument.0].tick.0;
+        let bands = [command.static_band.0, command.dynamic_band.0];
+        let endless = command.dynamic_band.0 != 0 && command.volatility_length == 0;
+        if bands.iter().any(|band| *band < 0 || band % tick != 0) || endless {
+            return Err(Reject::BadBands);
+        }
+        market.reference = command.reference.0;
+        (market.static_band, market.dynamic_band) = (bands[0], bands[1]);
+        market.volatility_length = command.volatility_length;
+        let (instrument, reserved) = (command.instrument, Reserved::default());
+        out.reply(Reply::BandsSet(&BandsSet { instrument, reserved }));
+        Ok(())
+    }
+
+    pub(super) fn set_schedule(
+        &mut self,
+        context: Context,
+        command: &SetSchedule,
+        entries: &[ScheduleEntry],
+        out: Says<'_, '_>,
+    ) -> Result<(), Reject> {
+        let market = self.markets.get_mut(&command.instrument.0).ok_or(Reject::UnknownInstrument)?;
+        let schedule: Vec<_> = entries.iter().map(|entry| (entry.time, entry.phase.get())).collect();
+        let rises = schedule.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let sound = schedule.iter().all(|(time, phase)| *time < DAY && *phase != Phase::VolatilityAuction);
+        if schedule.len() > 8 || !rises || !sound {
+            return Err(Reject::BadSchedule);
+        }
+        (market.schedule, market.seen) = (schedule, context.now);
+        let (instrument, entries) = (command.instrument, entries.len() as u32);
+        out.reply(Reply::ScheduleSet(&ScheduleSet { instrument, entries }));
+        Ok(())
+    }
+
+    /// When a phase next changes by itself, and of which instrument.
+    pub(super) fn next_change(&self) -> Option<(Timestamp, u32)> {
+        self.markets.iter().filter_map(|(id, market)| Some((market.next_change()?, *id))).min()
+    }
+
+    /// The change that is due.
+    pub(super) fn change_by_time(&mut self, instrument: u32, out: Says<'_, '_>) {
+        let market = self.markets.get_mut(&instrument).expect("it is defined");
+        let to = match (market.volatility_ends, market.next_scheduled()) {
+            (None, Some((at, phase))) => (Some(at), phase),
+            (Some(ends), Some((at, phase))) if at < ends => (Some(at), phase),
+            _ => (None, Phase::Continuous),
+        };
+        market.seen = to.0.unwrap_or(market.seen);
+        self.change_phase(instrument, to.1, out);
+        self.resume_stops(instrument, to.1);
+        self.let_triggered_in(out);
+    }
+
+    fn resume_stops(&mut self, instrument: u32, phase: Phase) {
+        if phase == Phase::Continuous {
+            self.trigger(instrument);
+        }
+    }
+
+    /// Uncrosses where that is to be done, and makes it the new phase; says at which price how much traded.
+    fn change_phase(&mut self, instrument: u32, to: Phase, out: Says<'_, '_>) -> (Price, Quantity) {
+        let from = &self.markets[&instrument];
+        let uncrosses = from.phase != to && (to == Phase::Continuous || from.is_auction() && to != Phase::Halted);
+        let found = if uncrosses { self.indication(instrument) } else { NOTHING };
+        if found.quantity.0 > 0 {
+            let before = self.top(instrument);
+            self.uncross(instrument, found.price.0, found.quantity.0, out);
+            self.say_top(instrument, &before, out);
+            self.market(instrument).reference = found.price.0;
+        }
+        if self.markets[&instrument].phase != to {
+            self.enter(instrument, to, None, out);
+        }
+        let ends = |order: &&Order| {
+            let for_auction = order.only.is_some_and(|only| !self.markets[&instrument].takes(OrderType::Limit, only));
+            order.instrument == instrument && for_auction
+        };
+        let mut ending: Vec<u64> = self.orders.iter().filter(ends).map(|order| order.order).collect();
+        ending.sort_unstable();
+        for number in ending {
+            let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
+            self.close(index, CloseReason::AuctionOver, out);
+        }
+        (found.price, found.quantity)
+    }
+
+    fn enter(&mut self, instrument: u32, phase: Phase, ends: Option<Timestamp>, out: Says<'_, '_>) {
+        let market = self.market(instrument);
+        (market.phase, market.volatility_ends) = (phase, ends);
+        let changed = PhaseChanged { phase: phase.into(), reserved: Reserved::default() };
+        out.publish(topics::PHASES, instrument, Event::PhaseChanged(&changed));
+        self.say_indication(instrument, out);
+    }
+
+    fn market(&mut self, instrument: u32) -> &mut Market {
+        self.markets.get_mut(&instrument).expect("it is defined")
+    }
+
+    pub(super) fn say_indication(&mut self, instrument: u32, out: Says<'_, '_>) {
+        let now = if self.markets[&instrument].is_auction() { self.indication(instrument) } else { NOTHING };
+        if now != self.markets[&instrument].said {
+            self.market(instrument).said = now;
+            out.publish(topics::AUCTIONS, instrument, Event::AuctionIndication(&now));
+        }
+    }
+
+    /// How much is bid and asked at a price.
+    fn interest(&self, instrument: u32, price: i64) -> (u64, u64) {
+        let bid = self.book(instrument, Side::Buy).filter(|order| order.price >= price).map(Order::open);
+        let asked = self.book(instrument, Side::Sell).filter(|order| order.price <= price).map(Order::open);
+        (bid.sum(), asked.sum())
+    }
+
+    /// By rule 25, step by step.
+    fn indication(&self, instrument: u32) -> AuctionIndication {
+        let book = self.book(instrument, Side::Buy).chain(self.book(instrument, Side::Sell));
+        let mut prices: Vec<i64> = book.map(|order| order.price).collect::<BTreeSet<_>>().into_iter().collect();
+        let volume = |price: &i64| {
+            let (bid, asked) = self.interest(instrument, *price);
+            bid.min(asked)
+        };
+        let surplus = |price: &i64| {
+            let (bid, asked) = self.interest(instrument, *price);
+            i128::from(bid) - i128::from(asked)
+        };
+        let most = prices.iter().map(volume).max().unwrap_or(0);
+        if most == 0 {
+            return NOTHING;
+        }
+        prices.retain(|price| volume(price) == most);
+        let least = prices.iter().map(|price| surplus(price).abs()).min().expect("there are some");
+        prices.retain(|price| surplus(price).abs() == least);
+        let (lowest, highest) = (prices[0], *prices.last().expect("there are some"));
+        let price = if prices.iter().all(|price| surplus(price) > 0) {
+            highest
+        } else if prices.iter().all(|price| surplus(price) < 0) {
+            lowest
+        } else {
+            self.last_prices.get(&instrument).map_or(lowest, |last| (*last).clamp(lowest, highest))
+        };
+        let (bid, asked) = self.interest(instrument, price);
+        let quantity = bid.min(asked);
+        AuctionIndication {
+            price: Price(price),
+            quantity: Quantity(quantity),
+            bid_surplus: Quantity(bid - quantity),
+            ask_surplus: Quantity(asked - quantity),
+        }
+    }
+
+    fn uncross(&mut self, instrument: u32, price: i64, mut left: u64, out: Says<'_, '_>) {
+        let mut last: Option<[Order; 2]> = None;
+        while left > 0 {
+            let first = |side| {
+                let best = self.prices(instrument, side)[0];
+                *self.at(instrument, side, best).min_by_key(|order| order.place).expect("a level has orders")
+            };
+            let pair = [first(Side::Buy), first(Side::Sell)];
+            left -= self.trade_pair(pair, price, out);
+            for order in &pair {
+                if self.level(instrument, order.side, order.price).orders == 0 {
+                    self.say_level(order, out);
+                }
+            }
+            last = Some(pair);
+        }
+        for order in last.iter().flatten() {
+            if self.level(instrument, order.side, order.price).orders > 0 {
+                self.say_level(order, out);
+            }
+        }
+    }
+
+    fn trade_pair(&mut self, pair: [Order; 2], price: i64, out: Says<'_, '_>) -> u64 {
+        let [buyer, seller] = pair;
+        let quantity = buyer.remaining.min(seller.remaining);
+        self.last_trade += 1;
+        self.last_prices.insert(buyer.instrument, price);
+        self.trades.push(Traded { instrument: buyer.instrument, at: self.now, price, quantity });
+        let later = if buyer.order > seller.order { Side::Buy } else { Side::Sell };
+        out.publish(
+            topics::TRADES,
+            buyer.instrument,
+            Event::Trade(&Trade {
+                trade: TradeId(self.last_trade),
+                maker_order: OrderId(buyer.order.min(seller.order)),
+                taker_order: OrderId(buyer.order.max(seller.order)),
+                price: Price(price),
+                quantity: Quantity(quantity),
+                taker_side: later.into(),
+                reserved: Reserved::default(),
+            }),
+        );
+        for (own, other) in [(buyer, seller), (seller, buyer)] {
+            let index = self.orders.iter().position(|order| order.order == own.order).expect("it was just seen");
+            self.orders[index].filled += quantity;
+            let remaining = own.open() - quantity;
+            let fill = Fill {
+                order: OrderId(own.order),
+                client_order: ClientOrderId(own.client_order),
+                counter_order: OrderId(other.order),
+                trade: TradeId(self.last_trade),
+                price: Price(price),
+                quantity: Quantity(quantity),
+                remaining: Quantity(remaining),
+                instrument: InstrumentId(own.instrument),
+                side: own.side.into(),
+                liquidity: Liquidity::Auction.into(),
+                reserved: Reserved::default(),
+            };
+            out.notify(Account(own.account), Event::Fill(&fill));
+            take_from(&mut self.orders, index, quantity, &mut self.last_place);
+            if remaining == 0 {
+                self.ended.push((own.account, own.client_order, DeclineReason::Filled));
+            }
+        }
+        quantity
+    }
+
+    /// The worst price at which an order trades before an auction comes between.
+    pub(super) fn reach(&self, order: &Order) -> i64 {
+        let band = i128::from(self.markets[&order.instrument].dynamic_band);
+        let Some(last) = self.last_prices.get(&order.instrument).filter(|_| band != 0) else { return order.price };
+        let (last, price) = (i128::from(*last), i128::from(order.price));
+        let end = if order.side == Side::Buy { price.min(last + band) } else { price.max(last - band) };
+        end as i64
+    }
+
+    /// After an order traded as far as it reached: the instrument goes to auction if it would have traded further.
+    pub(super) fn interrupt(&mut self, order: &Order, reach: i64, left: u64, out: Says<'_, '_>) {
+        let crosses = !self.makers(order.instrument, order.side, order.price).is_empty();
+        let market = &self.markets[&order.instrument];
+        if reach != order.price && left > 0 && crosses && market.phase == Phase::Continuous {
+            let ends = Timestamp(self.now.0.saturating_add(market.volatility_length));
+            self.enter(order.instrument, Phase::VolatilityAuction, Some(ends), out);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The twin: orders that display a part of themselves, or nothing.
+
+use super::{Model, Order, Says, decline};
+use crate::matching::messages::{
+    DeclineReason, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Quantity, Reject, Reply,
+    SelfTrade, Side, TimeInForce,
+};
+use alloc::vec::Vec;
+use ringfence_kernel::Context;
+use ringfence_kernel::messages::Reserved;
+
+impl Model {
+    pub(super) fn new_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        out: Says<'_, '_>,
+    ) -> Result<(), Reject> {
+        let (instrument, side, account) = (command.instrument.0, command.side.get(), context.account());
+        if !self.instruments.contains_key(&instrument) {
+            return Err(Reject::UnknownInstrument);
+        }
+        self.check_quantity(instrument, command.quantity)?;
+        let time_in_force = command.time_in_force.get();
+        let expires = match time_in_force {
+            TimeInForce::GoodTillDate if command.expires > context.now => Some(command.expires),
+            _ if time_in_force == TimeInForce::GoodTillDate || command.expires.0 != 0 => return Err(Reject::BadExpiry),
+            TimeInForce::Day => Some(self.end_of_day(instrument, context.now)),
+            TimeInForce::GoodTillCancelled => None,
+            _ => return Err(Reject::BadOrderType),
+        };
+        let (quantity, display, minimum) = (command.quantity.0, command.display.0, command.minimum.0);
+        let in_lots = |quantity: u64| quantity.is_multiple_of(self.instruments[&instrument].lot.0);
+        if display >= quantity || !in_lots(display) {
+            return Err(Reject::BadDisplay);
+        }
+        if minimum != 0 && (display != 0 || minimum > quantity || !in_lots(minimum)) {
+            return Err(Reject::BadMinimum);
+        }
+        if self.mine(account, command.client_order).is_some() {
+            return Err(Reject::DuplicateClientOrder);
+        }
+        self.check_price(instrument, command.price)?;
+        if self.killed.contains(&account.0) {
+            return decline(command.client_order, DeclineReason::KillSwitch, out);
+        }
+        if self.markets[&instrument].phase != Phase::Continuous {
+            return decline(command.client_order, DeclineReason::PhaseForbids, out);
+        }
+        if self.markets[&instrument].is_outside(command.price.0) {
+            return decline(command.client_order, DeclineReason::OutsideBand, out);
+        }
+        if let Some(reason) = self.breaks(account.0, command.price.0, quantity, true) {
+            return decline(command.client_order, reason, out);
+        }
+        if self.orders.len() as u64 == self.limits.orders {
+            return Err(Reject::OrdersFull);
+        }
+        if self.specials() as u64 == self.limits.specials {
+            return Err(Reject::SpecialsFull);
+        }
+        let hides = display == 0;
+        let level_exists = self.orders.iter().any(|order| {
+            (order.instrument, order.side, order.price, order.hides) == (instrument, side, command.price.0, hides)
+                && order.stop.is_none()
+        });
+        if !level_exists && self.levels() as u64 == self.limits.levels {
+            return Err(Reject::LevelsFull);
+        }
+        self.know(account)?;
+        self.last_order += 1;
+        let mut order = Order {
+            order: self.last_order,
+            client_order: command.client_order.0,
+            account: account.0,
+            instrument,
+            side,
+            price: command.price.0,
+            remaining: quantity,
+            filled: 0,
+            order_type: OrderType::Limit,
+            on_disconnect: command.on_disconnect.get(),
+            expires,
+            place: 0,
+            stop: None,
+            only: None,
+            hidden: 0,
+            display,
+            hides,
+            minimum,
+        };
+        let before = self.top(instrument);
+        let reach = self.reach(&order);
+        let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;
+        let dropped = if finds_enough { self.trade(&mut order, out) } else { None };
+        let left = order.remaining;
+        let status = match (dropped, left) {
+            (Some(_), _) => OrderStatus::Cancelled,
+            (None, 0) => OrderStatus::Filled,
+            _ => OrderStatus::Open,
+        };
+        match status {
+            OrderStatus::Open => {
+                let displayed = if hides { left } else { left.min(display) };
+                (order.remaining, order.hidden) = (displayed, left - displayed);
+                self.rest(order, out);
+            }
+            OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
+            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
+        }
+        self.say_top(instrument, &before, out);
+        out.reply(Reply::OrderAccepted(&OrderAccepted {
+            order: OrderId(order.order),
+            client_order: command.client_order,
+            price: Price(order.price),
+            filled: Quantity(order.filled),
+            remaining: Quantity(left),
+            status: status.into(),
+            reserved: Reserved::default(),
+        }));
+        self.interrupt(&order, reach, left, out);
+        Ok(())
+    }
+
+    /// How much an order would trade at once, up to where prevention would end it or make it less.
+    pub(super) fn finds(&self, taker: &Order, reach: i64) -> u64 {
+        let (mut orders, mut order, mut last_place) = (self.orders.clone(), *taker, self.last_place);
+        while let Some(index) = next_maker(&orders, &order, reach).filter(|_| order.remaining > 0) {
+            match self.prevention(order.account, orders[index].account) {
+                SelfTrade::Allow => {
+                    let quantity = order.remaining.min(orders[index].remaining);
+                    order.remaining -= quantity;
+                    take_from(&mut orders, index, quantity, &mut last_place);
+                }
+                SelfTrade::CancelOldest => _ = orders.remove(index),
+                _ => break,
+            }
+        }
+        taker.remaining - order.remaining
+    }
+}
+
+/// Whom an order that trades to `reach` meets next: the best price, what is displayed first, the oldest; of those that
+/// display nothing only one that does not ask for more than there is.
+pub(super) fn next_maker(orders: &[Order], taker: &Order, reach: i64) -> Option<usize> {
+    let rank = |order: &Order| match taker.side {
+        Side::Buy => i128::from(order.price),
+        Side::Sell => -i128::from(order.price),
+    };
+    let worst = if taker.side == Side::Buy { i128::from(reach) } else { -i128::from(reach) };
+    let met = |(_, order): &(usize, &Order)| {
+        order.instrument == taker.instrument
+            && order.side != taker.side
+            && order.stop.is_none()
+            && rank(order) <= worst
+            && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
+    };
+    let first = orders.iter().enumerate().filter(met).min_by_key(|(_, order)| (rank(order), order.hides, order.place));
+    first.map(|(index, _)| index)
+}
+
+/// Takes out of an order what traded. When nothing is displayed any more, the next part is, last in the queue.
+pub(super) fn take_from(orders: &mut Vec<Order>, index: usize, quantity: u64, last_place: &mut u64) {
+    let order = &mut orders[index];
+    order.remaining -= quantity;
+    if order.remaining > 0 {
+        return;
+    }
+    order.remaining = order.hidden.min(order.display);
+    order.hidden -= order.remaining;
+    if order.remaining == 0 {
+        orders.remove(index);
+    } else {
+        *last_place += 1;
+        order.place = *last_place;
+    }
+}

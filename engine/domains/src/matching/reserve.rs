@@ -1,0 +1,266 @@
+//! Orders that display a part of themselves, or nothing: icebergs, hidden orders, minimums, all or none.
+
+use super::Matching;
+use super::entry::decline;
+use super::levels::{BOOK, HIDDEN, Level, NONE, better};
+use super::messages::{
+    DeclineReason, NewOrder, NewReserve, OrderId, OrderType, Phase, Price, Quantity, Reject, Side, TimeInForce,
+};
+use super::orders::Order;
+use super::pricing::Stay;
+use super::specials::{RESERVE, Special};
+use super::trading::{Origin, Taker, Then};
+use ringfence_kernel::{Account, Context, Out, Progress};
+
+/// How an order with a reserve rests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reserve {
+    /// How much it displays at a time; zero when nothing.
+    display: u64,
+    minimum: u64,
+}
+
+/// What an order must find on the other side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) account: Account,
+    pub(super) instrument: u32,
+    pub(super) side: Side,
+    /// The worst price, in ticks, at which it trades.
+    pub(super) reach: u64,
+    pub(super) minimum: u64,
+    /// How much it is in all: what asks for a minimum of its own looks at that.
+    pub(super) quantity: u64,
+}
+
+impl Matching {
+    #[cold]
+    pub(super) fn new_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let account = context.account();
+        let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
+        let terms = &self.instruments[instrument].terms;
+        terms.check_quantity(command.quantity)?;
+        let Stay { then, .. } = terms.stay(context.now, &as_order(command))?;
+        let for_auction = matches!(command.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose);
+        if for_auction || matches!(then, Then::Cancel) {
+            return Err(Reject::BadOrderType);
+        }
+        let Reserve { display, minimum } = self.reserve(instrument, command)?;
+        if self.orders.find(account, command.client_order).is_some() {
+            return Err(Reject::DuplicateClientOrder);
+        }
+        let ticks = terms.ticks(command.price)?;
+        if self.orders.accounts.is_killed(account) {
+            return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
+        }
+        if self.instruments[instrument].phase.get() != Phase::Continuous {
+            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
+        }
+        if self.is_outside(instrument, Ok(ticks)) {
+            return Ok(decline(command.client_order, DeclineReason::OutsideBand, out));
+        }
+        if let Some(reason) = self.breaks_limit(account, command.price, command.quantity, true) {
+            return Ok(decline(command.client_order, reason, out));
+        }
+        if self.orders.room() == 0 {
+            return Err(Reject::OrdersFull);
+        }
+        if self.orders.specials.room() == 0 {
+            return Err(Reject::SpecialsFull);
+        }
+        if !self.has_room_for(&stands_at(instrument, command.side.get(), ticks, command.price, display)) {
+            return Err(Reject::LevelsFull);
+        }
+        if !self.orders.accounts.has_room_for(account) {
+            return Err(Reject::AccountsFull);
+        }
+        self.last_order += 1;
+        let (side, quantity) = (command.side.get(), command.quantity.0);
+        let reach = self.reach(instrument, side, ticks);
+        let taker = Taker {
+            order: OrderId(self.last_order),
+            client_order: command.client_order,
+            account,
+            instrument,
+            side,
+            order_type: OrderType::Limit.into(),
+            on_disconnect: command.on_disconnect,
+            price: command.price,
+            ticks,
+            reach,
+            only: 0,
+            remaining: quantity,
+            filled: 0,
+            place: NONE,
+            origin: Origin::Entered,
+            then,
+            reserve: Some(Reserve { display, minimum }),
+            // One with a minimum trades at once what it finds of it, or stands.
+            stands: minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }),
+        };
+        Ok(self.take(taker, out))
+    }
+
+    fn reserve(&self, instrument: u32, command: &NewReserve) -> Result<Reserve, Reject> {
+        let terms = &self.instruments[instrument].terms;
+        let NewReserve { quantity, display: Quantity(display), minimum: Quantity(minimum), .. } = *command;
+        if display >= quantity.0 || !terms.is_in_lots(display) {
+            return Err(Reject::BadDisplay);
+        }
+        if minimum > quantity.0 || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
+            return Err(Reject::BadMinimum);
+        }
+        Ok(Reserve { display, minimum })
+    }
+
+    /// Rests an order with a reserve: last in the book with what it displays, or where nothing is displayed.
+    #[cold]
+    pub(super) fn rest_with_reserve(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
+        let (Some(Reserve { display, minimum }), Then::Rest(expires)) = (taker.reserve, taker.then) else {
+            unreachable!("any other new order rests without");
+        };
+        let at = self.level(stands_at(taker.instrument, taker.side, taker.ticks, taker.price, display));
+        let displayed = if display == 0 { taker.remaining } else { taker.remaining.min(display) };
+        let order = Order {
+            order: taker.order,
+            client_order: taker.client_order,
+            remaining: displayed,
+            filled: taker.filled,
+            ..Order::new(taker.order_type, taker.on_disconnect)
+        };
+        let index = self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        let hidden = taker.remaining - displayed;
+        let special = Special {
+            order: taker.order,
+            price: Price(0),
+            trail: Price(0),
+            instrument: taker.instrument,
+            time_in_force: TimeInForce::GoodTillCancelled.into(),
+            kind: RESERVE,
+            reserved: [0; 2],
+            hidden,
+            display,
+            minimum,
+        };
+        self.orders[index].special = self.orders.specials.insert(special, index);
+        self.levels[at].hidden += hidden;
+        self.say_level(at, out);
+    }
+
+    /// Trades with an order that displays nothing, when one is met before what is displayed at `shown`: at a better
+    /// price, and not asking for more than there is. Says whether it did.
+    #[cold]
+    pub(super) fn take_hidden(&mut self, taker: &mut Taker, shown: Option<u32>, out: &mut Out<'_, Self>) -> bool {
+        let Some((index, at)) = self.next_hidden(taker, shown) else { return false };
+        if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out)) {
+            self.trade(taker, index, at, out);
+        }
+        self.close_if_empty(at);
+        if self.instruments[taker.instrument].has_stops() {
+            self.trigger_stops(taker.instrument);
+        }
+        true
+    }
+
+    fn next_hidden(&self, taker: &Taker, shown: Option<u32>) -> Option<(u32, u32)> {
+        let half = self.instruments[taker.instrument].hidden(taker.side.opposite());
+        let mut next = Some(half.best).filter(|at| *at != NONE);
+        while let Some(at) = next.filter(|at| self.comes_before(*at, taker.side, taker.reach, shown)) {
+            let mut index = self.levels[at].head;
+            while index != NONE {
+                if self.asks_at_most(index, taker.remaining) {
+                    return Some((index, at));
+                }
+                index = self.orders[index].newer;
+            }
+            next = self.levels.worse(half, at);
+        }
+        None
+    }
+
+    /// Whether one of `side` who trades to `reach` meets the level at `at` before the one at `shown`.
+    fn comes_before(&self, at: u32, side: Side, reach: u64, shown: Option<u32>) -> bool {
+        let (other, ticks) = (side.opposite(), self.levels[at].ticks);
+        !better(other, reach, ticks) && shown.is_none_or(|shown| better(other, ticks, self.levels[shown].ticks))
+    }
+
+    /// Whether the order at `index`, which displays nothing, trades with an order of that much.
+    fn asks_at_most(&self, index: u32, quantity: u64) -> bool {
+        let Order { remaining, special, .. } = self.orders[index];
+        self.orders.specials[special].minimum.min(remaining) <= quantity
+    }
+
+    /// Whether the other side has what is wanted. Where prevention would end the order or make it less, nothing more
+    /// is for it.
+    #[cold]
+    pub(super) fn offers(&self, wanted: &Wanted) -> bool {
+        let Wanted { account, instrument, side, reach, minimum, .. } = *wanted;
+        let instrument = &self.instruments[instrument];
+        let (shown, hidden) = (instrument.half(side.opposite()), instrument.hidden(side.opposite()));
+        let mut next = Some(shown.best).filter(|at| *at != NONE);
+        let mut next_hidden = Some(hidden.best).filter(|at| *at != NONE);
+        let mut sum = 0;
+        loop {
+            let at = next.filter(|at| !better(side.opposite(), reach, self.levels[*at].ticks));
+            while let Some(hides) = next_hidden.filter(|hides| self.comes_before(*hides, side, reach, at)) {
+                if self.offered_hidden(wanted, hides, &mut sum) || sum >= minimum {
+                    return sum >= minimum;
+                }
+                next_hidden = self.levels.worse(hidden, hides);
+            }
+            let Some(at) = at else { return sum >= minimum };
+            let (offered, ends) = self.offered(account, at);
+            sum += offered;
+            if ends || sum >= minimum {
+                return sum >= minimum;
+            }
+            next = self.levels.worse(shown, at);
+        }
+    }
+
+    /// Adds what a level where nothing is displayed has; says whether nothing behind is for who wants it.
+    fn offered_hidden(&self, wanted: &Wanted, at: u32, sum: &mut u64) -> bool {
+        let mut index = self.levels[at].head;
+        while index != NONE && *sum < wanted.quantity {
+            let Order { account, remaining, newer, .. } = self.orders[index];
+            if self.asks_at_most(index, wanted.quantity - *sum) {
+                match self.prevents(wanted.account, account) {
+                    Some(true) => return true,
+                    Some(false) => {}
+                    None => *sum += remaining,
+                }
+            }
+            index = newer;
+        }
+        false
+    }
+}
+
+/// Where an order with that display stands.
+fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
+    let waits = if display == 0 { HIDDEN } else { BOOK };
+    Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
+}
+
+/// What it has in common with an order that displays itself.
+fn as_order(reserve: &NewReserve) -> NewOrder {
+    let NewReserve { client_order, price, quantity, expires, instrument, side, time_in_force, .. } = *reserve;
+    let (minimum, order_type, on_disconnect) = (Quantity(0), OrderType::Limit.into(), reserve.on_disconnect);
+    NewOrder {
+        client_order,
+        price,
+        quantity,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        order_type,
+        on_disconnect,
+    }
+}

@@ -1,0 +1,296 @@
+//! Specials: orders that wait until their instrument trades at a price, and then come in one after another.
+
+use super::entry::decline;
+use super::instruments::Terms;
+use super::levels::{Level, NONE, WAITS, better};
+use super::messages::{
+    CloseReason, DeclineReason, Event, NewOrder, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
+    Side, StopAccepted, StopTriggered, TimeInForce,
+};
+use super::orders::Order;
+use super::pricing::Stay;
+use super::reserve::Wanted;
+use super::specials::{STOP, Special};
+use super::trading::{Origin, Taker, Then};
+use super::{Matching, Pending};
+use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
+
+/// A stop that waits no more and has not come in yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Triggered {
+    index: u32,
+    instrument: u32,
+    side: Side,
+    trigger: Price,
+    stop: Special,
+}
+
+impl Terms {
+    /// The trigger in ticks of a stop whose prices, and what it becomes, make sense together.
+    fn stop_prices(&self, stop: &NewStop) -> Result<u64, Reject> {
+        if matches!(stop.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
+            return Err(Reject::BadOrderType);
+        }
+        let has_price = match stop.order_type.get() {
+            OrderType::Limit if stop.trail == Price(0) => true,
+            OrderType::Market | OrderType::MarketToLimit => false,
+            _ => return Err(Reject::BadOrderType),
+        };
+        let trigger = self.ticks(stop.trigger)?;
+        match stop.price {
+            price if has_price => _ = self.ticks(price)?,
+            Price(0) => {}
+            _ => return Err(Reject::BadPrice),
+        }
+        if self.is_distance(stop.trail) { Ok(trigger) } else { Err(Reject::BadPrice) }
+    }
+}
+
+impl Matching {
+    #[cold]
+    pub(super) fn new_stop(
+        &mut self,
+        context: Context,
+        command: &NewStop,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let account = context.account();
+        let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
+        let terms = &self.instruments[instrument].terms;
+        terms.check_quantity(command.quantity)?;
+        let Stay { then, .. } = terms.stay(context.now, &as_order(command))?;
+        let expires = if let Then::Rest(expires) = then { expires } else { Timestamp(0) };
+        if self.orders.find(account, command.client_order).is_some() {
+            return Err(Reject::DuplicateClientOrder);
+        }
+        let ticks = terms.stop_prices(command)?;
+        if self.orders.accounts.is_killed(account) {
+            return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
+        }
+        if !self.instruments[instrument].phase.get().is_open() {
+            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
+        }
+        if self.is_triggered(instrument, command.side.get(), ticks) {
+            return Ok(decline(command.client_order, DeclineReason::WouldTrigger, out));
+        }
+        let price = if command.order_type.get() == OrderType::Limit { command.price } else { command.trigger };
+        if let Some(reason) = self.breaks_limit(account, price, command.quantity, true) {
+            return Ok(decline(command.client_order, reason, out));
+        }
+        if self.orders.room() == 0 {
+            return Err(Reject::OrdersFull);
+        }
+        if self.orders.specials.room() == 0 {
+            return Err(Reject::SpecialsFull);
+        }
+        let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
+        if !self.has_room_for(&level) {
+            return Err(Reject::LevelsFull);
+        }
+        if !self.orders.accounts.has_room_for(account) {
+            return Err(Reject::AccountsFull);
+        }
+        self.last_order += 1;
+        self.wait(account, command, expires, level);
+        let (order, client_order, trigger) = (OrderId(self.last_order), command.client_order, command.trigger);
+        out.reply(Reply::StopAccepted(&StopAccepted { order, client_order, trigger, quantity: command.quantity }));
+        Ok(Progress::Done)
+    }
+
+    fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level) {
+        let at = self.level(level);
+        let order = Order {
+            order: OrderId(self.last_order),
+            client_order: command.client_order,
+            remaining: command.quantity.0,
+            ..Order::new(command.order_type, command.on_disconnect)
+        };
+        let index = self.orders.add(account, order, expires, &mut self.levels, at);
+        let stop = Special {
+            order: order.order,
+            price: command.price,
+            trail: command.trail,
+            instrument: level.instrument,
+            time_in_force: command.time_in_force,
+            kind: STOP,
+            reserved: [0; 2],
+            hidden: 0,
+            display: 0,
+            minimum: 0,
+        };
+        self.orders[index].special = self.orders.specials.insert(stop, index);
+    }
+
+    /// Whether the last trade's price triggers a stop at `ticks`.
+    fn is_triggered(&self, instrument: u32, side: Side, ticks: u64) -> bool {
+        self.last_ticks(instrument).is_some_and(|last| !better(side, ticks, last))
+    }
+
+    /// Whether a stop waits that the last trade's price triggers, where orders trade.
+    pub(super) fn has_triggered(&self, instrument: u32) -> bool {
+        let continuous = self.instruments[instrument].phase.get() == Phase::Continuous;
+        continuous
+            && [Side::Buy, Side::Sell].into_iter().any(|side| {
+                let nearest = self.instruments[instrument].stops(side).best;
+                nearest != NONE && self.is_triggered(instrument, side, self.levels[nearest].ticks)
+            })
+    }
+
+    pub(super) fn last_ticks(&self, instrument: u32) -> Option<u64> {
+        let instrument = &self.instruments[instrument];
+        instrument.last_price().map(|price| instrument.terms.ticks(price).expect("it was an order's"))
+    }
+
+    /// After trades at a price: the stops that it triggers wait no more, those to buy first, nearest first, oldest
+    /// first. Then those that trail follow it.
+    #[cold]
+    pub(super) fn trigger_stops(&mut self, instrument: u32) {
+        let Some(last) = self.last_ticks(instrument) else { return };
+        for side in [Side::Buy, Side::Sell] {
+            loop {
+                let at = self.instruments[instrument].stops(side).best;
+                if at == NONE || better(side, self.levels[at].ticks, last) {
+                    break;
+                }
+                let (index, trigger) = (self.levels[at].head, self.levels[at].price);
+                self.orders.leave(&mut self.levels[at], index);
+                self.close_if_empty(at);
+                let stop = self.orders.trigger(index);
+                self.triggered.push(Triggered { index, instrument, side, trigger, stop });
+            }
+        }
+        self.trail_stops(instrument, last);
+    }
+
+    fn trail_stops(&mut self, instrument: u32, last: u64) {
+        let mut next = self.orders.specials.first_trailing(instrument);
+        while let Some(index) = self.orders.specials.trailing(next, instrument) {
+            next += 1;
+            let Order { level: at, special, .. } = self.orders[index];
+            let Level { ticks, side, orders, .. } = self.levels[at];
+            let (terms, side) = (&self.instruments[instrument].terms, side.get());
+            let trail = self.orders.specials[special].trail;
+            let Some(follows) =
+                terms.away(side, last, trail).filter(|follows| better(side.opposite(), *follows, ticks))
+            else {
+                continue;
+            };
+            let level = waiting_at(instrument, side, follows, terms.price(follows));
+            // One that stood alone gives its level back first.
+            if orders == 1 || self.has_room_for(&level) {
+                self.orders.leave(&mut self.levels[at], index);
+                self.close_if_empty(at);
+                let to = self.level(level);
+                self.orders.queue(&mut self.levels[to], index, to);
+            }
+        }
+    }
+
+    /// Lets the stops that were triggered come in, first those that were triggered first. What they trade may trigger
+    /// more.
+    #[cold]
+    pub(super) fn let_triggered_in(&mut self, out: &mut Out<'_, Self>) -> Progress {
+        while let Some(triggered) = self.triggered.get(self.came_in).copied() {
+            // That it comes in, and what may be said at its end.
+            if out.room() < 2 {
+                self.pending = Pending::Triggering;
+                return Progress::More;
+            }
+            self.came_in += 1;
+            let Some(taker) = self.come_in(triggered, out) else { continue };
+            if self.take_alone(taker, out) == Progress::More {
+                return Progress::More;
+            }
+        }
+        self.triggered.clear();
+        self.came_in = 0;
+        Progress::Done
+    }
+
+    /// A stop that was triggered becomes what it is to become; none when it ends at once.
+    fn come_in(&mut self, triggered: Triggered, out: &mut Out<'_, Self>) -> Option<Taker> {
+        let Triggered { index, instrument, side, trigger, stop: Special { price, time_in_force, .. } } = triggered;
+        let (order, account) = (self.orders[index], self.orders.account(index));
+        let limit = self
+            .limit_found(instrument, side, order.order_type.get(), price)
+            .expect("its prices were looked at when it was entered");
+        let ticks = limit.unwrap_or_default();
+        let found = if limit.is_ok() { self.instruments[instrument].terms.price(ticks) } else { Price(0) };
+        let (number, client_order, quantity) = (order.order, order.client_order, Quantity(order.remaining));
+        let triggered = StopTriggered { order: number, client_order, trigger, price: found, quantity };
+        out.notify(account, Event::StopTriggered(&triggered));
+        let rests = !matches!(time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
+        let taker = Taker {
+            order: order.order,
+            client_order: order.client_order,
+            account,
+            instrument,
+            side,
+            order_type: order.order_type,
+            on_disconnect: order.on_disconnect,
+            price: found,
+            ticks,
+            reach: self.reach(instrument, side, ticks),
+            only: 0,
+            remaining: order.remaining,
+            filled: 0,
+            place: index,
+            origin: Origin::Triggered,
+            reserve: None,
+            stands: false,
+            then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
+        };
+        let Err(reason) =
+            limit.map_err(|_| CloseReason::NoLiquidity).and_then(|_| self.may_come_in(&taker, time_in_force.get()))
+        else {
+            return Some(taker);
+        };
+        self.orders.remove(index, DeclineReason::Cancelled);
+        taker.end(reason, taker.remaining, out);
+        None
+    }
+
+    fn may_come_in(&self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
+        let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
+        if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
+            return Err(CloseReason::PhaseForbids);
+        }
+        if time_in_force == TimeInForce::FillOrKill
+            && !self.offers(&Wanted { account, instrument, side, reach, minimum: remaining, quantity: remaining })
+        {
+            return Err(CloseReason::BelowMinimum);
+        }
+        match taker.then {
+            Then::Rest(_) => self.room_for_level(instrument, side, ticks).map_err(|_| CloseReason::LevelsFull),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn has_room_for(&self, level: &Level) -> bool {
+        let half = self.instruments[level.instrument].half_at(level);
+        self.levels.room() > 0 || self.levels.find(half, level.ticks).is_some()
+    }
+}
+
+/// A level where stops wait.
+fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
+    Level { waits: WAITS, ..Level::empty(instrument, side.into(), ticks, trigger) }
+}
+
+/// What it has in common with an order that comes in at once.
+fn as_order(stop: &NewStop) -> NewOrder {
+    let NewStop { client_order, price, quantity, expires, instrument, side, time_in_force, order_type, .. } = *stop;
+    let (minimum, on_disconnect) = (Quantity(0), stop.on_disconnect);
+    NewOrder {
+        client_order,
+        price,
+        quantity,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        order_type,
+        on_disconnect,
+    }
+}
