@@ -2,9 +2,10 @@
 
 use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
+use super::caps::Cap;
 use super::index::Index;
 use super::messages::{
-    AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, Dimension, LineItemChanged, LineItemId, PRIORITY_MAX, Phase,
+    AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId, PRIORITY_MAX, Phase,
     PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX,
 };
 use super::wins::Tally;
@@ -29,12 +30,14 @@ pub(super) struct LineItem {
     /// Where its targets begin among all.
     first_target: u32,
     targets: u32,
+    /// The first of its creatives, by number; zero when it has none.
+    pub(super) first_creative: CreativeId,
     pub(super) phase: PhaseCode,
     /// 1 when its flight has begun.
     started: u8,
     /// 1 when it includes private deals.
     pub(super) private: u8,
-    reserved: [u8; 5],
+    reserved: u8,
 }
 
 impl LineItem {
@@ -96,12 +99,11 @@ fn bid_is_sound(model: PriceModel, bid: &SetBid) -> bool {
 }
 
 fn sound(terms: &DefineLineItem) -> bool {
-    let capped = terms.cap_period.get() != CapPeriod::None;
     Budget::is_sound(terms.total, terms.daily)
         && bid_is_sound(terms.model.get(), &first_bid(terms))
         && terms.starts < terms.ends
         && (1..=WINDOW_MAX).contains(&terms.window)
-        && capped == (terms.cap > 0)
+        && Cap::is_sound(terms.cap, terms.cap_period.get())
         && (terms.daily.0 > 0 || !terms.is_planned())
         && terms.priority <= PRIORITY_MAX
 }
@@ -222,10 +224,11 @@ impl LineItems {
             tally: Tally::zeroed(),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
+            first_creative: CreativeId(0),
             phase: Phase::Draft.into(),
             started: u8::from(terms.starts <= now),
             private: is_private(targets),
-            reserved: [0; 5],
+            reserved: 0,
         };
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
@@ -310,7 +313,8 @@ impl LineItems {
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.iter().count() as u64));
-        self.iter().for_each(|(_, item)| sink.value(item));
+        // Creatives say whose they are: their lists are made again.
+        self.iter().for_each(|(_, item)| sink.value(&LineItem { first_creative: CreativeId(0), ..*item }));
         sink.value(&(self.targets.len() as u64));
         sink.values(&self.targets);
     }
@@ -382,7 +386,8 @@ fn valid(item: &LineItem) -> bool {
         && terms.reserved_end.is_valid()
         && item.phase.is_valid()
         && item.started <= 1
-        && item.reserved == [0; 5]
+        && item.first_creative == CreativeId(0)
+        && item.reserved == 0
         && sound(terms)
         && item.bid.item == terms.item
         && item.bid.reserved.is_valid()

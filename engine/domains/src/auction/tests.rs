@@ -14,6 +14,7 @@ const SMALL: AuctionLimits = AuctionLimits {
     publishers: 6,
     campaigns: 12,
     line_items: 64,
+    creatives: 48,
     placements: 12,
     targets: 400,
     values: 64,
@@ -24,8 +25,16 @@ const SMALL: AuctionLimits = AuctionLimits {
     names: 4,
 };
 /// So little room that commands run into every capacity.
-const TIGHT: AuctionLimits =
-    AuctionLimits { campaigns: 10, line_items: 42, targets: 70, values: 9, wins: 14, counters: 12, ..SMALL };
+const TIGHT: AuctionLimits = AuctionLimits {
+    campaigns: 10,
+    line_items: 42,
+    creatives: 22,
+    targets: 70,
+    values: 9,
+    wins: 14,
+    counters: 12,
+    ..SMALL
+};
 /// Five minutes: days and weeks go by.
 const LONG: u64 = 300_000_000_000;
 
@@ -111,8 +120,8 @@ fn mixed_auctions_come_to_every_outcome() {
     let mix = Mix { tick: LONG, ..MIXED };
     let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(7, 5, mix));
     let mut image = CommandImage::default();
-    let (mut lost, mut won, mut outcomes, mut invoices) = ([0; 7], 0, [0; 4], 0);
-    for step in 0..8_000 {
+    let (mut lost, mut won, mut outcomes, mut invoices) = ([0; 8], 0, [0; 4], 0);
+    for step in 0..12_000 {
         flow.next(&mut image);
         assert!(Command::decode(image.header().message, image.body()).is_ok() && image.client != ClientId(0));
         let now = Timestamp(1_000_000_000 + step * mix.tick);
@@ -125,10 +134,18 @@ fn mixed_auctions_come_to_every_outcome() {
             match Reply::decode(header, body).expect("a reply") {
                 Reply::AuctionHeld(h) => {
                     let (paced, off_hours) = (h.paced, h.off_hours);
-                    let reasons =
-                        [h.outbid, h.below_floor, off_hours, h.budget_spent, paced, h.capped, h.same_advertiser];
+                    let reasons = [
+                        h.outbid,
+                        h.below_floor,
+                        off_hours,
+                        h.no_creative,
+                        h.budget_spent,
+                        paced,
+                        h.capped,
+                        h.excluded,
+                    ];
                     lost.iter_mut().zip(reasons).for_each(|(lost, more)| *lost += more);
-                    won += h.won;
+                    won += u32::from(h.won);
                 }
                 Reply::EventRecorded(e) => outcomes[e.outcome.get() as usize] += 1,
                 Reply::InvoiceMade(_) => invoices += 1,
@@ -150,7 +167,7 @@ fn ties_favour_nobody() {
     let base = context(1);
     for sequence in 1..=draws {
         let context = ringfence_kernel::Context { sequence: ringfence_kernel::Sequence(sequence.into()), ..base };
-        let best = (0..3).max_by_key(|place| super::holding::draw(7, context, *place)).expect("there are three");
+        let best = (0..3).max_by_key(|place| super::ranking::draw(7, context, *place)).expect("there are three");
         won[best as usize] += 1;
     }
     // Five standard deviations of a fair draw are 408.

@@ -3,14 +3,15 @@
 
 mod billing;
 mod holding;
+mod showing;
 mod terms;
 
 use super::messages::{
     Attribute, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod, Command,
-    DeclineReason, Declined, DefineBuckets, DefineCampaign, DefineLineItem, DefineName, DefinePlacement, Dimension,
-    Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase, PlacementId, PlacementSet, Ppm,
-    PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, TARGETS_MAX,
-    Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
+    DeclineReason, Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem,
+    DefineName, DefinePlacement, Dimension, Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase,
+    PlacementId, PlacementSet, Ppm, PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor,
+    SetLineItem, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
 };
 use super::{Auction, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -62,20 +63,25 @@ struct Win {
     item: u32,
     placement: u32,
     price: u64,
-    day: i64,
+    at: Timestamp,
     over: Timestamp,
-    /// The user and the beginning of the period that counted it.
-    counted: Option<(u64, u64)>,
+    /// What counted it.
+    counted: Vec<Counter>,
     seen: BTreeSet<EventKind>,
     billed: bool,
 }
 
-/// Whose budget.
+/// Whose budget, or whose cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
+    Advertiser(u32),
     Campaign(u32),
     Item(u32),
+    Creative(u32),
 }
+
+/// A user, what it was shown, and the beginning of the period that counts.
+type Counter = (u64, Level, u64);
 
 /// What a report counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,8 @@ enum Entry {
 #[derive(Debug)]
 pub struct Model {
     limits: AuctionLimits,
+    advertisers: BTreeMap<u32, DefineAdvertiser>,
+    creatives: BTreeMap<u32, (DefineCreative, Phase)>,
     campaigns: BTreeMap<u32, (DefineCampaign, Phase)>,
     items: BTreeMap<u32, Item>,
     placements: BTreeMap<u32, (DefinePlacement, Vec<Slot>, Nanos)>,
@@ -102,8 +110,8 @@ pub struct Model {
     held: BTreeMap<Level, u64>,
     /// What is held or spent of a day.
     days: BTreeMap<(Level, i64), u64>,
-    /// How often a user was shown a line item since the beginning of a period.
-    shown: BTreeMap<(u64, u32, u64), u32>,
+    /// How often a user was shown something.
+    shown: BTreeMap<Counter, u32>,
     /// What is not invoiced yet, in how many events, and how many invoices there were.
     accounts: BTreeMap<u32, (u64, u64, u32)>,
     /// The same of credits and credit notes, and what was credited in all.
@@ -122,6 +130,8 @@ impl ringfence_kernel::laws::Model for Model {
     fn new(limits: &AuctionLimits) -> Self {
         Self {
             limits: *limits,
+            advertisers: BTreeMap::new(),
+            creatives: BTreeMap::new(),
             campaigns: BTreeMap::new(),
             items: BTreeMap::new(),
             placements: BTreeMap::new(),
@@ -142,6 +152,9 @@ impl ringfence_kernel::laws::Model for Model {
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
         match command {
+            Command::DefineAdvertiser(terms) => self.define_advertiser(terms, out),
+            Command::DefineCreative(terms) => self.define_creative(terms, out),
+            Command::SetCreative(command) => self.set_creative(*command, out),
             Command::DefineCampaign(terms) => self.define_campaign(terms, out),
             Command::DefineLineItem(terms, targets) => self.define_line_item(context.now, terms, targets, out),
             Command::DefinePlacement(terms, slots) => self.define_placement(terms, slots, out),
@@ -192,6 +205,10 @@ fn budget_makes_sense(total: Nanos, daily: Nanos) -> bool {
     total.0 > 0 && total.0 < 1 << 63 && daily.0 <= total.0
 }
 
+fn cap_makes_sense(most: u32, period: CapPeriod) -> bool {
+    if period == CapPeriod::None { most == 0 } else { most != 0 }
+}
+
 fn bid_makes_sense(model: PriceModel, bid: Nanos, rate: Ppm, quality: Ppm) -> bool {
     let weight = u64::from(rate.0) * u64::from(quality.0) / 1_000_000;
     bid.0 > 0
@@ -231,6 +248,7 @@ impl Model {
                 let zone = terms.zone_minutes;
                 if !budget_makes_sense(terms.total, terms.daily)
                     || !(-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&zone)
+                    || !cap_makes_sense(terms.cap, terms.cap_period.get())
                 {
                     return Err(Reject::BadTerms);
                 }
@@ -265,14 +283,13 @@ impl Model {
             return Ok(());
         }
         self.campaign(terms.campaign)?;
-        let capped = terms.cap_period.get() != CapPeriod::None;
         let makes_sense = budget_makes_sense(terms.total, terms.daily)
             && bid_makes_sense(terms.model.get(), terms.bid, terms.rate, terms.quality)
             && terms.starts < terms.ends
             && terms.ends > now
             && terms.window > 0
             && terms.window <= WINDOW_MAX
-            && capped == (terms.cap != 0)
+            && cap_makes_sense(terms.cap, terms.cap_period.get())
             && terms.priority < 16
             && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
         if !makes_sense {
