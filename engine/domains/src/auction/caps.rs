@@ -186,16 +186,16 @@ impl Caps {
         self.index.get(hash(user, subject), is_it)
     }
 
-    /// Whether a user may be shown no more of what `cap` counts, or cannot be counted: by a new counter there must be room
-    /// for so many.
-    pub(super) fn is_reached(&self, cap: &Cap, user: UserKey, now: Timestamp, counters: usize) -> bool {
+    /// Whether a user may be shown no more of what `cap` counts, or cannot be counted: a counter
+    /// would have to be begun and none `can_begin`.
+    pub(super) fn is_reached(&self, cap: &Cap, user: UserKey, now: Timestamp, can_begin: bool) -> bool {
         if cap.is_none() {
             return false;
         }
         match self.count(user, cap.subject, period(cap.period, now)) {
             _ if user.0 == 0 => true,
             Some(count) => count >= cap.most,
-            None => self.room() < counters,
+            None => !can_begin,
         }
     }
 

@@ -26,8 +26,9 @@ pub(super) struct Request<'a> {
     pub(super) deals: &'a [Attribute],
     /// The hour of the placement's week.
     pub(super) hour: usize,
-    /// Slots that may have to be counted.
     pub(super) slots: usize,
+    /// Whether counters of caps can be begun for all slots.
+    pub(super) countable: bool,
 }
 
 impl Auction {
@@ -101,8 +102,7 @@ impl Auction {
     /// Whether a user may be shown no more of what `cap` counts.
     #[inline]
     fn is_capped(&self, request: Request<'_>, cap: &Cap) -> bool {
-        let counters = request.slots * COUNTERS_PER_SLOT;
-        self.caps.is_reached(cap, request.user, request.now, counters)
+        self.caps.is_reached(cap, request.user, request.now, request.countable)
     }
 
     /// Whether all creatives of a line item that fit are capped.

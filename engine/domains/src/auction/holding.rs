@@ -2,6 +2,7 @@
 
 use super::Auction;
 use super::budgets::hour_of_week;
+use super::caps::COUNTERS_PER_SLOT;
 use super::competing::Request;
 use super::index;
 use super::messages::{
@@ -52,22 +53,18 @@ impl Auction {
         let hour = hour_of_week(context.now, placement.terms.zone_minutes);
         self.caps.turn(context.now);
         let (deals, sizes) = (of_dimension(attributes, Dimension::Deal), of_dimension(attributes, Dimension::Size));
-        let request = Request { now: context.now, user: command.user, floor, rate, sizes, deals, hour, slots };
+        let countable = self.caps.room() >= slots * COUNTERS_PER_SLOT;
+        let request =
+            Request { now: context.now, user: command.user, floor, rate, sizes, deals, hour, slots, countable };
         self.placements[place].auctions += 1;
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots);
         self.enter_outside(context, place, request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
-        let candidates = self.items.index.meet(attributes, &mut ranking.found);
-        for (class, word) in self.items.index.order() {
-            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
-                break;
-            }
-            let mut bits = ranking.found[word];
-            while bits != 0 {
-                let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-                self.look_at(context, request, seed, (place, score), &mut ranking);
-            }
+        let candidates = self.items.meet(attributes, &mut ranking.found);
+        if slots > 1 && self.items.are_labelled() {
+            self.look_at_in_order(context, request, seed, &mut ranking);
+        } else {
+            self.look_at_all(context, request, seed, &mut ranking);
         }
         let won = self.award(context, place, request, &ranking, out);
         self.answer(candidates, won, &ranking, out);
@@ -96,6 +93,58 @@ impl Auction {
             if bucket.0 > 0 && bucket >= request.floor && matters {
                 ranking.compete(Competitor { rank, place, advertiser: place, floor: request.floor });
             }
+        }
+    }
+
+    /// Ranks candidates, best class first, until nobody who follows can matter.
+    #[inline]
+    fn look_at_all(&self, context: Context, request: Request<'_>, seed: u64, ranking: &mut Ranking) {
+        for (class, word) in self.items.index.order() {
+            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
+                break;
+            }
+            let mut bits = ranking.found[word];
+            while bits != 0 {
+                let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+                self.look_at(context, request, seed, (place, score), ranking);
+            }
+        }
+    }
+
+    /// As [`Auction::look_at_all`], each class in the order of its ranks: who ranks higher is there when labels are compared.
+    fn look_at_in_order(&self, context: Context, request: Request<'_>, seed: u64, ranking: &mut Ranking) {
+        let mut order = self.items.index.order().peekable();
+        while let Some((class, first)) = order.next() {
+            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
+                break;
+            }
+            let mut row = core::mem::take(&mut ranking.row);
+            row.clear();
+            let mut word = Some(first);
+            while let Some(at) = word {
+                let mut bits = ranking.found[at];
+                while bits != 0 {
+                    let (place, score) = self.items.index.at(at * 64 + bits.trailing_zeros() as usize);
+                    bits &= bits - 1;
+                    row.push(Rank { score, draw: draw(seed, context, place), number: !place });
+                }
+                word = order.next_if(|(other, _)| *other == class).map(|(_, word)| word);
+            }
+            row.sort_unstable_by(|a, b| b.cmp(a));
+            for rank in &row {
+                let (place, last) = (!rank.number, ranking.last());
+                if last.is_some_and(|last| *rank < last) {
+                    break;
+                }
+                let better = |other: &Competitor| other.place < OUTSIDE && self.items.share_label(other.place, place);
+                match self.competes(request, place) {
+                    Ok(_) if ranking.best().iter().any(better) => ranking.lose(*rank, Loss::Excluded),
+                    Ok((advertiser, floor)) => ranking.compete(Competitor { rank: *rank, place, advertiser, floor }),
+                    Err(loss) => ranking.lose(*rank, loss),
+                }
+            }
+            ranking.row = row;
         }
     }
 

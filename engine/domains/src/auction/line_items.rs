@@ -5,8 +5,9 @@ use super::campaigns::{Campaigns, can_go};
 use super::caps::Cap;
 use super::index::Index;
 use super::messages::{
-    AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId, PRIORITY_MAX, Phase,
-    PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX,
+    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId,
+    PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE,
+    WINDOW_MAX,
 };
 use super::wins::Tally;
 use alloc::boxed::Box;
@@ -37,7 +38,8 @@ pub(super) struct LineItem {
     started: u8,
     /// 1 when it includes private deals.
     pub(super) private: u8,
-    reserved: u8,
+    /// 1 when it has labels of competitive exclusion.
+    labelled: u8,
 }
 
 impl LineItem {
@@ -115,11 +117,12 @@ impl DefineLineItem {
     }
 }
 
-/// Whether a dimension has such targets: labels of advertisements are excluded only, and bidders are no targets.
+/// Whether a dimension has such targets: what an advertisement is, is excluded only, and in no group; bidders are no
+/// targets.
 fn makes_sense(target: &Target) -> bool {
     match target.dimension.get() {
-        Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
-            target.mode.get() == TargetMode::Exclude
+        Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute | Dimension::Label => {
+            target.mode.get() == TargetMode::Exclude && target.group == 0
         }
         Dimension::Bidder => false,
         _ => true,
@@ -131,6 +134,16 @@ fn is_private(targets: &[Target]) -> u8 {
     let includes =
         |target: &Target| (target.dimension.get(), target.mode.get()) == (Dimension::Deal, TargetMode::Include);
     u8::from(targets.iter().any(includes))
+}
+
+/// 1 when there are labels of competitive exclusion.
+fn is_labelled(targets: &[Target]) -> u8 {
+    u8::from(targets.iter().any(|target| target.dimension.get() == Dimension::Label))
+}
+
+/// What targets are ordered by.
+fn key(target: &Target) -> (u8, Dimension, u32) {
+    (target.group, target.dimension.get(), target.value)
 }
 
 fn first_bid(terms: &DefineLineItem) -> SetBid {
@@ -151,6 +164,8 @@ pub(super) struct LineItems {
     /// The targets of all, one after another.
     targets: Vec<Target>,
     targets_capacity: usize,
+    /// Whether any has labels of competitive exclusion.
+    labelled: bool,
     /// Finds those that take part in auctions by their targets.
     pub(super) index: Index,
     /// When flights begin and end.
@@ -178,6 +193,7 @@ impl LineItems {
             items: bytemuck::allocation::zeroed_slice_box(limits.line_items as usize),
             targets: Vec::with_capacity(limits.targets as usize),
             targets_capacity: limits.targets as usize,
+            labelled: false,
             index: Index::new(limits.line_items as usize, limits.values as usize),
             flights: Timers::new(limits.line_items as usize),
         }
@@ -209,7 +225,7 @@ impl LineItems {
         if !sound(terms) || terms.ends <= now {
             return Err(Reject::BadTerms);
         }
-        let keys = targets.iter().map(|target| (target.dimension.get(), target.value));
+        let keys = targets.iter().map(key);
         if targets.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) || !targets.iter().all(makes_sense) {
             return Err(Reject::BadTargets);
         }
@@ -228,8 +244,9 @@ impl LineItems {
             phase: Phase::Draft.into(),
             started: u8::from(terms.starts <= now),
             private: is_private(targets),
-            reserved: 0,
+            labelled: is_labelled(targets),
         };
+        self.labelled |= self.items[place as usize].labelled == 1;
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
         Ok((place, true))
@@ -237,6 +254,36 @@ impl LineItems {
 
     pub(super) fn targets(&self, place: u32) -> &[Target] {
         targets_of(&self.items, &self.targets, place)
+    }
+
+    /// Writes into `found` a bit for each line item whose targets `attributes` meet; gives how many there are.
+    pub(super) fn meet(&self, attributes: &[Attribute], found: &mut [u64]) -> u32 {
+        let met = self.index.meet(attributes, found);
+        let has = |target: &Target| {
+            let key = (target.dimension.get(), target.value);
+            attributes.binary_search_by_key(&key, |has| (has.dimension.get(), has.value)).is_ok()
+        };
+        let holds = |target: &Target| has(target) == (target.mode.get() == TargetMode::Include);
+        // Of each group one target holds.
+        let is_met = |place: u32| {
+            let groups = self.targets(place).chunk_by(|a, b| a.group == b.group);
+            groups.filter(|group| group[0].group > 0).all(|group| group.iter().any(holds))
+        };
+        met - self.index.sift(found, is_met)
+    }
+
+    /// Whether any line item has labels of competitive exclusion.
+    pub(super) fn are_labelled(&self) -> bool {
+        self.labelled
+    }
+
+    /// Whether two line items have a label in common.
+    pub(super) fn share_label(&self, a: u32, b: u32) -> bool {
+        let labels = |place: u32| {
+            let labels = if self[place].labelled == 1 { self.targets(place) } else { &[] };
+            labels.iter().filter(|target| target.dimension.get() == Dimension::Label).map(|target| target.value)
+        };
+        labels(a).any(|label| labels(b).any(|other| other == label))
     }
 
     /// Changes a bid.
@@ -343,6 +390,7 @@ impl LineItems {
             all.targets.push(source.value()?);
         }
         all.check_targets()?;
+        all.labelled = all.items.iter().any(|item| item.labelled == 1);
         for target in &all.targets {
             all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
         }
@@ -371,8 +419,9 @@ impl LineItems {
             return Err(Corrupt("targets of no line item"));
         }
         let ordered = |place: u32| {
-            let keys = self.targets(place).iter().map(|target| (target.dimension.get(), target.value));
-            keys.is_sorted_by(|a, b| a < b) && self[place].private == is_private(self.targets(place))
+            let (item, targets) = (&self[place], self.targets(place));
+            let flags = (item.private, item.labelled) == (is_private(targets), is_labelled(targets));
+            targets.iter().map(key).is_sorted_by(|a, b| a < b) && flags
         };
         if self.iter().all(|(place, _)| ordered(place)) { Ok(()) } else { Err(Corrupt("the order of targets")) }
     }
@@ -387,7 +436,6 @@ fn valid(item: &LineItem) -> bool {
         && item.phase.is_valid()
         && item.started <= 1
         && item.first_creative == CreativeId(0)
-        && item.reserved == 0
         && sound(terms)
         && item.bid.item == terms.item
         && item.bid.reserved.is_valid()

@@ -162,6 +162,8 @@ choice! {
         AdAttribute = 13,
         /// Bidder elsewhere (header bidding): its bid takes part in the auction. Not for targets.
         Bidder = 14,
+        /// Label of competitive exclusion: a line item excludes its own, a request has those that are on the page.
+        Label = 15,
     }
 }
 choice! {
@@ -265,7 +267,8 @@ rejects! {
         PlacementExists = 3011,
         /// Budgets, bid, flight, window, cap, rates, plan, zone, share or slots are out of range or make no sense together.
         BadTerms = 3012,
-        /// Targets or attributes are more than 64, or not in ascending order of dimension and value, each once.
+        /// Targets or attributes are more than 64, or not in ascending order of group, dimension and value, each once; or a
+        /// dimension has no such targets.
         BadTargets = 3013,
         /// Line items have as many targets as they may.
         TargetsFull = 3014,

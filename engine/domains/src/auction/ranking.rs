@@ -66,6 +66,8 @@ pub(super) struct Ranking {
     losses: Vec<(Rank, Loss)>,
     /// Bids made elsewhere.
     pub(super) outside: Vec<Outside>,
+    /// Those of one class in their order, where labels are compared.
+    pub(super) row: Vec<Rank>,
     /// A bit for each line item that is targeted.
     pub(super) found: Box<[u64]>,
 }
@@ -75,7 +77,7 @@ impl Ranking {
     pub(super) fn new(items: usize, words: usize) -> Self {
         let found = bytemuck::allocation::zeroed_slice_box(words);
         let (losses, outside) = (Vec::with_capacity(items), Vec::with_capacity(TARGETS_MAX));
-        Self { losses, outside, found, ..Self::default() }
+        Self { losses, outside, row: Vec::with_capacity(items), found, ..Self::default() }
     }
 
     pub(super) fn begin(&mut self, slots: usize) {

@@ -11,7 +11,7 @@
 //! Requests: `advertiser I total=N [daily=N] [zone=MINUTES]`, `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]
 //! [cap=N/PERIOD]`, `creative I of ITEM [size=V] [weight=N] [cap=N/PERIOD]`, `item I of CAMPAIGN total=N bid=N [daily=N]
 //! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
-//! [-DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
+//! [-DIMENSION=V] … [GROUP:+DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item|creative I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
 //! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
 //! `name DIMENSION TEXT`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
@@ -48,7 +48,7 @@ const LIMITS: AuctionLimits = AuctionLimits {
     line_items: 8,
     creatives: 8,
     placements: 4,
-    targets: 16,
+    targets: 20,
     values: 6,
     wins: 8,
     counters: 5,
@@ -87,8 +87,8 @@ fn time(word: &str) -> Option<Timestamp> {
 
 fn dimension(name: &str) -> Option<Dimension> {
     use Dimension::{
-        AdAttribute, AdCategory, AdDomain, Bidder, Category, Deal, Device, Geography, Keyword, Language, Segment, Site,
-        Size, System,
+        AdAttribute, AdCategory, AdDomain, Bidder, Category, Deal, Device, Geography, Keyword, Label, Language,
+        Segment, Site, Size, System,
     };
     [
         Geography,
@@ -105,6 +105,7 @@ fn dimension(name: &str) -> Option<Dimension> {
         AdDomain,
         AdAttribute,
         Bidder,
+        Label,
     ]
     .into_iter()
     .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
@@ -215,12 +216,18 @@ fn parse(line: &str) -> Option<CommandImage> {
                         (terms.cap, terms.cap_period) = (most, period.into());
                     }
                     _ => {
+                        let (group, name) = name.split_once(':').unwrap_or(("0", name));
                         let mode = match name.as_bytes().first()? {
                             b'+' => TargetMode::Include,
                             b'-' => TargetMode::Exclude,
                             _ => return None,
                         };
-                        targets.push(workload::target(mode, dimension(&name[1..])?, number(value)?));
+                        targets.push(workload::alternative(
+                            group.parse().ok()?,
+                            mode,
+                            dimension(&name[1..])?,
+                            number(value)?,
+                        ));
                     }
                 }
             }
@@ -468,7 +475,7 @@ fn auction_held(held: &AuctionHeld) -> String {
         ("budget spent", held.budget_spent),
         ("paced", held.paced),
         ("capped", held.capped),
-        ("same advertiser", held.excluded),
+        ("excluded", held.excluded),
     ];
     let candidates = u32::from(held.won) + losses.iter().map(|(_, count)| count).sum::<u32>();
     let mut said = format!("-> {first}; {} of {candidates} won", held.won);

@@ -10,7 +10,9 @@ mod preparing;
 mod terms;
 
 pub use flow::Flow;
-pub use terms::{advertiser, amount, attribute, auction, campaign, creative, line_item, name, placement, slot, target};
+pub use terms::{
+    advertiser, alternative, amount, attribute, auction, campaign, creative, line_item, name, placement, slot, target,
+};
 
 use alloc::boxed::Box;
 use hostile::Hostile;

@@ -78,8 +78,10 @@ messages! {
             dimension: DimensionCode,
             /// Whether it is included or excluded.
             mode: TargetModeCode,
+            /// Zero when it stands for itself; targets of the same group are alternatives: one of them must hold.
+            group: u8,
             /// Zero.
-            reserved: Reserved<2>,
+            reserved: Reserved<1>,
         },
         /// Prepares a placement. Saying the same again is answered again; other terms are refused.
         3 => DefinePlacement: 32 {

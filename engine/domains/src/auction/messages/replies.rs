@@ -64,7 +64,8 @@ messages! {
             paced: u32,
             /// Candidates whose user has seen them as often as may be, or cannot be counted.
             capped: u32,
-            /// Candidates whose advertiser has a better one in the auction.
+            /// Candidates whose advertiser has a better one in the auction, or that share a label with a better one in an auction of
+            /// several slots.
             excluded: u32,
             /// Line items that take part in auctions and whose targets the request does not meet.
             not_targeted: u32,

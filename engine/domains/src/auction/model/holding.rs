@@ -193,7 +193,8 @@ impl Model {
         };
         // Who competes, with the least that an event costs it; the last may be the runner-up.
         let mut ranked: Vec<Ranked> = Vec::new();
-        let mut advertisers = BTreeSet::new();
+        let room = self.has_room(slots.len(), now);
+        let (mut advertisers, mut labels) = (BTreeSet::new(), BTreeSet::new());
         let mut looked_at = 0;
         for bidder in &bidders {
             let id = match bidder {
@@ -226,11 +227,13 @@ impl Model {
                 held.budget_spent += 1;
             } else if !self.is_within_plan(*id, now) {
                 held.paced += 1;
-            } else if !self.can_be_shown(*id, attributes, command.user, now, slots.len()) {
+            } else if !self.can_be_shown(*id, attributes, command.user, now, room) {
                 held.capped += 1;
-            } else if !advertisers.insert(advertiser) {
+            } else if advertisers.contains(&advertiser) || (slots.len() > 1 && !labels.is_disjoint(&item.labels())) {
                 held.excluded += 1;
             } else {
+                advertisers.insert(advertiser);
+                labels.extend(item.labels());
                 let (bid, weight, contract) = (item.bid.bid.0, item.weight(), item.terms.priority > 0);
                 ranked.push(Ranked { who: *bidder, bid, weight, least, contract });
                 if ranked.len() > slots.len() {
@@ -253,7 +256,7 @@ impl Model {
                 }
             };
             let win = context.sequence.0 * 8 + u64::from(slot - 1);
-            let who = (command.user, slots.len());
+            let who = (command.user, room);
             let creative = self.shown_creative(item, attributes, who, (terms.seed, context));
             self.win(win, (item, creative), command, price, now);
             let (win, price, item, creative) = (WinId(win), Nanos(price), LineItemId(item), CreativeId(creative));

@@ -46,15 +46,23 @@ impl Item {
         let asked = |target: &Target| {
             attributes.iter().any(|has| (has.dimension, has.value) == (target.dimension, target.value))
         };
-        let mut included = BTreeMap::new();
+        let (mut included, mut groups) = (BTreeMap::new(), BTreeMap::new());
         for target in &self.targets {
-            match target.mode.get() {
-                TargetMode::Exclude if asked(target) => return false,
-                TargetMode::Exclude => {}
-                TargetMode::Include => *included.entry(target.dimension.get()).or_insert(false) |= asked(target),
+            let includes = target.mode.get() == TargetMode::Include;
+            match (target.group, includes) {
+                (0, false) if asked(target) => return false,
+                (0, false) => {}
+                (0, true) => *included.entry(target.dimension.get()).or_insert(false) |= asked(target),
+                (group, includes) => *groups.entry(group).or_insert(false) |= asked(target) == includes,
             }
         }
-        included.values().all(|met| *met)
+        groups.values().chain(included.values()).all(|met| *met)
+    }
+
+    /// The labels of its competitive exclusion.
+    fn labels(&self) -> BTreeSet<u32> {
+        let labels = self.targets.iter().filter(|target| target.dimension.get() == Dimension::Label);
+        labels.map(|target| target.value).collect()
     }
 }
 
@@ -295,10 +303,10 @@ impl Model {
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
-        let key = |target: &Target| (target.dimension.get(), target.value);
+        let key = |target: &Target| (target.group, target.dimension.get(), target.value);
         let makes_sense = |target: &Target| match target.dimension.get() {
-            Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
-                target.mode.get() == TargetMode::Exclude
+            Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute | Dimension::Label => {
+                target.mode.get() == TargetMode::Exclude && target.group == 0
             }
             other => other != Dimension::Bidder,
         };
@@ -311,7 +319,8 @@ impl Model {
             return Err(Reject::TargetsFull);
         }
         let all = self.items.values().flat_map(|item| &item.targets).chain(targets);
-        if all.map(key).collect::<BTreeSet<_>>().len() as u64 > self.limits.values {
+        let plain = all.filter(|target| target.group == 0).map(key);
+        if plain.collect::<BTreeSet<_>>().len() as u64 > self.limits.values {
             return Err(Reject::ValuesFull);
         }
         let DefineLineItem { bid, item, rate, quality, .. } = *terms;

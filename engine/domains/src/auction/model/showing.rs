@@ -137,13 +137,18 @@ impl Model {
         }
     }
 
+    /// Whether counters can be begun for so many slots.
+    pub(super) fn has_room(&self, slots: usize, now: Timestamp) -> bool {
+        self.counters(now) + 3 * slots as u64 <= self.limits.counters
+    }
+
     /// Counters of periods that are not over.
     fn counters(&self, now: Timestamp) -> u64 {
         let alive = |(_, level, since): &&(u64, Level, u64)| beginning(self.cap(*level).0, now) == *since;
         self.shown.keys().filter(alive).count() as u64
     }
 
-    fn may_see(&self, level: Level, user: UserKey, now: Timestamp, slots: usize) -> bool {
+    fn may_see(&self, level: Level, user: UserKey, now: Timestamp, room: bool) -> bool {
         let (kind, most) = self.cap(level);
         if kind == CapPeriod::None {
             return true;
@@ -151,13 +156,13 @@ impl Model {
         match self.shown.get(&(user.0, level, beginning(kind, now))) {
             _ if user.0 == 0 => false,
             Some(shown) => *shown < most,
-            None => self.counters(now) + 3 * slots as u64 <= self.limits.counters,
+            None => room,
         }
     }
 
     /// Those of `creatives` that a user may see.
-    fn open(&self, creatives: &[u32], user: UserKey, now: Timestamp, slots: usize) -> Vec<u32> {
-        creatives.iter().copied().filter(|id| self.may_see(Level::Creative(*id), user, now, slots)).collect()
+    fn open(&self, creatives: &[u32], user: UserKey, now: Timestamp, room: bool) -> Vec<u32> {
+        creatives.iter().copied().filter(|id| self.may_see(Level::Creative(*id), user, now, room)).collect()
     }
 
     /// Whether a line item, its campaign and a creative of it may be shown to a user.
@@ -167,11 +172,11 @@ impl Model {
         attributes: &[Attribute],
         user: UserKey,
         now: Timestamp,
-        slots: usize,
+        room: bool,
     ) -> bool {
         let campaign = Level::Campaign(self.items[&item].terms.campaign.0);
-        let creative = self.fitting(item, attributes).is_none_or(|all| !self.open(&all, user, now, slots).is_empty());
-        self.may_see(Level::Item(item), user, now, slots) && self.may_see(campaign, user, now, slots) && creative
+        let creative = self.fitting(item, attributes).is_none_or(|all| !self.open(&all, user, now, room).is_empty());
+        self.may_see(Level::Item(item), user, now, room) && self.may_see(campaign, user, now, room) && creative
     }
 
     /// What is shown: of the creatives that can be, each as often as its weight says.
@@ -179,11 +184,11 @@ impl Model {
         &self,
         item: u32,
         attributes: &[Attribute],
-        (user, slots): (UserKey, usize),
+        (user, room): (UserKey, bool),
         (seed, context): (u64, Context),
     ) -> u32 {
         let Some(fitting) = self.fitting(item, attributes) else { return 0 };
-        let open = self.open(&fitting, user, context.now, slots);
+        let open = self.open(&fitting, user, context.now, room);
         let weight = |id: &u32| u128::from(self.creatives[id].0.weight);
         let all: u128 = open.iter().map(weight).sum();
         let drawn = u128::from(draw(seed, context, (1 << 30) + item - 1));

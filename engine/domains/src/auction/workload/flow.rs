@@ -80,6 +80,9 @@ impl Flow {
                 self.attributes.push(amount(Dimension::Bidder, bidder, random.below(16)));
             }
         }
+        if random.percent(15) {
+            self.attributes.push(attribute(Dimension::Label, random.below(3) as u32));
+        }
     }
 
     fn hold(&mut self, image: &mut CommandImage) {

@@ -6,7 +6,7 @@ use super::super::messages::{
     SetRate, TargetMode, WHOLE,
 };
 use super::flow::Flow;
-use super::terms::{NEVER, advertiser, campaign, creative, line_item, placement, slot, target};
+use super::terms::{NEVER, advertiser, alternative, campaign, creative, line_item, placement, slot, target};
 use super::{Mix, pick};
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -77,6 +77,20 @@ impl Flow {
         }
         if varied && random.percent(20) {
             self.targets.push(target(TargetMode::Exclude, Dimension::AdCategory, random.below(2) as u32));
+        }
+        if varied && random.percent(25) {
+            let label = random.below(3) as u32;
+            self.targets.push(target(TargetMode::Exclude, Dimension::Label, label));
+        }
+        if varied && random.percent(25) {
+            for group in 1..=1 + random.below(2) as u8 {
+                for dimension in [Dimension::Geography, Dimension::Device, Dimension::Category] {
+                    let mode = pick(random, &[TargetMode::Include, TargetMode::Exclude]);
+                    if random.percent(60) {
+                        self.targets.push(alternative(group, mode, dimension, random.below(3) as u32));
+                    }
+                }
+            }
         }
         if varied {
             terms.priority = if random.percent(12) { 1 + random.below(2) as u8 } else { 0 };

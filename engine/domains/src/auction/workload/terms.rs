@@ -95,7 +95,13 @@ pub fn placement(placement: u32, publisher: u32, rule: AuctionRule) -> DefinePla
 /// A target.
 #[must_use]
 pub fn target(mode: TargetMode, dimension: Dimension, value: u32) -> Target {
-    Target { value, dimension: dimension.into(), mode: mode.into(), reserved: Reserved::default() }
+    Target { value, dimension: dimension.into(), mode: mode.into(), group: 0, reserved: Reserved::default() }
+}
+
+/// A target that is an alternative of others in its group.
+#[must_use]
+pub fn alternative(group: u8, mode: TargetMode, dimension: Dimension, value: u32) -> Target {
+    Target { group, ..target(mode, dimension, value) }
 }
 
 /// An attribute of a request.
