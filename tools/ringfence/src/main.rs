@@ -21,6 +21,8 @@ enum Command {
     /// Send others' data through a running engine.
     #[command(subcommand)]
     Feed(ringfence::commands::feed::Feed),
+    /// Answer OpenRTB 2.6 bid requests over HTTP/1.1, as a client of a running engine.
+    Openrtb(ringfence::commands::openrtb::Openrtb),
     /// Show what an engine is doing, live.
     Top(ringfence::commands::top::Top),
     /// Say what the machine gives an engine, and what of it is in effect.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Openrtb(openrtb) => openrtb.run(),
         Command::Top(top) => top.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Replay(replay) => replay.run(),

@@ -6,8 +6,8 @@ use super::caps::COUNTERS_PER_SLOT;
 use super::competing::Request;
 use super::index;
 use super::messages::{
-    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, Reject, Reply, SLOTS_MAX, SlotWon,
-    TARGETS_MAX, WHOLE, WinId,
+    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, PriceModel, Reject, Reply,
+    SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
 };
 use super::pricing::{Bidder, price};
 use super::ranking::{Competitor, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking, draw};
@@ -274,6 +274,7 @@ impl Auction {
             outside: outside as u8,
             no_creative,
             creative: first.creative,
+            pays: self.items.get(first.item.0.wrapping_sub(1)).map_or(PriceModel::Cpm.into(), |item| item.terms.model),
             reserved: Reserved::default(),
         }));
     }

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod doctor;
 pub mod feed;
 pub mod journal;
+pub mod openrtb;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;

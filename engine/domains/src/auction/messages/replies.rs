@@ -2,7 +2,7 @@
 
 use super::{
     AdvertiserId, CampaignId, CreativeId, CurrencyId, DeclineReasonCode, DimensionCode, EventOutcomeCode, LineItemId,
-    Nanos, PhaseCode, PlacementId, WinId,
+    Nanos, PhaseCode, PlacementId, PriceModelCode, WinId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -73,8 +73,10 @@ messages! {
             won: u8,
             /// Slots that bids made elsewhere won.
             outside: u8,
+            /// What the line item of the first slot pays for; impressions when there is none.
+            pays: PriceModelCode,
             /// Zero.
-            reserved: Reserved<2>,
+            reserved: Reserved<1>,
         },
         /// The event is known.
         55 => EventRecorded: 24 {

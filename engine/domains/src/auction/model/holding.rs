@@ -3,7 +3,7 @@
 use super::super::Auction;
 use super::super::messages::{
     Attribute, AuctionHeld, AuctionRule, CreativeId, DefineLineItem, DefinePlacement, Dimension, Event, HoldAuction,
-    LineItemId, Nanos, OutsideWon, Phase, Reject, Reply, Slot, SlotWon, TARGETS_MAX, TargetMode, WinId,
+    LineItemId, Nanos, OutsideWon, Phase, PriceModel, Reject, Reply, Slot, SlotWon, TARGETS_MAX, TargetMode, WinId,
 };
 use super::super::ranking::draw;
 use super::{DAY, Entry, HOUR, Item, Level, MINUTE, Model, Win, is_ascending};
@@ -189,6 +189,7 @@ impl Model {
             outside: 0,
             no_creative: 0,
             creative: CreativeId(0),
+            pays: PriceModel::Cpm.into(),
             reserved: Reserved::default(),
         };
         // Who competes, with the least that an event costs it; the last may be the runner-up.
@@ -263,6 +264,7 @@ impl Model {
             held.won += 1;
             if slot == 1 {
                 (held.win, held.price, held.item, held.creative) = (win, price, item, creative);
+                held.pays = self.items[&item.0].terms.model;
             } else {
                 out.tell(
                     context.session,
