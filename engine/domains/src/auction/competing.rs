@@ -33,7 +33,7 @@ pub(super) struct Request<'a> {
 
 impl Auction {
     /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
-    pub(super) fn competes(&self, request: Request<'_>, place: u32) -> Result<(u32, Nanos), Loss> {
+    pub(super) fn competes(&self, request: Request<'_>, place: u32, draw: u64) -> Result<(u32, Nanos), Loss> {
         let item = &self.items[place];
         let campaign = &self.campaigns[item.terms.campaign.0 - 1];
         let (bid, day) = (item.bid.bid, campaign.day(request.now));
@@ -60,7 +60,11 @@ impl Auction {
         {
             return Err(Loss::BudgetSpent);
         }
-        if item.terms.is_planned() {
+        if item.terms.is_controlled() {
+            if !item.control.lets(draw) {
+                return Err(Loss::Paced);
+            }
+        } else if item.terms.is_planned() {
             let planned = item.planned(request.now, campaign.terms.zone_minutes);
             if planned < item.budget.used_on(day) + bid.0 {
                 return Err(Loss::Paced);

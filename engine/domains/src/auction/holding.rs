@@ -138,7 +138,7 @@ impl Auction {
                     break;
                 }
                 let better = |other: &Competitor| other.place < OUTSIDE && self.items.share_label(other.place, place);
-                match self.competes(request, place) {
+                match self.competes(request, place, rank.draw) {
                     Ok(_) if ranking.best().iter().any(better) => ranking.lose(*rank, Loss::Excluded),
                     Ok((advertiser, floor)) => ranking.compete(Competitor { rank: *rank, place, advertiser, floor }),
                     Err(loss) => ranking.lose(*rank, loss),
@@ -165,7 +165,7 @@ impl Auction {
         if ranking.last().is_some_and(|last| rank < last) {
             return;
         }
-        match self.competes(request, place) {
+        match self.competes(request, place, rank.draw) {
             Ok((advertiser, floor)) => ranking.compete(Competitor { rank, place, advertiser, floor }),
             Err(loss) => ranking.lose(rank, loss),
         }

@@ -3,6 +3,7 @@
 use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
 use super::caps::Cap;
+use super::control::Control;
 use super::index::Index;
 use super::messages::{
     Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId,
@@ -26,6 +27,8 @@ pub(super) struct LineItem {
     /// What it bids and is ranked by now: `terms` has what it began with.
     pub(super) bid: SetBid,
     pub(super) budget: Budget,
+    /// Its pacing by feedback.
+    pub(super) control: Control,
     /// What came of its wins.
     pub(super) tally: Tally,
     /// Where its targets begin among all.
@@ -64,6 +67,11 @@ impl LineItem {
     pub(super) fn planned(&self, now: Timestamp, zone_minutes: i16) -> u64 {
         let flight = (self.terms.starts, self.terms.ends);
         Plan { hours: &self.terms.plan, flight, zone_minutes }.allows(self.terms.daily, now)
+    }
+
+    /// Whether it is active and its flight has begun.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase.get() == Phase::Active && self.started == 1
     }
 
     /// When something next happens to it by itself; none when it is over.
@@ -107,6 +115,7 @@ fn sound(terms: &DefineLineItem) -> bool {
         && (1..=WINDOW_MAX).contains(&terms.window)
         && Cap::is_sound(terms.cap, terms.cap_period.get())
         && (terms.daily.0 > 0 || !terms.is_planned())
+        && (terms.is_planned() || !terms.is_controlled())
         && terms.priority <= PRIORITY_MAX
 }
 
@@ -114,6 +123,11 @@ impl DefineLineItem {
     /// Whether it spends a day's budget by a plan.
     pub(super) fn is_planned(&self) -> bool {
         self.plan != [0; 24]
+    }
+
+    /// Whether it follows its plan by feedback.
+    pub(super) fn is_controlled(&self) -> bool {
+        self.gains != [0; 3]
     }
 }
 
@@ -170,6 +184,8 @@ pub(super) struct LineItems {
     pub(super) index: Index,
     /// When flights begin and end.
     flights: Timers,
+    /// When controllers step.
+    steps: Timers,
 }
 
 impl core::ops::Index<u32> for LineItems {
@@ -196,6 +212,7 @@ impl LineItems {
             labelled: false,
             index: Index::new(limits.line_items as usize, limits.values as usize),
             flights: Timers::new(limits.line_items as usize),
+            steps: Timers::new(limits.line_items as usize),
         }
     }
 
@@ -237,6 +254,7 @@ impl LineItems {
             terms: *terms,
             bid: first_bid(terms),
             budget: Budget::new(terms.total, terms.daily),
+            control: if terms.is_controlled() { Control::new(place, now) } else { Control::zeroed() },
             tally: Tally::zeroed(),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
@@ -324,6 +342,22 @@ impl LineItems {
         self.flights.first()
     }
 
+    /// The controller that next steps.
+    #[inline]
+    pub(super) fn next_step(&self) -> Option<(Timestamp, u32)> {
+        self.steps.first()
+    }
+
+    /// Puts a controller where it is due; that of a line item that is over is so no more.
+    pub(super) fn set_step(&mut self, place: u32) {
+        let item = &self.items[place as usize];
+        if item.terms.is_controlled() && item.phase.get() != Phase::Ended {
+            self.steps.set(place, item.control.due, place.into());
+        } else {
+            self.steps.clear(place);
+        }
+    }
+
     /// Begins the flight of a line item, or ends it.
     pub(super) fn fly(&mut self, place: u32, campaigns: &Campaigns) {
         let item = &mut self.items[place as usize];
@@ -337,13 +371,14 @@ impl LineItems {
 
     /// Puts it where its phase, its flight and its campaign have it.
     fn settle(&mut self, place: u32, campaigns: &Campaigns) {
+        self.set_step(place);
         let item = &self.items[place as usize];
         match item.deadline() {
             Some(deadline) => self.flights.set(place, deadline, place.into()),
             None => self.flights.clear(place),
         }
-        let active = item.phase.get() == Phase::Active && campaigns[item.terms.campaign.0 - 1].is_active();
-        let score = (active && item.started == 1).then(|| item.score());
+        let runs = item.is_running() && campaigns[item.terms.campaign.0 - 1].is_active();
+        let score = runs.then(|| item.score());
         let Self { items, targets, index, .. } = self;
         index.put(place, score, |place| targets_of(items, targets, place));
     }
@@ -432,7 +467,6 @@ fn valid(item: &LineItem) -> bool {
     terms.cap_period.is_valid()
         && terms.model.is_valid()
         && terms.reserved.is_valid()
-        && terms.reserved_end.is_valid()
         && item.phase.is_valid()
         && item.started <= 1
         && item.first_creative == CreativeId(0)
@@ -442,4 +476,5 @@ fn valid(item: &LineItem) -> bool {
         && bid_is_sound(terms.model.get(), &item.bid)
         && (item.budget.total, item.budget.daily) == (terms.total, terms.daily)
         && item.budget.is_kept()
+        && item.control.is_sound(terms.is_controlled())
 }

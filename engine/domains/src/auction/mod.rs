@@ -9,6 +9,7 @@ pub mod messages;
 
 mod competing;
 mod conduct;
+mod control;
 mod holding;
 mod pricing;
 mod ranking;
@@ -165,9 +166,14 @@ impl Domain for Auction {
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         match self.windows(context.now, out) {
-            Progress::Done => self.flights(context.now, out),
-            Progress::More => Progress::More,
+            Progress::More => return Progress::More,
+            Progress::Done => {}
         }
+        if self.flights(context.now, out) == Progress::More {
+            return Progress::More;
+        }
+        self.control(context.now);
+        Progress::Done
     }
 
     fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
@@ -178,7 +184,8 @@ impl Domain for Auction {
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
         let flight = self.items.next_flight().map(|(due, _)| due);
-        self.wins.next_over().into_iter().chain(flight).min()
+        let step = self.items.next_step().map(|(due, _)| due);
+        self.wins.next_over().into_iter().chain(flight).chain(step).min()
     }
 
     fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {

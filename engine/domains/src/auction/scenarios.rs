@@ -10,7 +10,7 @@
 //!
 //! Requests: `advertiser I total=N [daily=N] [zone=MINUTES]`, `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]
 //! [cap=N/PERIOD]`, `creative I of ITEM [size=V] [weight=N] [cap=N/PERIOD]`, `item I of CAMPAIGN total=N bid=N [daily=N]
-//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [pid=P,I,D] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
 //! [-DIMENSION=V] … [GROUP:+DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item|creative I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
 //! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
@@ -198,6 +198,10 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
                     "even" => terms.plan = [1; 24],
+                    "pid" => {
+                        let gains: Option<Vec<u8>> = value.split(',').map(|gain| gain.parse().ok()).collect();
+                        terms.gains = gains?.try_into().ok()?;
+                    }
                     "plan" => {
                         let weights: Option<Vec<u8>> = value.split(',').map(|weight| weight.parse().ok()).collect();
                         // Of the hours that are not named none has any.

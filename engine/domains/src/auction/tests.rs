@@ -272,3 +272,49 @@ fn spend_is_within_one_percent_of_plan_under_tenfold_spikes() {
         }
     }
 }
+
+/// Guards against feedback that does not come to its plan, or swings about it: a day with 0.5 to 2 auctions a second, and one with
+/// ten times the traffic in some quarters of an hour. What a quarter is off the plan is said, and bounded.
+#[test]
+fn feedback_follows_the_plan() {
+    use super::messages::{AuctionRule, CampaignId, LineItemId, Nanos, Phase, SetCampaign, SetLineItem};
+    use super::workload;
+    use ringfence_kernel::messages::Reserved;
+    const SECOND: u64 = 1_000_000_000;
+    const BID: u64 = 1_000;
+    let daily = 96 * 100 * BID;
+    for (spike, quarter_most, day_most) in [(1, 15, 1), (10, 150, 1)] {
+        let mut harness = Harness::<Auction>::new(&AuctionLimits { wins: 200_000, ..SMALL });
+        let mut step = |now: u64, command: Command<'_>| {
+            let mut image = CommandImage::default();
+            image.set(ClientId(1), command);
+            assert_eq!(harness.step(&Step::Command(image), Timestamp(now), false).reject, None);
+            harness.domain.items.get(0).map_or(0, |item| item.budget.spent.0 + item.budget.held.0)
+        };
+        let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+        step(0, Command::DefineCampaign(&workload::campaign(1, 1, 10 * daily)));
+        step(0, Command::SetCampaign(&SetCampaign { campaign: CampaignId(1), phase, reserved }));
+        let mut item = workload::line_item(1, 1, 10 * daily, BID);
+        (item.daily, item.plan, item.gains, item.window) = (Nanos(daily), [1; 24], [30, 4, 0], 2 * 86_400 * SECOND);
+        step(0, Command::DefineLineItem(&item, &[]));
+        step(0, Command::SetLineItem(&SetLineItem { item: LineItemId(1), phase, reserved }));
+        let terms = workload::placement(1, 1, AuctionRule::FirstPrice);
+        step(0, Command::DefinePlacement(&terms, &[workload::slot(1_000_000)]));
+        let (mut now, mut worst, mut spent, mut before) = (0, 0, 0, 0);
+        for quarter in 0..96 {
+            let pause = [SECOND, SECOND / 2, SECOND, 2 * SECOND][quarter as usize / 8 % 4];
+            let pause = if quarter % 7 == 3 { pause / spike } else { pause };
+            while now < (quarter + 1) * 900 * SECOND {
+                spent = step(now, Command::HoldAuction(&workload::auction(1), &[]));
+                now += pause;
+            }
+            let off = (spent - before).abs_diff(100 * BID) * 100 / (100 * BID);
+            before = spent;
+            // In the first hour it finds out what part it needs.
+            worst = if quarter < 4 { worst } else { worst.max(off) };
+        }
+        let day = spent.abs_diff(daily) * 100 / daily;
+        std::println!("spikes of {spike}: a quarter is {worst} % off its plan at most, the day {day} %");
+        assert!(worst <= quarter_most && day <= day_most, "spikes of {spike}: {worst} %, {day} %");
+    }
+}

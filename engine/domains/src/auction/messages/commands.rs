@@ -69,8 +69,9 @@ messages! {
             /// In which hours of the placement's week it takes part: three bytes a day from Monday on, the first hour in the
             /// lowest bit of the first. All zero is always.
             hours: [u8; 21],
-            /// Zero.
-            reserved_end: Reserved<3>,
+            /// How it follows its plan by feedback: proportional, integral and derivative gain, in hundredths. All zero holds
+            /// it to its plan.
+            gains: [u8; 3],
         } + targets: Target: 8 {
             /// Which value.
             value: u32,

@@ -108,13 +108,9 @@ impl Model {
         })
     }
 
-    /// Whether what was spent of the day, and a bid, are within the plan of the hours that are over: hour by hour, what of
-    /// it is within the flight, and what of that is over.
-    pub(super) fn is_within_plan(&self, id: u32, now: Timestamp) -> bool {
-        let (item, terms) = (&self.items[&id], &self.items[&id].terms);
-        if terms.plan == [0; 24] {
-            return true;
-        }
+    /// What of a day's budget is planned until now: hour by hour, what of it is within the flight, and what of that is over.
+    fn planned(&self, id: u32, now: Timestamp) -> u128 {
+        let terms = &self.items[&id].terms;
         let zone = i128::from(self.campaigns[&terms.campaign.0].0.zone_minutes) * i128::from(MINUTE);
         let (_, day) = self.levels(id, now)[0];
         let midnight = i128::from(day) * i128::from(DAY) - zone;
@@ -126,8 +122,54 @@ impl Model {
             all += u128::from(weight) * length(to);
             over += u128::from(weight) * length(to.min(i128::from(now.0)));
         }
-        let used = self.days.get(&(Level::Item(id), day)).copied().unwrap_or(0);
-        all > 0 && u128::from(used + item.bid.bid.0) <= u128::from(terms.daily.0) * over / all
+        (u128::from(terms.daily.0) * over).checked_div(all).unwrap_or(0)
+    }
+
+    fn used_today(&self, id: u32, now: Timestamp) -> u64 {
+        let level_and_day = self.levels(id, now)[0];
+        self.days.get(&level_and_day).copied().unwrap_or(0)
+    }
+
+    /// Whether a line item may spend a bid more so early on a day; one that is controlled is let by a draw.
+    fn is_in_pace(&self, id: u32, now: Timestamp, draw: u64) -> bool {
+        let item = &self.items[&id];
+        if item.terms.gains != [0; 3] {
+            return i128::from(draw % (1 << 32)) * 1_000_000 / (1 << 32) < item.part;
+        }
+        let used = u128::from(self.used_today(id, now) + item.bid.bid.0);
+        item.terms.plan == [0; 24] || used <= self.planned(id, now)
+    }
+
+    /// The first time after `now` at which a line item's controller steps: once a minute, at its own second.
+    pub(super) fn next_step(&self, id: u32, now: u64) -> u64 {
+        let second = u64::from(id - 1) % 60 * 1_000_000_000;
+        let of_this_minute = now - now % MINUTE + second;
+        if of_this_minute > now { of_this_minute } else { of_this_minute + MINUTE }
+    }
+
+    /// Lets a line item's controller step when it is due.
+    pub(super) fn step(&mut self, id: u32, now: Timestamp) {
+        let item = &self.items[&id];
+        if item.terms.gains == [0; 3] || item.due > now.0 {
+            return;
+        }
+        let due = self.next_step(id, now.0);
+        let runs = item.phase == Phase::Active && item.started;
+        let behind = self.planned(id, now) as i128 - i128::from(self.used_today(id, now));
+        let runs = runs && self.campaigns[&item.terms.campaign.0].1 == Phase::Active;
+        let item = self.items.get_mut(&id).expect("it is known");
+        item.due = due;
+        if runs {
+            let minute = (item.terms.daily.0 / 1_440).max(1);
+            let error = (behind * 1_000_000 / i128::from(minute)).clamp(-10_000_000, 10_000_000);
+            let [proportional, integral, derivative] = item.terms.gains.map(i128::from);
+            let [last, before] = item.errors;
+            let slope = error - last;
+            let change = (proportional * slope + integral * error + derivative * (slope - (last - before))) / 100;
+            let change = change.clamp(-500_000, 1_000_000);
+            item.part = (item.part * (1_000_000 + change) / 1_000_000).clamp(100, 1_000_000);
+            item.errors = [error, last];
+        }
     }
 
     pub(super) fn hold(
@@ -226,7 +268,7 @@ impl Model {
                 held.no_creative += 1;
             } else if !self.can_pay(*id, item.bid.bid.0, now) {
                 held.budget_spent += 1;
-            } else if !self.is_within_plan(*id, now) {
+            } else if !self.is_in_pace(*id, now, draw(terms.seed, context, *id - 1)) {
                 held.paced += 1;
             } else if !self.can_be_shown(*id, attributes, command.user, now, room) {
                 held.capped += 1;

@@ -30,6 +30,10 @@ struct Item {
     bid: SetBid,
     phase: Phase,
     started: bool,
+    /// When its controller steps next, the part of auctions that it lets it have, and its errors, the last first.
+    due: u64,
+    part: i128,
+    errors: [i128; 2],
 }
 
 impl Item {
@@ -196,13 +200,17 @@ impl ringfence_kernel::laws::Model for Model {
         loop {
             let due = self.items.iter().filter(|(_, item)| item.phase != Phase::Ended);
             let due = due.map(|(id, item)| (if item.started { item.terms.ends } else { item.terms.starts }, *id));
-            let Some((_, id)) = due.filter(|(due, _)| *due <= now).min() else { return };
+            let Some((_, id)) = due.filter(|(due, _)| *due <= now).min() else { break };
             let item = self.items.get_mut(&id).expect("it is due");
             if item.started {
                 item.phase = Phase::Ended;
             }
             item.started = true;
             self.say_line_item(id, out);
+        }
+        // Each looks at what is its own, so that their order does not matter.
+        for id in self.items.keys().copied().collect::<Vec<_>>() {
+            self.step(id, now);
         }
     }
 
@@ -299,7 +307,8 @@ impl Model {
             && terms.window <= WINDOW_MAX
             && cap_makes_sense(terms.cap, terms.cap_period.get())
             && terms.priority < 16
-            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
+            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0))
+            && (terms.plan != [0; 24] || terms.gains == [0; 3]);
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
@@ -327,7 +336,8 @@ impl Model {
         let bid = SetBid { bid, item, rate, quality, reserved: Reserved::default() };
         let started = terms.starts <= now;
         let (terms, targets, phase) = (*terms, targets.to_vec(), Phase::Draft);
-        self.items.insert(id, Item { terms, targets, bid, phase, started });
+        let (due, part, errors) = (self.next_step(id, now.0), 10_000, [0; 2]);
+        self.items.insert(id, Item { terms, targets, bid, phase, started, due, part, errors });
         self.say_line_item(id, out);
         self.answer_line_item(id, out);
         Ok(())

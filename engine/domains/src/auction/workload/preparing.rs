@@ -99,6 +99,9 @@ impl Flow {
             if terms.daily.0 > 0 && random.percent(60) {
                 let even = random.percent(50);
                 terms.plan = core::array::from_fn(|_| if even { 1 } else { random.below(4) as u8 });
+                if terms.plan != [0; 24] && random.percent(40) {
+                    terms.gains = core::array::from_fn(|_| random.below(120) as u8);
+                }
             }
             if random.percent(20) {
                 terms.hours = core::array::from_fn(|_| random.next() as u8 | random.next() as u8);

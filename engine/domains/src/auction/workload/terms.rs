@@ -73,7 +73,7 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         reserved: Reserved::default(),
         plan: [0; 24],
         hours: [0; 21],
-        reserved_end: Reserved::default(),
+        gains: [0; 3],
     }
 }
 
