@@ -249,6 +249,18 @@ fn exchanges_are_answered_and_their_notices_are_counted_once() {
     assert_eq!(gateway.bid(&private("3.1")).0, 204);
     assert_eq!(gateway.report(2).0, 1, "the deal's floor is kept");
     assert_eq!(gateway.report(1).0, 2, "and nobody without the deal wins");
+    let win: u64 = bid["id"].as_str().and_then(|id| id.parse().ok()).expect("the number of a win");
+    let explain = |auction: u64| {
+        let mut replay = Process::new(program());
+        replay.arg("replay").arg(gateway.place.journal()).args(["--explain", &auction.to_string()]);
+        let output = replay.output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (explained, said) = explain(win / 8);
+    let lines: Vec<Vec<&str>> = said.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let fates: Vec<_> = lines.iter().map(|words| (words[1], words[words.len() - 1])).collect();
+    assert!(explained && fates == [("1", "Won(1)"), ("3", "NotTargeted"), ("2", "NotTargeted")], "{said}");
+    assert!(!explain(win / 8 + 1).0, "an event is no auction");
 }
 
 /// Guards against an answer after `tmax`, and against money that a bid holds which came too late: the engine stands still

@@ -58,7 +58,7 @@ impl Auction {
             Request { now: context.now, user: command.user, floor, rate, sizes, deals, hour, slots, countable };
         self.placements[place].auctions += 1;
         let mut ranking = core::mem::take(&mut self.ranking);
-        ranking.begin(slots);
+        ranking.begin(slots, floor);
         self.enter_outside(context, place, request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
         let candidates = self.items.meet(attributes, &mut ranking.found);
         if slots > 1 && self.items.are_labelled() {
@@ -68,6 +68,7 @@ impl Auction {
         }
         let won = self.award(context, place, request, &ranking, out);
         self.answer(candidates, won, &ranking, out);
+        ranking.held = Some((context, seed));
         self.ranking = ranking;
         Ok(Progress::Done)
     }
@@ -87,8 +88,9 @@ impl Auction {
             let draw = draw(terms.seed, context, place);
             let amount = request.rate.at_most(bid.amount);
             let bucket = buckets.map_or(amount, |buckets| buckets.of(amount, draw & 1 == 1));
-            ranking.outside.push(Outside { bidder: bid.value, bid: amount, bucket });
-            let rank = Rank { score: bucket.0 * u64::from(WHOLE), draw, number: !place };
+            let outside = Outside { bidder: bid.value, bid: amount, bucket };
+            ranking.outside.push(outside);
+            let rank = outside.rank(place, draw);
             let matters = ranking.last().is_none_or(|last| rank > last);
             if bucket.0 > 0 && bucket >= request.floor && matters {
                 ranking.compete(Competitor { rank, place, advertiser: place, floor: request.floor });

@@ -314,6 +314,11 @@ impl Index {
         self.order.iter().map(|word| (CLASSES as u32 - 1 - (*word >> 16), (*word & 0xffff) as usize))
     }
 
+    /// Whether a bit is a line item's.
+    pub(super) fn is_present(&self, bit: usize) -> bool {
+        self.present[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
     /// The line item of a bit, and its score.
     #[inline]
     pub(super) fn at(&self, bit: usize) -> (u32, u64) {

@@ -10,6 +10,7 @@ pub mod messages;
 mod competing;
 mod conduct;
 mod control;
+mod explaining;
 mod holding;
 mod pricing;
 mod ranking;
@@ -40,6 +41,8 @@ pub mod workload;
 mod scenarios;
 #[cfg(test)]
 mod tests;
+
+pub use explaining::{Explained, Fate};
 
 use advertisers::Advertisers;
 use buckets::AllBuckets;

@@ -1,6 +1,6 @@
 //! The ranking of one auction: who competes, in which order, and who lost for which reason.
 
-use super::messages::{Nanos, SLOTS_MAX, TARGETS_MAX};
+use super::messages::{Nanos, SLOTS_MAX, TARGETS_MAX, WHOLE};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -31,6 +31,13 @@ pub(super) struct Outside {
     /// What was bid, and the price bucket of it.
     pub(super) bid: Nanos,
     pub(super) bucket: Nanos,
+}
+
+impl Outside {
+    /// Where it ranks by its draw, at `place`.
+    pub(super) fn rank(&self, place: u32, draw: u64) -> Rank {
+        Rank { score: self.bucket.0 * u64::from(WHOLE), draw, number: !place }
+    }
 }
 
 /// Why a candidate did not compete.
@@ -68,6 +75,9 @@ pub(super) struct Ranking {
     pub(super) outside: Vec<Outside>,
     /// Those of one class in their order, where labels are compared.
     pub(super) row: Vec<Rank>,
+    /// The auction and its placement's seed, once it was held, and its floor: what it is explained by.
+    pub(super) held: Option<(Context, u64)>,
+    pub(super) floor: Nanos,
     /// A bit for each line item that is targeted.
     pub(super) found: Box<[u64]>,
 }
@@ -80,7 +90,8 @@ impl Ranking {
         Self { losses, outside, row: Vec::with_capacity(items), found, ..Self::default() }
     }
 
-    pub(super) fn begin(&mut self, slots: usize) {
+    pub(super) fn begin(&mut self, slots: usize, floor: Nanos) {
+        (self.held, self.floor) = (None, floor);
         self.len = 0;
         self.wanted = slots + 1;
         self.losses.clear();
@@ -114,6 +125,16 @@ impl Ranking {
         let at = self.best[..end].partition_point(|other| other.rank > new.rank);
         self.best.copy_within(at..end, at + 1);
         self.best[at] = new;
+    }
+
+    /// Winners and the runner-up: as many as are looked for.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Why whoever ranks there lost for a reason of its own.
+    pub(super) fn loss(&self, rank: Rank) -> Option<Loss> {
+        self.losses.iter().find(|(other, _)| *other == rank).map(|(_, loss)| *loss)
     }
 
     /// Who competes, best first.

@@ -318,3 +318,55 @@ fn feedback_follows_the_plan() {
         assert!(worst <= quarter_most && day <= day_most, "spikes of {spike}: {worst} %, {day} %");
     }
 }
+
+/// Guards against an explanation that names others than the answer counts: in every auction each reason as often, and winners in
+/// their slots.
+#[test]
+fn an_auction_is_explained_as_it_was_answered() {
+    use super::Fate;
+    use super::messages::Reply;
+    use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
+    use ringfence_kernel::outbox::{image as bytes_of, message};
+    let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(9, 5, Mix { tick: LONG, ..MIXED }));
+    let (mut image, mut auctions) = (CommandImage::default(), 0);
+    for step in 0..4_000 {
+        flow.next(&mut image);
+        let now = Timestamp(1_000_000_000 + step * LONG);
+        for slot in harness.step(&Step::Command(image.clone()), now, false).outputs {
+            let bytes = bytes_of(&slot);
+            let output = ringfence_kernel::OutputHeader::read(bytes).expect("it has one");
+            if output.kind != kind::REPLY {
+                continue;
+            }
+            let Ok(Reply::AuctionHeld(held)) = Reply::decode(message(bytes), &bytes[OUTPUT_HEADER_BYTES..]) else {
+                continue;
+            };
+            let explained = harness.domain.explain(output.sequence).expect("it was held");
+            let items = || explained.iter().filter(|one| one.item.0 > 0);
+            let count = |fate: Fate| items().filter(|one| one.fate == fate).count() as u32;
+            let reasons = [
+                (Fate::Outbid, held.outbid),
+                (Fate::BelowFloor, held.below_floor),
+                (Fate::OffHours, held.off_hours),
+                (Fate::NoCreative, held.no_creative),
+                (Fate::BudgetSpent, held.budget_spent),
+                (Fate::Paced, held.paced),
+                (Fate::Capped, held.capped),
+                (Fate::Excluded, held.excluded),
+                (Fate::NotTargeted, held.not_targeted),
+            ];
+            for (fate, answered) in reasons {
+                assert_eq!(count(fate), answered, "step {step}: {fate:?}");
+            }
+            let won = |one: &&super::Explained| matches!(one.fate, Fate::Won(_));
+            assert_eq!(items().filter(won).count(), usize::from(held.won), "step {step}");
+            assert_eq!(explained.iter().filter(won).count(), usize::from(held.won + held.outside), "step {step}");
+            assert!(
+                held.item.0 == 0 || explained[..].iter().any(|one| one.item == held.item && one.fate == Fate::Won(1))
+            );
+            auctions += 1;
+        }
+        assert!(harness.domain.explain(ringfence_kernel::Sequence(u64::MAX)).is_none());
+    }
+    assert!(auctions > 1_000, "{auctions} auctions were explained");
+}
