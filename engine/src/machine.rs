@@ -301,7 +301,9 @@ impl<R: Registry> Machine<R> {
         for domain in from..R::DOMAINS.len() {
             let now = self.now;
             let due = |domains: &R| domains.next_deadline(domain).is_some_and(|deadline| deadline <= now);
-            if due(&self.domains) {
+            // What is left to say of it is due no more.
+            let goes_on = matches!(self.phase, Phase::Timers(at) if at == domain);
+            if goes_on || due(&self.domains) {
                 let context = self.context(session, domain);
                 if self.domains.on_time(domain, context, out) == Progress::More {
                     self.phase = Phase::Timers(domain);

@@ -46,6 +46,9 @@ pub enum From {
 
 /// What a replay is told as it goes.
 pub trait Observer {
+    /// A frame that is executed next.
+    #[inline]
+    fn command(&mut self, _image: &[u8]) {}
     /// Some of the outputs of a frame, before the next frame.
     fn outputs(&mut self, outputs: &[Slot]);
     /// A frame is executed: `next` frames are.
@@ -145,6 +148,7 @@ fn execute<R: Registry>(
             if machine.sequence() >= end {
                 return Ok(());
             }
+            observer.command(image);
             while machine.execute(image, &mut outbox)? == Progress::More {
                 observer.outputs(outbox.outputs());
                 outbox.flushed();

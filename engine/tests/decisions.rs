@@ -38,8 +38,10 @@ fn calls(domain: &str, kind: &WorkloadKind) -> u64 {
                 logic: 1,
             };
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
-            while domains.next_deadline(index).is_some_and(|due| due <= context.now) {
-                let _ = domains.on_time(index, context, &mut outbox);
+            if domains.next_deadline(index).is_some_and(|due| due <= context.now) {
+                while domains.on_time(index, context, &mut outbox) == Progress::More {
+                    outbox.flushed();
+                }
                 outbox.flushed();
             }
             let mut progress = domains.apply(index, context, image.header().message, image.body(), &mut outbox);

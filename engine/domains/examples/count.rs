@@ -46,7 +46,15 @@ fn roll() {
     };
     const VOTERS: u32 = 100_000_000;
     let before = resident();
-    let limits = VotesLimits { elections: 1, candidates: 2, voters: VOTERS.into(), ballots: 4, marks: 4 };
+    let limits = VotesLimits {
+        elections: 1,
+        candidates: 2,
+        voters: VOTERS.into(),
+        ballots: 4,
+        marks: 4,
+        sums: 5,
+        nullifiers: 1,
+    };
     let mut votes = Harness::<Votes>::new(&limits);
     let election = ElectionId(1);
     let mut image = CommandImage::default();
@@ -55,7 +63,7 @@ fn roll() {
         assert!(votes.step(&Step::Command(image.clone()), Timestamp(1), false).reject.is_none(), "refused");
     };
     step(Command::DefineElection(&terms(1, Method::Plurality, 2, 1, VOTERS)));
-    let entries = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; 4_000];
+    let entries = vec![VoterEntry::of_weight(1); 4_000];
     for first in (1..=VOTERS).step_by(4_000) {
         step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &entries));
     }
@@ -76,6 +84,8 @@ fn run(method: Method, seats: u16, candidates: u16) -> (f64, usize) {
         voters: BALLOTS.into(),
         ballots: 1 << 20,
         marks: 1 << 24,
+        sums: 32,
+        nullifiers: 1,
     };
     let mut votes = Harness::<Votes>::new(&limits);
     let mut image = CommandImage::default();
@@ -90,7 +100,7 @@ fn run(method: Method, seats: u16, candidates: u16) -> (f64, usize) {
     };
     let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
     step(Command::DefineElection(&terms(1, method, candidates, seats, BALLOTS)));
-    let entries = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; 4_000];
+    let entries = vec![VoterEntry::of_weight(1); 4_000];
     for first in (1..=BALLOTS).step_by(4_000) {
         step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &entries));
     }

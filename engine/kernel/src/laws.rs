@@ -278,7 +278,7 @@ pub fn check_steps<M: Model>(
     let mut fast = Harness::<M::Domain>::new(limits);
     let mut twin = Harness::<M::Domain>::new(limits);
     let mut model = M::new(limits);
-    let mut said = Outbox::with_capacity(1 << 14);
+    let mut said = Outbox::with_capacity(1 << 15);
     for (step, event) in (0..).zip(steps) {
         let now = Timestamp(1_000_000_000 + step * tick);
         let outcome = fast.step(&event, now, step % often.rejects == 0);

@@ -1,5 +1,6 @@
 //! Frames in words: any image decoded by the schema that its header names.
 
+use anyhow::{Context as _, bail, ensure};
 use ringfence_domains::Domains;
 use ringfence_kernel::image::COMMAND_HEADER_BYTES;
 use ringfence_kernel::messages::{Field, GroupHeader, Message, Part, Template};
@@ -38,6 +39,13 @@ fn template(header: MessageHeader) -> Option<&'static Template> {
     parts.iter().flat_map(|part| part.templates).find(|template| template.id == header.template)
 }
 
+/// The template of a command of the votes domain.
+pub fn command_template(name: &str) -> &'static Template {
+    use ringfence_domains::votes::messages::Command;
+    let mut templates = Command::PART.templates.iter();
+    templates.find(|template| template.name == name).expect("it is a command's name")
+}
+
 /// The name of a message.
 pub fn template_name(header: MessageHeader) -> &'static str {
     template(header).map_or("unknown", |template| template.name)
@@ -58,8 +66,13 @@ pub fn frame(sequence: Sequence, image: &[u8]) -> Value {
 }
 
 fn body(header: MessageHeader, body: &[u8]) -> Value {
+    Value::Object(fields(header, body))
+}
+
+/// The fields of a message, by name.
+pub fn fields(header: MessageHeader, body: &[u8]) -> Map<String, Value> {
     let Some(template) = template(header).filter(|template| body.len() >= template.bytes) else {
-        return json!({ "bytes": hex(body) });
+        return Map::from_iter([("bytes".into(), hex(body).into())]);
     };
     let mut object = block(template.fields, body);
     if let Some(group) = template.group {
@@ -68,7 +81,37 @@ fn body(header: MessageHeader, body: &[u8]) -> Value {
         let entries = entries.chunks_exact(group.bytes).take(head.count.into());
         object.insert(group.name.into(), entries.map(|entry| Value::Object(block(group.fields, entry))).collect());
     }
-    Value::Object(object)
+    object
+}
+
+/// The root block that [`fields`] gave, as bytes again.
+///
+/// # Errors
+/// Names the field that is missing, unknown or out of range.
+pub fn encode(template: &Template, object: &Map<String, Value>) -> anyhow::Result<Vec<u8>> {
+    let known = |name: &String| template.fields.iter().any(|field| field.name == *name);
+    if let Some(name) = object.keys().find(|name| !known(name)) {
+        bail!("{} has no field {name}", template.name);
+    }
+    let mut bytes = vec![0; template.bytes];
+    for field in template.fields.iter().filter(|field| !field.name.starts_with("reserved")) {
+        let value = object.get(field.name).with_context(|| format!("the field {} is missing", field.name))?;
+        let choice = field.wire.choices.iter().find(|choice| Some(choice.name) == value.as_str());
+        let number =
+            choice.map_or_else(|| value.as_u64().filter(|_| field.wire.choices.is_empty()), |c| Some(c.value.into()));
+        let wrong = || format!("{value} is no value of the field {}", field.name);
+        let word = number.with_context(wrong)?.to_le_bytes();
+        let width = match (field.wire.primitive, field.wire.count) {
+            ("uint8", 1) => 1,
+            ("uint16", 1) => 2,
+            ("uint32", 1) => 4,
+            ("uint64", 1) => 8,
+            _ => bail!("a field of type {} cannot be written", field.wire.name),
+        };
+        ensure!(word[width..].iter().all(|byte| *byte == 0), wrong());
+        bytes[field.offset..field.offset + width].copy_from_slice(&word[..width]);
+    }
+    Ok(bytes)
 }
 
 fn block(fields: &[Field], bytes: &[u8]) -> Map<String, Value> {

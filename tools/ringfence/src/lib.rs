@@ -1,5 +1,6 @@
 //! The `ringfence` command, as a library: so that its proofs can be driven by tests.
 
+pub mod board;
 pub mod commands;
 pub mod config;
 pub mod counters;

@@ -34,6 +34,9 @@ enum Command {
     /// Inspect a journal.
     #[command(subcommand)]
     Journal(ringfence::commands::journal::Journal),
+    /// Publish an election, and check what was published.
+    #[command(subcommand)]
+    Votes(ringfence::commands::votes::Votes),
     /// Measure, and compare what was measured.
     Bench(ringfence_benches::cli::Bench),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Journal(journal) => journal.run(),
+        Command::Votes(votes) => votes.run(),
         Command::Bench(bench) => bench.run(),
     };
     match done {

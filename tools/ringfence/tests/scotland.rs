@@ -152,7 +152,7 @@ fn conduct(client: &mut Client, election: ElectionId, ward: &Ward) -> Said {
             open -= usize::from(take(&output, said));
         }
     };
-    let entries = vec![VoterEntry { weight: 1, reserved: Reserved::default() }; voters as usize];
+    let entries = vec![VoterEntry::of_weight(1); voters as usize];
     for (block, at) in entries.chunks(4_000).zip((1..).step_by(4_000)) {
         let register = RegisterVoters { election, first: VoterId(at) };
         send(client, Command::RegisterVoters(&register, block), &mut said);

@@ -100,8 +100,15 @@ pub fn votes(bytes: &[u8]) {
     hold::<votes::model::Model>(&VOTES, images::<votes::messages::Command<'_>>(bytes, small::votes));
 }
 
-const VOTES: votes::messages::VotesLimits =
-    votes::messages::VotesLimits { elections: 3, candidates: 12, voters: 20, ballots: 12, marks: 30 };
+const VOTES: votes::messages::VotesLimits = votes::messages::VotesLimits {
+    elections: 3,
+    candidates: 12,
+    voters: 20,
+    ballots: 12,
+    marks: 30,
+    sums: 40,
+    nullifiers: 5,
+};
 
 fn hold<M: laws::Model>(limits: &<M::Domain as Domain>::Limits, images: Vec<CommandImage>) {
     laws::check_steps::<M>(limits, images.into_iter().map(Step::Command), 1, Often { rejects: 4, restores: 8 });
@@ -204,7 +211,7 @@ mod tests {
         let mut said = 0;
         for _ in 0..20 {
             let mut harness = laws::Harness::<votes::Votes>::new(&VOTES);
-            for image in images::<votes::messages::Command<'_>>(&bytes(&mut random, 8_000), small::votes) {
+            for image in images::<votes::messages::Command<'_>>(&bytes(&mut random, 12_000), small::votes) {
                 let outcome = harness.step(&Step::Command(image), ringfence_kernel::Timestamp(1), false);
                 said += u32::from(outcome.outputs.len() > 2);
             }

@@ -38,7 +38,7 @@ pub(super) struct Ballot {
 pub(super) struct Ballots {
     ballots: Vec<Ballot>,
     capacity: usize,
-    /// Marks of all ballots, and [`END`] behind those of each: the candidate's place in the low 8 bits, the points above.
+    /// Marks of all ballots, and [`END`] behind those of each: the candidate's number in the low 8 bits, the points above.
     marks: Vec<u16>,
     marks_capacity: usize,
     /// Finds a ballot by its election and marks.
@@ -49,18 +49,18 @@ pub(super) struct Ballots {
     ranks: Vec<u32>,
 }
 
-/// Behind the last mark of a ballot. No ranked mark looks so: ranks are an order and have no points.
+/// Behind the last mark of a ballot. It names a number that no candidate has.
 pub(super) const END: u16 = u16::MAX;
 
 /// A mark of `points` for a candidate.
 const fn mark(candidate: CandidateId, points: u32) -> u16 {
-    (points as u16) << 8 | (candidate.0 - 1)
+    (points as u16) << 8 | candidate.0
 }
 
 /// The place of the candidate that a mark names.
 #[inline]
 pub(super) const fn candidate(mark: u16) -> usize {
-    (mark & 0xff) as usize
+    (mark as u8).wrapping_sub(1) as usize
 }
 
 /// The points that a mark gives.
@@ -69,7 +69,7 @@ pub(super) const fn points(mark: u16) -> u64 {
     (mark >> 8) as u64
 }
 
-const _: () = assert!(CANDIDATES_MAX <= 256 && POINTS_MAX <= 255);
+const _: () = assert!(CANDIDATES_MAX < 255 && POINTS_MAX <= 255);
 
 impl Method {
     /// Whether a mark's value is a rank.
@@ -110,6 +110,11 @@ impl Method {
     /// Whether either quota makes sense.
     pub(crate) const fn has_quota(self) -> bool {
         matches!(self, Self::ScottishStv | Self::WholeBallots | Self::LargestRemainder)
+    }
+
+    /// Whether a candidate has one sum of what ballots give, and that is all.
+    pub(super) const fn adds_up(self) -> bool {
+        !self.is_ranked() || matches!(self, Self::Borda | Self::Dowdall)
     }
 
     /// Whether it compares two candidates at a time.
@@ -291,10 +296,14 @@ impl Ballots {
         self.get(index).first_mark
     }
 
-    /// The mark at that place among all.
+    /// The numbers of the candidates whom the sixteen marks name that stand from that place among all on.
     #[inline]
-    pub(super) fn mark(&self, at: u32) -> u16 {
-        self.marks[at as usize]
+    pub(super) fn numbers(&self, from: u32) -> [[u8; 8]; 2] {
+        let marks = &self.marks[from as usize..];
+        match marks.first_chunk::<16>() {
+            Some(marks) => bytemuck::cast(marks.map(|mark| mark as u8)),
+            None => bytemuck::cast(core::array::from_fn::<_, 16, _>(|at| *marks.get(at).unwrap_or(&END) as u8)),
+        }
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -8,72 +8,76 @@ use super::messages::{
     Receipt, Reject, Reply, SpoilBallot, VoterId,
 };
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Out, Progress};
+use ringfence_kernel::{Out, Progress, Timestamp};
 
 impl Votes {
     /// Takes a ballot in, or names the one that counts.
     #[inline]
     pub(super) fn cast(
         &mut self,
+        now: Timestamp,
         command: &CastBallot,
         marks: &[Mark],
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let CastBallot { election: id, voter: number } = *command;
-        let Self { elections, ballots, .. } = self;
-        let place = elections.place(id)?;
-        let Some(voter) = elections.voter(place, number).copied().filter(|voter| voter.weight > 0) else {
+        let place = self.elections.place(id)?;
+        let Some(voter) = self.elections.voter(place, number) else {
             return Ok(decline(id, number, DeclineReason::NotRegistered, out));
         };
-        let election = &elections[place];
+        let election = &self.elections[place];
+        if election.is_anonymous() {
+            return Ok(decline(id, number, DeclineReason::Anonymous, out));
+        }
         let (phase, changes) = (election.phase.get(), election.terms.changes.get());
         let answer = |receipt: u64, outcome: CastOutcome, out: &mut Out<'_, Self>| {
             let (receipt, reserved) = (Receipt(receipt), Reserved::default());
             let outcome = outcome.into();
             out.reply(Reply::BallotCast(&BallotCast { receipt, election: id, voter: number, outcome, reserved }));
-            Ok(Progress::Done)
         };
         if voter.receipt != 0 && (phase != Phase::Open || changes != ChangePolicy::LastCounts) {
-            return answer(voter.receipt, CastOutcome::AlreadyCast, out);
+            answer(voter.receipt, CastOutcome::AlreadyCast, out);
+            return Ok(Progress::Done);
         }
         if phase != Phase::Open {
             return Ok(decline(id, number, DeclineReason::WrongPhase, out));
         }
-        ballots.read(&election.terms, marks)?;
-        let (last, before) = (election.last_ballot, ballots.len());
-        let ballot = ballots.place(place, last)?;
+        self.ballots.read(&election.terms, marks)?;
+        let ballot = self.take_in(place)?;
         if voter.receipt != 0 && voter.ballot == ballot {
-            return answer(voter.receipt, CastOutcome::AlreadyCast, out);
+            answer(voter.receipt, CastOutcome::AlreadyCast, out);
+            return Ok(Progress::Done);
         }
-        let election = &mut elections[place];
-        if ballots.len() > before {
-            election.last_ballot = ballot;
-            if last == NONE {
-                election.first_ballot = ballot;
-            }
-        }
-        ballots.add(ballot, voter.weight);
+        self.add(place, ballot, voter);
         let outcome = if voter.receipt == 0 {
+            let election = &mut self.elections[place];
             election.ballots += 1;
-            election.weight += u64::from(voter.weight);
+            election.weight += u64::from(voter.weight());
             CastOutcome::Counted
         } else {
-            ballots.take(voter.ballot, voter.weight);
+            self.take(place, voter.ballot, voter);
             CastOutcome::Replaced
         };
         self.last_receipt += 1;
         let receipt = self.last_receipt;
-        *elections.voter(place, number).expect("it was found") = Voter { receipt, ballot, ..voter };
-        answer(receipt, outcome, out)
+        let row = self.elections[place].row(voter);
+        self.elections.set_ballot(place, number, receipt, ballot);
+        answer(receipt, outcome, out);
+        Ok(self.note_change(place, row, now, out))
     }
 
     /// Takes a voter's ballot out of the count.
-    pub(super) fn spoil(&mut self, command: SpoilBallot, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+    pub(super) fn spoil(
+        &mut self,
+        now: Timestamp,
+        command: SpoilBallot,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let SpoilBallot { election: id, voter: number } = command;
         let place = self.elections.place(id)?;
         let election = &self.elections[place];
         let (phase, changes) = (election.phase.get(), election.terms.changes.get());
-        let Some(voter) = self.elections.voter(place, number).copied().filter(|voter| voter.weight > 0) else {
+        let Some(voter) = self.elections.voter(place, number) else {
             return Ok(decline(id, number, DeclineReason::NotRegistered, out));
         };
         let reason = match () {
@@ -85,15 +89,44 @@ impl Votes {
         if let Some(reason) = reason {
             return Ok(decline(id, number, reason, out));
         }
-        self.ballots.take(voter.ballot, voter.weight);
+        self.take(place, voter.ballot, voter);
         let election = &mut self.elections[place];
         election.ballots -= 1;
-        election.weight -= u64::from(voter.weight);
-        let known = self.elections.voter(place, number).expect("it was found");
-        *known = Voter { receipt: 0, ballot: 0, ..voter };
+        election.weight -= u64::from(voter.weight());
+        let row = election.row(voter);
+        self.elections.set_ballot(place, number, 0, 0);
         let receipt = Receipt(voter.receipt);
         out.reply(Reply::BallotSpoilt(&BallotSpoilt { receipt, election: id, voter: number }));
-        Ok(Progress::Done)
+        Ok(self.note_change(place, row, now, out))
+    }
+
+    /// The place of the ballot that was read, chained by its election when it is new.
+    #[inline]
+    pub(super) fn take_in(&mut self, place: u32) -> Result<u32, Reject> {
+        let (last, before) = (self.elections[place].last_ballot, self.ballots.len());
+        let ballot = self.ballots.place(place, last)?;
+        if self.ballots.len() > before {
+            let election = &mut self.elections[place];
+            election.last_ballot = ballot;
+            if last == NONE {
+                election.first_ballot = ballot;
+            }
+        }
+        Ok(ballot)
+    }
+
+    /// One ballot more of those that say this.
+    #[inline]
+    pub(super) fn add(&mut self, place: u32, ballot: u32, voter: Voter) {
+        self.ballots.add(ballot, voter.weight());
+        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), true);
+    }
+
+    /// One ballot less.
+    #[inline]
+    pub(super) fn take(&mut self, place: u32, ballot: u32, voter: Voter) {
+        self.ballots.take(ballot, voter.weight());
+        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), false);
     }
 }
 

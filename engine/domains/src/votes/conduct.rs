@@ -4,7 +4,7 @@ use super::Votes;
 use super::casting::decline;
 use super::messages::{
     CountElection, CountState, DECISIONS_MAX, DecideTie, DeclareWriteIn, DeclineReason, DefineElection,
-    ElectionDefined, Event, Phase, RegisterVoters, Reject, Reply, Results, SetPhase, VoterEntry, VoterId,
+    ElectionDefined, Event, Phase, RegisterVoters, Registration, Reject, Reply, Results, SetPhase, VoterEntry, VoterId,
     VotersRegistered, WriteInDeclared,
 };
 use super::publishing::{Answer, Counting};
@@ -21,7 +21,7 @@ impl Votes {
         terms: &DefineElection,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        if let Some(place) = self.elections.define(context.now, terms)? {
+        if let Some(place) = self.elections.define(context.now, terms, &mut self.reports)? {
             self.say_changed(place, out);
         }
         let (election, reserved) = (terms.election, Reserved::default());
@@ -37,11 +37,17 @@ impl Votes {
     ) -> Result<Progress, Reject> {
         let RegisterVoters { election: id, first } = command;
         let place = self.elections.place(id)?;
-        if !matches!(self.elections[place].phase.get(), Phase::Draft | Phase::Open) {
+        let election = &self.elections[place];
+        let in_time = match election.phase.get() {
+            Phase::Draft => true,
+            Phase::Open => election.terms.registration.get() == Registration::UntilClosed,
+            Phase::Closed | Phase::Certified => false,
+        };
+        if !in_time {
             return Ok(decline(id, NOBODY, DeclineReason::WrongPhase, out));
         }
-        let added = self.elections.register(place, first, voters.iter().map(|voter| voter.weight))?;
-        let (registered, reserved) = (self.elections[place].registered, Reserved::default());
+        let added = self.elections.register(place, first, voters)?;
+        let (registered, reserved) = (self.elections.registered(place), Reserved::default());
         out.reply(Reply::VotersRegistered(&VotersRegistered { election: id, added, registered, reserved }));
         Ok(Progress::Done)
     }
@@ -70,23 +76,35 @@ impl Votes {
         self.elections.set_phase(place, phase);
         self.say_changed(place, out);
         if phase == Phase::Closed {
-            return self.begin_counting(place, answer, out);
+            return self.report(place, Some(answer), out);
         }
         self.answer(place, answer, out);
         Progress::Done
     }
 
-    /// Opens and closes what is due, earliest first, and of those due together the lower number first.
+    /// Opens, closes and releases what is due, earliest first; of what is due together windows come before releases, and the
+    /// lower number first.
     pub(super) fn windows(&mut self, now: Timestamp, out: &mut Out<'_, Self>) -> Progress {
-        if let Some(counting) = self.pending.take()
-            && self.go_on_counting(counting, out) == Progress::More
-        {
+        if self.go_on(out) == Progress::More {
             return Progress::More;
         }
-        while let Some((_, place)) = self.elections.next_window().filter(|(window, _)| *window <= now) {
-            if out.room() == 0 {
+        let due = |next: Option<(Timestamp, u32)>| next.filter(|(at, _)| *at <= now);
+        loop {
+            let (window, refresh) = (due(self.elections.next_window()), due(self.elections.next_refresh()));
+            if out.room() == 0 && window.or(refresh).is_some() {
                 return Progress::More;
             }
+            let place = match (window, refresh) {
+                (Some((opens, place)), Some((refreshes, _))) if opens <= refreshes => place,
+                (Some((_, place)), None) => place,
+                (_, Some((_, place))) => {
+                    if self.report(place, None, out) == Progress::More {
+                        return Progress::More;
+                    }
+                    continue;
+                }
+                (None, None) => return Progress::Done,
+            };
             let election = &self.elections[place];
             let opens = election.phase.get() == Phase::Draft && election.terms.opens != Timestamp(0);
             let phase = if opens { Phase::Open } else { Phase::Closed };
@@ -94,7 +112,6 @@ impl Votes {
                 return Progress::More;
             }
         }
-        Progress::Done
     }
 
     pub(super) fn count(&mut self, command: CountElection, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
@@ -151,14 +168,14 @@ impl Votes {
         Ok(Progress::Done)
     }
 
-    fn begin_counting(&mut self, place: u32, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
-        self.counter.begin(&self.elections[place]);
+    pub(super) fn begin_counting(&mut self, place: u32, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
+        self.counter.begin(&self.elections[place], &self.reports);
         self.go_on_counting(Counting::new(place, answer), out)
     }
 
     /// Says where an election stands. There is room for it.
     pub(super) fn say_changed(&self, place: u32, out: &mut Out<'_, Self>) {
-        let changed = self.elections[place].changed();
+        let changed = self.elections.changed(place);
         out.publish(topics::PHASES, changed.election.0, Event::ElectionChanged(&changed));
     }
 }

@@ -2,10 +2,12 @@
 
 use super::ballots::NONE;
 use super::messages::{
-    CANDIDATES_MAX, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged, ElectionId, Exclusions,
-    Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, Quota, ROLL_WEIGHT_MAX, Reject, SEATS_MAX, StandingCode,
-    Tally, TieBreak, Until, VoterId, VotesLimits, WEIGHT_MAX,
+    CANDIDATES_MAX, ChangePolicy, CountState, CountStateCode, DECISIONS_MAX, DefineElection, ElectionChanged,
+    ElectionId, Exclusions, Fault, Majority, Method, POINTS_MAX, Phase, PhaseCode, Quota, REGIONS_MAX, ROLL_WEIGHT_MAX,
+    Registration, Reject, SEATS_MAX, Secrecy, StandingCode, Tally, TieBreak, Until, VoterEntry, VoterId, VotesLimits,
+    WEIGHT_MAX,
 };
+use super::reports::{self, Reports};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -19,13 +21,36 @@ use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 pub(super) struct Voter {
     /// The receipt of the ballot that counts; zero when none does.
     pub(super) receipt: u64,
-    /// For how many votes it counts; zero when the number is not registered.
-    pub(super) weight: u32,
+    /// For how many votes it counts in the low 20 bits, zero when the number is not registered, and the region above.
+    /// Zero where the roll is another election's. Of an anonymous election the receipt is the fingerprint of the blinded token
+    /// that was issued, and the ballot zero.
+    weight_region: u32,
     /// Which ballot it is, while there is one.
     pub(super) ballot: u32,
 }
 
 const _: () = assert!(size_of::<Voter>() == 16);
+const WEIGHT_BITS: u32 = 20;
+const _: () = assert!(WEIGHT_MAX < 1 << WEIGHT_BITS && REGIONS_MAX < 1 << (32 - WEIGHT_BITS));
+
+impl Voter {
+    /// Who is on no roll.
+    pub(super) const fn of_weight(weight: u32) -> Self {
+        Self { receipt: 0, weight_region: weight, ballot: 0 }
+    }
+
+    /// For how many votes the ballot counts; zero when the number is not registered.
+    #[inline]
+    pub(super) const fn weight(self) -> u32 {
+        self.weight_region & ((1 << WEIGHT_BITS) - 1)
+    }
+
+    /// The region; zero where the election has none.
+    #[inline]
+    pub(super) const fn region(self) -> u16 {
+        (self.weight_region >> WEIGHT_BITS) as u16
+    }
+}
 
 /// A candidate at the end of the official count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -55,17 +80,24 @@ pub(super) struct Election {
     pub(super) weight: u64,
     /// The weight of the roll.
     roll_weight: u64,
+    /// When what changed is released; zero when nothing waits for it.
+    pub(super) refreshes: Timestamp,
     /// Who was in the tie at which the official count stopped: a bit each.
-    pub(super) tied: [u64; CANDIDATES_MAX as usize / 64],
+    pub(super) tied: [u64; CANDIDATES_MAX.div_ceil(64) as usize],
     /// Which write-ins were declared: a bit each.
-    pub(super) declared: [u64; CANDIDATES_MAX as usize / 64],
+    pub(super) declared: [u64; CANDIDATES_MAX.div_ceil(64) as usize],
     /// Where its roll and its candidates begin among all.
     first_voter: u32,
     first_candidate: u32,
+    /// Where its sums and their rows begin among all.
+    pub(super) first_sum: u32,
+    pub(super) first_row: u32,
     /// The first and the last of its different ballots.
     pub(super) first_ballot: u32,
     pub(super) last_ballot: u32,
     pub(super) registered: u32,
+    /// Tokens that were issued.
+    pub(super) tokens: u32,
     /// On whom the lot fell in each tie, of those that were decided.
     pub(super) decisions: [u16; DECISIONS_MAX],
     pub(super) decided: u16,
@@ -73,12 +105,16 @@ pub(super) struct Election {
     pub(super) stages: u16,
     pub(super) phase: PhaseCode,
     pub(super) count: CountStateCode,
-    reserved: [u8; 6],
+    reserved: [u8; 2],
 }
 
 impl Election {
     pub(super) fn id(&self) -> ElectionId {
         self.terms.election
+    }
+
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.terms.secrecy.get() == Secrecy::Anonymous
     }
 
     /// When it next opens or closes by itself; zero when it does not.
@@ -96,16 +132,10 @@ impl Election {
         (usize::from(from)..to.into()).filter(|at| self.declared[at / 64] >> (at % 64) & 1 == 0)
     }
 
-    pub(super) fn changed(&self) -> ElectionChanged {
-        ElectionChanged {
-            ballots: self.ballots,
-            weight: self.weight,
-            election: self.id(),
-            registered: self.registered,
-            phase: self.phase,
-            count: self.count,
-            reserved: Reserved::default(),
-        }
+    /// The place of the election whose roll it votes on.
+    #[inline]
+    fn roll(&self) -> u32 {
+        if self.terms.roll == ElectionId(0) { self.id().0 - 1 } else { self.terms.roll.0 - 1 }
     }
 }
 
@@ -131,6 +161,11 @@ fn sound(terms: &DefineElection) -> bool {
         && (terms.gap_max == 0 || method.is_ranked() && terms.skipped_ranks.get() == Fault::PassOver)
         && (terms.quota.get() == Quota::Droop || method.has_quota())
         && (terms.write_ins == 0 || method.has_stages() && terms.seats + terms.write_ins <= terms.candidates)
+        && terms.regions <= REGIONS_MAX
+        && (terms.roll == ElectionId(0) || terms.registration.get() == Registration::UntilClosed)
+        && reports::sound(terms)
+        && (terms.secrecy.get() == Secrecy::Identified
+            || terms.regions == 0 && terms.changes.get() == ChangePolicy::Never)
         && terms.reserved == Reserved::default()
         && (terms.seed == 0 || terms.tie_break.get() == TieBreak::Seeded)
         && (terms.closes == Timestamp(0) || terms.opens < terms.closes)
@@ -147,6 +182,7 @@ pub(super) struct Elections {
     finals: Vec<Final>,
     finals_capacity: usize,
     windows: Timers,
+    refreshes: Timers,
 }
 
 impl core::ops::Index<u32> for Elections {
@@ -173,6 +209,7 @@ impl Elections {
             finals: Vec::with_capacity(limits.candidates as usize),
             finals_capacity: limits.candidates as usize,
             windows: Timers::new(limits.elections as usize),
+            refreshes: Timers::new(limits.elections as usize),
         }
     }
 
@@ -184,15 +221,20 @@ impl Elections {
         if known { Ok(place) } else { Err(Reject::UnknownElection) }
     }
 
-    /// Prepares an election; gives its place when it is new.
-    pub(super) fn define(&mut self, now: Timestamp, terms: &DefineElection) -> Result<Option<u32>, Reject> {
+    /// Prepares an election, with its part of all reports; gives its place when it is new.
+    pub(super) fn define(
+        &mut self,
+        now: Timestamp,
+        terms: &DefineElection,
+        reports: &mut Reports,
+    ) -> Result<Option<u32>, Reject> {
         let place = terms.election.0.wrapping_sub(1);
         let known = self.elections.get(place as usize).ok_or(Reject::ElectionsFull)?;
         if known.terms.seats != 0 {
             return if known.terms == *terms { Ok(None) } else { Err(Reject::ElectionExists) };
         }
         let ahead = |window: Timestamp| window == Timestamp(0) || window > now;
-        if !sound(terms) || !ahead(terms.opens) || !ahead(terms.closes) {
+        if !sound(terms) || !ahead(terms.opens) || !ahead(terms.closes) || !self.shares(terms) {
             return Err(Reject::BadTerms);
         }
         if self.voters_capacity - self.voters.len() < terms.voters as usize {
@@ -201,8 +243,14 @@ impl Elections {
         if self.finals_capacity - self.finals.len() < usize::from(terms.candidates) {
             return Err(Reject::CandidatesFull);
         }
+        if !reports.has_room(terms) {
+            return Err(Reject::SumsFull);
+        }
+        let (first_sum, first_row) = reports.claim(terms);
         self.elections[place as usize] = Election {
             terms: *terms,
+            first_sum,
+            first_row,
             first_voter: self.voters.len() as u32,
             first_candidate: self.finals.len() as u32,
             first_ballot: NONE,
@@ -217,34 +265,87 @@ impl Elections {
         Ok(Some(place))
     }
 
-    /// The voter with that number, when the roll has it; whether it is registered its weight says.
+    /// Whether an election has a roll of its own, or finds the one it names: that of another election with as many voters
+    /// and the same regions.
+    fn shares(&self, terms: &DefineElection) -> bool {
+        if terms.roll == ElectionId(0) {
+            return true;
+        }
+        let other = self.place(terms.roll).map(|place| &self.elections[place as usize].terms);
+        other.is_ok_and(|other| {
+            let weighs_one = terms.secrecy.get() == Secrecy::Identified || other.secrecy == terms.secrecy;
+            other.roll == ElectionId(0) && (other.voters, other.regions) == (terms.voters, terms.regions) && weighs_one
+        })
+    }
+
+    /// How many are on the roll that an election votes on.
+    pub(super) fn registered(&self, place: u32) -> u32 {
+        self[self[place].roll()].registered
+    }
+
+    /// Where an election stands.
+    pub(super) fn changed(&self, place: u32) -> ElectionChanged {
+        let election = &self[place];
+        ElectionChanged {
+            ballots: election.ballots,
+            weight: election.weight,
+            election: election.id(),
+            registered: self.registered(place),
+            tokens: election.tokens,
+            phase: election.phase,
+            count: election.count,
+            reserved: Reserved::default(),
+        }
+    }
+
     #[inline]
-    pub(super) fn voter(&mut self, place: u32, voter: VoterId) -> Option<&mut Voter> {
-        let election = &self.elections[place as usize];
+    fn slot(&self, place: u32, voter: VoterId) -> Option<usize> {
+        let election = &self[place];
         let at = voter.0.wrapping_sub(1);
-        (at < election.terms.voters).then(|| &mut self.voters[election.first_voter as usize + at as usize])
+        (at < election.terms.voters).then(|| election.first_voter as usize + at as usize)
+    }
+
+    /// The voter with that number, weight and region as the roll has them; none when it is not registered.
+    #[inline]
+    pub(super) fn voter(&self, place: u32, voter: VoterId) -> Option<Voter> {
+        let mut known = self.voters[self.slot(place, voter)?];
+        let roll = self[place].roll();
+        if roll != place {
+            known.weight_region = self.voters[self.slot(roll, voter)?].weight_region;
+        }
+        Some(known).filter(|known| known.weight() > 0)
+    }
+
+    /// Notes which ballot of a voter counts, and its receipt; zeros when none does.
+    #[inline]
+    pub(super) fn set_ballot(&mut self, place: u32, voter: VoterId, receipt: u64, ballot: u32) {
+        let slot = self.slot(place, voter).expect("the voter was found");
+        (self.voters[slot].receipt, self.voters[slot].ballot) = (receipt, ballot);
     }
 
     /// Puts voters on the roll, all or none of them; gives how many are new.
-    pub(super) fn register(
-        &mut self,
-        place: u32,
-        first: VoterId,
-        weights: impl ExactSizeIterator<Item = u32> + Clone,
-    ) -> Result<u32, Reject> {
+    pub(super) fn register(&mut self, place: u32, first: VoterId, list: &[VoterEntry]) -> Result<u32, Reject> {
         let election = &mut self.elections[place as usize];
-        let (from, count) = (u64::from(first.0.wrapping_sub(1)), weights.len() as u64);
-        let bad = |weight: u32| weight == 0 || weight > WEIGHT_MAX;
-        if count == 0 || from + count > election.terms.voters.into() || weights.clone().any(bad) {
+        let DefineElection { voters, regions, roll, secrecy, .. } = election.terms;
+        let heaviest = if secrecy.get() == Secrecy::Anonymous { 1 } else { WEIGHT_MAX };
+        if roll != ElectionId(0) {
+            return Err(Reject::NoRoll);
+        }
+        let (from, count) = (u64::from(first.0.wrapping_sub(1)), list.len() as u64);
+        let least = u16::from(regions > 0);
+        let sound =
+            |entry: &VoterEntry| (1..=heaviest).contains(&entry.weight) && (least..=regions).contains(&entry.region);
+        if count == 0 || from + count > voters.into() || !list.iter().all(sound) {
             return Err(Reject::BadRoll);
         }
+        let packed = |entry: &VoterEntry| u32::from(entry.region) << WEIGHT_BITS | entry.weight;
         let from = election.first_voter as usize + from as usize;
         let voters = &mut self.voters[from..from + count as usize];
         let (mut added, mut heavier) = (0, 0);
-        for (voter, weight) in voters.iter().zip(weights.clone()) {
-            if voter.weight == 0 {
-                (added, heavier) = (added + 1, heavier + u64::from(weight));
-            } else if voter.weight != weight {
+        for (voter, entry) in voters.iter().zip(list) {
+            if voter.weight_region == 0 {
+                (added, heavier) = (added + 1, heavier + u64::from(entry.weight));
+            } else if voter.weight_region != packed(entry) {
                 return Err(Reject::VoterExists);
             }
         }
@@ -253,7 +354,7 @@ impl Elections {
         }
         election.roll_weight += heavier;
         election.registered += added;
-        voters.iter_mut().zip(weights).for_each(|(voter, weight)| voter.weight = weight);
+        voters.iter_mut().zip(list).for_each(|(voter, entry)| voter.weight_region = packed(entry));
         Ok(added)
     }
 
@@ -268,6 +369,21 @@ impl Elections {
             Timestamp(0) => self.windows.clear(place),
             window => self.windows.set(place, window, place.into()),
         }
+    }
+
+    /// Has what changed released at a time; zero for never.
+    pub(super) fn set_refresh(&mut self, place: u32, at: Timestamp) {
+        self.elections[place as usize].refreshes = at;
+        match at {
+            Timestamp(0) => self.refreshes.clear(place),
+            at => self.refreshes.set(place, at, place.into()),
+        }
+    }
+
+    /// The election whose changes are next released, and when.
+    #[inline]
+    pub(super) fn next_refresh(&self) -> Option<(Timestamp, u32)> {
+        self.refreshes.first()
     }
 
     /// The election that next opens or closes by itself, and when.
@@ -325,6 +441,7 @@ impl Elections {
             }
             all.elections[id as usize - 1] = election;
             all.set_window(id - 1);
+            all.set_refresh(id - 1, election.refreshes);
         }
         let count = source.count(all.voters_capacity, "voters")?;
         all.voters.resize(count, Voter::zeroed());
@@ -347,8 +464,21 @@ impl Elections {
             }
             let roll = self.voters.get(voters..voters + election.terms.voters as usize);
             let roll = roll.ok_or(Corrupt("the length of a roll"))?;
-            let registered = roll.iter().filter(|voter| voter.weight > 0).count();
-            let weight: u64 = roll.iter().map(|voter| u64::from(voter.weight)).sum();
+            let registered = roll.iter().filter(|voter| voter.weight() > 0).count();
+            let weight: u64 = roll.iter().map(|voter| u64::from(voter.weight())).sum();
+            let regions = u16::from(election.terms.regions > 0)..=election.terms.regions;
+            let anonymous = election.terms.secrecy.get() == Secrecy::Anonymous;
+            let heaviest = if anonymous { 1 } else { WEIGHT_MAX };
+            let sound = |voter: &Voter| match voter.weight_region {
+                0 => true,
+                _ => (1..=heaviest).contains(&voter.weight()) && regions.contains(&voter.region()),
+            };
+            if !roll.iter().all(sound) || !self.shares(&election.terms) {
+                return Err(Corrupt("the roll of an election"));
+            }
+            if election.terms.roll != ElectionId(0) && registered > 0 {
+                return Err(Corrupt("a voter on the roll of another election"));
+            }
             if registered != election.registered as usize || weight != election.roll_weight {
                 return Err(Corrupt("the sum of a roll"));
             }
@@ -377,9 +507,12 @@ fn valid(election: &Election) -> bool {
         && terms.majority.is_valid()
         && terms.until.is_valid()
         && terms.quota.is_valid()
+        && terms.registration.is_valid()
+        && terms.secrecy.is_valid()
         && election.phase.is_valid()
         && election.count.is_valid()
         && usize::from(election.decided) <= DECISIONS_MAX
-        && election.reserved == [0; 6]
+        && election.reserved == [0; 2]
+        && (election.refreshes == Timestamp(0) || terms.refresh > 0 && election.phase.get() == Phase::Open)
         && sound(terms)
 }

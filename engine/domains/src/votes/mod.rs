@@ -1,7 +1,7 @@
 //! Vote tallying: elections with a roll, one ballot a voter, counted exactly. `README.md` has the rules in plain words.
 //!
 //! [`Votes::apply`] is the table of contents. Elections stand in `elections` with their rolls, different ballots in
-//! `ballots`; `counting` makes stages of them and `publishing` says those.
+//! `ballots`; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
@@ -9,6 +9,8 @@ pub mod messages;
 mod casting;
 mod conduct;
 mod publishing;
+mod reports;
+mod tokens;
 
 mod ballots;
 mod counting;
@@ -28,11 +30,13 @@ mod tests;
 use ballots::Ballots;
 use counting::Counter;
 use elections::Elections;
-use messages::{Command, Event, Reject, Reply, VotesLimits};
+use messages::{Command, Event, Mark, Reject, Reply, VotesLimits};
 use publishing::Counting;
+use reports::{Reporting, Reports};
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use tokens::Tokens;
 
 /// Kinds of topics of this domain; their id is the election.
 pub mod topics {
@@ -40,6 +44,8 @@ pub mod topics {
     pub const PHASES: u16 = 1;
     /// Stages of counts. Its snapshot is the candidates at the end of the official count.
     pub const COUNTS: u16 = 2;
+    /// What regions report. Its snapshot is all that is released.
+    pub const REPORTS: u16 = 3;
 }
 
 /// All elections, their rolls and their ballots.
@@ -47,12 +53,21 @@ pub mod topics {
 pub struct Votes {
     elections: Elections,
     ballots: Ballots,
+    reports: Reports,
+    tokens: Tokens,
     /// The receipt given last.
     last_receipt: u64,
     /// Room for one count.
     counter: Counter,
-    /// The count that goes on in [`Domain::resume`] or [`Domain::on_time`]. Nothing is saved while there is one.
-    pending: Option<Counting>,
+    /// What goes on in [`Domain::resume`] or [`Domain::on_time`]. Nothing is saved while there is something.
+    pending: Option<Pending>,
+}
+
+/// What a decision has still to do.
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Counting(Counting),
+    Reporting(Reporting),
 }
 
 impl Domain for Votes {
@@ -68,14 +83,16 @@ impl Domain for Votes {
     type Limits = VotesLimits;
 
     fn topics(limits: &VotesLimits) -> u64 {
-        // The phase and the counts of each election.
-        limits.elections.saturating_mul(2)
+        // The phase, the counts and the reports of each election.
+        limits.elections.saturating_mul(3)
     }
 
     fn new(limits: &VotesLimits) -> Self {
         Self {
             elections: Elections::new(limits),
             ballots: Ballots::new(limits),
+            reports: Reports::new(limits),
+            tokens: Tokens::new(limits),
             last_receipt: 0,
             counter: Counter::new(limits.ballots as usize),
             pending: None,
@@ -84,7 +101,7 @@ impl Domain for Votes {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::CastBallot(..) => Roles::TRADE,
+            Command::CastBallot(..) | Command::IssueToken(..) | Command::CastAnonymously(..) => Roles::TRADE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -93,8 +110,12 @@ impl Domain for Votes {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(self.pending.is_none(), "a decision is ended before the next one");
         match command {
-            Command::CastBallot(command, marks) => self.cast(command, marks, out),
-            Command::SpoilBallot(command) => self.spoil(*command, out),
+            Command::CastBallot(command, marks) => self.cast(context.now, command, marks, out),
+            Command::IssueToken(command) => self.issue(*command, out),
+            Command::CastAnonymously(command, marks) => {
+                self.cast_anonymously(context.now, command, Mark::of_anonymous(marks), out)
+            }
+            Command::SpoilBallot(command) => self.spoil(context.now, *command, out),
             Command::RegisterVoters(command, voters) => self.register(*command, voters, out),
             Command::DefineElection(command) => self.define(context, command, out),
             Command::SetPhase(command) => self.set_phase(*command, out),
@@ -105,10 +126,7 @@ impl Domain for Votes {
     }
 
     fn resume(&mut self, _: Context, out: &mut Out<'_, Self>) -> Progress {
-        match self.pending.take() {
-            None => Progress::Done,
-            Some(counting) => self.go_on_counting(counting, out),
-        }
+        self.go_on(out)
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
@@ -123,7 +141,8 @@ impl Domain for Votes {
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
         // While a count goes on that a window began, what is due is not done.
-        self.elections.next_window().map(|(deadline, _)| deadline)
+        let next = [self.elections.next_window(), self.elections.next_refresh()];
+        next.into_iter().flatten().map(|(deadline, _)| deadline).min()
     }
 
     fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
@@ -136,5 +155,16 @@ impl Domain for Votes {
 
     fn load(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
         Self::read(limits, source)
+    }
+}
+
+impl Votes {
+    /// Goes on with what the decision has still to do.
+    fn go_on(&mut self, out: &mut Out<'_, Self>) -> Progress {
+        match self.pending.take() {
+            None => Progress::Done,
+            Some(Pending::Counting(counting)) => self.go_on_counting(counting, out),
+            Some(Pending::Reporting(reporting)) => self.say_reports(reporting, out),
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::messages::{
     CandidateCounted, CandidateId, CountState, ElectionCounted, Event, LastPlacesCounted, PairCounted, Phase,
     PhaseChanged, Reply, StageCounted, Standing, Tally, TieFound,
 };
-use super::{Votes, topics};
+use super::{Pending, Votes, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Cursor, Out, Progress, Topic};
 
@@ -47,7 +47,7 @@ impl Votes {
             let now = *counting.now.get_or_insert_with(|| self.counter.advance(&self.ballots, first_ballot));
             while let Some(event) = self.counted(now, counting.next) {
                 if out.room() == 0 {
-                    self.pending = Some(counting);
+                    self.pending = Some(Pending::Counting(counting));
                     return Progress::More;
                 }
                 counting.next += 1;
@@ -71,7 +71,7 @@ impl Votes {
         let place = counting.place;
         if matches!(self.elections[place].phase.get(), Phase::Closed | Phase::Certified) {
             if out.room() == 0 {
-                self.pending = Some(counting);
+                self.pending = Some(Pending::Counting(counting));
                 return Progress::More;
             }
             let state = if now == Advance::Complete { CountState::Complete } else { CountState::Tied };
@@ -139,7 +139,7 @@ impl Votes {
         let place = self.elections.place(super::messages::ElectionId(topic.id())).ok()?;
         let election = &self.elections[place];
         match topic.kind() {
-            topics::PHASES => out.part(Event::ElectionChanged(&election.changed())),
+            topics::PHASES => out.part(Event::ElectionChanged(&self.elections.changed(place))),
             topics::COUNTS => {
                 let finals = self.elections.finals(place).iter().enumerate().skip(cursor.0 as usize);
                 for (at, row) in finals.filter(|(_, row)| row.standing.try_get().is_some()) {
@@ -151,6 +151,7 @@ impl Votes {
                     *cursor = Cursor(at as u64 + 1);
                 }
             }
+            topics::REPORTS => return Some(self.reports_snapshot(place, cursor, out)),
             _ => return None,
         }
         Some(Progress::Done)

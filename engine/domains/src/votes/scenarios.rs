@@ -10,9 +10,9 @@
 //!
 //! Requests: `define I METHOD of CANDIDATES for SEATS by VOTERS [opens=T] [closes=T] [quorum=N] [marks=N] [points=N]
 //! [total=N] [seed=N] [live] [never|recast] [officer|seeded] [latest] [overvotes|skipped|duplicates=pass|exhaust] [gap=N]
-//! [batches] [static] [two] [hare|droop] [write_ins=N]`,
-//! `register I from N: WEIGHT …`, `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
-//! ranks, or `CANDIDATE@VALUE`), `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`,
+//! [batches] [static] [two] [hare|droop] [write_ins=N] [roll=I] [regions=N] [batch=N] [refresh=MICROSECONDS]
+//! [until_open] [anonymous]`, `register I from N: WEIGHT …` (`WEIGHTinREGION` where there are regions), `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
+//! ranks, or `CANDIDATE@VALUE`), `token I for N FINGERPRINT`, `vote I with TOKEN: MARK …`, `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`,
 //! `declare CANDIDATE in I`. `latest` ignores earlier
 //! stages.
 //!
@@ -20,9 +20,10 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn, EarlierStages,
-    ElectionId, Event, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Reply, Results,
-    SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE, VoterEntry, VoterId, VotesLimits,
+    AnonymousMark, CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie,
+    DeclareWriteIn, EarlierStages, ElectionId, Event, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase,
+    Quota, RegisterVoters, Registration, Reply, Results, Secrecy, SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE,
+    VoterEntry, VoterId, VotesLimits,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -37,7 +38,8 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 
-const LIMITS: VotesLimits = VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32 };
+const LIMITS: VotesLimits =
+    VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32, sums: 60, nullifiers: 3 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -94,6 +96,12 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "hare" => terms.quota = Quota::Hare.into(),
                     "droop" => terms.quota = Quota::Droop.into(),
                     "write_ins" => terms.write_ins = value(())? as u16,
+                    "roll" => terms.roll = ElectionId(value(())? as u32),
+                    "regions" => terms.regions = value(())? as u16,
+                    "batch" => terms.batch = value(())? as u16,
+                    "refresh" => terms.refresh = value(())? as u32,
+                    "anonymous" => terms.secrecy = Secrecy::Anonymous.into(),
+                    "until_open" => terms.registration = Registration::UntilOpen.into(),
                     "gap" => terms.gap_max = value(())? as u8,
                     "overvotes" => terms.overvotes = fault(),
                     "skipped" => terms.skipped_ranks = fault(),
@@ -106,7 +114,10 @@ fn parse(line: &str) -> Option<CommandImage> {
         ["register", election, "from", first, ref weights @ ..] => {
             let list: Option<Vec<_>> = weights
                 .iter()
-                .map(|weight| Some(VoterEntry { weight: number(weight)?, reserved: Reserved::default() }))
+                .map(|word| {
+                    let (weight, region) = word.split_once("in").unwrap_or((word, "0"));
+                    Some(VoterEntry { region: region.parse().ok()?, ..VoterEntry::of_weight(number(weight)?) })
+                })
                 .collect();
             let register = RegisterVoters { election: id(election)?, first: VoterId(number(first)?) };
             image.set(client, Command::RegisterVoters(&register, &list?));
@@ -134,6 +145,21 @@ fn parse(line: &str) -> Option<CommandImage> {
             let marks: Option<Vec<_>> = (1..).zip(marks).map(mark).collect();
             let cast = CastBallot { election: id(election)?, voter: VoterId(number(voter)?) };
             image.set(client, Command::CastBallot(&cast, &marks?));
+        }
+        ["token", election, "for", voter, blinded] => {
+            let (blinded, election, voter) = (blinded.parse().ok()?, id(election)?, VoterId(number(voter)?));
+            image.set(client, Command::IssueToken(&IssueToken { blinded, election, voter }));
+        }
+        ["vote", election, "with", token, ref marks @ ..] => {
+            let mark = |(rank, word): (u32, &&str)| {
+                let (candidate, value) = word.split_once('@').map_or((*word, Some(rank)), |(c, v)| (c, number(v)));
+                let candidate = CandidateId(candidate.parse().ok()?);
+                Some(AnonymousMark { value: value?, candidate, reserved: Reserved::default() })
+            };
+            let marks: Option<Vec<_>> = (1..).zip(marks).map(mark).collect();
+            let (nullifier, election) = ([number(token)? as u8; 32], id(election)?);
+            let cast = CastAnonymously { nullifier, election, reserved: Reserved::default() };
+            image.set(client, Command::CastAnonymously(&cast, &marks?));
         }
         ["spoil", election, "of", voter] => {
             let (election, voter) = (id(election)?, VoterId(number(voter)?));
@@ -200,6 +226,11 @@ fn say(slot: &Slot) -> String {
             let seats = if c.seats > 1 { format!(", {} seats", c.seats) } else { String::new() };
             format!("  {}: {} {:?}{seats}", c.candidate, votes(c.votes), c.standing.get())
         }
+        Event::RegionReported(r) => {
+            assert_eq!(header.topic.kind(), topics::REPORTS);
+            format!("region {} of {id}: {} ballots of weight {}, {} blank", r.region, r.ballots, r.weight, r.blank)
+        }
+        Event::RegionCandidateReported(c) => format!("  {}: {}", c.candidate, votes(c.votes)),
         Event::LastPlacesCounted(p) => format!("  {}: last on {}", p.candidate, votes(p.votes)),
         Event::PairCounted(p) => {
             format!("  {} to {}: {} to {}", p.first, p.second, votes(p.first_votes), votes(p.second_votes))
@@ -218,6 +249,8 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::ElectionCounted(c) => {
             format!("-> counted {}: {} stages, {} elected, tie {}", c.election, c.stages, c.elected, c.tie)
         }
+        Reply::TokenIssued(t) => format!("-> token of {}: {:?}", t.voter, t.outcome.get()),
+        Reply::AnonymousBallotCast(c) => format!("-> receipt {}: {:?}", c.receipt, c.outcome.get()),
         Reply::WriteInDeclared(d) => format!("-> {} is declared", d.candidate),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }

@@ -2,8 +2,11 @@
 
 use super::Votes;
 use super::ballots::{Ballots, NONE, candidate};
-use super::elections::{Election, Elections};
-use super::messages::{VOTE, VotesLimits};
+use super::elections::{Election, Elections, Voter};
+use super::messages::{VOTE, VoterId, VotesLimits};
+use super::reports::Reports;
+use super::tokens::{ANONYMOUS, Tokens};
+use alloc::vec::Vec;
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
 
 impl Votes {
@@ -12,41 +15,100 @@ impl Votes {
         sink.value(&self.last_receipt);
         self.elections.save(sink);
         self.ballots.save(sink);
+        self.reports.save(sink);
+        self.tokens.save(sink);
     }
 
     pub(super) fn read(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
         let last_receipt = source.value()?;
         let elections = Elections::load(limits, source)?;
         let ballots = Ballots::load(limits, source)?;
-        let small = VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0 };
+        let reports = Reports::load(limits, source)?;
+        let tokens = Tokens::load(limits, source)?;
+        let small =
+            VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0, sums: 0, nullifiers: 0 };
         let counter = super::Counter::new(limits.ballots as usize);
-        let votes = Self { elections, ballots, last_receipt, counter, ..Self::new(&small) };
+        let mut votes = Self { elections, ballots, reports, tokens, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
+        votes.add_up()?;
         Ok(votes)
     }
 
-    /// The ballots of voters are the ballots that are counted, and each is chained once by its election.
+    /// Voters' ballots and those of tokens: the place of the election, who cast it, the receipt and the ballot.
+    fn papers(&self) -> impl Iterator<Item = Result<(u32, Voter, u64, u32), Corrupt>> {
+        let identified = self.elections.iter().filter(|(_, election, _)| !election.is_anonymous());
+        let by_voters = identified.flat_map(move |(place, _, roll)| {
+            let has_cast = |number: &u32| roll[*number as usize - 1].receipt != 0;
+            (1..=roll.len() as u32).filter(has_cast).map(move |number| {
+                let voter = self.elections.voter(place, VoterId(number)).ok_or(Corrupt("a ballot of nobody"))?;
+                Ok((place, voter, voter.receipt, voter.ballot))
+            })
+        });
+        let by_tokens = self.tokens.iter().map(|spent| {
+            let place = self.elections.place(spent.election).map_err(|_| Corrupt("a token of no election"))?;
+            if !self.elections[place].is_anonymous() || spent.receipt == 0 {
+                return Err(Corrupt("a token of no anonymous election"));
+            }
+            Ok((place, ANONYMOUS, spent.receipt, spent.ballot))
+        });
+        by_voters.chain(by_tokens)
+    }
+
+    /// The ballots that were cast are the ballots that are counted, and each is chained once by its election.
     fn check_ballots(&self) -> Result<(), Corrupt> {
-        // Ballots and weight of each, as the rolls have it.
-        let mut cast = alloc::vec![(0_u32, 0_u64); self.ballots.len()];
+        // Ballots and weight of each.
+        let mut sums = alloc::vec![(0_u32, 0_u64); self.ballots.len()];
+        for cast in self.papers() {
+            let (place, voter, receipt, ballot) = cast?;
+            let known = sums.get_mut(ballot as usize).ok_or(Corrupt("the ballot of a voter"))?;
+            if receipt > self.last_receipt || self.ballots.get(ballot).election != place {
+                return Err(Corrupt("the receipt of a ballot"));
+            }
+            *known = (known.0 + 1, known.1 + u64::from(voter.weight()));
+        }
         let mut chained = 0;
         for (place, election, roll) in self.elections.iter() {
-            for voter in roll.iter().filter(|voter| voter.receipt != 0) {
-                let known = cast.get_mut(voter.ballot as usize).ok_or(Corrupt("the ballot of a voter"))?;
-                if voter.receipt > self.last_receipt || voter.weight == 0 {
-                    return Err(Corrupt("the receipt of a voter"));
-                }
-                if self.ballots.get(voter.ballot).election != place {
-                    return Err(Corrupt("the ballot of a voter"));
-                }
-                *known = (known.0 + 1, known.1 + u64::from(voter.weight));
-            }
             chained += self.check_chain(place, election)?;
+            let issued = |number: &u32| roll[*number as usize - 1].receipt != 0;
+            let tokens = (1..=roll.len() as u32).filter(|_| election.is_anonymous()).filter(issued);
+            let sound = |number: u32| {
+                roll[number as usize - 1].ballot == 0 && self.elections.voter(place, VoterId(number)).is_some()
+            };
+            if !tokens.clone().all(sound) || tokens.count() != election.tokens as usize {
+                return Err(Corrupt("the tokens of an election"));
+            }
+            if election.is_anonymous() && election.ballots > election.tokens.into() {
+                return Err(Corrupt("more ballots than tokens"));
+            }
         }
-        let sums = (0..self.ballots.len() as u32).map(|at| (self.ballots.get(at).ballots, self.ballots.get(at).weight));
-        if chained != self.ballots.len() || !sums.eq(cast) {
+        let counted =
+            (0..self.ballots.len() as u32).map(|at| (self.ballots.get(at).ballots, self.ballots.get(at).weight));
+        if chained != self.ballots.len() || !counted.eq(sums) {
             return Err(Corrupt("the sum of a ballot"));
         }
+        Ok(())
+    }
+
+    /// Adds up again what each region has.
+    fn add_up(&mut self) -> Result<(), Corrupt> {
+        let mut all = self.elections.iter().map(|(_, election, _)| *election).collect::<Vec<_>>();
+        all.sort_unstable_by_key(|election| election.first_sum);
+        let (mut sums, mut rows) = (0, 0);
+        for election in &all {
+            if (election.first_sum as usize, election.first_row as usize) != (sums, rows) {
+                return Err(Corrupt("where the sums of an election begin"));
+            }
+            (sums, rows) = (sums + election.terms.sums(), rows + election.terms.rows());
+        }
+        if (sums, rows) != self.reports.len() {
+            return Err(Corrupt("sums of no election"));
+        }
+        let mut reports = core::mem::replace(&mut self.reports, Reports::EMPTY);
+        for cast in self.papers() {
+            let (place, voter, _, ballot) = cast?;
+            reports.change(&self.elections[place], voter, self.ballots.marks(ballot), true);
+        }
+        self.reports = reports;
         Ok(())
     }
 

@@ -8,10 +8,18 @@ use ringfence_kernel::laws::{self, Harness, Often, Step};
 use ringfence_kernel::workload::{CommandImage, Workload};
 use ringfence_kernel::{ClientId, Timestamp};
 
-const SMALL: VotesLimits =
-    VotesLimits { elections: 64, candidates: 2_000, voters: 4_000, ballots: 4_000, marks: 20_000 };
+const SMALL: VotesLimits = VotesLimits {
+    elections: 64,
+    candidates: 2_000,
+    voters: 4_000,
+    ballots: 4_000,
+    marks: 20_000,
+    sums: 20_000,
+    nullifiers: 2_000,
+};
 /// So little room that commands run into every capacity.
-const TIGHT: VotesLimits = VotesLimits { elections: 12, candidates: 60, voters: 250, ballots: 90, marks: 150 };
+const TIGHT: VotesLimits =
+    VotesLimits { elections: 12, candidates: 60, voters: 250, ballots: 90, marks: 150, sums: 160, nullifiers: 9 };
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -66,7 +74,15 @@ fn prove_hostile_votes_agree_with_the_model() {
 /// Guards against a state that was damaged and is loaded all the same into one that is not sound.
 #[test]
 fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
-    let limits = VotesLimits { elections: 6, candidates: 400, voters: 240, ballots: 300, marks: 2_000 };
+    let limits = VotesLimits {
+        elections: 6,
+        candidates: 400,
+        voters: 240,
+        ballots: 300,
+        marks: 2_000,
+        sums: 2_000,
+        nullifiers: 100,
+    };
     let (mut harness, mut flow) = (Harness::<Votes>::new(&limits), Flow::new(3, 2, CONDUCTED));
     let mut image = CommandImage::default();
     for _ in 0..180 {

@@ -4,9 +4,9 @@
 //! of them again, too late, or against the rules.
 
 use super::messages::{
-    CandidateId, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection,
-    EarlierStages, ElectionId, Exclusions, Fault, Majority, Mark, Method, Phase, Quota, RegisterVoters, Results,
-    SetPhase, SpoilBallot, TieBreak, Until, VoterEntry, VoterId,
+    CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn,
+    DefineElection, EarlierStages, ElectionId, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase, Quota,
+    RegisterVoters, Registration, Results, Secrecy, SetPhase, SpoilBallot, TieBreak, Until, VoterEntry, VoterId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -120,6 +120,12 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
         gap_max: 0,
         write_ins: 0,
         quota: if method == Method::LargestRemainder { Quota::Hare } else { Quota::Droop }.into(),
+        registration: Registration::UntilClosed.into(),
+        roll: ElectionId(0),
+        regions: 0,
+        batch: 0,
+        refresh: 0,
+        secrecy: Secrecy::Identified.into(),
         reserved: Reserved::default(),
     }
 }
@@ -171,6 +177,16 @@ impl Flow {
         let seats = if method.is_single() { 1 } else { 1 + random.below(candidates.min(4).into()) as u16 };
         let seats = if method.is_of_lists() { 1 + random.below(12) as u16 } else { seats };
         let base = terms(election, method, candidates, seats, 1 + random.below(voters.into()) as u32);
+        // Another question to the voters of the election before.
+        let shares = self.terms.voters > 0 && self.terms.roll == ElectionId(0) && random.percent(30);
+        let (roll, voters, regions) = match shares {
+            true => (self.terms.election, self.terms.voters, self.terms.regions),
+            false => (ElectionId(0), base.voters, random.below(7).saturating_sub(3) as u16),
+        };
+        let secret = random.percent(25) && (!shares || self.terms.secrecy.get() == Secrecy::Anonymous);
+        let regions = if secret && !shares { 0 } else { regions };
+        let live = random.percent(50);
+        let wait = if random.percent(40) { 1 + random.below(6) as u16 } else { 0 };
         let tie_break = [TieBreak::Officer, TieBreak::Order, TieBreak::Seeded][random.below(3) as usize];
         let mut fault = || FAULTS[random.below(3) as usize].into();
         let (overvotes, skipped_ranks, duplicates) = (fault(), fault(), fault());
@@ -190,9 +206,21 @@ impl Flow {
             points_total: if method == Method::Score && random.percent(50) { 6 } else { 0 },
             marks_max: if method.is_of_lists() { 1 } else { 1 + random.below(candidates.into()) as u16 },
             changes: [ChangePolicy::Never, ChangePolicy::LastCounts, ChangePolicy::SpoilAndRecast]
-                [random.below(3) as usize]
-                .into(),
-            results: if random.percent(50) { Results::Live } else { Results::AtClose }.into(),
+                [if secret { 0 } else { random.below(3) as usize }]
+            .into(),
+            secrecy: if secret { Secrecy::Anonymous } else { Secrecy::Identified }.into(),
+            results: if live { Results::Live } else { Results::AtClose }.into(),
+            batch: if live || wait == 0 { 0 } else { 1 + wait },
+            refresh: if live { 3 * u32::from(wait) } else { 0 },
+            registration: if roll == ElectionId(0) && random.percent(30) {
+                Registration::UntilOpen
+            } else {
+                Registration::UntilClosed
+            }
+            .into(),
+            roll,
+            voters,
+            regions,
             earlier_stages: if random.percent(70) { EarlierStages::Asked } else { EarlierStages::Ignored }.into(),
             tie_break: tie_break.into(),
             overvotes,
@@ -222,8 +250,10 @@ impl Flow {
         let count = (self.terms.voters - self.registered).min(4_000);
         self.voters.clear();
         for _ in 0..count {
-            let weight = if self.mix.method.is_none() && self.random.percent(10) { 3 } else { 1 };
-            self.voters.push(VoterEntry { weight, reserved: Reserved::default() });
+            let weighs = self.mix.method.is_none() && self.terms.secrecy.get() == Secrecy::Identified;
+            let weight = if weighs && self.random.percent(10) { 3 } else { 1 };
+            let region = self.random.below(u64::from(self.terms.regions).max(1)) as u16 + self.terms.regions.min(1);
+            self.voters.push(VoterEntry { region, ..VoterEntry::of_weight(weight) });
         }
         self.registered += count;
         let register = RegisterVoters { election: self.terms.election, first: VoterId(first) };
@@ -255,7 +285,20 @@ impl Flow {
         }
         let client = ClientId(1 + random.below(self.clients.into()) as u32);
         let voter = VoterId(1 + random.below(u64::from(self.terms.voters) + u64::from(faulty)) as u32);
-        image.set(client, Command::CastBallot(&CastBallot { election, voter }, &self.marks));
+        // Now and then a ballot or a token of the wrong kind of election.
+        let secret =
+            (self.terms.secrecy.get() == Secrecy::Anonymous) != (self.mix.method.is_none() && random.percent(3));
+        if !secret {
+            return image.set(client, Command::CastBallot(&CastBallot { election, voter }, &self.marks));
+        }
+        if random.percent(50) {
+            let blinded = 1 + random.below(3);
+            return image.set(client, Command::IssueToken(&IssueToken { blinded, election, voter }));
+        }
+        let nullifier = [random.below(64) as u8; 32];
+        let cast = CastAnonymously { nullifier, election, reserved: Reserved::default() };
+        let marks = bytemuck::must_cast_slice(&self.marks);
+        image.set(client, Command::CastAnonymously(&cast, marks));
     }
 
     fn conduct(&mut self, image: &mut CommandImage) {
@@ -272,6 +315,11 @@ impl Flow {
                 let candidate = CandidateId(candidates - self.random.below(3).min(u64::from(candidates - 1)) as u16);
                 let declare = DeclareWriteIn { election, candidate, reserved: Reserved::default() };
                 image.set(ClientId(1), Command::DeclareWriteIn(&declare));
+            }
+            0 if self.mix.method.is_none() && self.random.percent(1) => {
+                let first = VoterId(1 + self.random.below(self.terms.voters.into()) as u32);
+                let late = [VoterEntry { region: self.terms.regions, ..VoterEntry::of_weight(1) }];
+                image.set(ClientId(1), Command::RegisterVoters(&RegisterVoters { election, first }, &late));
             }
             0 if self.mix.method.is_none() && self.random.percent(8) => {
                 let voter = VoterId(1 + self.random.below(self.terms.voters.into()) as u32);
@@ -299,7 +347,7 @@ impl Workload for Flow {
             self.terms = self.define();
             (self.registered, self.step) = (0, 0);
             image.set(ClientId(1), Command::DefineElection(&self.terms));
-        } else if self.registered < self.terms.voters {
+        } else if self.registered < self.terms.voters && self.terms.roll == ElectionId(0) {
             self.register(image);
         } else {
             self.step += 1;
@@ -324,7 +372,7 @@ impl Hostile {
             0 => 0,
             1 => u64::MAX,
             2 => self.random.next(),
-            3 => 256 + self.random.below(2),
+            3 => 254 + self.random.below(2),
             _ => 1 + self.random.below(usual),
         }
     }
@@ -341,6 +389,14 @@ impl Hostile {
                     (define.closes, define.seed) = (Timestamp(self.number(1 << 31)), self.number(3));
                     (define.points_max, define.marks_max) = (self.number(9) as u16, self.number(4) as u16);
                 }
+                if self.random.percent(40) {
+                    (define.roll, define.regions) = (ElectionId(self.number(5) as u32), self.number(3) as u16);
+                    (define.batch, define.refresh) = (self.number(3) as u16, self.number(3) as u32);
+                }
+                if self.random.percent(40) {
+                    define.secrecy = Secrecy::Anonymous.into();
+                    define.changes = ChangePolicy::Never.into();
+                }
                 if self.random.percent(20) {
                     define.write_ins = self.number(2) as u16;
                 }
@@ -353,7 +409,10 @@ impl Hostile {
             }
             1..=2 => {
                 let list: Vec<_> = (0..self.random.below(9))
-                    .map(|_| VoterEntry { weight: self.number(3) as u32, reserved: Reserved::default() })
+                    .map(|_| VoterEntry {
+                        region: (self.number(2) as u16).wrapping_sub(1),
+                        ..VoterEntry::of_weight(self.number(3) as u32)
+                    })
                     .collect();
                 image.set(client, Command::RegisterVoters(&RegisterVoters { election, first: voter }, &list));
             }
@@ -361,6 +420,16 @@ impl Hostile {
                 let phase = [Phase::Draft, Phase::Open, Phase::Open, Phase::Closed, Phase::Certified];
                 let phase = phase[self.random.below(5) as usize].into();
                 image.set(client, Command::SetPhase(&SetPhase { election, phase, reserved: Reserved::default() }));
+            }
+            5 if self.random.percent(60) => {
+                let (blinded, nullifier) = (self.number(3), [self.number(9) as u8; 32]);
+                let reserved = Reserved::default();
+                if self.random.percent(50) {
+                    image.set(client, Command::IssueToken(&IssueToken { blinded, election, voter }));
+                } else {
+                    let cast = CastAnonymously { nullifier, election, reserved };
+                    image.set(client, Command::CastAnonymously(&cast, &[]));
+                }
             }
             5 => image.set(client, Command::SpoilBallot(&SpoilBallot { election, voter })),
             6 => {

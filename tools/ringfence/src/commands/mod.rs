@@ -9,6 +9,7 @@ pub mod replay;
 pub mod serve;
 pub mod snapshot;
 pub mod top;
+pub mod votes;
 
 use anyhow::ensure;
 use ringfence_client::Client;

@@ -35,18 +35,43 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
                 body[40] = 0;
             }
             body[50] = if method.gives_points() { body[50].max(1) } else { 0 };
+            let secrecy = body[80] % 8;
             let (write_ins, hare) = (body[64] % 2, body[66] % 2);
+            let (registration, roll, regions, wait) = (body[67] % 2, body[68] % 8, body[72] % 3, body[74] % 3);
             body[64..].fill(0);
             body[64] = if method.has_stages() { write_ins } else { 0 };
             body[66] = if method.has_quota() { 1 + hare } else { 1 };
+            let own = roll == 0 || roll > 3;
+            (body[67], body[68]) = if own { (1 + registration, 0) } else { (1, roll) };
+            body[72] = regions;
+            let live = body[54] == 1;
+            let secret = own && regions == 0 && secrecy == 1;
+            (body[80], body[53]) = if secret { (2, 1) } else { (1, body[53]) };
+            (body[74], body[76]) = if live { (0, wait) } else { (if wait == 0 { 0 } else { 1 + wait }, 0) };
         }
         "RegisterVoters" | "CastBallot" => {
             (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
             for at in (16..body.len()).step_by(8) {
                 keep(at, 4, 3, body);
+                let candidate_or_region = body[at + 4] & 3;
+                body[at + 4..at + 8].fill(0);
+                body[at + 4] = candidate_or_region;
+            }
+        }
+        "IssueToken" => {
+            keep(0, 8, 3, body);
+            (8..16).step_by(4).for_each(|at| keep(at, 4, 3, body));
+        }
+        "CastAnonymously" => {
+            let token = body[0] & 7;
+            body[..32].fill(token);
+            keep(32, 4, 3, body);
+            body[36..40].fill(0);
+            for at in (48..body.len()).step_by(8) {
+                keep(at, 4, 3, body);
                 let candidate = body[at + 4] & 3;
                 body[at + 4..at + 8].fill(0);
-                body[at + 4] = if name == "CastBallot" { candidate } else { 0 };
+                body[at + 4] = candidate;
             }
         }
         "SetPhase" => {

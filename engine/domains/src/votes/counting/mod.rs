@@ -4,7 +4,7 @@
 //! begin ──► advance ──► Stage ──► advance ──► … ──► Complete
 //!                                            └────► Tied: an officer must say on whom the lot falls
 //! ```
-//! `tallies` has the methods of one sum, `lists` those that give seats to lists, `pairs` those that compare two candidates
+//! `tallies` elects by the most votes, `lists` those that give seats to lists, `pairs` those that compare two candidates
 //! at a time, `transfers` those that move ballots and `settling` whom they elect; `coombs`, `meek`, `star` and
 //! `whole_ballots` have what is special to those; `ties` what breaks a tie. All memory is claimed in `Counter::new`.
 
@@ -29,14 +29,15 @@ use super::messages::{
     Action, CANDIDATES_MAX, CandidateId, DECISIONS_MAX, EarlierStages, Exclusions, LastPlacesCounted, MEEK_VOTE,
     Majority, Method, PairCounted, Quota, StageCounted, Standing, Tally, TieBreak, TieQuestion, Until, VOTE,
 };
+use super::reports::Reports;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use piles::Piles;
+use piles::{Piles, Receivers};
 use ringfence_kernel::messages::Reserved;
 use whole_ballots::Paper;
 
 /// Words of a set of candidates.
-pub(super) const TIED_WORDS: usize = CANDIDATES_MAX as usize / 64;
+pub(super) const TIED_WORDS: usize = CANDIDATES_MAX.div_ceil(64) as usize;
 /// The first count, and at most a surplus and an exclusion for each candidate.
 const STAGES_MAX: usize = 1 + 2 * CANDIDATES_MAX as usize;
 
@@ -91,6 +92,7 @@ pub(super) struct Counter {
     end: Option<Advance>,
 
     piles: Piles,
+    receivers: Receivers,
     /// Where whole ballots are.
     papers: Box<[Paper]>,
     /// What part of a vote each candidate keeps, by Meek.
@@ -143,6 +145,7 @@ impl Counter {
             question: TieQuestion::Elect,
             end: None,
             piles: Piles::new(ballots),
+            receivers: Receivers::new(),
             papers: alloc::vec![Paper::NONE; ballots].into(),
             keep: Vec::with_capacity(most),
             surplus: 0,
@@ -156,7 +159,7 @@ impl Counter {
     }
 
     /// Begins a count by the terms of an election, with the ties that an officer has decided.
-    pub(super) fn begin(&mut self, election: &Election) {
+    pub(super) fn begin(&mut self, election: &Election, reports: &Reports) {
         let (terms, decisions) = (&election.terms, &election.decisions[..usize::from(election.decided)]);
         self.method = terms.method.get();
         (self.seats, self.candidates) = (terms.seats.into(), terms.candidates.into());
@@ -174,11 +177,15 @@ impl Counter {
         (self.stage, self.action, self.moved) = (0, Action::FirstCount, None);
         self.votes.clear();
         self.votes.resize(self.candidates, 0);
+        if self.method.adds_up() {
+            self.votes.iter_mut().zip(0..).for_each(|(votes, at)| *votes = reports.total(election, at));
+        }
         self.standing.clear();
         self.standing.resize(self.candidates, Standing::Continuing);
         self.seats_won.clear();
         self.seats_won.resize(self.candidates, 0);
-        (self.quota, self.exhausted, self.residual, self.total) = (0, 0, 0, 0);
+        (self.quota, self.residual) = (0, 0);
+        (self.total, self.exhausted) = (election.weight * self.vote(), reports.blank(election) * self.vote());
         self.keep.clear();
         self.keep.resize(self.candidates, MEEK_VOTE);
         (self.surplus, self.just_elected, self.pass_ended) = (0, false, false);
@@ -221,21 +228,19 @@ impl Counter {
         true
     }
 
+    /// Units of one vote.
+    fn vote(&self) -> u64 {
+        if self.method == Method::Meek { MEEK_VOTE } else { VOTE }
+    }
+
     fn first_count(&mut self, ballots: &Ballots, first: u32) {
-        let vote = if self.method == Method::Meek { MEEK_VOTE } else { VOTE };
-        for (at, weight) in ballots.of(first) {
-            self.total += weight * vote;
-            if ballots.marks(at).is_empty() {
-                self.exhausted += weight * vote;
-            }
-        }
         match self.method {
             Method::Coombs => self.rank_ends(ballots, first),
             Method::Meek => self.iterate(ballots, first),
             Method::WholeBallots => self.deal(ballots, first),
             method if method.moves() => self.sort(ballots, first),
             method if method.compares() => self.compare(ballots, first),
-            _ => self.tally(ballots, first),
+            _ => {} // What regions have is all there is to it.
         }
     }
 

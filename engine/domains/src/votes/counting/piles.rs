@@ -1,27 +1,89 @@
-//! Which ballots each candidate has. They stand in blocks and not in lists: what is fetched next does not hang on what was
-//! fetched last.
+//! Which ballots each candidate has. They carry what they say next with them and stand in blocks: a count reads and writes
+//! along memory, and asks for little that lies far away.
 
-use super::super::ballots::NONE;
-use super::super::messages::CANDIDATES_MAX;
+use super::super::ballots::{Ballots, NONE};
+use super::super::messages::{CANDIDATES_MAX, VOTE};
 use alloc::boxed::Box;
 
-/// Ballots that stand together, so that the next ones are fetched while one is looked at.
+/// Ballots that stand together.
 const BLOCK: usize = 128;
+/// Candidates that are looked at in one go.
+const WINDOW: usize = 8;
+/// In place of a candidate's number: what is said next stands among the marks.
+const MORE: u8 = 0;
+/// In place of a candidate's number: nothing more is said.
+const NOTHING: u8 = 0xff;
 
-/// Ballots that say the same, in a candidate's pile.
+const _: () = assert!(CANDIDATES_MAX < NOTHING as u16);
+
+/// Whom ballots go to, by number; and what else a ballot has to stop at.
+#[derive(Debug)]
+pub(super) struct Receivers([u8; 256]);
+
+impl Receivers {
+    pub(super) const fn new() -> Self {
+        Self([1; 256])
+    }
+
+    pub(super) fn set(&mut self, place: usize, receives: bool) {
+        self.0[place + 1] = receives.into();
+    }
+}
+
+/// Ballots that say the same, in a candidate's pile or on the way to one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     pub(super) weight: u64,
-    /// The mark that names the candidate, among the marks of all ballots.
-    pub(super) mark: u32,
+    /// The numbers of those whom they name next, the first in the low 8 bits, zeros behind the last; and of those then.
+    next: u64,
+    then: u64,
+    /// Where the marks behind those stand, among the marks of all ballots.
+    behind: u32,
     /// What one paper of them is worth, in units of 10⁻⁵.
     pub(super) value: u32,
 }
 
 impl Held {
-    #[inline]
-    pub(super) const fn new(weight: u64, mark: u32, value: u32) -> Self {
-        Self { weight, mark, value }
+    const EMPTY: Self = Self { weight: 0, next: 0, then: 0, behind: 0, value: 0 };
+
+    /// Ballots as they were cast.
+    #[inline(always)]
+    pub(super) fn cast(ballots: &Ballots, at: u32, weight: u64, value: u32) -> Self {
+        Self { weight, behind: ballots.first_mark(at), value, ..Self::EMPTY }.fetched(ballots)
+    }
+
+    /// At another value.
+    #[inline(always)]
+    pub(super) const fn at(self, value: u32) -> Self {
+        Self { value, ..self }
+    }
+
+    /// With what is said behind what was looked at.
+    #[inline(always)]
+    fn fetched(self, ballots: &Ballots) -> Self {
+        if self.then != 0 {
+            return Self { next: self.then, then: 0, ..self };
+        }
+        let [next, then] = ballots.numbers(self.behind).map(u64::from_le_bytes);
+        Self { next, then, behind: self.behind + 2 * WINDOW as u32, ..self }
+    }
+
+    /// The place of the first whom the ballots name and who receives them, and the ballots with what they say behind; none
+    /// when they are exhausted. Several are looked at in one go, since nobody can foresee where a ballot goes. It is passed
+    /// in registers: written and read again at once, it would make the next ballot wait.
+    #[inline(always)]
+    pub(super) fn next(mut self, ballots: &Ballots, receivers: &Receivers) -> Option<(usize, Self)> {
+        loop {
+            let stops = self.next.to_le_bytes().map(|number| u32::from(receivers.0[usize::from(number)]));
+            let stops = (0..WINDOW).fold(0, |all, at| all | stops[at] << at);
+            // Past all of them nothing is left, and that is to fetch more.
+            let left = self.next.checked_shr(8 * stops.trailing_zeros()).unwrap_or(0);
+            match left as u8 {
+                NOTHING => return None,
+                MORE => self = self.fetched(ballots),
+                number => return Some((usize::from(number) - 1, Self { next: left >> 8, ..self })),
+            }
+        }
     }
 }
 
@@ -40,7 +102,8 @@ impl Piles {
     /// Room for that many different ballots.
     pub(super) fn new(ballots: usize) -> Self {
         let blocks = ballots.div_ceil(BLOCK) + CANDIDATES_MAX as usize + 1;
-        let held = alloc::vec![Held::new(0, 0, 0); blocks * BLOCK].into();
+        // Written, so that a count finds its memory there.
+        let held = alloc::vec![Held { value: VOTE as u32, ..Held::EMPTY }; blocks * BLOCK].into();
         Self { tops: [(NONE, 0); CANDIDATES_MAX as usize], below: alloc::vec![NONE; blocks].into(), free: NONE, held }
     }
 
@@ -51,7 +114,7 @@ impl Piles {
         self.free = 0;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, candidate: usize, held: Held) {
         let (mut top, mut filled) = self.tops[candidate];
         if top == NONE || filled == BLOCK {
@@ -63,7 +126,7 @@ impl Piles {
         self.tops[candidate] = (top, filled + 1);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self, candidate: usize) -> Option<Held> {
         let (top, filled) = self.tops[candidate];
         if top == NONE {

@@ -1,25 +1,9 @@
-//! Methods that add up one sum for each candidate.
+//! Who is elected by the most votes or points.
 
-use super::super::ballots::{Ballots, candidate, points};
-use super::super::messages::{Method, Standing, TieQuestion, VOTE};
+use super::super::messages::{Standing, TieQuestion};
 use super::{Advance, Counter};
 
 impl Counter {
-    /// Adds up what every ballot gives.
-    pub(super) fn tally(&mut self, ballots: &Ballots, first: u32) {
-        let candidates = self.candidates as u64;
-        for (at, weight) in ballots.of(first) {
-            for (rank, mark) in (1..).zip(ballots.marks(at)) {
-                let given = match self.method {
-                    Method::Borda => (candidates - rank) * VOTE,
-                    Method::Dowdall => VOTE / rank,
-                    _ => points(*mark) * VOTE,
-                };
-                self.votes[candidate(*mark)] += weight * given;
-            }
-        }
-    }
-
     /// Fills the seats by the highest `merit`, which a candidate's votes have.
     pub(super) fn elect(&mut self, merit: impl Fn(u64) -> u64) -> Advance {
         let mut seats = self.seats;

@@ -16,7 +16,15 @@ use std::path::{Path, PathBuf};
 
 /// The votes of the first round and the standings at the end, by candidate.
 fn burlington(method: Method, file: &str) -> (Vec<u64>, Vec<Standing>) {
-    let limits = VotesLimits { elections: 1, candidates: 6, voters: 8_980, ballots: 1_000, marks: 6_000 };
+    let limits = VotesLimits {
+        elections: 1,
+        candidates: 6,
+        voters: 8_980,
+        ballots: 1_000,
+        marks: 6_000,
+        sums: 9,
+        nullifiers: 0,
+    };
     let mut harness = Harness::<Votes>::new(&limits);
     let (election, reserved) = (ElectionId(1), Reserved::default());
     let mut step = |command: Command<'_>| {
@@ -31,7 +39,7 @@ fn burlington(method: Method, file: &str) -> (Vec<u64>, Vec<Standing>) {
     step(Command::DefineElection(&terms));
     for first in (1..=8_980_u32).step_by(4_000) {
         let count = 4_000.min(8_981 - first) as usize;
-        let voters = alloc::vec![VoterEntry { weight: 1, reserved: Reserved::default() }; count];
+        let voters = alloc::vec![VoterEntry::of_weight(1); count];
         step(Command::RegisterVoters(&RegisterVoters { election, first: VoterId(first) }, &voters));
     }
     let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };

@@ -1,6 +1,6 @@
 //! Methods that move ballots from candidate to candidate: instant-runoff, and single transferable votes with surpluses.
 
-use super::super::ballots::{Ballots, END, candidate};
+use super::super::ballots::Ballots;
 use super::super::messages::{Action, Method, Standing, TieQuestion, Until, VOTE};
 use super::Counter;
 use super::piles::Held;
@@ -9,30 +9,32 @@ impl Counter {
     /// Gives every ballot to its first candidate.
     pub(super) fn sort(&mut self, ballots: &Ballots, first: u32) {
         self.piles.clear();
+        self.find_receivers();
         self.exhausted = 0;
         for (at, weight) in ballots.of(first) {
-            self.give(ballots, Held::new(weight, ballots.first_mark(at), VOTE as u32));
+            self.give(ballots, Held::cast(ballots, at, weight, VOTE as u32));
         }
         if self.method == Method::ScottishStv {
             self.set_quota();
         }
     }
 
-    /// Gives ballots to the first who receives them, from their mark on.
-    #[inline]
-    fn give(&mut self, ballots: &Ballots, mut held: Held) {
-        loop {
-            let mark = ballots.mark(held.mark);
-            if mark == END {
-                self.exhausted += held.weight * u64::from(held.value);
-                return;
+    /// Gives ballots to the next who receives them.
+    #[inline(always)]
+    fn give(&mut self, ballots: &Ballots, held: Held) {
+        let votes = held.weight * u64::from(held.value);
+        match held.next(ballots, &self.receivers) {
+            Some((candidate, held)) => {
+                self.votes[candidate] += votes;
+                self.piles.push(candidate, held);
             }
-            let candidate = candidate(mark);
-            if self.receives(candidate) {
-                self.votes[candidate] += held.weight * u64::from(held.value);
-                return self.piles.push(candidate, held);
-            }
-            held.mark += 1;
+            None => self.exhausted += votes,
+        }
+    }
+
+    fn find_receivers(&mut self) {
+        for at in 0..self.candidates {
+            self.receivers.set(at, self.receives(at));
         }
     }
 
@@ -148,6 +150,7 @@ impl Counter {
         let votes = self.votes[chosen];
         let surplus = votes - self.quota;
         self.votes[chosen] = self.quota;
+        self.find_receivers();
         let mut given = 0;
         // Ballots of one value mostly lie together.
         let (mut value, mut reduced) = (0, 0);
@@ -157,7 +160,7 @@ impl Counter {
                 reduced = (u128::from(value) * u128::from(surplus) / u128::from(votes)) as u32;
             }
             given += held.weight * u64::from(reduced);
-            self.give(ballots, Held { mark: held.mark + 1, value: reduced, ..held });
+            self.give(ballots, held.at(reduced));
         }
         self.residual += surplus - given;
     }
@@ -178,10 +181,11 @@ impl Counter {
         if self.method == Method::WholeBallots {
             return self.send_all(ballots, first);
         }
+        self.find_receivers();
         for excluded in 0..self.tied.len() {
             let excluded = usize::from(self.tied[excluded]);
             while let Some(held) = self.piles.pop(excluded) {
-                self.give(ballots, Held { mark: held.mark + 1, ..held });
+                self.give(ballots, held);
             }
         }
     }

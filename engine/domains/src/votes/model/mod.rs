@@ -4,18 +4,21 @@
 mod count;
 mod exclusions;
 mod keeping;
+mod reporting;
+mod tokens;
 
 use super::messages::{
     BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
     DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
     ElectionId, Event, Exclusions, Fault, LastPlacesCounted, Majority, Mark, Method, Phase, PhaseChanged, Quota,
-    ROLL_WEIGHT_MAX, Receipt, Reject, Reply, Results, StageCounted, Standing, Tally, TieBreak, TieFound, Until,
-    VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
+    ROLL_WEIGHT_MAX, Receipt, Registration, Reject, Reply, Results, Secrecy, StageCounted, Standing, Tally, TieBreak,
+    TieFound, Until, VoterEntry, VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
 };
 use super::{Votes, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use count::Count;
+use reporting::Region;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, SessionChange, Timestamp};
 
@@ -25,13 +28,21 @@ type Paper = Vec<(u16, u64)>;
 #[derive(Clone, Debug)]
 struct Voter {
     weight: u64,
-    ballot: Option<(u64, Paper)>,
+    region: u16,
 }
 
 #[derive(Clone, Debug)]
 struct Election {
     terms: DefineElection,
     roll: BTreeMap<u32, Voter>,
+    /// Receipt and paper of who has voted.
+    cast: BTreeMap<u32, (u64, Paper)>,
+    /// The fingerprint of each voter's token, and receipt and paper of each token that cast a ballot.
+    tokens: BTreeMap<u32, u64>,
+    spent: BTreeMap<[u8; 32], (u64, Paper)>,
+    regions: BTreeMap<u16, Region>,
+    /// When what changed is released.
+    refreshes: Option<Timestamp>,
     phase: Phase,
     count: CountState,
     tied: Vec<u16>,
@@ -44,11 +55,6 @@ impl Election {
     fn undeclared(&self) -> BTreeSet<u16> {
         let last = self.terms.candidates - self.terms.write_ins;
         (last + 1..=self.terms.candidates).filter(|candidate| !self.declared.contains(candidate)).collect()
-    }
-
-    fn ballots(&self) -> Vec<(u64, Paper)> {
-        let cast = self.roll.values();
-        cast.filter_map(|voter| voter.ballot.as_ref().map(|(_, paper)| (voter.weight, paper.clone()))).collect()
     }
 }
 
@@ -75,6 +81,8 @@ impl ringfence_kernel::laws::Model for Model {
             Command::RegisterVoters(c, _) => c.election,
             Command::SetPhase(c) => c.election,
             Command::CastBallot(c, _) => c.election,
+            Command::IssueToken(c) => c.election,
+            Command::CastAnonymously(c, _) => c.election,
             Command::SpoilBallot(c) => c.election,
             Command::CountElection(c) => c.election,
             Command::DecideTie(c) => c.election,
@@ -85,12 +93,14 @@ impl ringfence_kernel::laws::Model for Model {
         }
         let said = match command {
             Command::DefineElection(_) => None,
-            Command::RegisterVoters(c, voters) => {
-                self.register(id, c.first, &voters.iter().map(|voter| voter.weight).collect::<Vec<_>>(), out)?
-            }
+            Command::RegisterVoters(c, voters) => self.register(id, c.first, voters, out)?,
             Command::SetPhase(c) => self.set_phase(id, c.phase.get(), out),
-            Command::CastBallot(c, marks) => self.cast(id, c.voter, marks, out)?,
-            Command::SpoilBallot(c) => self.spoil(id, c.voter, out),
+            Command::CastBallot(c, marks) => self.cast(context.now, id, c.voter, marks, out)?,
+            Command::IssueToken(c) => self.issue(*c, out)?,
+            Command::CastAnonymously(c, marks) => {
+                self.cast_anonymously(context.now, id, c.nullifier, Mark::of_anonymous(marks), out)?
+            }
+            Command::SpoilBallot(c) => self.spoil(context.now, id, c.voter, out),
             Command::CountElection(_) => self.count_now(id, out),
             Command::DecideTie(c) => self.decide(id, c.tie, c.candidate, out)?,
             Command::DeclareWriteIn(c) => self.declare(id, c.candidate, out),
@@ -112,11 +122,17 @@ impl ringfence_kernel::laws::Model for Model {
                     _ => None,
                 }
             };
-            let due = self.elections.iter().filter_map(|(id, election)| {
-                window(election).filter(|(at, _)| *at <= context.now).map(|(at, phase)| (at, *id, phase))
-            });
-            let Some((_, id, phase)) = due.min_by_key(|(at, id, _)| (*at, *id)) else { return };
-            self.enter(ElectionId(id), phase, out);
+            let windows = self
+                .elections
+                .iter()
+                .filter_map(|(id, election)| window(election).map(|(at, phase)| (at, Some(phase), *id)));
+            let releases = self.elections.iter().filter_map(|(id, election)| Some((election.refreshes?, None, *id)));
+            let due = windows.chain(releases).filter(|(at, ..)| *at <= context.now);
+            match due.min_by_key(|(at, phase, id)| (*at, phase.is_none(), *id)) {
+                Some((_, Some(phase), id)) => self.enter(ElectionId(id), phase, out),
+                Some((_, None, id)) => self.release(id, out),
+                None => return,
+            }
         }
     }
 
@@ -127,6 +143,21 @@ type Declining = Option<(VoterId, DeclineReason)>;
 const NOBODY: VoterId = VoterId(0);
 
 impl Model {
+    /// The roll that an election votes on.
+    fn roll_of<'a>(&'a self, election: &'a Election) -> &'a BTreeMap<u32, Voter> {
+        match election.terms.roll.0 {
+            0 => &election.roll,
+            other => &self.elections[&other].roll,
+        }
+    }
+
+    fn ballots(&self, id: ElectionId) -> Vec<(u64, Paper)> {
+        let election = &self.elections[&id.0];
+        let roll = self.roll_of(election);
+        let identified = election.cast.iter().map(|(number, (_, paper))| (roll[number].weight, paper.clone()));
+        identified.chain(election.spent.values().map(|(_, paper)| (1, paper.clone()))).collect()
+    }
+
     fn at(&mut self, id: ElectionId) -> &mut Election {
         self.elections.get_mut(&id.0).expect("it was looked for")
     }
@@ -140,7 +171,16 @@ impl Model {
             Some(known) if known.terms != *terms => return Err(Reject::ElectionExists),
             Some(_) => {}
             None => {
-                if !makes_sense(now, terms) {
+                let shares = terms.roll.0 == 0
+                    || self.elections.get(&terms.roll.0).is_some_and(|other| {
+                        let same = (other.terms.voters, other.terms.regions) == (terms.voters, terms.regions);
+                        let lighter = terms.secrecy.get() == Secrecy::Anonymous;
+                        let heavier = other.terms.secrecy.get() == Secrecy::Identified;
+                        same && !(lighter && heavier)
+                            && other.terms.roll.0 == 0
+                            && terms.registration.get() == Registration::UntilClosed
+                    });
+                if !makes_sense(now, terms) || !shares {
                     return Err(Reject::BadTerms);
                 }
                 let sum = |of: fn(&DefineElection) -> u64| -> u64 {
@@ -152,10 +192,32 @@ impl Model {
                 if sum(|terms| terms.candidates.into()) > self.limits.candidates {
                     return Err(Reject::CandidatesFull);
                 }
+                if sum(|terms| u64::from(terms.regions.max(1)) * (u64::from(terms.candidates) + 3)) > self.limits.sums {
+                    return Err(Reject::SumsFull);
+                }
                 let (phase, count) = (Phase::Draft, CountState::NotCounted);
                 let (roll, tied, decisions) = (BTreeMap::new(), Vec::new(), Vec::new());
                 let declared = BTreeSet::new();
-                self.elections.insert(id.0, Election { terms: *terms, roll, phase, count, tied, decisions, declared });
+                let (cast, refreshes) = (BTreeMap::new(), None);
+                let regions = (terms.regions.min(1)..=terms.regions).map(|region| (region, Region::empty(terms)));
+                let regions = regions.collect();
+                let terms = *terms;
+                let (tokens, spent) = (BTreeMap::new(), BTreeMap::new());
+                let known = Election {
+                    tokens,
+                    spent,
+                    terms,
+                    roll,
+                    cast,
+                    regions,
+                    refreshes,
+                    phase,
+                    count,
+                    tied,
+                    decisions,
+                    declared,
+                };
+                self.elections.insert(id.0, known);
                 self.say_changed(id, out);
             }
         }
@@ -167,28 +229,36 @@ impl Model {
         &mut self,
         id: ElectionId,
         first: VoterId,
-        weights: &[u32],
+        list: &[VoterEntry],
         out: &mut Out<'_, Votes>,
     ) -> Result<Declining, Reject> {
         let election = self.at(id);
-        if election.phase >= Phase::Closed {
+        let until =
+            if election.terms.registration.get() == Registration::UntilOpen { Phase::Open } else { Phase::Closed };
+        if election.phase >= until {
             return Ok(Some((NOBODY, DeclineReason::WrongPhase)));
         }
-        let last = u64::from(first.0) + weights.len() as u64;
-        let weights_sound = weights.iter().all(|weight| (1..=WEIGHT_MAX).contains(weight));
-        if first.0 == 0 || weights.is_empty() || last > u64::from(election.terms.voters) + 1 || !weights_sound {
+        if election.terms.roll.0 != 0 {
+            return Err(Reject::NoRoll);
+        }
+        let anonymous = election.terms.secrecy.get() == Secrecy::Anonymous;
+        let heaviest = if anonymous { 1 } else { WEIGHT_MAX };
+        let last = u64::from(first.0) + list.len() as u64;
+        let regions = election.terms.regions.min(1)..=election.terms.regions;
+        let sound = list.iter().all(|entry| (1..=heaviest).contains(&entry.weight) && regions.contains(&entry.region));
+        if first.0 == 0 || list.is_empty() || last > u64::from(election.terms.voters) + 1 || !sound {
             return Err(Reject::BadRoll);
         }
         let mut roll = election.roll.clone();
         let mut added = 0;
-        for (number, weight) in (first.0..).zip(weights) {
-            let weight = u64::from(*weight);
+        for (number, entry) in (first.0..).zip(list) {
+            let (weight, region) = (u64::from(entry.weight), entry.region);
             match roll.get(&number) {
-                Some(known) if known.weight != weight => return Err(Reject::VoterExists),
+                Some(known) if (known.weight, known.region) != (weight, region) => return Err(Reject::VoterExists),
                 Some(_) => {}
                 None => {
                     added += 1;
-                    roll.insert(number, Voter { weight, ballot: None });
+                    roll.insert(number, Voter { weight, region });
                 }
             }
         }
@@ -209,7 +279,7 @@ impl Model {
             Phase::Certified if election.phase == Phase::Closed => {
                 if election.count != CountState::Complete {
                     Some(DeclineReason::NotCounted)
-                } else if (election.ballots().len() as u64) < election.terms.quorum {
+                } else if ((election.cast.len() + election.spent.len()) as u64) < election.terms.quorum {
                     Some(DeclineReason::QuorumNotMet)
                 } else {
                     None
@@ -230,58 +300,73 @@ impl Model {
         self.at(id).phase = phase;
         self.say_changed(id, out);
         if phase == Phase::Closed {
+            self.release(id.0, out);
             self.count(id, out);
         }
     }
 
     fn cast(
         &mut self,
+        now: Timestamp,
         id: ElectionId,
         number: VoterId,
         marks: &[Mark],
         out: &mut Out<'_, Votes>,
     ) -> Result<Declining, Reject> {
         let election = self.elections[&id.0].clone();
-        let Some(voter) = election.roll.get(&number.0) else {
+        let Some(voter) = self.roll_of(&election).get(&number.0) else {
             return Ok(Some((number, DeclineReason::NotRegistered)));
         };
+        let region = voter.region;
+        if election.terms.secrecy.get() == Secrecy::Anonymous {
+            return Ok(Some((number, DeclineReason::Anonymous)));
+        }
         let changeable = election.phase == Phase::Open && election.terms.changes.get() == ChangePolicy::LastCounts;
-        let (receipt, outcome) = match &voter.ballot {
+        let (receipt, outcome) = match election.cast.get(&number.0) {
             Some((receipt, _)) if !changeable => (*receipt, CastOutcome::AlreadyCast),
             _ if election.phase != Phase::Open => return Ok(Some((number, DeclineReason::WrongPhase))),
             known => {
                 let paper = read(&election.terms, marks)?;
-                let marks_held: usize = self.papers.iter().map(|(_, paper)| paper.len()).sum();
-                let entry = (id.0, paper.clone());
-                let full = self.papers.len() as u64 >= self.limits.ballots
-                    || (marks_held + paper.len()) as u64 > self.limits.marks;
-                if !self.papers.contains(&entry) && full {
-                    return Err(Reject::BallotsFull);
-                }
-                if !self.papers.contains(&entry) {
-                    self.papers.push(entry);
-                }
+                self.keep(id, &paper)?;
                 match known {
                     Some((receipt, before)) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
                     known => {
                         self.receipts += 1;
-                        let ballot = Some((self.receipts, paper));
                         let outcome = if known.is_some() { CastOutcome::Replaced } else { CastOutcome::Counted };
-                        self.at(id).roll.get_mut(&number.0).expect("it was found").ballot = ballot;
+                        let ballot = (self.receipts, paper);
+                        self.at(id).cast.insert(number.0, ballot);
                         (self.receipts, outcome)
                     }
                 }
             }
         };
+        let counts = outcome != CastOutcome::AlreadyCast;
         let (receipt, outcome, reserved) = (Receipt(receipt), outcome.into(), Reserved::default());
         out.reply(Reply::BallotCast(&BallotCast { receipt, election: id, voter: number, outcome, reserved }));
+        if counts {
+            self.changed(id.0, region, now, out);
+        }
         Ok(None)
     }
 
-    fn spoil(&mut self, id: ElectionId, number: VoterId, out: &mut Out<'_, Votes>) -> Declining {
-        let election = self.at(id);
+    /// Keeps what a paper says, when there is room for what nobody said before.
+    fn keep(&mut self, id: ElectionId, paper: &Paper) -> Result<(), Reject> {
+        let marks_held: usize = self.papers.iter().map(|(_, paper)| paper.len()).sum();
+        let entry = (id.0, paper.clone());
+        if self.papers.contains(&entry) {
+            return Ok(());
+        }
+        if self.papers.len() as u64 >= self.limits.ballots || (marks_held + paper.len()) as u64 > self.limits.marks {
+            return Err(Reject::BallotsFull);
+        }
+        self.papers.push(entry);
+        Ok(())
+    }
+
+    fn spoil(&mut self, now: Timestamp, id: ElectionId, number: VoterId, out: &mut Out<'_, Votes>) -> Declining {
+        let election = &self.elections[&id.0];
         let (phase, changes) = (election.phase, election.terms.changes.get());
-        let Some(voter) = election.roll.get_mut(&number.0) else {
+        let Some(region) = self.roll_of(election).get(&number.0).map(|voter| voter.region) else {
             return Some((number, DeclineReason::NotRegistered));
         };
         if changes != ChangePolicy::SpoilAndRecast {
@@ -290,10 +375,11 @@ impl Model {
         if phase != Phase::Open {
             return Some((number, DeclineReason::WrongPhase));
         }
-        let Some((receipt, _)) = voter.ballot.take() else {
+        let Some((receipt, _)) = self.at(id).cast.remove(&number.0) else {
             return Some((number, DeclineReason::NoBallot));
         };
         out.reply(Reply::BallotSpoilt(&BallotSpoilt { receipt: Receipt(receipt), election: id, voter: number }));
+        self.changed(id.0, region, now, out);
         None
     }
 
@@ -355,7 +441,7 @@ impl Model {
     fn count(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) -> (u16, u16, u16) {
         let election = &self.elections[&id.0];
         let order = |paper: &Paper| self.papers.iter().position(|(of, known)| *of == id.0 && known == paper);
-        let mut ballots = election.ballots();
+        let mut ballots = self.ballots(id);
         ballots.sort_by_key(|(_, paper)| order(paper));
         let mut count = Count::of(&election.terms, ballots, election.decisions.clone(), election.undeclared());
         let tied = count.run();
@@ -411,12 +497,13 @@ impl Model {
 
     fn say_changed(&self, id: ElectionId, out: &mut Out<'_, Votes>) {
         let election = &self.elections[&id.0];
-        let ballots = election.ballots();
+        let ballots = self.ballots(id);
         let changed = ElectionChanged {
             ballots: ballots.len() as u64,
             weight: ballots.iter().map(|(weight, _)| weight).sum(),
             election: id,
-            registered: election.roll.len() as u32,
+            registered: self.roll_of(election).len() as u32,
+            tokens: election.tokens.len() as u32,
             phase: election.phase.into(),
             count: election.count.into(),
             reserved: Reserved::default(),
@@ -440,7 +527,7 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     );
     let lists = matches!(method, Method::DHondt | Method::SainteLague | Method::LargestRemainder);
     let has_points = matches!(method, Method::Score | Method::Star);
-    let in_range = (1..=256).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
+    let in_range = (1..=254).contains(&candidates) && (1..=if lists { 1_024 } else { candidates }).contains(&seats);
     let marks = (1..=candidates).contains(&marks_max);
     let points = if has_points { (1..=255).contains(&points_max) } else { points_max == 0 };
     let times = [opens, closes].iter().all(|at| at.0 == 0 || *at > now) && (closes.0 == 0 || closes > opens);
@@ -459,7 +546,11 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
         (terms.points_total > 0, method == Method::Score),
         (terms.gap_max > 0, ranked && terms.skipped_ranks.get() == Fault::PassOver),
     ];
+    let secret = terms.secrecy.get() == Secrecy::Anonymous;
     in_range
+        && !(secret && (terms.regions > 0 || terms.changes.get() != ChangePolicy::Never))
+        && terms.regions <= 4_095
+        && reporting::makes_sense(terms)
         && marks
         && extras.iter().all(|(asked, allowed)| *allowed || !asked)
         && points
