@@ -204,6 +204,12 @@ impl<R: Registry> Machine<R> {
         &self.sessions
     }
 
+    /// The domains, to be looked at.
+    #[must_use]
+    pub fn domains(&self) -> &R {
+        &self.domains
+    }
+
     /// When a domain next has something due.
     #[must_use]
     #[inline]

@@ -37,3 +37,11 @@ ringfence_kernel::registry! {
         votes: votes::Votes,
     }
 }
+
+impl Domains {
+    /// The auctions, when the journal has them.
+    #[must_use]
+    pub fn auction(&self) -> Option<&auction::Auction> {
+        self.auction.as_ref()
+    }
+}

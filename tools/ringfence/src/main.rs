@@ -24,6 +24,8 @@ enum Command {
     /// Serve terminals and networks that speak ISO 8583, before a running engine.
     #[command(subcommand)]
     Iso8583(ringfence::commands::iso8583::Iso8583),
+    /// Answer OpenRTB 2.6 bid requests over HTTP/1.1, as a client of a running engine.
+    Openrtb(ringfence::commands::openrtb::Openrtb),
     /// Show what an engine is doing, live.
     Top(ringfence::commands::top::Top),
     /// Say what the machine gives an engine, and what of it is in effect.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
         Command::Iso8583(iso8583) => iso8583.run(),
+        Command::Openrtb(openrtb) => openrtb.run(),
         Command::Top(top) => top.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Replay(replay) => replay.run(),

@@ -1,7 +1,7 @@
 //! A budget: what may be spent in all and on a day, and what was. It can not be overspent: a win holds the whole of its
 //! price until it is billed or over.
 
-use super::messages::Nanos;
+use super::messages::{Nanos, ZONE_MINUTES_MAX};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::Timestamp;
 
@@ -17,6 +17,11 @@ impl Day {
         let minutes = (now.0 / 60_000_000_000) as i64 + i64::from(zone_minutes);
         Self(minutes.div_euclid(24 * 60) as i32)
     }
+}
+
+/// Whether there is such a zone.
+pub(super) fn zone_is_sound(minutes: i16) -> bool {
+    (-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&minutes)
 }
 
 /// Nanoseconds of a day, and of an hour.
@@ -68,7 +73,7 @@ impl Plan<'_> {
     }
 }
 
-/// Money of one campaign or line item.
+/// Money of one advertiser, campaign or line item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Budget {

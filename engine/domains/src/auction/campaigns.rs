@@ -1,9 +1,9 @@
 //! Campaigns: who pays, how much at most, and where they stand.
 
-use super::budgets::{Budget, Day};
-use super::messages::{
-    AuctionLimits, CampaignChanged, CampaignId, DefineCampaign, Phase, PhaseCode, Reject, ZONE_MINUTES_MAX,
-};
+use super::advertisers::Advertisers;
+use super::budgets::{Budget, Day, zone_is_sound};
+use super::caps::Cap;
+use super::messages::{AuctionLimits, CampaignChanged, CampaignId, DefineCampaign, Phase, PhaseCode, Reject};
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::{Reserved, Wire};
@@ -17,7 +17,9 @@ pub(super) struct Campaign {
     pub(super) terms: DefineCampaign,
     pub(super) budget: Budget,
     pub(super) phase: PhaseCode,
-    reserved: [u8; 7],
+    /// 1 when its advertiser has budgets of its own.
+    pub(super) bounded: u8,
+    reserved: [u8; 6],
 }
 
 impl Campaign {
@@ -42,7 +44,7 @@ impl Campaign {
     }
 }
 
-/// Whether a campaign or a line item can go from one phase to another.
+/// Whether a campaign, a line item or a creative can go from one phase to another.
 pub(super) fn can_go(from: Phase, to: Phase) -> bool {
     match to {
         Phase::Draft => false,
@@ -53,7 +55,9 @@ pub(super) fn can_go(from: Phase, to: Phase) -> bool {
 }
 
 fn sound(terms: &DefineCampaign) -> bool {
-    Budget::is_sound(terms.total, terms.daily) && (-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&terms.zone_minutes)
+    Budget::is_sound(terms.total, terms.daily)
+        && zone_is_sound(terms.zone_minutes)
+        && Cap::is_sound(terms.cap, terms.cap_period.get())
 }
 
 /// All campaigns by their numbers.
@@ -98,7 +102,7 @@ impl Campaigns {
     }
 
     /// Prepares a campaign; gives its place and whether it is new.
-    pub(super) fn define(&mut self, terms: &DefineCampaign) -> Result<(u32, bool), Reject> {
+    pub(super) fn define(&mut self, terms: &DefineCampaign, advertisers: &Advertisers) -> Result<(u32, bool), Reject> {
         let place = terms.campaign.0.wrapping_sub(1);
         let known = self.campaigns.get_mut(place as usize).ok_or(Reject::CampaignsFull)?;
         if known.terms.total.0 != 0 {
@@ -115,7 +119,8 @@ impl Campaigns {
         }
         self.promised += terms.total.0;
         let budget = Budget::new(terms.total, terms.daily);
-        *known = Campaign { terms: *terms, budget, phase: Phase::Draft.into(), reserved: [0; 7] };
+        let bounded = u8::from(advertisers.get(terms.advertiser).is_some());
+        *known = Campaign { terms: *terms, budget, phase: Phase::Draft.into(), bounded, reserved: [0; 6] };
         Ok((place, true))
     }
 
@@ -130,7 +135,11 @@ impl Campaigns {
     }
 
     /// What [`Campaigns::save`] wrote; sums of wins are checked by [`super::Auction::check`].
-    pub(super) fn load(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+    pub(super) fn load(
+        limits: &AuctionLimits,
+        advertisers: &Advertisers,
+        source: &mut impl Source,
+    ) -> Result<Self, Corrupt> {
         let mut all = Self::new(limits);
         let mut last = 0;
         for _ in 0..source.count(limits.campaigns as usize, "campaigns")? {
@@ -143,14 +152,19 @@ impl Campaigns {
             let budget = Budget::new(campaign.terms.total, campaign.terms.daily);
             let valid = campaign.phase.is_valid()
                 && campaign.terms.reserved.is_valid()
-                && campaign.reserved == [0; 7]
+                && campaign.terms.cap_period.is_valid()
+                && campaign.reserved == [0; 6]
                 && (budget.total, budget.daily) == (campaign.budget.total, campaign.budget.daily)
                 && campaign.budget.is_kept();
-            let promised = all.define(&campaign.terms).map_err(|_| Corrupt("the terms of a campaign"))?;
             if !valid {
                 return Err(Corrupt("a campaign"));
             }
-            all[promised.0] = campaign;
+            let (place, _) =
+                all.define(&campaign.terms, advertisers).map_err(|_| Corrupt("the terms of a campaign"))?;
+            if campaign.bounded != all[place].bounded {
+                return Err(Corrupt("a campaign"));
+            }
+            all[place] = campaign;
         }
         Ok(all)
     }

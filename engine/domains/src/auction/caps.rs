@@ -1,7 +1,10 @@
-//! Frequency caps: how often each user was shown each line item in the period at hand. Exact, and no counter of a period
+//! Frequency caps: how often each user was shown each line item, campaign and creative in the period at hand. Exact, and no counter of a period
 //! that is over takes room from one that is not.
 
-use super::messages::{AuctionLimits, CapPeriod, UserKey};
+use super::messages::{
+    AuctionLimits, CampaignId, CapPeriod, CreativeId, DefineCampaign, DefineCreative, DefineLineItem,
+};
+use super::messages::{LineItemId, UserKey};
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::KeyIndex;
@@ -15,12 +18,81 @@ const PERIODS: usize = 4;
 /// The list of counters whose period is over.
 const OVER: usize = PERIODS;
 
-/// One user and one line item in one period.
+/// Counters that a slot may need: of its line item, its campaign and its creative.
+pub(super) const COUNTERS_PER_SLOT: usize = 3;
+
+/// What is counted: a line item, a campaign or a creative, each by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub(super) struct Subject(u32);
+
+const KIND_SHIFT: u32 = 30;
+
+impl Subject {
+    fn item(LineItemId(id): LineItemId) -> Self {
+        Self(id)
+    }
+
+    fn campaign(CampaignId(id): CampaignId) -> Self {
+        Self(1 << KIND_SHIFT | id)
+    }
+
+    fn creative(CreativeId(id): CreativeId) -> Self {
+        Self(2 << KIND_SHIFT | id)
+    }
+
+    /// The one of the three that it is.
+    pub(super) fn which(self) -> (Option<LineItemId>, Option<CampaignId>, Option<CreativeId>) {
+        let id = self.0 & ((1 << KIND_SHIFT) - 1);
+        match self.0 >> KIND_SHIFT {
+            0 => (Some(LineItemId(id)), None, None),
+            1 => (None, Some(CampaignId(id)), None),
+            2 => (None, None, Some(CreativeId(id))),
+            _ => (None, None, None),
+        }
+    }
+}
+
+/// A cap of something; without one its period is [`CapPeriod::None`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cap {
+    pub(super) subject: Subject,
+    pub(super) period: CapPeriod,
+    pub(super) most: u32,
+}
+
+impl Cap {
+    /// Whether a number and a period make sense together.
+    pub(super) fn is_sound(most: u32, period: CapPeriod) -> bool {
+        (period != CapPeriod::None) == (most > 0)
+    }
+
+    #[inline]
+    pub(super) fn of_item(terms: &DefineLineItem) -> Self {
+        Self { subject: Subject::item(terms.item), period: terms.cap_period.get(), most: terms.cap }
+    }
+
+    #[inline]
+    pub(super) fn of_campaign(terms: &DefineCampaign) -> Self {
+        Self { subject: Subject::campaign(terms.campaign), period: terms.cap_period.get(), most: terms.cap }
+    }
+
+    pub(super) fn of_creative(terms: &DefineCreative) -> Self {
+        Self { subject: Subject::creative(terms.creative), period: terms.cap_period.get(), most: terms.cap }
+    }
+
+    #[inline]
+    pub(super) fn is_none(&self) -> bool {
+        self.period == CapPeriod::None
+    }
+}
+
+/// One user and one subject in one period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 struct Counter {
     user: UserKey,
-    item: u32,
+    subject: Subject,
     /// Which hour, day or week.
     period: u32,
     count: u32,
@@ -67,8 +139,8 @@ pub(super) struct Caps {
     index: KeyIndex,
 }
 
-fn hash(user: UserKey, item: u32) -> u64 {
-    fold(fold(user.0 ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) ^ u64::from(item), 0x9fb2_1c65_1e98_df25)
+fn hash(user: UserKey, subject: Subject) -> u64 {
+    fold(fold(user.0 ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) ^ u64::from(subject.0), 0x9fb2_1c65_1e98_df25)
 }
 
 impl Caps {
@@ -106,27 +178,41 @@ impl Caps {
     }
 
     #[inline]
-    fn find(&self, user: UserKey, item: u32, period: u32) -> Option<u32> {
+    fn find(&self, user: UserKey, subject: Subject, period: u32) -> Option<u32> {
         let is_it = |at: u32| {
             let counter = &self.counters[at as usize];
-            counter.user == user && counter.item == item && counter.period == period
+            counter.user == user && counter.subject == subject && counter.period == period
         };
-        self.index.get(hash(user, item), is_it)
+        self.index.get(hash(user, subject), is_it)
     }
 
-    /// How often `user` was shown `item` in a period; none where nothing was ever counted.
+    /// Whether a user may be shown no more of what `cap` counts, or cannot be counted: a counter
+    /// would have to be begun and none `can_begin`.
+    pub(super) fn is_reached(&self, cap: &Cap, user: UserKey, now: Timestamp, can_begin: bool) -> bool {
+        if cap.is_none() {
+            return false;
+        }
+        match self.count(user, cap.subject, period(cap.period, now)) {
+            _ if user.0 == 0 => true,
+            Some(count) => count >= cap.most,
+            None => !can_begin,
+        }
+    }
+
+    /// How often `user` was shown `subject` in a period; none where nothing was ever counted.
     #[inline]
-    pub(super) fn count(&self, user: UserKey, item: u32, period: u32) -> Option<u32> {
-        self.find(user, item, period).map(|at| self.counters[at as usize].count)
+    fn count(&self, user: UserKey, subject: Subject, period: u32) -> Option<u32> {
+        self.find(user, subject, period).map(|at| self.counters[at as usize].count)
     }
 
-    /// Counts one more in a period, which is not over. There is room for it.
-    pub(super) fn add(&mut self, user: UserKey, item: u32, kind: CapPeriod, period: u32) {
-        if let Some(at) = self.find(user, item, period) {
+    /// Counts one more in the period at hand. There is room for it.
+    pub(super) fn add(&mut self, user: UserKey, cap: &Cap, now: Timestamp) {
+        let (subject, period) = (cap.subject, period(cap.period, now));
+        if let Some(at) = self.find(user, subject, period) {
             self.counters[at as usize].count += 1;
             return;
         }
-        let counter = Counter { user, item, period, count: 1, next: NONE };
+        let counter = Counter { user, subject, period, count: 1, next: NONE };
         let at = if self.counters.len() < self.capacity {
             self.counters.push(counter);
             self.counters.len() as u32 - 1
@@ -139,11 +225,11 @@ impl Caps {
             if over.len == 0 {
                 *over = EMPTY;
             }
-            self.index.remove(hash(old.user, old.item), at);
+            self.index.remove(hash(old.user, old.subject), at);
             at
         };
-        self.index.insert(hash(user, item), at).expect("there is room for a counter");
-        let list = &mut self.lists[list_of(kind)];
+        self.index.insert(hash(user, subject), at).expect("there is room for a counter");
+        let list = &mut self.lists[list_of(cap.period)];
         debug_assert_eq!(list.period, period, "what is counted is of the period at hand");
         let last = core::mem::replace(&mut list.last, at);
         list.len += 1;
@@ -154,9 +240,9 @@ impl Caps {
         }
     }
 
-    /// Takes one back that was not shown; a counter that serves another period by now stays as it is.
-    pub(super) fn take_back(&mut self, user: UserKey, item: u32, period: u32) {
-        if let Some(at) = self.find(user, item, period) {
+    /// Takes one back that was won at `then` and not shown; a counter that serves another period by now stays as it is.
+    pub(super) fn take_back(&mut self, user: UserKey, cap: &Cap, then: Timestamp) {
+        if let Some(at) = self.find(user, cap.subject, period(cap.period, then)) {
             self.counters[at as usize].count -= 1;
         }
     }
@@ -183,15 +269,15 @@ impl Caps {
                     return Err(Corrupt("a counter on two lists"));
                 }
                 if kind != OVER {
-                    let found = all.index.get(hash(counter.user, counter.item), |other| {
+                    let found = all.index.get(hash(counter.user, counter.subject), |other| {
                         let other = &all.counters[other as usize];
-                        (other.user, other.item, other.period) == (counter.user, counter.item, counter.period)
+                        (other.user, other.subject, other.period) == (counter.user, counter.subject, counter.period)
                     });
                     if counter.period != list.period || found.is_some() {
                         return Err(Corrupt("the period of a counter"));
                     }
                 }
-                all.index.insert(hash(counter.user, counter.item), at).map_err(|_| Corrupt("counters"))?;
+                all.index.insert(hash(counter.user, counter.subject), at).map_err(|_| Corrupt("counters"))?;
                 (last, at) = (at, counter.next);
             }
             // The last of a list has none after it, or, in the list of those that are over, none that counts.
@@ -203,8 +289,8 @@ impl Caps {
         if listed.iter().all(|listed| *listed) { Ok(all) } else { Err(Corrupt("a counter on no list")) }
     }
 
-    /// How often everybody was shown every line item, over all counters.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (UserKey, u32, u32, u32)> {
-        self.counters.iter().map(|counter| (counter.user, counter.item, counter.period, counter.count))
+    /// How often everybody was shown everything, over all counters.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UserKey, Subject, u32, u32)> {
+        self.counters.iter().map(|counter| (counter.user, counter.subject, counter.period, counter.count))
     }
 }

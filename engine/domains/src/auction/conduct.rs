@@ -4,25 +4,57 @@
 use super::Auction;
 use super::campaigns::can_go;
 use super::messages::{
-    AdvertiserId, BucketsDefined, CampaignId, CampaignSet, DeclineReason, Declined, DefineBuckets, DefineCampaign,
-    DefineLineItem, DefineName, DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote,
-    MakeInvoice, NameIs, PlacementId, PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, SetBid,
-    SetCampaign, SetFloor, SetLineItem, SetRate, Slot, Target, WinId,
+    AdvertiserId, AdvertiserSet, BucketsDefined, CampaignId, CampaignSet, CreativeId, CreativeSet, DeclineReason,
+    Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
+    DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote, MakeInvoice, NameIs, PlacementId,
+    PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, SetBid, SetCampaign, SetCreative, SetFloor,
+    SetLineItem, SetRate, Slot, Target, WinId,
 };
 use super::topics;
 use super::wins::Tally;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Cursor, Out, Progress, Timestamp, Topic};
+use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 const NO_WIN: WinId = WinId(0);
 
 impl Auction {
+    pub(super) fn define_advertiser(
+        &mut self,
+        terms: &DefineAdvertiser,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let has_campaigns = self.campaigns.iter().any(|(_, campaign)| campaign.terms.advertiser == terms.advertiser);
+        self.advertisers.define(terms, has_campaigns)?;
+        let (advertiser, reserved) = (terms.advertiser, Reserved::default());
+        out.reply(Reply::AdvertiserSet(&AdvertiserSet { advertiser, reserved }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn define_creative(
+        &mut self,
+        terms: &DefineCreative,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        if self.creatives.define(terms, &mut self.items)? {
+            self.say_creative(terms.creative, out);
+        }
+        Ok(self.answer_creative(terms.creative, out))
+    }
+
+    pub(super) fn set_creative(&mut self, command: SetCreative, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        if !self.creatives.set_phase(command.creative, command.phase.get())? {
+            return Ok(decline(NO_WIN, command.creative.0, DeclineReason::WrongPhase, out));
+        }
+        self.say_creative(command.creative, out);
+        Ok(self.answer_creative(command.creative, out))
+    }
+
     pub(super) fn define_campaign(
         &mut self,
         terms: &DefineCampaign,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let (place, new) = self.campaigns.define(terms)?;
+        let (place, new) = self.campaigns.define(terms, &self.advertisers)?;
         if new {
             self.say_campaign(place, out);
         }
@@ -204,6 +236,19 @@ impl Auction {
         Progress::Done
     }
 
+    fn answer_creative(&self, id: CreativeId, out: &mut Out<'_, Self>) -> Progress {
+        let phase = self.creatives.get(id).expect("it is defined").phase;
+        out.reply(Reply::CreativeSet(&CreativeSet { creative: id, phase, reserved: Reserved::default() }));
+        Progress::Done
+    }
+
+    /// Says where a creative stands. There is room for it.
+    fn say_creative(&self, id: CreativeId, out: &mut Out<'_, Self>) {
+        let changed = self.creatives.get(id).expect("it is defined").changed();
+        let campaign = self.items[changed.item.0 - 1].terms.campaign;
+        out.publish(topics::CAMPAIGNS, campaign.0, Event::CreativeChanged(&changed));
+    }
+
     /// Says where a campaign stands. There is room for it.
     fn say_campaign(&self, place: u32, out: &mut Out<'_, Self>) {
         out.publish(topics::CAMPAIGNS, place + 1, Event::CampaignChanged(&self.campaigns[place].changed()));
@@ -213,49 +258,6 @@ impl Auction {
     fn say_line_item(&self, place: u32, out: &mut Out<'_, Self>) {
         let item = &self.items[place];
         out.publish(topics::CAMPAIGNS, item.terms.campaign.0, Event::LineItemChanged(&item.changed()));
-    }
-
-    /// Says a topic's state: of a campaign where it and its line items stand, of spend the advertiser's account. The
-    /// cursor is the place after the last line item said, and one.
-    pub(super) fn snapshot(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
-        match topic.kind() {
-            topics::SPEND => {
-                out.part(Event::AccountStands(&self.ledger.stands(AdvertiserId(topic.id()))?));
-                Some(Progress::Done)
-            }
-            topics::CAMPAIGNS => {
-                let place = self.campaigns.place(CampaignId(topic.id())).ok()?;
-                if cursor.0 == 0 {
-                    out.part(Event::CampaignChanged(&self.campaigns[place].changed()));
-                    cursor.0 = 1;
-                }
-                let from = cursor.0;
-                let rest = self
-                    .items
-                    .iter()
-                    .filter(|(place, item)| u64::from(*place) + 1 >= from && item.terms.campaign.0 == topic.id());
-                for (place, item) in rest {
-                    if out.room() == 0 {
-                        return Some(Progress::More);
-                    }
-                    out.part(Event::LineItemChanged(&item.changed()));
-                    cursor.0 = u64::from(place) + 2;
-                }
-                Some(Progress::Done)
-            }
-            topics::NAMES if topic.id() == topics::ALL_NAMES => {
-                // The cursor counts the names that were said.
-                while let Some(defined) = self.names.defined(cursor.0 as u32 + 1) {
-                    if out.room() == 0 {
-                        return Some(Progress::More);
-                    }
-                    out.part(Event::NameDefined(&defined));
-                    cursor.0 += 1;
-                }
-                Some(Progress::Done)
-            }
-            _ => None,
-        }
     }
 }
 

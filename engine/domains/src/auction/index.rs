@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use ringfence_kernel::bounded::{Full, HashIndex};
 
 /// Dimensions that have targets, and one that is none: their numbers begin at 1.
-const DIMENSIONS: usize = Dimension::AdAttribute as usize + 1;
+const DIMENSIONS: usize = Dimension::Label as usize + 1;
 /// Words that are joined at once: what the rows of a request say of them stays in registers and the first cache.
 const CHUNK: usize = 16;
 /// Classes of scores at most: sixteen for each power of two.
@@ -39,6 +39,9 @@ pub(super) struct Index {
     /// For each dimension, those that include no value of it, and how many include some.
     any: [Row; DIMENSIONS],
     including: [u32; DIMENSIONS],
+    /// Those that have targets in groups, which are looked at one by one, and how many there are.
+    grouped: Row,
+    grouped_count: u32,
     /// For each row, those that include the value, and those that exclude it; and how many of either there are.
     include: Row,
     exclude: Row,
@@ -94,6 +97,8 @@ impl Index {
             count: 0,
             any: core::array::from_fn(|_| row(1)),
             including: [0; DIMENSIONS],
+            grouped: row(1),
+            grouped_count: 0,
             include: row(values),
             exclude: row(values),
             counts: Vec::with_capacity(values),
@@ -112,17 +117,18 @@ impl Index {
         self.words
     }
 
-    /// Gives every value of `targets` a row.
+    /// Gives every value of `targets` that stands for itself a row.
     ///
     /// # Errors
     /// [`Full`] when there are not enough; nothing has changed.
     pub(super) fn know(&mut self, targets: &[Target]) -> Result<(), Full> {
         let row_of = |target: &Target| self.rows.get(key(target.dimension.get(), target.value));
-        let wanted = targets.iter().filter(|target| row_of(target).is_none()).count();
+        let targets = || targets.iter().filter(|target| target.group == 0);
+        let wanted = targets().filter(|target| row_of(target).is_none()).count();
         if self.counts.len() + wanted > self.capacity {
             return Err(Full);
         }
-        for target in targets {
+        for target in targets() {
             let key = key(target.dimension.get(), target.value);
             if self.rows.get(key).is_none() {
                 self.rows.insert(key, self.counts.len() as u32)?;
@@ -204,7 +210,7 @@ impl Index {
     fn write(&mut self, bit: u32, targets: &[Target], on: bool) {
         let more = |count: &mut u32| *count = if on { *count + 1 } else { *count - 1 };
         let mut includes = [false; DIMENSIONS];
-        for target in targets {
+        for target in targets.iter().filter(|target| target.group == 0) {
             let dimension = target.dimension.get();
             let row = self.rows.get(key(dimension, target.value)).expect("its values are known") as usize;
             let range = row * self.words..(row + 1) * self.words;
@@ -219,6 +225,10 @@ impl Index {
             }
             set(any, bit, on && !includes);
         }
+        if targets.iter().any(|target| target.group > 0) {
+            set(&mut self.grouped, bit, on);
+            more(&mut self.grouped_count);
+        }
         set(&mut self.present, bit, on);
         more(&mut self.count);
     }
@@ -228,7 +238,8 @@ impl Index {
         self.count
     }
 
-    /// Writes into `found` a bit for each line item whose targets `attributes` meet; gives how many there are. Attributes
+    /// Writes into `found` a bit for each line item whose targets that stand for themselves `attributes` meet; gives how many
+    /// there are. Attributes
     /// are ordered, each there once, [`TARGETS_MAX`] at most.
     pub(super) fn meet(&self, attributes: &[Attribute], found: &mut [u64]) -> u32 {
         // Rows that count, those of one dimension after another, and the dimensions in which anybody includes values.
@@ -279,9 +290,33 @@ impl Index {
         count.finish()
     }
 
+    /// Takes those out of `found` that have targets in groups and are not met; gives how many.
+    pub(super) fn sift(&self, found: &mut [u64], is_met: impl Fn(u32) -> bool) -> u32 {
+        if self.grouped_count == 0 {
+            return 0;
+        }
+        let mut gone = 0;
+        for (_, word) in self.order() {
+            let mut bits = found[word] & self.grouped[word];
+            while bits != 0 {
+                if !is_met(self.places[word * 64 + bits.trailing_zeros() as usize]) {
+                    found[word] &= !(bits & bits.wrapping_neg());
+                    gone += 1;
+                }
+                bits &= bits - 1;
+            }
+        }
+        gone
+    }
+
     /// Words that somebody has, each with its class, best class first.
     pub(super) fn order(&self) -> impl Iterator<Item = (u32, usize)> {
         self.order.iter().map(|word| (CLASSES as u32 - 1 - (*word >> 16), (*word & 0xffff) as usize))
+    }
+
+    /// Whether a bit is a line item's.
+    pub(super) fn is_present(&self, bit: usize) -> bool {
+        self.present[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// The line item of a bit, and its score.

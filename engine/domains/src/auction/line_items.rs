@@ -2,10 +2,13 @@
 
 use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
+use super::caps::Cap;
+use super::control::Control;
 use super::index::Index;
 use super::messages::{
-    AuctionLimits, BID_MAX, CapPeriod, DefineLineItem, Dimension, LineItemChanged, LineItemId, PRIORITY_MAX, Phase,
-    PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX,
+    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId,
+    PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE,
+    WINDOW_MAX,
 };
 use super::wins::Tally;
 use alloc::boxed::Box;
@@ -24,17 +27,22 @@ pub(super) struct LineItem {
     /// What it bids and is ranked by now: `terms` has what it began with.
     pub(super) bid: SetBid,
     pub(super) budget: Budget,
+    /// Its pacing by feedback.
+    pub(super) control: Control,
     /// What came of its wins.
     pub(super) tally: Tally,
     /// Where its targets begin among all.
     first_target: u32,
     targets: u32,
+    /// The first of its creatives, by number; zero when it has none.
+    pub(super) first_creative: CreativeId,
     pub(super) phase: PhaseCode,
     /// 1 when its flight has begun.
     started: u8,
     /// 1 when it includes private deals.
     pub(super) private: u8,
-    reserved: [u8; 5],
+    /// 1 when it has labels of competitive exclusion.
+    labelled: u8,
 }
 
 impl LineItem {
@@ -59,6 +67,11 @@ impl LineItem {
     pub(super) fn planned(&self, now: Timestamp, zone_minutes: i16) -> u64 {
         let flight = (self.terms.starts, self.terms.ends);
         Plan { hours: &self.terms.plan, flight, zone_minutes }.allows(self.terms.daily, now)
+    }
+
+    /// Whether it is active and its flight has begun.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase.get() == Phase::Active && self.started == 1
     }
 
     /// When something next happens to it by itself; none when it is over.
@@ -96,13 +109,13 @@ fn bid_is_sound(model: PriceModel, bid: &SetBid) -> bool {
 }
 
 fn sound(terms: &DefineLineItem) -> bool {
-    let capped = terms.cap_period.get() != CapPeriod::None;
     Budget::is_sound(terms.total, terms.daily)
         && bid_is_sound(terms.model.get(), &first_bid(terms))
         && terms.starts < terms.ends
         && (1..=WINDOW_MAX).contains(&terms.window)
-        && capped == (terms.cap > 0)
+        && Cap::is_sound(terms.cap, terms.cap_period.get())
         && (terms.daily.0 > 0 || !terms.is_planned())
+        && (terms.is_planned() || !terms.is_controlled())
         && terms.priority <= PRIORITY_MAX
 }
 
@@ -111,13 +124,19 @@ impl DefineLineItem {
     pub(super) fn is_planned(&self) -> bool {
         self.plan != [0; 24]
     }
+
+    /// Whether it follows its plan by feedback.
+    pub(super) fn is_controlled(&self) -> bool {
+        self.gains != [0; 3]
+    }
 }
 
-/// Whether a dimension has such targets: labels of advertisements are excluded only, and bidders are no targets.
+/// Whether a dimension has such targets: what an advertisement is, is excluded only, and in no group; bidders are no
+/// targets.
 fn makes_sense(target: &Target) -> bool {
     match target.dimension.get() {
-        Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
-            target.mode.get() == TargetMode::Exclude
+        Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute | Dimension::Label => {
+            target.mode.get() == TargetMode::Exclude && target.group == 0
         }
         Dimension::Bidder => false,
         _ => true,
@@ -129,6 +148,16 @@ fn is_private(targets: &[Target]) -> u8 {
     let includes =
         |target: &Target| (target.dimension.get(), target.mode.get()) == (Dimension::Deal, TargetMode::Include);
     u8::from(targets.iter().any(includes))
+}
+
+/// 1 when there are labels of competitive exclusion.
+fn is_labelled(targets: &[Target]) -> u8 {
+    u8::from(targets.iter().any(|target| target.dimension.get() == Dimension::Label))
+}
+
+/// What targets are ordered by.
+fn key(target: &Target) -> (u8, Dimension, u32) {
+    (target.group, target.dimension.get(), target.value)
 }
 
 fn first_bid(terms: &DefineLineItem) -> SetBid {
@@ -149,10 +178,14 @@ pub(super) struct LineItems {
     /// The targets of all, one after another.
     targets: Vec<Target>,
     targets_capacity: usize,
+    /// Whether any has labels of competitive exclusion.
+    labelled: bool,
     /// Finds those that take part in auctions by their targets.
     pub(super) index: Index,
     /// When flights begin and end.
     flights: Timers,
+    /// When controllers step.
+    steps: Timers,
 }
 
 impl core::ops::Index<u32> for LineItems {
@@ -176,8 +209,10 @@ impl LineItems {
             items: bytemuck::allocation::zeroed_slice_box(limits.line_items as usize),
             targets: Vec::with_capacity(limits.targets as usize),
             targets_capacity: limits.targets as usize,
+            labelled: false,
             index: Index::new(limits.line_items as usize, limits.values as usize),
             flights: Timers::new(limits.line_items as usize),
+            steps: Timers::new(limits.line_items as usize),
         }
     }
 
@@ -207,7 +242,7 @@ impl LineItems {
         if !sound(terms) || terms.ends <= now {
             return Err(Reject::BadTerms);
         }
-        let keys = targets.iter().map(|target| (target.dimension.get(), target.value));
+        let keys = targets.iter().map(key);
         if targets.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) || !targets.iter().all(makes_sense) {
             return Err(Reject::BadTargets);
         }
@@ -219,14 +254,17 @@ impl LineItems {
             terms: *terms,
             bid: first_bid(terms),
             budget: Budget::new(terms.total, terms.daily),
+            control: if terms.is_controlled() { Control::new(place, now) } else { Control::zeroed() },
             tally: Tally::zeroed(),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
+            first_creative: CreativeId(0),
             phase: Phase::Draft.into(),
             started: u8::from(terms.starts <= now),
             private: is_private(targets),
-            reserved: [0; 5],
+            labelled: is_labelled(targets),
         };
+        self.labelled |= self.items[place as usize].labelled == 1;
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
         Ok((place, true))
@@ -234,6 +272,36 @@ impl LineItems {
 
     pub(super) fn targets(&self, place: u32) -> &[Target] {
         targets_of(&self.items, &self.targets, place)
+    }
+
+    /// Writes into `found` a bit for each line item whose targets `attributes` meet; gives how many there are.
+    pub(super) fn meet(&self, attributes: &[Attribute], found: &mut [u64]) -> u32 {
+        let met = self.index.meet(attributes, found);
+        let has = |target: &Target| {
+            let key = (target.dimension.get(), target.value);
+            attributes.binary_search_by_key(&key, |has| (has.dimension.get(), has.value)).is_ok()
+        };
+        let holds = |target: &Target| has(target) == (target.mode.get() == TargetMode::Include);
+        // Of each group one target holds.
+        let is_met = |place: u32| {
+            let groups = self.targets(place).chunk_by(|a, b| a.group == b.group);
+            groups.filter(|group| group[0].group > 0).all(|group| group.iter().any(holds))
+        };
+        met - self.index.sift(found, is_met)
+    }
+
+    /// Whether any line item has labels of competitive exclusion.
+    pub(super) fn are_labelled(&self) -> bool {
+        self.labelled
+    }
+
+    /// Whether two line items have a label in common.
+    pub(super) fn share_label(&self, a: u32, b: u32) -> bool {
+        let labels = |place: u32| {
+            let labels = if self[place].labelled == 1 { self.targets(place) } else { &[] };
+            labels.iter().filter(|target| target.dimension.get() == Dimension::Label).map(|target| target.value)
+        };
+        labels(a).any(|label| labels(b).any(|other| other == label))
     }
 
     /// Changes a bid.
@@ -274,6 +342,22 @@ impl LineItems {
         self.flights.first()
     }
 
+    /// The controller that next steps.
+    #[inline]
+    pub(super) fn next_step(&self) -> Option<(Timestamp, u32)> {
+        self.steps.first()
+    }
+
+    /// Puts a controller where it is due; that of a line item that is over is so no more.
+    pub(super) fn set_step(&mut self, place: u32) {
+        let item = &self.items[place as usize];
+        if item.terms.is_controlled() && item.phase.get() != Phase::Ended {
+            self.steps.set(place, item.control.due, place.into());
+        } else {
+            self.steps.clear(place);
+        }
+    }
+
     /// Begins the flight of a line item, or ends it.
     pub(super) fn fly(&mut self, place: u32, campaigns: &Campaigns) {
         let item = &mut self.items[place as usize];
@@ -287,13 +371,14 @@ impl LineItems {
 
     /// Puts it where its phase, its flight and its campaign have it.
     fn settle(&mut self, place: u32, campaigns: &Campaigns) {
+        self.set_step(place);
         let item = &self.items[place as usize];
         match item.deadline() {
             Some(deadline) => self.flights.set(place, deadline, place.into()),
             None => self.flights.clear(place),
         }
-        let active = item.phase.get() == Phase::Active && campaigns[item.terms.campaign.0 - 1].is_active();
-        let score = (active && item.started == 1).then(|| item.score());
+        let runs = item.is_running() && campaigns[item.terms.campaign.0 - 1].is_active();
+        let score = runs.then(|| item.score());
         let Self { items, targets, index, .. } = self;
         index.put(place, score, |place| targets_of(items, targets, place));
     }
@@ -310,7 +395,8 @@ impl LineItems {
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.iter().count() as u64));
-        self.iter().for_each(|(_, item)| sink.value(item));
+        // Creatives say whose they are: their lists are made again.
+        self.iter().for_each(|(_, item)| sink.value(&LineItem { first_creative: CreativeId(0), ..*item }));
         sink.value(&(self.targets.len() as u64));
         sink.values(&self.targets);
     }
@@ -339,6 +425,7 @@ impl LineItems {
             all.targets.push(source.value()?);
         }
         all.check_targets()?;
+        all.labelled = all.items.iter().any(|item| item.labelled == 1);
         for target in &all.targets {
             all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
         }
@@ -367,8 +454,9 @@ impl LineItems {
             return Err(Corrupt("targets of no line item"));
         }
         let ordered = |place: u32| {
-            let keys = self.targets(place).iter().map(|target| (target.dimension.get(), target.value));
-            keys.is_sorted_by(|a, b| a < b) && self[place].private == is_private(self.targets(place))
+            let (item, targets) = (&self[place], self.targets(place));
+            let flags = (item.private, item.labelled) == (is_private(targets), is_labelled(targets));
+            targets.iter().map(key).is_sorted_by(|a, b| a < b) && flags
         };
         if self.iter().all(|(place, _)| ordered(place)) { Ok(()) } else { Err(Corrupt("the order of targets")) }
     }
@@ -379,14 +467,14 @@ fn valid(item: &LineItem) -> bool {
     terms.cap_period.is_valid()
         && terms.model.is_valid()
         && terms.reserved.is_valid()
-        && terms.reserved_end.is_valid()
         && item.phase.is_valid()
         && item.started <= 1
-        && item.reserved == [0; 5]
+        && item.first_creative == CreativeId(0)
         && sound(terms)
         && item.bid.item == terms.item
         && item.bid.reserved.is_valid()
         && bid_is_sound(terms.model.get(), &item.bid)
         && (item.budget.total, item.budget.daily) == (terms.total, terms.daily)
         && item.budget.is_kept()
+        && item.control.is_sound(terms.is_controlled())
 }

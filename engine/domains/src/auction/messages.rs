@@ -8,17 +8,17 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Attribute, Command, DefineBuckets, DefineCampaign, DefineLineItem, DefineName, DefinePlacement, HoldAuction,
-    MakeCreditNote, MakeInvoice, PriceRange, RecordEvent, ReportLineItem, ReportPlacement, SetBid, SetCampaign,
-    SetFloor, SetLineItem, SetRate, Slot, Target, VoidWin,
+    Attribute, Command, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
+    DefinePlacement, HoldAuction, MakeCreditNote, MakeInvoice, PriceRange, RecordEvent, ReportLineItem,
+    ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, Slot, Target, VoidWin,
 };
 pub use events::{
-    AccountStands, CampaignChanged, Event, EventBilled, EventCredited, LineItemChanged, NameDefined, OutsideWon,
-    SlotWon, WinReleased,
+    AccountStands, CampaignChanged, CreativeChanged, Event, EventBilled, EventCredited, LineItemChanged, NameDefined,
+    OutsideWon, SlotWon, WinReleased,
 };
 pub use replies::{
-    AuctionHeld, BucketsDefined, CampaignSet, CreditNoteMade, Declined, EventRecorded, InvoiceMade, LineItemReport,
-    LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply, WinVoided,
+    AdvertiserSet, AuctionHeld, BucketsDefined, CampaignSet, CreativeSet, CreditNoteMade, Declined, EventRecorded,
+    InvoiceMade, LineItemReport, LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply, WinVoided,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -38,6 +38,10 @@ newtype! {
 newtype! {
     /// A line item of a campaign: a dense number from 1 up to the limit of line items; 0 where none is meant.
     pub struct LineItemId(u32);
+}
+newtype! {
+    /// What a line item shows: a dense number from 1 up to the limit of creatives; 0 where none is meant.
+    pub struct CreativeId(u32);
 }
 newtype! {
     /// Where advertisements are shown: a dense number from 1 up to the limit of placements; 0 where none is meant.
@@ -79,6 +83,8 @@ pub const WINDOW_MAX: u64 = 31 * 86_400 * 1_000_000_000;
 pub const RATE_WHOLE: u64 = 1_000_000_000;
 /// The highest rate: a million of the house's for one.
 pub const RATE_MAX: u64 = 1_000_000 * RATE_WHOLE;
+/// Creatives of a line item at most.
+pub const CREATIVES_MAX: usize = 16;
 /// Priorities of line items: 0 is open, from 1 to this is under contract.
 pub const PRIORITY_MAX: u8 = 15;
 /// Ranges of price buckets at most.
@@ -100,7 +106,7 @@ choice! {
     }
 }
 choice! {
-    /// Where a campaign or a line item stands.
+    /// Where a campaign, a line item or a creative stands.
     pub enum Phase as PhaseCode {
         /// It is prepared.
         Draft = 1,
@@ -156,6 +162,8 @@ choice! {
         AdAttribute = 13,
         /// Bidder elsewhere (header bidding): its bid takes part in the auction. Not for targets.
         Bidder = 14,
+        /// Label of competitive exclusion: a line item excludes its own, a request has those that are on the page.
+        Label = 15,
     }
 }
 choice! {
@@ -221,7 +229,7 @@ choice! {
 choice! {
     /// Why a request that was understood had no effect.
     pub enum DeclineReason as DeclineReasonCode {
-        /// The campaign or line item is in a phase from which it cannot go there.
+        /// The campaign, line item or creative is in a phase from which it cannot go there.
         WrongPhase = 1,
         /// No win of that number waits for events: there was none, or its window is over.
         NoSuchWin = 2,
@@ -259,7 +267,8 @@ rejects! {
         PlacementExists = 3011,
         /// Budgets, bid, flight, window, cap, rates, plan, zone, share or slots are out of range or make no sense together.
         BadTerms = 3012,
-        /// Targets or attributes are more than 64, or not in ascending order of dimension and value, each once.
+        /// Targets or attributes are more than 64, or not in ascending order of group, dimension and value, each once; or a
+        /// dimension has no such targets.
         BadTargets = 3013,
         /// Line items have as many targets as they may.
         TargetsFull = 3014,
@@ -283,6 +292,14 @@ rejects! {
         BadName = 3023,
         /// There are as many names as there may be.
         NamesFull = 3024,
+        /// The advertiser has other budgets, or campaigns already.
+        AdvertiserExists = 3025,
+        /// No such creative is defined.
+        UnknownCreative = 3026,
+        /// The number of the creative is zero or above the limit, or the line item has 16 creatives.
+        CreativesFull = 3027,
+        /// The creative is defined with other terms.
+        CreativeExists = 3028,
     }
 }
 
@@ -297,6 +314,8 @@ limits! {
         campaigns = 4096 in 1..=1_048_576,
         /// Line items; their ids run from 1 to this.
         line_items = 131072 in 1..=1_048_576,
+        /// Creatives; their ids run from 1 to this.
+        creatives = 131072 in 1..=1_048_576,
         /// Placements; their ids run from 1 to this.
         placements = 4096 in 1..=1_048_576,
         /// Targets of all line items: 8 bytes each.

@@ -1,21 +1,28 @@
 //! Ad auctions: from the auction to the bill, and not a cent over. `README.md` has the rules in plain words.
 //!
 //! [`Auction::apply`] is the table of contents. Campaigns and line items stand in `campaigns` and `line_items` with their
-//! budgets, `index` finds line items by what they target, `holding` holds an auction over them and `pricing` says what
+//! budgets, `index` finds line items by what they target, `holding` holds an auction over them, where `competing` says who takes part and `ranking` in which order, and `pricing` says what
 //! it costs; `wins` wait for their events in `recording`, and the `ledger` has what was billed.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
+mod competing;
 mod conduct;
+mod control;
+mod explaining;
 mod holding;
 mod pricing;
+mod ranking;
 mod recording;
+mod snapshots;
 
+mod advertisers;
 mod buckets;
 mod budgets;
 mod campaigns;
 mod caps;
+mod creatives;
 mod currencies;
 mod index;
 mod ledger;
@@ -35,16 +42,20 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
+pub use explaining::{Explained, Fate};
+
+use advertisers::Advertisers;
 use buckets::AllBuckets;
 use campaigns::Campaigns;
 use caps::Caps;
+use creatives::Creatives;
 use currencies::Currencies;
-use holding::Ranking;
 use ledger::Ledger;
 use line_items::LineItems;
 use messages::{AuctionLimits, Command, Event, Reject, Reply};
 use names::Names;
 use placements::Placements;
+use ranking::Ranking;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
@@ -52,8 +63,9 @@ use wins::Wins;
 
 /// Kinds of topics of this domain.
 pub mod topics {
-    /// [`super::messages::CampaignChanged`] and [`super::messages::LineItemChanged`]; the id is the campaign. Its
-    /// snapshot is where the campaign and its line items stand.
+    /// [`super::messages::CampaignChanged`], [`super::messages::LineItemChanged`] and
+    /// [`super::messages::CreativeChanged`]; the id is the campaign. Its snapshot is where the campaign, its line items and
+    /// their creatives stand.
     pub const CAMPAIGNS: u16 = 1;
     /// [`super::messages::EventBilled`], [`super::messages::WinReleased`] and [`super::messages::EventCredited`]; the id is the advertiser. Its snapshot is
     /// where the advertiser's account stands.
@@ -67,7 +79,9 @@ pub mod topics {
 /// All campaigns with their line items, all placements, what was won and what was billed.
 #[derive(Debug)]
 pub struct Auction {
+    advertisers: Advertisers,
     campaigns: Campaigns,
+    creatives: Creatives,
     items: LineItems,
     placements: Placements,
     wins: Wins,
@@ -100,7 +114,9 @@ impl Domain for Auction {
         let items = LineItems::new(limits);
         Self {
             ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            advertisers: Advertisers::new(limits),
             campaigns: Campaigns::new(limits),
+            creatives: Creatives::new(limits),
             items,
             placements: Placements::new(limits),
             wins: Wins::new(limits),
@@ -129,6 +145,9 @@ impl Domain for Auction {
             Command::SetFloor(command) => self.set_floor(*command, out),
             Command::SetLineItem(command) => self.set_line_item(*command, out),
             Command::SetCampaign(command) => self.set_campaign(*command, out),
+            Command::DefineAdvertiser(command) => self.define_advertiser(command, out),
+            Command::DefineCreative(command) => self.define_creative(command, out),
+            Command::SetCreative(command) => self.set_creative(*command, out),
             Command::DefineCampaign(command) => self.define_campaign(command, out),
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
@@ -150,9 +169,14 @@ impl Domain for Auction {
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         match self.windows(context.now, out) {
-            Progress::Done => self.flights(context.now, out),
-            Progress::More => Progress::More,
+            Progress::More => return Progress::More,
+            Progress::Done => {}
         }
+        if self.flights(context.now, out) == Progress::More {
+            return Progress::More;
+        }
+        self.control(context.now);
+        Progress::Done
     }
 
     fn on_session(&mut self, _: Context, _: SessionChange, _: &mut Out<'_, Self>) -> Progress {
@@ -163,7 +187,8 @@ impl Domain for Auction {
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
         let flight = self.items.next_flight().map(|(due, _)| due);
-        self.wins.next_over().into_iter().chain(flight).min()
+        let step = self.items.next_step().map(|(due, _)| due);
+        self.wins.next_over().into_iter().chain(flight).chain(step).min()
     }
 
     fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {

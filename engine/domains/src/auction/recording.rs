@@ -53,11 +53,8 @@ impl Auction {
 
     /// Bills what was held for a win, on every level and in the ledger.
     fn bill(&mut self, win: &Win, out: &mut Out<'_, Self>) {
-        let item = &mut self.items[win.item];
-        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
-        item.budget.bill(win.price);
-        campaign.budget.bill(win.price);
-        let (advertiser, placement) = (campaign.terms.advertiser, &mut self.placements[win.placement]);
+        self.on_levels(win.item, win.at, |budget, _| budget.bill(win.price));
+        let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.bill(advertiser, publisher, win.price, share);
         placement.billed.0 += win.price.0;
@@ -86,8 +83,10 @@ impl Auction {
 
     /// What of a win was not shown does not count for its cap, and what was not billed is free.
     fn end(&mut self, win: &Win, out: &mut Out<'_, Self>) {
-        if win.user.0 != 0 && !win.saw(EventKind::Impression) {
-            self.caps.take_back(win.user, win.item, win.period);
+        if !win.saw(EventKind::Impression) {
+            for cap in self.caps_of(win).iter().filter(|cap| !cap.is_none()) {
+                self.caps.take_back(win.user, cap, win.at);
+            }
         }
         if win.billed == 0 {
             self.release(win, out);
@@ -99,7 +98,7 @@ impl Auction {
         let Some(win) = self.wins.get(command.win).copied() else {
             return Ok(decline(command.win, 0, DeclineReason::NoSuchWin, out));
         };
-        let advertiser = self.campaigns[self.items[win.item].terms.campaign.0 - 1].terms.advertiser;
+        let advertiser = self.advertiser_of(win.item);
         if win.billed == 1 && !self.ledger.can_credit(advertiser, win.price) {
             return Err(Reject::CreditsFull);
         }
@@ -117,11 +116,8 @@ impl Auction {
 
     /// Gives back what a win was billed, on every level and in the ledger.
     fn credit(&mut self, win: &Win, out: &mut Out<'_, Self>) {
-        let item = &mut self.items[win.item];
-        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
-        item.budget.credit(win.price, win.day);
-        campaign.budget.credit(win.price, win.day);
-        let (advertiser, placement) = (campaign.terms.advertiser, &mut self.placements[win.placement]);
+        self.on_levels(win.item, win.at, |budget, day| budget.credit(win.price, day));
+        let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.credit(advertiser, publisher, win.price, share);
         placement.billed.0 -= win.price.0;
@@ -138,12 +134,9 @@ impl Auction {
 
     /// Frees what was held for a win that is over without an event to bill.
     fn release(&mut self, win: &Win, out: &mut Out<'_, Self>) {
-        let item = &mut self.items[win.item];
-        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
-        item.budget.release(win.price, win.day);
-        campaign.budget.release(win.price, win.day);
+        self.on_levels(win.item, win.at, |budget, day| budget.release(win.price, day));
         let (amount, item, reserved) = (win.price, LineItemId(win.item + 1), Reserved::default());
         let released = WinReleased { amount, win: win.id, item, reserved };
-        out.publish(topics::SPEND, campaign.terms.advertiser.0, Event::WinReleased(&released));
+        out.publish(topics::SPEND, self.advertiser_of(win.item).0, Event::WinReleased(&released));
     }
 }

@@ -8,10 +8,11 @@
 //!   -> campaign 1 is Draft                     the answer
 //! ```
 //!
-//! Requests: `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]`, `item I of CAMPAIGN total=N bid=N [daily=N]
-//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
-//! [-DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
-//! campaign|item I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
+//! Requests: `advertiser I total=N [daily=N] [zone=MINUTES]`, `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]
+//! [cap=N/PERIOD]`, `creative I of ITEM [size=V] [weight=N] [cap=N/PERIOD]`, `item I of CAMPAIGN total=N bid=N [daily=N]
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [pid=P,I,D] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
+//! [-DIMENSION=V] … [GROUP:+DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
+//! campaign|item|creative I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
 //! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
 //! `name DIMENSION TEXT`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
 //! `report item|placement I`. A win is `N.S`: slot S, from 0, of the N-th
@@ -21,10 +22,10 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CurrencyId, DefineBuckets,
-    Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel,
-    PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign, SetFloor,
-    SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
+    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId, CurrencyId,
+    DefineBuckets, Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId,
+    Ppm, PriceModel, PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign,
+    SetCreative, SetFloor, SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -45,11 +46,12 @@ const LIMITS: AuctionLimits = AuctionLimits {
     publishers: 2,
     campaigns: 4,
     line_items: 8,
+    creatives: 8,
     placements: 4,
-    targets: 16,
+    targets: 20,
     values: 6,
     wins: 8,
-    counters: 3,
+    counters: 5,
     currencies: 2,
     buckets: 2,
     names: 2,
@@ -85,8 +87,8 @@ fn time(word: &str) -> Option<Timestamp> {
 
 fn dimension(name: &str) -> Option<Dimension> {
     use Dimension::{
-        AdAttribute, AdCategory, AdDomain, Bidder, Category, Deal, Device, Geography, Keyword, Language, Segment, Site,
-        Size, System,
+        AdAttribute, AdCategory, AdDomain, Bidder, Category, Deal, Device, Geography, Keyword, Label, Language,
+        Segment, Site, Size, System,
     };
     [
         Geography,
@@ -103,9 +105,22 @@ fn dimension(name: &str) -> Option<Dimension> {
         AdDomain,
         AdAttribute,
         Bidder,
+        Label,
     ]
     .into_iter()
     .find(|dimension| format!("{dimension:?}").to_lowercase() == name)
+}
+
+fn cap(value: &str) -> Option<(u32, CapPeriod)> {
+    let (most, period) = value.split_once('/')?;
+    let period = match period {
+        "hour" => CapPeriod::Hour,
+        "day" => CapPeriod::Day,
+        "week" => CapPeriod::Week,
+        "life" => CapPeriod::Life,
+        _ => return None,
+    };
+    Some((most.parse().ok()?, period))
 }
 
 fn rule(name: &str) -> Option<AuctionRule> {
@@ -121,6 +136,33 @@ fn parse(line: &str) -> Option<CommandImage> {
     let reserved = Reserved::default();
     let client = ClientId(1);
     match words[..] {
+        ["advertiser", id, ref rest @ ..] => {
+            let mut terms = workload::advertiser(number(id)?, 0);
+            for word in rest {
+                match word.split_once('=')? {
+                    ("total", value) => terms.total = Nanos(value.parse().ok()?),
+                    ("daily", value) => terms.daily = Nanos(value.parse().ok()?),
+                    ("zone", value) => terms.zone_minutes = value.parse().ok()?,
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::DefineAdvertiser(&terms));
+        }
+        ["creative", id, "of", item, ref rest @ ..] => {
+            let mut terms = workload::creative(number(id)?, number(item)?);
+            for word in rest {
+                match word.split_once('=')? {
+                    ("size", value) => terms.size = number(value)?,
+                    ("weight", value) => terms.weight = number(value)?,
+                    ("cap", value) => {
+                        let (most, period) = cap(value)?;
+                        (terms.cap, terms.cap_period) = (most, period.into());
+                    }
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::DefineCreative(&terms));
+        }
         ["campaign", id, "of", advertiser, ref rest @ ..] => {
             let mut terms = workload::campaign(number(id)?, number(advertiser)?, 0);
             for word in rest {
@@ -129,6 +171,10 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "total" => terms.total = Nanos(value.parse().ok()?),
                     "daily" => terms.daily = Nanos(value.parse().ok()?),
                     "zone" => terms.zone_minutes = value.parse().ok()?,
+                    "cap" => {
+                        let (most, period) = cap(value)?;
+                        (terms.cap, terms.cap_period) = (most, period.into());
+                    }
                     _ => return None,
                 }
             }
@@ -152,6 +198,10 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
                     "even" => terms.plan = [1; 24],
+                    "pid" => {
+                        let gains: Option<Vec<u8>> = value.split(',').map(|gain| gain.parse().ok()).collect();
+                        terms.gains = gains?.try_into().ok()?;
+                    }
                     "plan" => {
                         let weights: Option<Vec<u8>> = value.split(',').map(|weight| weight.parse().ok()).collect();
                         // Of the hours that are not named none has any.
@@ -166,24 +216,22 @@ fn parse(line: &str) -> Option<CommandImage> {
                         }
                     }
                     "cap" => {
-                        let (cap, period) = value.split_once('/')?;
-                        terms.cap = number(cap)?;
-                        terms.cap_period = match period {
-                            "hour" => CapPeriod::Hour,
-                            "day" => CapPeriod::Day,
-                            "week" => CapPeriod::Week,
-                            "life" => CapPeriod::Life,
-                            _ => return None,
-                        }
-                        .into();
+                        let (most, period) = cap(value)?;
+                        (terms.cap, terms.cap_period) = (most, period.into());
                     }
                     _ => {
+                        let (group, name) = name.split_once(':').unwrap_or(("0", name));
                         let mode = match name.as_bytes().first()? {
                             b'+' => TargetMode::Include,
                             b'-' => TargetMode::Exclude,
                             _ => return None,
                         };
-                        targets.push(workload::target(mode, dimension(&name[1..])?, number(value)?));
+                        targets.push(workload::alternative(
+                            group.parse().ok()?,
+                            mode,
+                            dimension(&name[1..])?,
+                            number(value)?,
+                        ));
                     }
                 }
             }
@@ -205,14 +253,17 @@ fn parse(line: &str) -> Option<CommandImage> {
             }
             image.set(client, Command::DefinePlacement(&terms, &slots));
         }
-        [verb @ ("start" | "pause" | "end"), what @ ("campaign" | "item"), id] => {
+        [verb @ ("start" | "pause" | "end"), what @ ("campaign" | "item" | "creative"), id] => {
             let phase = match verb {
                 "start" => Phase::Active,
                 "pause" => Phase::Paused,
                 _ => Phase::Ended,
             };
             let (phase, id) = (phase.into(), number(id)?);
-            if what == "campaign" {
+            if what == "creative" {
+                let creative = CreativeId(id);
+                image.set(client, Command::SetCreative(&SetCreative { creative, phase, reserved }));
+            } else if what == "campaign" {
                 let campaign = CampaignId(id);
                 image.set(client, Command::SetCampaign(&SetCampaign { campaign, phase, reserved }));
             } else {
@@ -317,6 +368,10 @@ fn parse(line: &str) -> Option<CommandImage> {
     Some(image)
 }
 
+fn shows(CreativeId(creative): CreativeId) -> String {
+    if creative == 0 { String::new() } else { format!(" shows {creative}") }
+}
+
 fn win(WinId(win): WinId) -> String {
     format!("{}.{}", win / 8, win % 8)
 }
@@ -338,7 +393,11 @@ fn say(slot: &Slot) -> String {
         Event::LineItemChanged(c) => {
             format!("item {}: {:?}, bids {}, spent {}, held {}", c.item, c.phase.get(), c.bid, c.spent, c.held)
         }
-        Event::SlotWon(w) => format!("win {}: item {} at {}", win(w.win), w.item, w.price),
+        Event::SlotWon(w) => format!("win {}: item {} at {}{}", win(w.win), w.item, w.price, shows(w.creative)),
+        Event::CreativeChanged(c) => {
+            assert_eq!(header.topic.kind(), topics::CAMPAIGNS);
+            format!("creative {} of item {}: {:?}", c.creative, c.item, c.phase.get())
+        }
         Event::EventBilled(b) => {
             let part = b.publisher_amount;
             format!(
@@ -372,6 +431,8 @@ fn answer(reply: &Reply<'_>) -> String {
     match reply {
         Reply::CampaignSet(c) => format!("-> campaign {} is {:?}", c.campaign, c.phase.get()),
         Reply::LineItemSet(c) => format!("-> item {} is {:?}", c.item, c.phase.get()),
+        Reply::AdvertiserSet(a) => format!("-> advertiser {} has budgets", a.advertiser),
+        Reply::CreativeSet(c) => format!("-> creative {} is {:?}", c.creative, c.phase.get()),
         Reply::PlacementSet(c) => format!("-> placement {} has floor {}", c.placement, c.floor),
         Reply::AuctionHeld(held) => auction_held(held),
         Reply::EventRecorded(e) => format!("-> {:?} at {} for item {}", e.outcome.get(), e.amount, e.item),
@@ -408,21 +469,22 @@ fn answer(reply: &Reply<'_>) -> String {
 fn auction_held(held: &AuctionHeld) -> String {
     let first = match held.item.0 {
         0 => "nobody".to_string(),
-        item => format!("win {}: item {item} at {}", win(held.win), held.price),
+        item => format!("win {}: item {item} at {}{}", win(held.win), held.price, shows(held.creative)),
     };
-    let mut said = format!("-> {first}; {} of {} won", held.won, held.candidates);
     let losses = [
         ("outbid", held.outbid),
         ("below the floor", held.below_floor),
         ("off hours", held.off_hours),
+        ("no creative", held.no_creative),
         ("budget spent", held.budget_spent),
         ("paced", held.paced),
         ("capped", held.capped),
-        ("same advertiser", held.same_advertiser),
-        ("not targeted", held.not_targeted),
-        ("won outside", held.outside),
+        ("excluded", held.excluded),
     ];
-    for (name, count) in losses.into_iter().filter(|(_, count)| *count > 0) {
+    let candidates = u32::from(held.won) + losses.iter().map(|(_, count)| count).sum::<u32>();
+    let mut said = format!("-> {first}; {} of {candidates} won", held.won);
+    let others = [("not targeted", held.not_targeted), ("won outside", held.outside.into())];
+    for (name, count) in losses.into_iter().chain(others).filter(|(_, count)| *count > 0) {
         write!(said, ", {count} {name}").expect("a string takes all");
     }
     said

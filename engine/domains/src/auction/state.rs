@@ -1,25 +1,29 @@
 //! Saving and loading: one canonical walk. Indexes, flights and windows are built again from what is saved.
 
 use super::Auction;
+use super::advertisers::{Advertiser, Advertisers};
 use super::buckets::AllBuckets;
 use super::budgets::{Budget, Day};
 use super::campaigns::Campaigns;
-use super::caps::Caps;
+use super::caps::{self, Cap, Caps, Subject};
+use super::creatives::Creatives;
 use super::currencies::Currencies;
-use super::holding::Ranking;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
-use super::messages::{AdvertiserId, AuctionLimits, CapPeriod, PlacementId, UserKey};
+use super::messages::{AdvertiserId, AuctionLimits, PlacementId, UserKey};
 use super::names::Names;
 use super::placements::{Placement, Placements};
+use super::ranking::Ranking;
 use super::wins::{Win, Wins};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
 impl Auction {
     pub(super) fn write(&self, sink: &mut impl Sink) {
+        self.advertisers.save(sink);
         self.campaigns.save(sink);
         self.items.save(sink);
+        self.creatives.save(sink);
         self.placements.save(sink);
         self.wins.save(sink);
         self.caps.save(sink);
@@ -30,11 +34,14 @@ impl Auction {
     }
 
     pub(super) fn read(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let campaigns = Campaigns::load(limits, source)?;
-        let items = LineItems::load(limits, &campaigns, source)?;
+        let advertisers = Advertisers::load(limits, source)?;
+        let campaigns = Campaigns::load(limits, &advertisers, source)?;
+        let mut items = LineItems::load(limits, &campaigns, source)?;
         let auction = Self {
             ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            creatives: Creatives::load(limits, &mut items, source)?,
             items,
+            advertisers,
             campaigns,
             placements: Placements::load(limits, source)?,
             wins: Wins::load(limits, source)?,
@@ -59,10 +66,16 @@ impl Auction {
         for win in self.wins.iter() {
             let item = self.items.get(win.item).ok_or(Corrupt("the line item of a win"))?;
             self.placements.place(PlacementId(win.placement + 1)).map_err(|_| Corrupt("the placement of a win"))?;
-            if (item.terms.cap_period.get() != CapPeriod::None) != (win.user.0 != 0) {
-                return Err(Corrupt("the user of a win"));
+            let shown = win.creative.0 == 0
+                || self.creatives.get(win.creative).is_some_and(|creative| creative.terms.item == item.terms.item);
+            let caps = self.caps_of(win);
+            if !shown || (win.user.0 == 0 && !caps.iter().all(Cap::is_none)) {
+                return Err(Corrupt("the creative or the user of a win"));
             }
-            sums.add_win(win);
+            if win.at.saturating_add(item.terms.window) != win.over {
+                return Err(Corrupt("when a win is over"));
+            }
+            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), caps);
         }
         let mut campaigns = BTreeMap::<u32, [u64; 3]>::new();
         for (place, item) in self.items.iter() {
@@ -72,16 +85,24 @@ impl Auction {
                 *sum = sum.checked_add(part.0).ok_or(Corrupt("what line items spent"))?;
             }
         }
-        let mut advertisers = BTreeMap::<AdvertiserId, u64>::new();
+        let mut advertisers = BTreeMap::<AdvertiserId, [u64; 2]>::new();
         for (place, campaign) in self.campaigns.iter() {
             let [spent, held, _] = campaigns.get(&place).copied().unwrap_or_default();
             if (campaign.budget.spent.0, campaign.budget.held.0) != (spent, held) || !campaign.budget.is_kept() {
                 return Err(Corrupt("what a campaign spent"));
             }
             // Campaigns promise no more than a ledger holds.
-            *advertisers.entry(campaign.terms.advertiser).or_default() += spent;
+            let sum = advertisers.entry(campaign.terms.advertiser).or_default();
+            *sum = [sum[0] + spent, sum[1] + held];
         }
-        let spent = |(advertiser, owed)| owed == i128::from(advertisers.get(&advertiser).copied().unwrap_or(0));
+        let sum_of = |advertiser| advertisers.get(&advertiser).copied().unwrap_or_default();
+        let kept = |Advertiser { terms, budget }: &Advertiser| {
+            [budget.spent.0, budget.held.0] == sum_of(terms.advertiser) && budget.is_kept()
+        };
+        if !self.advertisers.iter().all(kept) {
+            return Err(Corrupt("what an advertiser spent"));
+        }
+        let spent = |(advertiser, owed)| owed == i128::from(sum_of(advertiser)[0]);
         if !self.ledger.owed().all(spent) || self.ledger.balance() != 0 {
             return Err(Corrupt("the accounts of the ledger"));
         }
@@ -96,14 +117,25 @@ impl Auction {
     }
 
     fn check_caps(&self, sums: &Sums) -> Result<(), Corrupt> {
-        for (user, place, period, count) in self.caps.iter() {
-            let item = self.items.get(place).ok_or(Corrupt("the line item of a counter"))?;
-            let waiting = sums.users.get(&(user, place, period)).copied().unwrap_or(0);
-            if user.0 == 0 || count > item.terms.cap || count < waiting {
+        for (user, subject, period, count) in self.caps.iter() {
+            let cap = self.cap(subject).filter(|cap| !cap.is_none()).ok_or(Corrupt("what a counter counts"))?;
+            let waiting = sums.users.get(&(user, subject, period)).copied().unwrap_or(0);
+            if user.0 == 0 || count > cap.most || count < waiting {
                 return Err(Corrupt("a counter of a cap"));
             }
         }
         Ok(())
+    }
+
+    /// The cap of what is counted, when there is such a thing.
+    fn cap(&self, subject: Subject) -> Option<Cap> {
+        let (item, campaign, creative) = subject.which();
+        let of_item = item.and_then(|id| self.items.place(id).ok()).map(|place| Cap::of_item(&self.items[place].terms));
+        let of_campaign = campaign
+            .and_then(|id| self.campaigns.place(id).ok())
+            .map(|place| Cap::of_campaign(&self.campaigns[place].terms));
+        let of_creative = creative.and_then(|id| self.creatives.get(id)).map(|known| Cap::of_creative(&known.terms));
+        of_item.or(of_campaign).or(of_creative)
     }
 }
 
@@ -113,18 +145,18 @@ struct Sums {
     held: BTreeMap<u32, u64>,
     /// By day too, billed ones included.
     used: BTreeMap<(u32, Day), u64>,
-    users: BTreeMap<(UserKey, u32, u32), u32>,
+    users: BTreeMap<(UserKey, Subject, u32), u32>,
 }
 
 impl Sums {
-    fn add_win(&mut self, win: &Win) {
+    fn add_win(&mut self, win: &Win, day: Day, caps: [Cap; caps::COUNTERS_PER_SLOT]) {
         let add = |sum: &mut u64| *sum = sum.saturating_add(win.price.0);
         if win.billed == 0 {
             add(self.held.entry(win.item).or_default());
         }
-        add(self.used.entry((win.item, win.day)).or_default());
-        if win.user.0 != 0 {
-            *self.users.entry((win.user, win.item, win.period)).or_default() += 1;
+        add(self.used.entry((win.item, day)).or_default());
+        for cap in caps.iter().filter(|cap| !cap.is_none()) {
+            *self.users.entry((win.user, cap.subject, caps::period(cap.period, win.at))).or_default() += 1;
         }
     }
 

@@ -1,7 +1,6 @@
 //! Wins: slots that were won and wait for their events.
 
-use super::budgets::Day;
-use super::messages::{AuctionLimits, EventKind, Nanos, UserKey, WinId};
+use super::messages::{AuctionLimits, CreativeId, EventKind, Nanos, UserKey, WinId};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, Slab, Timers};
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
@@ -14,22 +13,22 @@ pub(super) struct Win {
     pub(super) id: WinId,
     /// What its event costs.
     pub(super) price: Nanos,
-    /// Whose cap counted it; zero when none did.
+    /// Who was to see it; zero when nobody knows.
     pub(super) user: UserKey,
+    /// When it was won: its days and the periods of its caps are those of then.
+    pub(super) at: Timestamp,
     /// When its window is over: an event at that time comes too late.
     pub(super) over: Timestamp,
     /// The places of its line item and its placement.
     pub(super) item: u32,
     pub(super) placement: u32,
-    /// The day of its campaign on which it was won.
-    pub(super) day: Day,
-    /// The period of its cap in which it was won.
-    pub(super) period: u32,
+    /// What is shown; zero when its line item has no creatives.
+    pub(super) creative: CreativeId,
     /// A bit for each kind of event that came.
     seen: u8,
     /// 1 when its event was billed.
     pub(super) billed: u8,
-    reserved: [u8; 6],
+    reserved: [u8; 2],
 }
 
 /// What came of the wins of a line item or a placement.
@@ -54,7 +53,7 @@ impl Tally {
 }
 
 impl Win {
-    /// A win of which nothing happened yet; when it is over and what counted it is its line item's.
+    /// A win of which nothing happened yet.
     pub(super) fn new(id: WinId, price: Nanos, user: UserKey, item: u32, placement: u32) -> Self {
         Self { id, price, user, item, placement, ..Self::zeroed() }
     }
@@ -146,7 +145,7 @@ impl Wins {
         let kinds = 1 << EventKind::Impression as u8 | 1 << EventKind::Click as u8 | 1 << EventKind::Conversion as u8;
         let (mut waiting, entries) = (0, all.wins.entries());
         for (index, win) in (0..).zip(entries).filter(|(_, win)| **win != Win::zeroed()) {
-            let valid = win.id.0 != 0 && win.seen & !kinds == 0 && win.billed <= 1 && win.reserved == [0; 6];
+            let valid = win.id.0 != 0 && win.seen & !kinds == 0 && win.billed <= 1 && win.reserved == [0; 2];
             if !valid || all.by_id.insert(win.id.0, index) != Ok(None) {
                 return Err(Corrupt("a win"));
             }

@@ -82,6 +82,7 @@ const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimi
     publishers: 3,
     campaigns: 3,
     line_items: 3,
+    creatives: 4,
     placements: 3,
     targets: 12,
     values: 8,
@@ -234,7 +235,7 @@ mod tests {
     fn seeded_bytes_reach_the_auctions() {
         let mut random = Random::new(33);
         let (mut said, mut billed) = (0, 0);
-        for _ in 0..600 {
+        for _ in 0..1_500 {
             let mut harness = laws::Harness::<auction::Auction>::new(&AUCTION);
             for image in images::<auction::messages::Command<'_>>(&bytes(&mut random, 30_000), small::auction) {
                 let record = image.header().message.template == 9;

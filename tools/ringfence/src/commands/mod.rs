@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod feed;
 pub mod iso8583;
 pub mod journal;
+pub mod openrtb;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;

@@ -5,6 +5,7 @@ use crate::say;
 use anyhow::Context as _;
 use clap::Args;
 use ringfence_domains::Domains;
+use ringfence_domains::auction::Explained;
 use ringfence_engine::Machine;
 use ringfence_engine::replay::{Blind, From, replay};
 use ringfence_journal::Disk;
@@ -25,6 +26,10 @@ pub struct Replay {
     /// Start from the newest snapshot rather than from the first command.
     #[arg(long)]
     from_snapshot: bool,
+    /// Say of the auction at this place in the log what became of every line item and every bid, in order of rank. A win's
+    /// place is its number divided by 8.
+    #[arg(long, value_name = "SEQ", conflicts_with = "until")]
+    explain: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -37,7 +42,7 @@ impl Replay {
     /// When it cannot be done; the message says why.
     pub fn run(&self) -> anyhow::Result<()> {
         let from = if self.from_snapshot { From::Snapshot } else { From::Genesis };
-        let until = self.until.map(Sequence);
+        let until = self.explain.map(|auction| auction.saturating_add(1)).or(self.until).map(Sequence);
         let storage = Disk::handle();
         let begun = Instant::now();
         let replayed = if self.json {
@@ -49,6 +54,9 @@ impl Replay {
             replayed
         }
         .with_context(|| format!("replaying {}", self.dir.display()))?;
+        if let Some(auction) = self.explain {
+            return explain(&replayed.machine, Sequence(auction), self.json);
+        }
         let seconds = begun.elapsed().as_secs_f64();
         let commands = replayed.machine.sequence().0 - replayed.from.0;
         self.report(&replayed.machine, replayed.from, commands, seconds);
@@ -88,4 +96,24 @@ impl Replay {
         say!("starts        {}, logic version {}", machine.incarnation(), machine.logic());
         say!("replayed      {commands} commands from {from} in {seconds:.3} s, {:.2} M/s", rate / 1e6);
     }
+}
+
+/// Says what became of everybody in an auction.
+fn explain(machine: &Machine<Domains>, auction: Sequence, json: bool) -> anyhow::Result<()> {
+    let explained = machine.domains().auction().and_then(|domain| domain.explain(auction));
+    let explained = explained.with_context(|| format!("no auction was held at {} in the log", auction.0))?;
+    if json {
+        let all = explained.iter().map(|one| {
+            let Explained { item, bidder, priority, score, fate } = one;
+            json!({ "item": item.0, "bidder": bidder, "priority": priority, "score": score, "fate": format!("{fate:?}") })
+        });
+        say!("{}", json!({ "auction": auction.0, "ranked": all.collect::<Vec<_>>() }));
+        return Ok(());
+    }
+    say!("auction {}: {} line items and bids", auction.0, explained.len());
+    for Explained { item, bidder, priority, score, fate } in &explained {
+        let who = if item.0 == 0 { format!("bidder {bidder}") } else { format!("item {item}") };
+        say!("{who:<14} priority {priority:<2} score {score:<22} {fate:?}");
+    }
+    Ok(())
 }

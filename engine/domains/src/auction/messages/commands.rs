@@ -1,8 +1,9 @@
 //! What a client may ask.
 
 use super::{
-    AdvertiserId, AuctionRuleCode, CampaignId, CapPeriodCode, CurrencyId, DimensionCode, EventKindCode, LineItemId,
-    Nanos, PhaseCode, PlacementId, Ppm, PriceModelCode, PublisherId, RoundingCode, TargetModeCode, UserKey, WinId,
+    AdvertiserId, AuctionRuleCode, CampaignId, CapPeriodCode, CreativeId, CurrencyId, DimensionCode, EventKindCode,
+    LineItemId, Nanos, PhaseCode, PlacementId, Ppm, PriceModelCode, PublisherId, RoundingCode, TargetModeCode, UserKey,
+    WinId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -22,8 +23,12 @@ messages! {
             advertiser: AdvertiserId,
             /// Minutes that its days begin before UTC's: its zone.
             zone_minutes: i16,
+            /// The period of its cap.
+            cap_period: CapPeriodCode,
             /// Zero.
-            reserved: Reserved<6>,
+            reserved: Reserved<1>,
+            /// How many slots a user may be shown of it in a period; zero without a cap.
+            cap: u32,
         },
         /// Prepares a line item. Saying the same again is answered again; other terms are refused.
         2 => DefineLineItem: 120 {
@@ -64,8 +69,9 @@ messages! {
             /// In which hours of the placement's week it takes part: three bytes a day from Monday on, the first hour in the
             /// lowest bit of the first. All zero is always.
             hours: [u8; 21],
-            /// Zero.
-            reserved_end: Reserved<3>,
+            /// How it follows its plan by feedback: proportional, integral and derivative gain, in hundredths. All zero holds
+            /// it to its plan.
+            gains: [u8; 3],
         } + targets: Target: 8 {
             /// Which value.
             value: u32,
@@ -73,8 +79,10 @@ messages! {
             dimension: DimensionCode,
             /// Whether it is included or excluded.
             mode: TargetModeCode,
+            /// Zero when it stands for itself; targets of the same group are alternatives: one of them must hold.
+            group: u8,
             /// Zero.
-            reserved: Reserved<2>,
+            reserved: Reserved<1>,
         },
         /// Prepares a placement. Saying the same again is answered again; other terms are refused.
         3 => DefinePlacement: 32 {
@@ -241,6 +249,46 @@ messages! {
             length: u8,
             /// Zero.
             reserved: Reserved<6>,
+        },
+        /// Gives an advertiser budgets of its own, before its first campaign. Saying the same again is answered again; other
+        /// terms are refused.
+        18 => DefineAdvertiser: 24 {
+            /// What all its campaigns spend together at most; not zero.
+            total: Nanos,
+            /// What they spend on a day at most; zero when nothing but `total` bounds it.
+            daily: Nanos,
+            /// Whose.
+            advertiser: AdvertiserId,
+            /// Minutes that its days begin before UTC's: its zone.
+            zone_minutes: i16,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Prepares a creative: what a line item shows. Saying the same again is answered again; other terms are refused.
+        19 => DefineCreative: 24 {
+            /// Its number, from 1.
+            creative: CreativeId,
+            /// Of which line item.
+            item: LineItemId,
+            /// Its size: a value of that dimension, which the request must have; zero fits every request.
+            size: u32,
+            /// Its weight among the creatives of the line item that can be shown; not zero.
+            weight: u32,
+            /// How many slots a user may be shown of it in a period; zero without a cap.
+            cap: u32,
+            /// The period of the cap.
+            cap_period: CapPeriodCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Puts a creative into another phase.
+        20 => SetCreative: 8 {
+            /// Which.
+            creative: CreativeId,
+            /// The phase it goes to.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
     }
 }

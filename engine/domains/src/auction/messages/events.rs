@@ -1,6 +1,6 @@
 //! What the auction domain says beside the answer.
 
-use super::{AdvertiserId, CampaignId, DimensionCode, LineItemId, Nanos, PhaseCode, PlacementId, WinId};
+use super::{AdvertiserId, CampaignId, CreativeId, DimensionCode, LineItemId, Nanos, PhaseCode, PlacementId, WinId};
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
 
@@ -36,7 +36,7 @@ messages! {
             reserved: Reserved<3>,
         },
         /// A slot after the first was won. To the session that asked for the auction.
-        103 => SlotWon: 24 {
+        103 => SlotWon: 32 {
             /// The win.
             win: WinId,
             /// What an event of it costs.
@@ -45,6 +45,10 @@ messages! {
             item: LineItemId,
             /// Which slot, from 1.
             slot: u32,
+            /// What is shown; zero when the line item has no creatives.
+            creative: CreativeId,
+            /// Zero.
+            reserved: Reserved<4>,
         },
         /// An event was billed. On the advertiser's stream of spend.
         104 => EventBilled: 32 {
@@ -122,6 +126,17 @@ messages! {
             length: u8,
             /// Zero.
             reserved: Reserved<2>,
+        },
+        /// Where a creative stands. On the stream of its campaign.
+        110 => CreativeChanged: 16 {
+            /// Its number.
+            creative: CreativeId,
+            /// Of which line item.
+            item: LineItemId,
+            /// Its phase.
+            phase: PhaseCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
     }
 }

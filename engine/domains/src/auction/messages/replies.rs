@@ -1,8 +1,8 @@
 //! What answers a command.
 
 use super::{
-    AdvertiserId, CampaignId, CurrencyId, DeclineReasonCode, DimensionCode, EventOutcomeCode, LineItemId, Nanos,
-    PhaseCode, PlacementId, WinId,
+    AdvertiserId, CampaignId, CreativeId, CurrencyId, DeclineReasonCode, DimensionCode, EventOutcomeCode, LineItemId,
+    Nanos, PhaseCode, PlacementId, PriceModelCode, WinId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -46,28 +46,37 @@ messages! {
             price: Nanos,
             /// The line item that won it; zero when nobody did.
             item: LineItemId,
-            /// Slots that were won.
-            won: u32,
-            /// Line items that take part in auctions and whose targets the request meets: all of the following and `won`.
-            candidates: u32,
-            /// Candidates that ranked behind the last slot and its runner-up, or are that runner-up.
+            /// What it shows; zero when the line item has no creatives.
+            creative: CreativeId,
+            /// Candidates that ranked behind the last slot and its runner-up, or are that runner-up. Candidates are the line
+            /// items that take part in auctions and whose targets the request meets: all of these counts but the last, and
+            /// `won`.
             outbid: u32,
             /// Candidates that bid less than the floor.
             below_floor: u32,
             /// Candidates that do not take part at this hour of the placement's week.
             off_hours: u32,
+            /// Candidates that have no creative that runs and fits the request.
+            no_creative: u32,
             /// Candidates whose budgets hold no bid more.
             budget_spent: u32,
             /// Candidates that have spent what their plan of the day allows so far.
             paced: u32,
             /// Candidates whose user has seen them as often as may be, or cannot be counted.
             capped: u32,
-            /// Candidates whose advertiser has a better one in the auction.
-            same_advertiser: u32,
+            /// Candidates whose advertiser has a better one in the auction, or that share a label with a better one in an auction of
+            /// several slots.
+            excluded: u32,
             /// Line items that take part in auctions and whose targets the request does not meet.
             not_targeted: u32,
+            /// Slots that were won.
+            won: u8,
             /// Slots that bids made elsewhere won.
-            outside: u32,
+            outside: u8,
+            /// What the line item of the first slot pays for; impressions when there is none.
+            pays: PriceModelCode,
+            /// Zero.
+            reserved: Reserved<1>,
         },
         /// The event is known.
         55 => EventRecorded: 24 {
@@ -192,6 +201,22 @@ messages! {
             value: u32,
             /// What it names.
             dimension: DimensionCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// The advertiser has its budgets.
+        65 => AdvertiserSet: 8 {
+            /// Its number.
+            advertiser: AdvertiserId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The creative is prepared, or in its new phase.
+        66 => CreativeSet: 8 {
+            /// Its number.
+            creative: CreativeId,
+            /// Its phase.
+            phase: PhaseCode,
             /// Zero.
             reserved: Reserved<3>,
         },

@@ -32,9 +32,9 @@ impl Model {
         } else {
             win.billed = true;
             amount = Nanos(win.price);
-            let (placement, price) = (win.placement, win.price);
+            let (placement, price, at) = (win.placement, win.price, win.at);
             let campaign = self.items[&item.0].terms.campaign.0;
-            for level in [Level::Item(item.0), Level::Campaign(campaign)] {
+            for (level, _) in self.levels(item.0, at) {
                 *self.held.get_mut(&level).expect("it was held") -= price;
                 *self.spent.entry(level).or_default() += price;
             }
@@ -55,18 +55,18 @@ impl Model {
 
     pub(super) fn end_window(&mut self, id: u64, out: &mut Out<'_, Auction>) {
         let win = self.wins.remove(&id).expect("it waits");
-        if let Some((user, since)) = win.counted
-            && !win.seen.contains(&EventKind::Impression)
-        {
-            *self.shown.get_mut(&(user, win.item, since)).expect("it was counted") -= 1;
+        for counter in &win.counted {
+            if !win.seen.contains(&EventKind::Impression) {
+                *self.shown.get_mut(counter).expect("it was counted") -= 1;
+            }
         }
         if win.billed {
             return;
         }
         let campaign = self.items[&win.item].terms.campaign.0;
-        for level in [Level::Item(win.item), Level::Campaign(campaign)] {
+        for (level, day) in self.levels(win.item, win.at) {
             *self.held.get_mut(&level).expect("it was held") -= win.price;
-            *self.days.get_mut(&(level, win.day)).expect("it was held") -= win.price;
+            *self.days.get_mut(&(level, day)).expect("it was held") -= win.price;
         }
         let (amount, item, reserved) = (Nanos(win.price), LineItemId(win.item), Reserved::default());
         let advertiser = self.campaigns[&campaign].0.advertiser.0;
@@ -106,9 +106,9 @@ impl Model {
         self.end_window(id.0, out);
         let item = LineItemId(win.item);
         if win.billed {
-            for level in [Level::Item(win.item), Level::Campaign(campaign)] {
+            for (level, day) in self.levels(win.item, win.at) {
                 *self.spent.get_mut(&level).expect("it was spent") -= win.price;
-                *self.days.get_mut(&(level, win.day)).expect("it was spent") -= win.price;
+                *self.days.get_mut(&(level, day)).expect("it was spent") -= win.price;
             }
             let share = self.placements[&win.placement].0.share.0;
             let part = (u128::from(win.price) * u128::from(share) / 1_000_000) as u64;

@@ -1,29 +1,16 @@
 //! Auctions of the slow twin: every line item is looked at, in order of rank, and prices are what the others lose.
 
 use super::super::Auction;
-use super::super::holding::draw;
 use super::super::messages::{
-    Attribute, AuctionHeld, AuctionRule, CapPeriod, DefineLineItem, DefinePlacement, Dimension, Event, HoldAuction,
-    LineItemId, Nanos, OutsideWon, Phase, Reject, Reply, Slot, SlotWon, TARGETS_MAX, TargetMode, UserKey, WinId,
+    Attribute, AuctionHeld, AuctionRule, CreativeId, DefineLineItem, DefinePlacement, Dimension, Event, HoldAuction,
+    LineItemId, Nanos, OutsideWon, Phase, PriceModel, Reject, Reply, Slot, SlotWon, TARGETS_MAX, TargetMode, WinId,
 };
+use super::super::ranking::draw;
 use super::{DAY, Entry, HOUR, Item, Level, MINUTE, Model, Win, is_ascending};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Timestamp};
-
-/// When the period began that `now` is in.
-fn beginning(kind: CapPeriod, now: Timestamp) -> u64 {
-    match kind {
-        CapPeriod::None | CapPeriod::Life => 0,
-        CapPeriod::Hour => now.0 - now.0 % HOUR,
-        CapPeriod::Day => now.0 - now.0 % DAY,
-        CapPeriod::Week => {
-            // 1970-01-05 was a Monday; before it the week that has the epoch.
-            let monday = 4 * DAY;
-            if now.0 < monday { 0 } else { now.0 - (now.0 - monday) % (7 * DAY) }
-        }
-    }
-}
 
 /// Whether a line item takes part at this hour of the week where a placement is.
 fn takes_part(terms: &DefineLineItem, zone_minutes: i16, now: Timestamp) -> bool {
@@ -87,38 +74,45 @@ fn price_of(rule: AuctionRule, ranked: &[Ranked], slots: &[Slot], slot: usize) -
 }
 
 impl Model {
-    pub(super) fn day(&self, item: u32, now: Timestamp) -> i64 {
-        let (campaign, _) = self.campaigns[&self.items[&item].terms.campaign.0];
-        let minutes = i64::try_from(now.0 / MINUTE).expect("a time has few minutes") + i64::from(campaign.zone_minutes);
-        minutes.div_euclid(1_440)
+    /// The budgets of a line item, its campaign and its advertiser, each with its day.
+    pub(super) fn levels(&self, item: u32, now: Timestamp) -> Vec<(Level, i64)> {
+        let campaign = self.items[&item].terms.campaign.0;
+        let terms = &self.campaigns[&campaign].0;
+        let day = |zone: i16| {
+            let minutes = i64::try_from(now.0 / MINUTE).expect("a time has few minutes") + i64::from(zone);
+            minutes.div_euclid(1_440)
+        };
+        let mut levels = alloc::vec![Level::Item(item), Level::Campaign(campaign)];
+        let mut days = alloc::vec![day(terms.zone_minutes); 2];
+        if let Some(advertiser) = self.advertisers.get(&terms.advertiser.0) {
+            levels.push(Level::Advertiser(terms.advertiser.0));
+            days.push(day(advertiser.zone_minutes));
+        }
+        levels.into_iter().zip(days).collect()
     }
 
-    /// Whether the budgets of a line item and its campaign hold `amount` more.
-    pub(super) fn can_pay(&self, item: u32, amount: u64, day: i64) -> bool {
-        let terms = &self.items[&item].terms;
-        let (campaign, _) = &self.campaigns[&terms.campaign.0];
-        let levels = [
-            (Level::Item(item), terms.total.0, terms.daily.0),
-            (Level::Campaign(terms.campaign.0), campaign.total.0, campaign.daily.0),
-        ];
-        levels.into_iter().all(|(level, total, daily)| {
+    /// Whether the budgets of all levels of a line item hold `amount` more.
+    fn can_pay(&self, item: u32, amount: u64, now: Timestamp) -> bool {
+        self.levels(item, now).into_iter().all(|(level, day)| {
+            let (total, daily) = match level {
+                Level::Item(id) => (self.items[&id].terms.total, self.items[&id].terms.daily),
+                Level::Campaign(id) => (self.campaigns[&id].0.total, self.campaigns[&id].0.daily),
+                Level::Advertiser(id) => (self.advertisers[&id].total, self.advertisers[&id].daily),
+                Level::Creative(_) => unreachable!("creatives have no budgets"),
+            };
             let of = |map: &BTreeMap<Level, u64>| map.get(&level).copied().unwrap_or(0);
             let today = self.days.get(&(level, day)).copied().unwrap_or(0);
             let sum = |a: u64| u128::from(a) + u128::from(amount);
-            sum(of(&self.spent) + of(&self.held)) <= u128::from(total)
-                && (daily == 0 || sum(today) <= u128::from(daily))
+            sum(of(&self.spent) + of(&self.held)) <= u128::from(total.0)
+                && (daily.0 == 0 || sum(today) <= u128::from(daily.0))
         })
     }
 
-    /// Whether what was spent of the day, and a bid, are within the plan of the hours that are over: hour by hour, what of
-    /// it is within the flight, and what of that is over.
-    pub(super) fn is_within_plan(&self, id: u32, now: Timestamp) -> bool {
-        let (item, terms) = (&self.items[&id], &self.items[&id].terms);
-        if terms.plan == [0; 24] {
-            return true;
-        }
+    /// What of a day's budget is planned until now: hour by hour, what of it is within the flight, and what of that is over.
+    fn planned(&self, id: u32, now: Timestamp) -> u128 {
+        let terms = &self.items[&id].terms;
         let zone = i128::from(self.campaigns[&terms.campaign.0].0.zone_minutes) * i128::from(MINUTE);
-        let day = self.day(id, now);
+        let (_, day) = self.levels(id, now)[0];
         let midnight = i128::from(day) * i128::from(DAY) - zone;
         let (mut all, mut over) = (0_u128, 0_u128);
         for (hour, weight) in (0..).zip(terms.plan) {
@@ -128,27 +122,53 @@ impl Model {
             all += u128::from(weight) * length(to);
             over += u128::from(weight) * length(to.min(i128::from(now.0)));
         }
-        let used = self.days.get(&(Level::Item(id), day)).copied().unwrap_or(0);
-        all > 0 && u128::from(used + item.bid.bid.0) <= u128::from(terms.daily.0) * over / all
+        (u128::from(terms.daily.0) * over).checked_div(all).unwrap_or(0)
     }
 
-    /// Counters of periods that are not over.
-    pub(super) fn counters(&self, now: Timestamp) -> u64 {
-        let alive =
-            |(_, item, since): &&(u64, u32, u64)| beginning(self.items[item].terms.cap_period.get(), now) == *since;
-        self.shown.keys().filter(alive).count() as u64
+    fn used_today(&self, id: u32, now: Timestamp) -> u64 {
+        let level_and_day = self.levels(id, now)[0];
+        self.days.get(&level_and_day).copied().unwrap_or(0)
     }
 
-    pub(super) fn can_be_shown(&self, id: u32, user: UserKey, now: Timestamp, slots: usize) -> bool {
-        let terms = &self.items[&id].terms;
-        let kind = terms.cap_period.get();
-        if kind == CapPeriod::None {
-            return true;
+    /// Whether a line item may spend a bid more so early on a day; one that is controlled is let by a draw.
+    fn is_in_pace(&self, id: u32, now: Timestamp, draw: u64) -> bool {
+        let item = &self.items[&id];
+        if item.terms.gains != [0; 3] {
+            return i128::from(draw % (1 << 32)) * 1_000_000 / (1 << 32) < item.part;
         }
-        match self.shown.get(&(user.0, id, beginning(kind, now))) {
-            _ if user.0 == 0 => false,
-            Some(shown) => *shown < terms.cap,
-            None => self.counters(now) + slots as u64 <= self.limits.counters,
+        let used = u128::from(self.used_today(id, now) + item.bid.bid.0);
+        item.terms.plan == [0; 24] || used <= self.planned(id, now)
+    }
+
+    /// The first time after `now` at which a line item's controller steps: once a minute, at its own second.
+    pub(super) fn next_step(&self, id: u32, now: u64) -> u64 {
+        let second = u64::from(id - 1) % 60 * 1_000_000_000;
+        let of_this_minute = now - now % MINUTE + second;
+        if of_this_minute > now { of_this_minute } else { of_this_minute + MINUTE }
+    }
+
+    /// Lets a line item's controller step when it is due.
+    pub(super) fn step(&mut self, id: u32, now: Timestamp) {
+        let item = &self.items[&id];
+        if item.terms.gains == [0; 3] || item.due > now.0 {
+            return;
+        }
+        let due = self.next_step(id, now.0);
+        let runs = item.phase == Phase::Active && item.started;
+        let behind = self.planned(id, now) as i128 - i128::from(self.used_today(id, now));
+        let runs = runs && self.campaigns[&item.terms.campaign.0].1 == Phase::Active;
+        let item = self.items.get_mut(&id).expect("it is known");
+        item.due = due;
+        if runs {
+            let minute = (item.terms.daily.0 / 1_440).max(1);
+            let error = (behind * 1_000_000 / i128::from(minute)).clamp(-10_000_000, 10_000_000);
+            let [proportional, integral, derivative] = item.terms.gains.map(i128::from);
+            let [last, before] = item.errors;
+            let slope = error - last;
+            let change = (proportional * slope + integral * error + derivative * (slope - (last - before))) / 100;
+            let change = change.clamp(-500_000, 1_000_000);
+            item.part = (item.part * (1_000_000 + change) / 1_000_000).clamp(100, 1_000_000);
+            item.errors = [error, last];
         }
     }
 
@@ -200,20 +220,24 @@ impl Model {
             price: Nanos(0),
             item: LineItemId(0),
             won: 0,
-            candidates: candidates.len() as u32,
             outbid: 0,
             below_floor: 0,
             off_hours: 0,
             budget_spent: 0,
             paced: 0,
             capped: 0,
-            same_advertiser: 0,
+            excluded: 0,
             not_targeted: (serving.len() - candidates.len()) as u32,
             outside: 0,
+            no_creative: 0,
+            creative: CreativeId(0),
+            pays: PriceModel::Cpm.into(),
+            reserved: Reserved::default(),
         };
         // Who competes, with the least that an event costs it; the last may be the runner-up.
         let mut ranked: Vec<Ranked> = Vec::new();
-        let mut advertisers = BTreeSet::new();
+        let room = self.has_room(slots.len(), now);
+        let (mut advertisers, mut labels) = (BTreeSet::new(), BTreeSet::new());
         let mut looked_at = 0;
         for bidder in &bidders {
             let id = match bidder {
@@ -225,7 +249,7 @@ impl Model {
                         ranked.push(Ranked { who: *bidder, bid: bid.bucket, weight: 1_000_000, least, contract });
                     }
                     if ranked.len() > slots.len() {
-                        held.outbid = held.candidates - looked_at;
+                        held.outbid = candidates.len() as u32 - looked_at;
                         break;
                     }
                     continue;
@@ -240,19 +264,23 @@ impl Model {
                 held.below_floor += 1;
             } else if !takes_part(&item.terms, terms.zone_minutes, now) {
                 held.off_hours += 1;
-            } else if !self.can_pay(*id, item.bid.bid.0, self.day(*id, now)) {
+            } else if self.fitting(*id, attributes).is_some_and(|fitting| fitting.is_empty()) {
+                held.no_creative += 1;
+            } else if !self.can_pay(*id, item.bid.bid.0, now) {
                 held.budget_spent += 1;
-            } else if !self.is_within_plan(*id, now) {
+            } else if !self.is_in_pace(*id, now, draw(terms.seed, context, *id - 1)) {
                 held.paced += 1;
-            } else if !self.can_be_shown(*id, command.user, now, slots.len()) {
+            } else if !self.can_be_shown(*id, attributes, command.user, now, room) {
                 held.capped += 1;
-            } else if !advertisers.insert(advertiser) {
-                held.same_advertiser += 1;
+            } else if advertisers.contains(&advertiser) || (slots.len() > 1 && !labels.is_disjoint(&item.labels())) {
+                held.excluded += 1;
             } else {
+                advertisers.insert(advertiser);
+                labels.extend(item.labels());
                 let (bid, weight, contract) = (item.bid.bid.0, item.weight(), item.terms.priority > 0);
                 ranked.push(Ranked { who: *bidder, bid, weight, least, contract });
                 if ranked.len() > slots.len() {
-                    held.outbid = held.candidates - looked_at + 1;
+                    held.outbid = candidates.len() as u32 - looked_at + 1;
                     break;
                 }
             }
@@ -271,13 +299,19 @@ impl Model {
                 }
             };
             let win = context.sequence.0 * 8 + u64::from(slot - 1);
-            self.win(win, item, command, price, now);
-            let (win, price, item) = (WinId(win), Nanos(price), LineItemId(item));
+            let who = (command.user, room);
+            let creative = self.shown_creative(item, attributes, who, (terms.seed, context));
+            self.win(win, (item, creative), command, price, now);
+            let (win, price, item, creative) = (WinId(win), Nanos(price), LineItemId(item), CreativeId(creative));
             held.won += 1;
             if slot == 1 {
-                (held.win, held.price, held.item) = (win, price, item);
+                (held.win, held.price, held.item, held.creative) = (win, price, item, creative);
+                held.pays = self.items[&item.0].terms.model;
             } else {
-                out.tell(context.session, Event::SlotWon(&SlotWon { win, price, item, slot }));
+                out.tell(
+                    context.session,
+                    Event::SlotWon(&SlotWon { win, price, item, slot, creative, reserved: Reserved::default() }),
+                );
             }
         }
         out.reply(Reply::AuctionHeld(&held));
@@ -319,20 +353,15 @@ impl Model {
         own.into_iter().min().unwrap_or(floor)
     }
 
-    pub(super) fn win(&mut self, win: u64, id: u32, command: &HoldAuction, price: u64, now: Timestamp) {
-        let day = self.day(id, now);
-        let terms = self.items[&id].terms;
-        for level in [Level::Item(id), Level::Campaign(terms.campaign.0)] {
+    fn win(&mut self, win: u64, (item, creative): (u32, u32), command: &HoldAuction, price: u64, now: Timestamp) {
+        for (level, day) in self.levels(item, now) {
             *self.held.entry(level).or_default() += price;
             *self.days.entry((level, day)).or_default() += price;
         }
-        let kind = terms.cap_period.get();
-        let counted = (kind != CapPeriod::None).then(|| (command.user.0, beginning(kind, now)));
-        if let Some((user, since)) = counted {
-            *self.shown.entry((user, id, since)).or_default() += 1;
-        }
-        let (item, placement, over) = (id, command.placement.0, now.saturating_add(terms.window));
-        self.log.push((id, command.placement.0, Entry::Win));
-        self.wins.insert(win, Win { item, placement, price, day, over, counted, seen: BTreeSet::new(), billed: false });
+        let counted = self.count(item, creative, command.user, now);
+        let (placement, over) = (command.placement.0, now.saturating_add(self.items[&item].terms.window));
+        self.log.push((item, placement, Entry::Win));
+        let (at, seen, billed) = (now, BTreeSet::new(), false);
+        self.wins.insert(win, Win { item, placement, price, at, over, counted, seen, billed });
     }
 }

@@ -3,14 +3,15 @@
 
 mod billing;
 mod holding;
+mod showing;
 mod terms;
 
 use super::messages::{
     Attribute, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod, Command,
-    DeclineReason, Declined, DefineBuckets, DefineCampaign, DefineLineItem, DefineName, DefinePlacement, Dimension,
-    Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase, PlacementId, PlacementSet, Ppm,
-    PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor, SetLineItem, Slot, TARGETS_MAX,
-    Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
+    DeclineReason, Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem,
+    DefineName, DefinePlacement, Dimension, Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase,
+    PlacementId, PlacementSet, Ppm, PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor,
+    SetLineItem, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
 };
 use super::{Auction, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,10 @@ struct Item {
     bid: SetBid,
     phase: Phase,
     started: bool,
+    /// When its controller steps next, the part of auctions that it lets it have, and its errors, the last first.
+    due: u64,
+    part: i128,
+    errors: [i128; 2],
 }
 
 impl Item {
@@ -45,15 +50,23 @@ impl Item {
         let asked = |target: &Target| {
             attributes.iter().any(|has| (has.dimension, has.value) == (target.dimension, target.value))
         };
-        let mut included = BTreeMap::new();
+        let (mut included, mut groups) = (BTreeMap::new(), BTreeMap::new());
         for target in &self.targets {
-            match target.mode.get() {
-                TargetMode::Exclude if asked(target) => return false,
-                TargetMode::Exclude => {}
-                TargetMode::Include => *included.entry(target.dimension.get()).or_insert(false) |= asked(target),
+            let includes = target.mode.get() == TargetMode::Include;
+            match (target.group, includes) {
+                (0, false) if asked(target) => return false,
+                (0, false) => {}
+                (0, true) => *included.entry(target.dimension.get()).or_insert(false) |= asked(target),
+                (group, includes) => *groups.entry(group).or_insert(false) |= asked(target) == includes,
             }
         }
-        included.values().all(|met| *met)
+        groups.values().chain(included.values()).all(|met| *met)
+    }
+
+    /// The labels of its competitive exclusion.
+    fn labels(&self) -> BTreeSet<u32> {
+        let labels = self.targets.iter().filter(|target| target.dimension.get() == Dimension::Label);
+        labels.map(|target| target.value).collect()
     }
 }
 
@@ -62,20 +75,25 @@ struct Win {
     item: u32,
     placement: u32,
     price: u64,
-    day: i64,
+    at: Timestamp,
     over: Timestamp,
-    /// The user and the beginning of the period that counted it.
-    counted: Option<(u64, u64)>,
+    /// What counted it.
+    counted: Vec<Counter>,
     seen: BTreeSet<EventKind>,
     billed: bool,
 }
 
-/// Whose budget.
+/// Whose budget, or whose cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
+    Advertiser(u32),
     Campaign(u32),
     Item(u32),
+    Creative(u32),
 }
+
+/// A user, what it was shown, and the beginning of the period that counts.
+type Counter = (u64, Level, u64);
 
 /// What a report counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +111,8 @@ enum Entry {
 #[derive(Debug)]
 pub struct Model {
     limits: AuctionLimits,
+    advertisers: BTreeMap<u32, DefineAdvertiser>,
+    creatives: BTreeMap<u32, (DefineCreative, Phase)>,
     campaigns: BTreeMap<u32, (DefineCampaign, Phase)>,
     items: BTreeMap<u32, Item>,
     placements: BTreeMap<u32, (DefinePlacement, Vec<Slot>, Nanos)>,
@@ -102,8 +122,8 @@ pub struct Model {
     held: BTreeMap<Level, u64>,
     /// What is held or spent of a day.
     days: BTreeMap<(Level, i64), u64>,
-    /// How often a user was shown a line item since the beginning of a period.
-    shown: BTreeMap<(u64, u32, u64), u32>,
+    /// How often a user was shown something.
+    shown: BTreeMap<Counter, u32>,
     /// What is not invoiced yet, in how many events, and how many invoices there were.
     accounts: BTreeMap<u32, (u64, u64, u32)>,
     /// The same of credits and credit notes, and what was credited in all.
@@ -122,6 +142,8 @@ impl ringfence_kernel::laws::Model for Model {
     fn new(limits: &AuctionLimits) -> Self {
         Self {
             limits: *limits,
+            advertisers: BTreeMap::new(),
+            creatives: BTreeMap::new(),
             campaigns: BTreeMap::new(),
             items: BTreeMap::new(),
             placements: BTreeMap::new(),
@@ -142,6 +164,9 @@ impl ringfence_kernel::laws::Model for Model {
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
         match command {
+            Command::DefineAdvertiser(terms) => self.define_advertiser(terms, out),
+            Command::DefineCreative(terms) => self.define_creative(terms, out),
+            Command::SetCreative(command) => self.set_creative(*command, out),
             Command::DefineCampaign(terms) => self.define_campaign(terms, out),
             Command::DefineLineItem(terms, targets) => self.define_line_item(context.now, terms, targets, out),
             Command::DefinePlacement(terms, slots) => self.define_placement(terms, slots, out),
@@ -175,13 +200,17 @@ impl ringfence_kernel::laws::Model for Model {
         loop {
             let due = self.items.iter().filter(|(_, item)| item.phase != Phase::Ended);
             let due = due.map(|(id, item)| (if item.started { item.terms.ends } else { item.terms.starts }, *id));
-            let Some((_, id)) = due.filter(|(due, _)| *due <= now).min() else { return };
+            let Some((_, id)) = due.filter(|(due, _)| *due <= now).min() else { break };
             let item = self.items.get_mut(&id).expect("it is due");
             if item.started {
                 item.phase = Phase::Ended;
             }
             item.started = true;
             self.say_line_item(id, out);
+        }
+        // Each looks at what is its own, so that their order does not matter.
+        for id in self.items.keys().copied().collect::<Vec<_>>() {
+            self.step(id, now);
         }
     }
 
@@ -190,6 +219,10 @@ impl ringfence_kernel::laws::Model for Model {
 
 fn budget_makes_sense(total: Nanos, daily: Nanos) -> bool {
     total.0 > 0 && total.0 < 1 << 63 && daily.0 <= total.0
+}
+
+fn cap_makes_sense(most: u32, period: CapPeriod) -> bool {
+    if period == CapPeriod::None { most == 0 } else { most != 0 }
 }
 
 fn bid_makes_sense(model: PriceModel, bid: Nanos, rate: Ppm, quality: Ppm) -> bool {
@@ -231,6 +264,7 @@ impl Model {
                 let zone = terms.zone_minutes;
                 if !budget_makes_sense(terms.total, terms.daily)
                     || !(-ZONE_MINUTES_MAX..=ZONE_MINUTES_MAX).contains(&zone)
+                    || !cap_makes_sense(terms.cap, terms.cap_period.get())
                 {
                     return Err(Reject::BadTerms);
                 }
@@ -265,23 +299,23 @@ impl Model {
             return Ok(());
         }
         self.campaign(terms.campaign)?;
-        let capped = terms.cap_period.get() != CapPeriod::None;
         let makes_sense = budget_makes_sense(terms.total, terms.daily)
             && bid_makes_sense(terms.model.get(), terms.bid, terms.rate, terms.quality)
             && terms.starts < terms.ends
             && terms.ends > now
             && terms.window > 0
             && terms.window <= WINDOW_MAX
-            && capped == (terms.cap != 0)
+            && cap_makes_sense(terms.cap, terms.cap_period.get())
             && terms.priority < 16
-            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0));
+            && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0))
+            && (terms.plan != [0; 24] || terms.gains == [0; 3]);
         if !makes_sense {
             return Err(Reject::BadTerms);
         }
-        let key = |target: &Target| (target.dimension.get(), target.value);
+        let key = |target: &Target| (target.group, target.dimension.get(), target.value);
         let makes_sense = |target: &Target| match target.dimension.get() {
-            Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute => {
-                target.mode.get() == TargetMode::Exclude
+            Dimension::AdCategory | Dimension::AdDomain | Dimension::AdAttribute | Dimension::Label => {
+                target.mode.get() == TargetMode::Exclude && target.group == 0
             }
             other => other != Dimension::Bidder,
         };
@@ -294,14 +328,16 @@ impl Model {
             return Err(Reject::TargetsFull);
         }
         let all = self.items.values().flat_map(|item| &item.targets).chain(targets);
-        if all.map(key).collect::<BTreeSet<_>>().len() as u64 > self.limits.values {
+        let plain = all.filter(|target| target.group == 0).map(key);
+        if plain.collect::<BTreeSet<_>>().len() as u64 > self.limits.values {
             return Err(Reject::ValuesFull);
         }
         let DefineLineItem { bid, item, rate, quality, .. } = *terms;
         let bid = SetBid { bid, item, rate, quality, reserved: Reserved::default() };
         let started = terms.starts <= now;
         let (terms, targets, phase) = (*terms, targets.to_vec(), Phase::Draft);
-        self.items.insert(id, Item { terms, targets, bid, phase, started });
+        let (due, part, errors) = (self.next_step(id, now.0), 10_000, [0; 2]);
+        self.items.insert(id, Item { terms, targets, bid, phase, started, due, part, errors });
         self.say_line_item(id, out);
         self.answer_line_item(id, out);
         Ok(())

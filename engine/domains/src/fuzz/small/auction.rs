@@ -7,16 +7,41 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
         body[at] = 1 + body[at] % 2;
         body[at + 1..at + 4].fill(0);
     };
+    // A cap at `at` with its period at `period`: none, or of few slots.
+    let few_shown = |at: usize, period: usize, body: &mut [u8]| {
+        let kind = body[period] % 5;
+        keep(at, 4, 3, body);
+        body[at] = if kind == 0 { 0 } else { body[at].max(1) };
+        body[period] = 1 + kind;
+    };
     match name {
         "DefineCampaign" => {
             body[2..8].fill(0);
             keep(8, 8, 0, body);
             number(16, body);
             number(20, body);
-            body[25..].fill(0);
+            body[25] = 0;
+            few_shown(28, 26, body);
+            body[27] = 0;
+        }
+        "DefineAdvertiser" => {
+            body[2..8].fill(0);
+            keep(8, 8, 0, body);
+            number(16, body);
+            body[21..].fill(0);
+        }
+        "DefineCreative" => {
+            number(0, body);
+            // The first line item has none.
+            body[4..8].copy_from_slice(&2_u32.to_le_bytes());
+            keep(8, 4, 1, body);
+            keep(12, 4, 3, body);
+            body[12] |= 1;
+            few_shown(16, 20, body);
+            body[21..].fill(0);
         }
         "DefineLineItem" => {
-            let (first, model) = (body[68] % 5, body[69] % 3);
+            let model = body[69] % 3;
             body[2..8].fill(0);
             keep(8, 8, 0, body);
             keep(16, 8, 15, body);
@@ -27,9 +52,8 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             number(52, body);
             body[56..60].copy_from_slice(&1_000_000_u32.to_le_bytes());
             body[60..64].copy_from_slice(&1_000_000_u32.to_le_bytes());
-            keep(64, 4, 3, body);
-            body[64] = if first == 0 { 0 } else { body[64].max(1) };
-            (body[68], body[69]) = (1 + first, 1 + model);
+            few_shown(64, 68, body);
+            body[69] = 1 + model;
             body[70] %= 2;
             body[71..120].fill(0);
             for (rank, at) in (128..body.len()).step_by(8).enumerate() {
@@ -48,7 +72,7 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
                 body[at..at + 8].copy_from_slice(&[100, 0, 0, 0, 0, 0, 0, 0]);
             }
         }
-        "SetCampaign" | "SetLineItem" => {
+        "SetCampaign" | "SetLineItem" | "SetCreative" => {
             number(0, body);
             body[4] = if body[4].is_multiple_of(8) { 1 + body[4] / 64 } else { 2 };
             body[5..].fill(0);

@@ -1,0 +1,168 @@
+//! Who takes part in an auction, and why a candidate does not; and what a line item, its campaign and its advertiser have in
+//! common.
+
+use super::Auction;
+use super::budgets::{Budget, Day};
+use super::caps::{COUNTERS_PER_SLOT, Cap};
+use super::creatives::Creative;
+use super::currencies::Rate;
+use super::line_items::LineItem;
+use super::messages::{AdvertiserId, Attribute, CapPeriod, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
+use super::pricing::floor_of_event;
+use super::ranking::Loss;
+use super::wins::Win;
+use ringfence_kernel::Timestamp;
+
+/// What a candidate is looked at for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) now: Timestamp,
+    pub(super) user: UserKey,
+    /// What an impression costs at least.
+    pub(super) floor: Nanos,
+    /// What its currency is worth, its private deals and its sizes.
+    pub(super) rate: Rate,
+    pub(super) sizes: &'a [Attribute],
+    pub(super) deals: &'a [Attribute],
+    /// The hour of the placement's week.
+    pub(super) hour: usize,
+    pub(super) slots: usize,
+    /// Whether counters of caps can be begun for all slots.
+    pub(super) countable: bool,
+}
+
+impl Auction {
+    /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
+    pub(super) fn competes(&self, request: Request<'_>, place: u32, draw: u64) -> Result<(u32, Nanos), Loss> {
+        let item = &self.items[place];
+        let campaign = &self.campaigns[item.terms.campaign.0 - 1];
+        let (bid, day) = (item.bid.bid, campaign.day(request.now));
+        let floor = match item.private {
+            0 => request.floor,
+            _ => self.deal_floor(request, place),
+        };
+        let floor = floor_of_event(floor, item.bid.rate);
+        if bid < floor {
+            return Err(Loss::BelowFloor);
+        }
+        if !item.takes_part_at(request.hour) {
+            return Err(Loss::OffHours);
+        }
+        if item.first_creative.0 != 0 && self.fitting(request, item).next().is_none() {
+            return Err(Loss::NoCreative);
+        }
+        if item.budget.room(day).min(campaign.budget.room(day)) < bid.0 {
+            return Err(Loss::BudgetSpent);
+        }
+        if campaign.bounded == 1
+            && let Some(advertiser) = self.advertisers.get(campaign.terms.advertiser)
+            && advertiser.budget.room(advertiser.day(request.now)) < bid.0
+        {
+            return Err(Loss::BudgetSpent);
+        }
+        if item.terms.is_controlled() {
+            if !item.control.lets(draw) {
+                return Err(Loss::Paced);
+            }
+        } else if item.terms.is_planned() {
+            let planned = item.planned(request.now, campaign.terms.zone_minutes);
+            if planned < item.budget.used_on(day) + bid.0 {
+                return Err(Loss::Paced);
+            }
+        }
+        let capped = self.is_capped(request, &Cap::of_item(&item.terms))
+            || self.is_capped(request, &Cap::of_campaign(&campaign.terms))
+            || (item.first_creative.0 != 0 && self.is_worn(request, item));
+        if capped {
+            return Err(Loss::Capped);
+        }
+        Ok((campaign.terms.advertiser.0, floor))
+    }
+
+    /// What an impression costs a line item of private deals at least: the least of what the deals say that it includes
+    /// and the request has.
+    fn deal_floor(&self, request: Request<'_>, place: u32) -> Nanos {
+        let includes = |deal: &&Attribute| {
+            let is_it = |target: &Target| {
+                let kind = (target.dimension.get(), target.mode.get());
+                kind == (Dimension::Deal, TargetMode::Include) && target.value == deal.value
+            };
+            self.items.targets(place).iter().any(is_it)
+        };
+        let floor = |deal: &Attribute| match deal.amount.0 {
+            0 => request.floor,
+            _ => request.rate.at_least(deal.amount),
+        };
+        request.deals.iter().filter(includes).map(floor).min().unwrap_or(request.floor)
+    }
+
+    /// Creatives of a line item that run and fit a request.
+    fn fitting(&self, request: Request<'_>, item: &LineItem) -> impl Iterator<Item = &Creative> {
+        let fits = move |size: u32| size == 0 || request.sizes.iter().any(|has| has.value == size);
+        let first = item.first_creative;
+        self.creatives.from(first).filter(move |creative| creative.is_active() && fits(creative.terms.size))
+    }
+
+    /// Whether a user may be shown no more of what `cap` counts.
+    #[inline]
+    fn is_capped(&self, request: Request<'_>, cap: &Cap) -> bool {
+        self.caps.is_reached(cap, request.user, request.now, request.countable)
+    }
+
+    /// Whether all creatives of a line item that fit are capped.
+    fn is_worn(&self, request: Request<'_>, item: &LineItem) -> bool {
+        self.fitting(request, item).all(|creative| self.is_capped(request, &Cap::of_creative(&creative.terms)))
+    }
+
+    /// What a line item shows: of its creatives that run, fit and are not capped one by their weights, in the order of
+    /// their numbers; none when it has no creatives. There is one that can be shown.
+    pub(super) fn rotate(&self, request: Request<'_>, place: u32, draw: u64) -> CreativeId {
+        let item = &self.items[place];
+        if item.first_creative.0 == 0 {
+            return CreativeId(0);
+        }
+        let open = || {
+            let capped = |creative: &&Creative| !self.is_capped(request, &Cap::of_creative(&creative.terms));
+            self.fitting(request, item).filter(capped)
+        };
+        let all: u64 = open().map(|creative| u64::from(creative.terms.weight)).sum();
+        let mut at = ((u128::from(draw) * u128::from(all)) >> 64) as u64;
+        for creative in open() {
+            match at.checked_sub(creative.terms.weight.into()) {
+                Some(rest) => at = rest,
+                None => return creative.terms.creative,
+            }
+        }
+        unreachable!("a line item that competes has a creative to show")
+    }
+
+    /// The caps that count a win.
+    pub(super) fn caps_of(&self, win: &Win) -> [Cap; COUNTERS_PER_SLOT] {
+        let item = &self.items[win.item].terms;
+        let campaign = &self.campaigns[item.campaign.0 - 1].terms;
+        let none = Cap { most: 0, period: CapPeriod::None, ..Cap::of_item(item) };
+        let creative = self.creatives.get(win.creative).map_or(none, |creative| Cap::of_creative(&creative.terms));
+        [Cap::of_item(item), Cap::of_campaign(campaign), creative]
+    }
+
+    /// Who pays for a line item.
+    pub(super) fn advertiser_of(&self, place: u32) -> AdvertiserId {
+        self.campaigns[self.items[place].terms.campaign.0 - 1].terms.advertiser
+    }
+
+    /// Does the same to the budgets of a line item, its campaign and its advertiser, each with its day of `at`.
+    #[inline]
+    pub(super) fn on_levels(&mut self, place: u32, at: Timestamp, mut what: impl FnMut(&mut Budget, Day)) {
+        let item = &mut self.items[place];
+        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
+        let day = campaign.day(at);
+        what(&mut item.budget, day);
+        what(&mut campaign.budget, day);
+        if campaign.bounded == 1
+            && let Some(advertiser) = self.advertisers.get_mut(campaign.terms.advertiser)
+        {
+            let day = advertiser.day(at);
+            what(&mut advertiser.budget, day);
+        }
+    }
+}

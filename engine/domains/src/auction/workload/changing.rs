@@ -1,0 +1,106 @@
+//! What changes while auctions are held.
+
+use super::super::messages::{
+    AdvertiserId, CampaignId, Command, CreativeId, Dimension, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
+    PlacementId, Ppm, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor,
+    SetLineItem, VoidWin, WinId,
+};
+use super::flow::{Flow, RECENT};
+use super::terms::name;
+use super::{Mix, pick};
+use ringfence_kernel::ClientId;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::workload::CommandImage;
+
+impl Flow {
+    /// A change: a bid, a floor, a phase, an invoice, or something else that is prepared.
+    pub(super) fn change(&mut self, image: &mut CommandImage) {
+        let Mix { campaigns, items, placements, parties, .. } = self.mix;
+        let random = &mut self.random;
+        let reserved = Reserved::default();
+        let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
+        let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
+        match random.below(40) {
+            0..8 => {
+                let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
+                let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
+                let bid = SetBid { bid, item, rate, quality, reserved: Reserved::default() };
+                image.set(ClientId(1), Command::SetBid(&bid));
+            }
+            8..11 => {
+                let placement = PlacementId(1 + random.below(u64::from(placements) + 1) as u32);
+                let (floor, reserved) = (Nanos(random.below(6)), Reserved::default());
+                image.set(ClientId(1), Command::SetFloor(&SetFloor { floor, placement, reserved }));
+            }
+            11..17 => {
+                let phase = pick(random, &phases).into();
+                image.set(ClientId(1), Command::SetLineItem(&SetLineItem { item, phase, reserved }));
+            }
+            17..20 => {
+                let campaign = CampaignId(1 + random.below(u64::from(campaigns) + 1) as u32);
+                let phase = pick(random, &phases[..5]).into();
+                image.set(ClientId(1), Command::SetCampaign(&SetCampaign { campaign, phase, reserved }));
+            }
+            20..22 => {
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                let reserved = Reserved::default();
+                image.set(ClientId(1), Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
+            }
+            22..26 => {
+                let auction = self.recent[random.below(self.auctions.clamp(1, RECENT) as u64) as usize];
+                image.set(ClientId(1), Command::VoidWin(&VoidWin { win: WinId(auction * SLOTS_MAX as u64) }));
+            }
+            26 => {
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::MakeCreditNote(&MakeCreditNote { advertiser, reserved: Reserved::default() }),
+                );
+            }
+            27 => {
+                image.set(ClientId(1), Command::ReportLineItem(&ReportLineItem { item, reserved: Reserved::default() }))
+            }
+            28 => {
+                let placement = PlacementId(1 + random.below(u64::from(placements) + 1) as u32);
+                image.set(
+                    ClientId(1),
+                    Command::ReportPlacement(&ReportPlacement { placement, reserved: Reserved::default() }),
+                );
+            }
+            29 => {
+                let currency = 1 + random.below(3) as u16;
+                self.set_rate(currency, image);
+            }
+            30 => {
+                let buckets = 1 + random.below(3) as u8;
+                self.define_buckets(buckets, image);
+            }
+            31 => {
+                let dimension = pick(random, &[Dimension::Site, Dimension::Deal]);
+                let text = pick(random, &["", "a", "b", "site.example", "grün"]);
+                image.set(ClientId(1), Command::DefineName(&name(dimension, text)));
+            }
+            32 => {
+                let advertiser = 1 + random.below(u64::from(parties) + 2) as u32;
+                self.define_advertiser(advertiser, image);
+            }
+            33..35 => {
+                let creative = 1 + random.below(u64::from(items)) as u32;
+                self.define_creative(creative, image);
+            }
+            35 => {
+                let creative = CreativeId(1 + random.below(u64::from(items)) as u32);
+                let phase = pick(random, &phases).into();
+                image.set(ClientId(1), Command::SetCreative(&SetCreative { creative, phase, reserved }));
+            }
+            36 => {
+                let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
+                self.define_campaign(id, image);
+            }
+            _ => {
+                let id = 1 + random.below(u64::from(items) + 10) as u32;
+                self.define_line_item(id, image);
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Exchanges, as they really speak: bid requests over HTTP to the gateway, and from there to an engine. What is sent is
+//! written from the public specification of OpenRTB 2.6.
+
+#[allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
+mod support;
+
+use ringfence_client::Client;
+use ringfence_domains::auction::messages::{
+    AuctionRule, CampaignId, Command, CreativeId, Dimension, LineItemId, Phase, PriceModel, Reply, ReportLineItem,
+    SetCampaign, SetCreative, SetLineItem, Target, TargetMode, WHOLE,
+};
+use ringfence_domains::auction::workload::{self, campaign, line_item, placement, slot, target};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+use support::{Place, program};
+
+/// A bid request of a site with one banner, of a private deal, and of an app, with fields that nobody here knows.
+const BANNER: &str = r#"{
+  "id": "80ce30c53c16e6ede735f123ef6e32361bfc7b22", "at": 1, "tmax": 90, "cur": ["USD"],
+  "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": 0.5, "secure": 1,
+    "banner": {"format": [{"w": 728, "h": 90}], "w": 300, "h": 250, "pos": 0, "battr": [13]}}],
+  "site": {"id": "102855", "cat": ["IAB3-1"], "domain": "www.foobar.example", "page": "http://www.foobar.example/1234.html",
+    "publisher": {"id": "8953", "name": "foobar.example", "cat": ["IAB3-1"]}},
+  "device": {"ua": "Mozilla/5.0", "ip": "192.0.2.1", "geo": {"country": "USA"}, "devicetype": 2, "os": "Linux"},
+  "user": {"id": "55816b39711f9b5acf3b90e313ed29e51665623f"},
+  "source": {"schain": {"ver": "1.0", "complete": 1, "nodes": []}}, "ext": {"unknown": [1, {"deep": null}]}}"#;
+
+struct Gateway {
+    child: Child,
+    address: SocketAddr,
+    place: Place,
+    engine: ringfence::engine_process::EngineProcess,
+    client: Client,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Gateway {
+    /// An engine with line items for exchanges, and the gateway before it.
+    fn new() -> Self {
+        let place = Place::new(2, "");
+        let engine = place.engine();
+        let client = Client::connect(place.config(1, engine.address())).expect("the engine answers");
+        let config = r#"
+currency = "USD"
+currencies = { EUR = 1 }
+notices = "http://gateway.example/notices"
+secret = "a secret that tests may know"
+tmax_ms = 5000
+margin_ms = 10
+body_bytes_max = 8192
+placements = { leaderboard = 1, sidebar = 2 }
+[names]
+size = ["728x90", "300x250"]
+site = ["www.foobar.example"]
+deal = ["deal-1"]
+ad_domain = ["advertiser.example"]
+[[creatives]]
+creative = 1
+adm = "<a href=\"https://advertiser.example\">728</a>"
+adomain = ["advertiser.example"]
+w = 728
+h = 90
+"#;
+        let file = place.path().join("openrtb.toml");
+        std::fs::write(&file, config).expect("it is written");
+        let mut child = Process::new(program())
+            .args(["openrtb", "--listen", "127.0.0.1:0", "--client", "2"])
+            .arg("--config")
+            .arg(&file)
+            .arg("--keys")
+            .arg(place.path().join("keys.toml"))
+            .args(["--address", &engine.address().to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the gateway starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let address = line.trim().trim_start_matches("listening on http://").parse().expect("an address");
+        let mut gateway = Self { child, address, place, engine, client };
+        gateway.prepare();
+        gateway
+    }
+
+    fn ask(&mut self, command: Command<'_>) {
+        let answer = self.client.call(command).expect("the engine answers");
+        let _: Reply<'_> = answer.reply().expect("it is no refusal");
+    }
+
+    fn name(&mut self, dimension: Dimension, text: &str) -> u32 {
+        let answer = self.client.call(Command::DefineName(&workload::name(dimension, text))).expect("it answers");
+        match answer.reply().expect("a reply") {
+            Reply::NameIs(name) => name.value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Line item 1 shows a leaderboard for 2 dollars a thousand; line item 2 has a private deal at 3, line item 3 pays for
+    /// clicks and has no slot in an exchange.
+    fn prepare(&mut self) {
+        let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+        let (size, own) = (self.name(Dimension::Size, "728x90"), self.name(Dimension::AdDomain, "advertiser.example"));
+        let (deal, site) = (self.name(Dimension::Deal, "deal-1"), self.name(Dimension::Site, "www.foobar.example"));
+        for id in 1..=2 {
+            let terms = placement(id, 1, AuctionRule::FirstPrice);
+            self.ask(Command::DefinePlacement(&terms, &[slot(WHOLE)]));
+        }
+        let own = target(TargetMode::Exclude, Dimension::AdDomain, own);
+        let targets: [&[Target]; 3] = [
+            &[target(TargetMode::Include, Dimension::Site, site), own],
+            &[target(TargetMode::Include, Dimension::Deal, deal), own],
+            &[target(TargetMode::Include, Dimension::Keyword, 99_999)],
+        ];
+        for (id, targets) in (1..).zip(targets) {
+            self.ask(Command::DefineCampaign(&campaign(id, id, 1_000_000_000)));
+            self.ask(Command::SetCampaign(&SetCampaign { campaign: CampaignId(id), phase, reserved }));
+            let mut terms = line_item(id, id, 100_000_000, 1_000_000 + 1_000_000 * u64::from(id));
+            terms.window = 3_600_000_000_000;
+            if id == 3 {
+                terms.model = PriceModel::Cpc.into();
+            }
+            self.ask(Command::DefineLineItem(&terms, targets));
+            self.ask(Command::SetLineItem(&SetLineItem { item: LineItemId(id), phase, reserved }));
+        }
+        for (id, item) in [(1, 1), (2, 2)] {
+            let mut terms = workload::creative(id, item);
+            terms.size = if id == 1 { size } else { 0 };
+            self.ask(Command::DefineCreative(&terms));
+            self.ask(Command::SetCreative(&SetCreative { creative: CreativeId(id), phase, reserved }));
+        }
+    }
+
+    /// What a line item has won, what of it was shown, and taken back; and what it holds and spent.
+    fn report(&mut self, item: u32) -> (u64, u64, u64, u64, u64) {
+        let command = ReportLineItem { item: LineItemId(item), reserved: Reserved::default() };
+        let answer = self.client.call(Command::ReportLineItem(&command)).expect("it answers");
+        match answer.reply().expect("a reply") {
+            Reply::LineItemReport(report) => {
+                (report.wins, report.impressions, report.voided, report.held.0, report.spent.0)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until a line item's report is as it must become.
+    fn comes_to(&mut self, item: u32, report: (u64, u64, u64, u64, u64)) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.report(item) != report {
+            assert!(Instant::now() < deadline, "{:?}, not {report:?}", self.report(item));
+        }
+    }
+
+    /// Bytes on a connection of their own, of which nothing more may come; everything that comes back until the peer closes.
+    fn bytes(&self, bytes: &[u8], ends: bool) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        // A peer that has refused already may not read on.
+        let _ = stream.write_all(bytes);
+        if ends {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: gateway\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let answer = self.bytes(format!("{head}{body}").as_bytes(), false);
+        let status = answer.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.unwrap_or_else(|| panic!("no answer to {body:.80}: {answer}")), body.to_string())
+    }
+
+    fn bid(&self, body: &str) -> (u16, serde_json::Value) {
+        let (status, body) = self.request("POST", "/openrtb", body);
+        (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body)))
+    }
+
+    fn notice(&self, bid: &serde_json::Value, kind: &str) -> u16 {
+        let address = bid[kind].as_str().expect("an address");
+        let path = address.strip_prefix("http://gateway.example").expect("our own");
+        self.request("GET", path, "").0
+    }
+}
+
+/// Guards against a bid of another price, size or slot than the engine's win, and against notices that do not reach it: a
+/// bid is answered, billed once, lost once, blocked, refused below the floor, and left to those who have the deal.
+#[test]
+fn exchanges_are_answered_and_their_notices_are_counted_once() {
+    let mut gateway = Gateway::new();
+    let (status, answer) = gateway.bid(BANNER);
+    assert_eq!(status, 200, "{answer}");
+    let bid = &answer["seatbid"][0]["bid"][0];
+    assert_eq!((&answer["id"], &answer["cur"]), (&"80ce30c53c16e6ede735f123ef6e32361bfc7b22".into(), &"USD".into()));
+    assert_eq!((bid["price"].as_f64(), &bid["impid"]), (Some(2.0), &"1".into()));
+    assert_eq!((bid["w"].as_u64(), &bid["crid"], &bid["cid"]), (Some(728), &"1".into(), &"1".into()));
+    assert_eq!(gateway.report(1), (1, 0, 0, 2_000_000, 0), "the win holds its price");
+    assert_eq!([gateway.notice(bid, "nurl"), gateway.notice(bid, "burl"), gateway.notice(bid, "burl")], [204; 3]);
+    assert_eq!(gateway.report(1), (1, 1, 0, 0, 2_000_000), "it is billed once");
+
+    let (_, answer) = gateway.bid(BANNER);
+    let lost = &answer["seatbid"][0]["bid"][0];
+    assert_eq!(
+        [gateway.notice(lost, "lurl"), gateway.notice(lost, "lurl"), gateway.notice(lost, "burl")],
+        [204, 410, 410]
+    );
+    assert_eq!(gateway.report(1), (2, 1, 1, 0, 2_000_000), "what was lost is free");
+
+    // No bid: a floor above, in a currency without a rate, a blocked advertiser, another size, no such placement, a test.
+    for (from, to) in [
+        ("0.5", "2.000001"),
+        ("\"bidfloor\": 0.5", "\"bidfloor\": 0.5, \"bidfloorcur\": \"JPY\""),
+        ("\"at\": 1", "\"badv\": [\"advertiser.example\"]"),
+        ("728", "970"),
+        ("leaderboard", "nowhere"),
+        ("\"at\": 1", "\"test\": 1"),
+        ("[\"USD\"]", "[\"EUR\"]"),
+        ("\"tmax\": 90", "\"tmax\": 10"),
+        ("\"tmax\": 90", "\"tmax\": 0"),
+    ] {
+        assert!(BANNER.contains(from), "{from}");
+        assert_eq!(gateway.bid(&BANNER.replace(from, to)).0, 204, "{to}");
+    }
+    // A private deal has its own floor; of a private auction nobody else is part. Its creative is none that exchanges know.
+    let private = |floor: &str| {
+        let deals = format!(
+            "\"pmp\": {{\"private_auction\": 1, \"deals\": [{{\"id\": \"deal-1\", \"bidfloor\": {floor}}}]}}, \"secure\""
+        );
+        BANNER.replace("\"secure\"", &deals)
+    };
+    assert_eq!(gateway.bid(&private("2.9")).0, 204);
+    gateway.comes_to(2, (1, 0, 1, 0, 0));
+    assert_eq!(gateway.bid(&private("3.1")).0, 204);
+    assert_eq!(gateway.report(2).0, 1, "the deal's floor is kept");
+    assert_eq!(gateway.report(1).0, 2, "and nobody without the deal wins");
+    let win: u64 = bid["id"].as_str().and_then(|id| id.parse().ok()).expect("the number of a win");
+    let explain = |auction: u64| {
+        let mut replay = Process::new(program());
+        replay.arg("replay").arg(gateway.place.journal()).args(["--explain", &auction.to_string()]);
+        let output = replay.output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (explained, said) = explain(win / 8);
+    let lines: Vec<Vec<&str>> = said.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let fates: Vec<_> = lines.iter().map(|words| (words[1], words[words.len() - 1])).collect();
+    assert!(explained && fates == [("1", "Won(1)"), ("3", "NotTargeted"), ("2", "NotTargeted")], "{said}");
+    assert!(!explain(win / 8 + 1).0, "an event is no auction");
+}
+
+/// Guards against an answer after `tmax`, and against money that a bid holds which came too late: the engine stands still
+/// meanwhile.
+#[test]
+fn an_exchange_does_not_wait_and_a_late_win_is_taken_back() {
+    let mut gateway = Gateway::new();
+    let engine = Pid::from_raw(gateway.engine.id() as i32).expect("a process");
+    kill_process(engine, Signal::STOP).expect("it stops");
+    let (status, _) = gateway.bid(BANNER);
+    kill_process(engine, Signal::CONT).expect("it goes on");
+    assert_eq!(status, 204, "no bid in time");
+    gateway.comes_to(1, (1, 0, 1, 0, 0));
+    assert_eq!(gateway.bid(BANNER).0, 200);
+}
+
+/// Guards against a request that ends the gateway, hangs, or is answered with anything but a reason: what is no HTTP, no
+/// JSON, no bid request, too much, or cut at any place.
+#[test]
+fn hostile_bytes_are_answered_with_a_reason_and_hurt_nobody() {
+    let gateway = Gateway::new();
+    let deep = format!("{{\"ext\": {}{}}}", "[".repeat(3_000), "]".repeat(3_000));
+    let many = format!(r#"{{"id": "1", "imp": [{}]}}"#, vec![r#"{"id":"1","tagid":"leaderboard"}"#; 65].join(","));
+    for (body, reason) in [
+        ("", "EOF"),
+        ("{", "EOF"),
+        ("[]", "expected"),
+        (r#"{"id": "1"}"#, "imp is missing"),
+        (r#"{"id": "1", "imp": []}"#, "imp is missing"),
+        (r#"{"imp": [{"id": "1", "tagid": "leaderboard"}]}"#, "id is missing"),
+        (r#"{"id": "1", "imp": [{"tagid": "leaderboard"}]}"#, "imp.id is missing"),
+        (r#"{"id": "1", "imp": [{"id": "1"}]}"#, "imp.tagid is missing"),
+        (r#"{"id": "1", "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": -1}]}"#, "bidfloor"),
+        (r#"{"id": "1", "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": 1e300}]}"#, "bidfloor"),
+        (r#"{"id": "1", "imp": [{"id": "1", "tagid": "a"}, {"id": "1", "tagid": "a"}]}"#, "same imp.id"),
+        (r#"{"id": "1", "site": {}, "app": {}, "imp": [{"id": "1", "tagid": "a"}]}"#, "not both"),
+        (r#"{"id": 1, "imp": []}"#, "invalid type"),
+        (deep.as_str(), "imp is missing"),
+        (many.as_str(), "64 slots"),
+        ("\u{0}\u{1}", "expected"),
+    ] {
+        let (status, said) = gateway.request("POST", "/openrtb", body);
+        assert!(status == 400 && said.contains(reason), "{body:.60}: {status} {said}");
+    }
+    assert_eq!(gateway.request("POST", "/openrtb", &" ".repeat(9_000)).0, 413);
+    assert_eq!(gateway.request("GET", "/openrtb", "").0, 405);
+    assert_eq!(
+        gateway.request("GET", "/notices/bill/8/00000000000000000000000000000000", "").0,
+        404,
+        "nobody's signature"
+    );
+    let mut random = Random::new(support::seed());
+    let whole = format!("POST /openrtb HTTP/1.1\r\nhost: g\r\ncontent-length: {}\r\n\r\n{BANNER}", BANNER.len());
+    for _ in 0..support::size(150, 5_000) {
+        let mut bytes = whole.clone().into_bytes();
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] = random.next() as u8;
+        }
+        bytes.truncate(random.below(bytes.len() as u64 + 1) as usize);
+        gateway.bytes(&bytes, true);
+    }
+    assert_eq!(gateway.bid(BANNER).0, 200, "it goes on");
+}
+
+/// Guards against a server that only its own tests understand: a client that others wrote, over one connection kept open.
+#[test]
+fn curl_is_answered() {
+    if Process::new("curl").arg("--version").output().is_err() {
+        println!("SKIPPED: no curl here");
+        return;
+    }
+    let gateway = Gateway::new();
+    let file = gateway.place.path().join("request.json");
+    std::fs::write(&file, BANNER).expect("it is written");
+    let address = format!("http://{}/openrtb", gateway.address);
+    let mut curl = Process::new("curl");
+    for at in 0..3 {
+        if at > 0 {
+            curl.arg("--next");
+        }
+        curl.args([
+            "-sS",
+            "--max-time",
+            "20",
+            "-H",
+            "content-type: application/json",
+            "-w",
+            "\n%{http_code} %{num_connects}\n",
+        ]);
+        curl.args(["--data-binary", &format!("@{}", file.display()), &address]);
+    }
+    let output = curl.output().expect("curl runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("\n200 1") && said.contains("\n200 0") && said.contains("\"price\":2.0"), "{said}");
+}
