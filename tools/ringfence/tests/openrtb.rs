@@ -1,7 +1,6 @@
 //! Exchanges, as they really speak: bid requests over HTTP to the gateway, and from there to an engine. What is sent is
 //! written from the public specification of OpenRTB 2.6.
 
-#[allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 mod support;
 
 use ringfence_client::Client;
