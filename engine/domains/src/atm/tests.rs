@@ -201,5 +201,10 @@ fn a_sum_that_is_full_takes_no_more() {
     for (said, expected) in end.iter().zip(ends) {
         assert!(said.contains(expected), "{expected} in {end:?}");
     }
-    laws::check_steps::<Model>(&LIMITS, steps.into_iter(), 1, Often { rejects: 1_024, restores: 4_096 });
+    ringfence_kernel::laws::check_steps::<Model>(
+        &LIMITS,
+        steps.into_iter(),
+        1,
+        Often { rejects: 1_024, restores: 4_096 },
+    );
 }

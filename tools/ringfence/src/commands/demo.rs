@@ -1,6 +1,6 @@
 //! `ringfence demo`: an engine at work, killed in the middle, and the proof that nothing was lost.
 
-use crate::commands::take_snapshot;
+use crate::commands::{scenes, take_snapshot};
 use crate::engine_process::{EngineProcess, random_key, write_keys};
 use crate::proof::{self, Acknowledged};
 use crate::say;
@@ -97,9 +97,12 @@ impl Demo {
         let first = traders.iter().filter_map(|trader| trader.first_after_crash).min();
         let recovery = first.context("nobody was answered after the crash")?.duration_since(killed_at);
         show_book(address, &keys[&OBSERVER])?;
+        let mut client = Client::connect(Config::new(address, ClientId(OBSERVER), &keys[&OBSERVER]))?;
+        let scenes = scenes::play(&mut client)?;
+        client.close()?;
         let journal = engine.journal();
         engine.stop()?;
-        show_proof(&journal, &traders, u64::from(TRADERS) * commands)?;
+        show_proof(&journal, &traders, &scenes, u64::from(TRADERS) * commands)?;
         say!("");
         say!("  from the kill to the first answer after it   {:>8.1} ms", recovery.as_secs_f64() * 1e3);
         say!("  the whole flow, crash included               {:>8.1} ms", elapsed.as_secs_f64() * 1e3);
@@ -201,9 +204,10 @@ fn show_book(address: SocketAddr, key: &[u8; 32]) -> anyhow::Result<()> {
 }
 
 /// Checks everything, and prints what was found; an error when anything is amiss.
-fn show_proof(journal: &Path, traders: &[Trader], commands: u64) -> anyhow::Result<()> {
+fn show_proof(journal: &Path, traders: &[Trader], scenes: &[Acknowledged], orders: u64) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let acknowledged = traders.iter().flat_map(|trader| &trader.acknowledged);
+    let acknowledged = traders.iter().flat_map(|trader| &trader.acknowledged).chain(scenes);
+    let commands = orders + scenes.len() as u64;
     let proof = proof::check(journal, acknowledged)?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(proof.acknowledged as u64 == commands, "{} of {commands} commands were acknowledged", proof.acknowledged);

@@ -7,6 +7,7 @@ pub mod iso8583;
 pub mod journal;
 pub mod openrtb;
 pub mod replay;
+mod scenes;
 pub mod serve;
 pub mod snapshot;
 pub mod tokens;

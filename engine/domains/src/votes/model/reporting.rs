@@ -106,7 +106,7 @@ impl Model {
         if terms.batch > 0 {
             let known = election.regions.get_mut(&region).expect("every region is there");
             known.changes += 1;
-            if known.changes == terms.batch.into() {
+            if known.changes == u64::from(terms.batch) {
                 known.changes = 0;
                 let next = core::mem::replace(&mut known.held, report);
                 if core::mem::replace(&mut known.released, next.clone()) != next {
