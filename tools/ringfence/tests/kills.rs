@@ -14,7 +14,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::{Load, Place, program, seed, send, size, wait_until};
 
-const CLIENTS: u32 = 4;
+const CLIENTS: u32 = LOADS.len() as u32;
+/// What each client sends: a domain each.
+const LOADS: [(&str, &str); 4] =
+    [("matching", "crowded"), ("atm", "mixed"), ("auction", "mixed"), ("votes", "conducted")];
 /// Answers between two kills at most, unless a snapshot is waited for.
 const ANSWERS: u64 = 8_000;
 /// The same with snapshots: enough to fill segments, so that there is something to delete.
@@ -94,9 +97,9 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
     let archive = Archive::new(&place);
     let load = Load::default();
     let told = std::thread::scope(|scope| {
-        let clients = (1..=CLIENTS).map(|client| {
+        let clients = (1..).zip(LOADS).map(|(client, (domain, kind))| {
             let (config, load) = (place.config(client, engine.address()), &load);
-            let mut workload = (find("matching", "crowded").expect("it exists").new)(seed * 100 + u64::from(client), 1);
+            let mut workload = (find(domain, kind).expect("it exists").new)(seed * 100 + u64::from(client), 1);
             scope.spawn(move || send(config, &mut *workload, u64::MAX, load, |_| Vec::new()))
         });
         let clients = clients.collect::<Vec<_>>();
