@@ -75,8 +75,8 @@ pub enum Unplayable {
 enum Phase {
     /// The next frame has not begun.
     Start,
-    /// Due timers of the domains from this index on are run.
-    Timers(usize),
+    /// Due timers of the domains from `domain` on are run; `resume` when that one has more to say.
+    Timers { domain: usize, resume: bool },
     /// This domain has more to say of its decision.
     Decision(usize),
     /// The domains from `domain` on are told of a session's change; `resume` when that one has more to say.
@@ -258,7 +258,7 @@ impl<R: Registry> Machine<R> {
     fn go_on(&mut self, header: &CommandHeader, body: &[u8], out: &mut Outbox) -> Result<Progress, Unplayable> {
         match self.phase {
             Phase::Start => unreachable!("execute begins the frame"),
-            Phase::Timers(domain) => self.timers_then_frame(domain, header, body, out),
+            Phase::Timers { domain, .. } => self.timers_then_frame(domain, header, body, out),
             Phase::Decision(domain) => {
                 let progress = self.domains.resume(domain, self.context(header.session, domain), out);
                 Ok(self.decided(domain, progress, out))
@@ -302,14 +302,19 @@ impl<R: Registry> Machine<R> {
             let now = self.now;
             let due = |domains: &R| domains.next_deadline(domain).is_some_and(|deadline| deadline <= now);
             // What is left to say of it is due no more.
-            let goes_on = matches!(self.phase, Phase::Timers(at) if at == domain);
+            let goes_on = self.phase == Phase::Timers { domain, resume: true };
             if goes_on || due(&self.domains) {
                 let context = self.context(session, domain);
                 if self.domains.on_time(domain, context, out) == Progress::More {
-                    self.phase = Phase::Timers(domain);
+                    self.phase = Phase::Timers { domain, resume: true };
                     return Progress::More;
                 }
                 assert!(!due(&self.domains), "what is due is done when its domain says so");
+                if !out.is_empty() {
+                    // Whatever is decided next finds a whole flush of room.
+                    self.phase = Phase::Timers { domain: domain + 1, resume: false };
+                    return Progress::More;
+                }
             }
         }
         debug_assert_eq!(out.answers(), 0, "a timer answers nothing");
