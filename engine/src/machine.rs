@@ -311,7 +311,7 @@ impl<R: Registry> Machine<R> {
                 }
                 assert!(!due(&self.domains), "what is due is done when its domain says so");
                 if !out.is_empty() {
-                    // Whatever is decided next finds a whole flush of room.
+                    // Whoever decides next finds a whole flush of room.
                     self.phase = Phase::Timers { domain: domain + 1, resume: false };
                     return Progress::More;
                 }

@@ -120,7 +120,7 @@ impl<R: Registry> Machine<R> {
             let more = progress == Progress::More;
             let domain = if more { domain } else { domain + 1 };
             self.phase = Phase::Sessions { session, place, change, domain, resume: more };
-            if more || out.room() == 0 {
+            if more || !out.is_empty() {
                 return Progress::More;
             }
         }
