@@ -50,9 +50,6 @@ impl Votes {
         }
         self.add(place, ballot, voter);
         let outcome = if voter.receipt == 0 {
-            let election = &mut self.elections[place];
-            election.ballots += 1;
-            election.weight += u64::from(voter.weight());
             CastOutcome::Counted
         } else {
             self.take(place, voter.ballot, voter);
@@ -90,10 +87,7 @@ impl Votes {
             return Ok(decline(id, number, reason, out));
         }
         self.take(place, voter.ballot, voter);
-        let election = &mut self.elections[place];
-        election.ballots -= 1;
-        election.weight -= u64::from(voter.weight());
-        let row = election.row(voter);
+        let row = self.elections[place].row(voter);
         self.elections.set_ballot(place, number, 0, 0);
         let receipt = Receipt(voter.receipt);
         out.reply(Reply::BallotSpoilt(&BallotSpoilt { receipt, election: id, voter: number }));
@@ -119,14 +113,20 @@ impl Votes {
     #[inline]
     pub(super) fn add(&mut self, place: u32, ballot: u32, voter: Voter) {
         self.ballots.add(ballot, voter.weight());
-        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), true);
+        let election = &mut self.elections[place];
+        election.ballots += 1;
+        election.weight += u64::from(voter.weight());
+        self.reports.change(election, voter, self.ballots.marks(ballot), true);
     }
 
     /// One ballot less.
     #[inline]
     pub(super) fn take(&mut self, place: u32, ballot: u32, voter: Voter) {
         self.ballots.take(ballot, voter.weight());
-        self.reports.change(&self.elections[place], voter, self.ballots.marks(ballot), false);
+        let election = &mut self.elections[place];
+        election.ballots -= 1;
+        election.weight -= u64::from(voter.weight());
+        self.reports.change(election, voter, self.ballots.marks(ballot), false);
     }
 }
 

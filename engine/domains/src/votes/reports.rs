@@ -67,10 +67,6 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// No sums, and no room for any.
-    pub(super) const EMPTY: Self =
-        Self { now: Vec::new(), held: Vec::new(), released: Vec::new(), changes: Vec::new(), capacity: 0 };
-
     pub(super) fn new(limits: &VotesLimits) -> Self {
         let capacity = limits.sums as usize;
         let sums = || Vec::with_capacity(capacity);

@@ -20,9 +20,9 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    AnonymousMark, CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie,
-    DeclareWriteIn, EarlierStages, ElectionId, Event, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase,
-    Quota, RegisterVoters, Registration, Reply, Results, Secrecy, SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE,
+    CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn,
+    EarlierStages, ElectionId, Event, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase, Quota,
+    RegisterVoters, Registration, Reply, Results, Secrecy, SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE,
     VoterEntry, VoterId, VotesLimits,
 };
 use super::model::Model;
@@ -132,34 +132,18 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::SetPhase(&phase));
         }
         ["vote", election, "by", voter, ref marks @ ..] => {
-            // A rank only means something to a ranked ballot; a plain list of candidates is 1, 2, 3 … there. Ballots
-            // of votes write `C@1`.
-            let mark = |(rank, word): (u32, &&str)| {
-                let (candidate, value) = word.split_once('@').map_or((*word, Some(rank)), |(c, v)| (c, number(v)));
-                Some(Mark {
-                    value: value?,
-                    candidate: CandidateId(candidate.parse().ok()?),
-                    reserved: Reserved::default(),
-                })
-            };
-            let marks: Option<Vec<_>> = (1..).zip(marks).map(mark).collect();
             let cast = CastBallot { election: id(election)?, voter: VoterId(number(voter)?) };
-            image.set(client, Command::CastBallot(&cast, &marks?));
+            image.set(client, Command::CastBallot(&cast, &self::marks(marks)?));
         }
         ["token", election, "for", voter, blinded] => {
             let (blinded, election, voter) = (blinded.parse().ok()?, id(election)?, VoterId(number(voter)?));
             image.set(client, Command::IssueToken(&IssueToken { blinded, election, voter }));
         }
         ["vote", election, "with", token, ref marks @ ..] => {
-            let mark = |(rank, word): (u32, &&str)| {
-                let (candidate, value) = word.split_once('@').map_or((*word, Some(rank)), |(c, v)| (c, number(v)));
-                let candidate = CandidateId(candidate.parse().ok()?);
-                Some(AnonymousMark { value: value?, candidate, reserved: Reserved::default() })
-            };
-            let marks: Option<Vec<_>> = (1..).zip(marks).map(mark).collect();
             let (nullifier, election) = ([number(token)? as u8; 32], id(election)?);
             let cast = CastAnonymously { nullifier, election, reserved: Reserved::default() };
-            image.set(client, Command::CastAnonymously(&cast, &marks?));
+            let marks = self::marks(marks)?;
+            image.set(client, Command::CastAnonymously(&cast, bytemuck::must_cast_slice(&marks)));
         }
         ["spoil", election, "of", voter] => {
             let (election, voter) = (id(election)?, VoterId(number(voter)?));
@@ -182,6 +166,16 @@ fn parse(line: &str) -> Option<CommandImage> {
         _ => return None,
     }
     Some(image)
+}
+
+/// Marks as they are written. A rank only means something to a ranked ballot; a plain list of candidates is 1, 2, 3 … there.
+/// Ballots of votes write `C@1`.
+fn marks(words: &[&str]) -> Option<Vec<Mark>> {
+    let mark = |(rank, word): (u32, &&str)| {
+        let (candidate, value) = word.split_once('@').map_or((*word, Some(rank)), |(c, v)| (c, v.parse().ok()));
+        Some(Mark { value: value?, candidate: CandidateId(candidate.parse().ok()?), reserved: Reserved::default() })
+    };
+    (1..).zip(words).map(mark).collect()
 }
 
 fn method(name: &str) -> Option<Method> {

@@ -35,18 +35,18 @@ impl Votes {
     }
 
     /// Voters' ballots and those of tokens: the place of the election, who cast it, the receipt and the ballot.
-    fn papers(&self) -> impl Iterator<Item = Result<(u32, Voter, u64, u32), Corrupt>> {
-        let identified = self.elections.iter().filter(|(_, election, _)| !election.is_anonymous());
+    fn papers(elections: &Elections, tokens: &Tokens) -> impl Iterator<Item = Result<(u32, Voter, u64, u32), Corrupt>> {
+        let identified = elections.iter().filter(|(_, election, _)| !election.is_anonymous());
         let by_voters = identified.flat_map(move |(place, _, roll)| {
             let has_cast = |number: &u32| roll[*number as usize - 1].receipt != 0;
             (1..=roll.len() as u32).filter(has_cast).map(move |number| {
-                let voter = self.elections.voter(place, VoterId(number)).ok_or(Corrupt("a ballot of nobody"))?;
+                let voter = elections.voter(place, VoterId(number)).ok_or(Corrupt("a ballot of nobody"))?;
                 Ok((place, voter, voter.receipt, voter.ballot))
             })
         });
-        let by_tokens = self.tokens.iter().map(|spent| {
-            let place = self.elections.place(spent.election).map_err(|_| Corrupt("a token of no election"))?;
-            if !self.elections[place].is_anonymous() || spent.receipt == 0 {
+        let by_tokens = tokens.iter().map(|spent| {
+            let place = elections.place(spent.election).map_err(|_| Corrupt("a token of no election"))?;
+            if !elections[place].is_anonymous() || spent.receipt == 0 {
                 return Err(Corrupt("a token of no anonymous election"));
             }
             Ok((place, ANONYMOUS, spent.receipt, spent.ballot))
@@ -58,7 +58,7 @@ impl Votes {
     fn check_ballots(&self) -> Result<(), Corrupt> {
         // Ballots and weight of each.
         let mut sums = alloc::vec![(0_u32, 0_u64); self.ballots.len()];
-        for cast in self.papers() {
+        for cast in Self::papers(&self.elections, &self.tokens) {
             let (place, voter, receipt, ballot) = cast?;
             let known = sums.get_mut(ballot as usize).ok_or(Corrupt("the ballot of a voter"))?;
             if receipt > self.last_receipt || self.ballots.get(ballot).election != place {
@@ -103,12 +103,11 @@ impl Votes {
         if (sums, rows) != self.reports.len() {
             return Err(Corrupt("sums of no election"));
         }
-        let mut reports = core::mem::replace(&mut self.reports, Reports::EMPTY);
-        for cast in self.papers() {
+        let Self { elections, tokens, ballots, reports, .. } = self;
+        for cast in Self::papers(elections, tokens) {
             let (place, voter, _, ballot) = cast?;
-            reports.change(&self.elections[place], voter, self.ballots.marks(ballot), true);
+            reports.change(&elections[place], voter, ballots.marks(ballot), true);
         }
-        self.reports = reports;
         Ok(())
     }
 

@@ -155,9 +155,6 @@ impl Votes {
         self.ballots.read(&election.terms, marks)?;
         let ballot = self.take_in(place)?;
         self.add(place, ballot, ANONYMOUS);
-        let election = &mut self.elections[place];
-        election.ballots += 1;
-        election.weight += u64::from(ANONYMOUS.weight());
         self.last_receipt += 1;
         let receipt = self.last_receipt;
         self.tokens.spend(Spent { nullifier, receipt, election: id, ballot });

@@ -51,12 +51,7 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
         }
         "RegisterVoters" | "CastBallot" => {
             (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
-            for at in (16..body.len()).step_by(8) {
-                keep(at, 4, 3, body);
-                let candidate_or_region = body[at + 4] & 3;
-                body[at + 4..at + 8].fill(0);
-                body[at + 4] = candidate_or_region;
-            }
+            entries(16, body);
         }
         "IssueToken" => {
             keep(0, 8, 3, body);
@@ -67,12 +62,7 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
             body[..32].fill(token);
             keep(32, 4, 3, body);
             body[36..40].fill(0);
-            for at in (48..body.len()).step_by(8) {
-                keep(at, 4, 3, body);
-                let candidate = body[at + 4] & 3;
-                body[at + 4..at + 8].fill(0);
-                body[at + 4] = candidate;
-            }
+            entries(48, body);
         }
         "SetPhase" => {
             keep(0, 4, 3, body);
@@ -86,5 +76,14 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
         _ => (0..body.len())
             .step_by(4)
             .for_each(|at| keep(at, 4, if at == 0 || name == "SpoilBallot" { 3 } else { 0 }, body)),
+    }
+}
+
+/// Small values with a small candidate or region, from a place on.
+fn entries(from: usize, body: &mut [u8]) {
+    for at in (from..body.len()).step_by(8) {
+        keep(at, 4, 3, body);
+        keep(at + 4, 2, 3, body);
+        body[at + 6..at + 8].fill(0);
     }
 }

@@ -2,8 +2,9 @@
 //! along memory, and asks for little that lies far away.
 
 use super::super::ballots::{Ballots, NONE};
-use super::super::messages::{CANDIDATES_MAX, VOTE};
+use super::super::messages::CANDIDATES_MAX;
 use alloc::boxed::Box;
+use bytemuck::Zeroable;
 
 /// Ballots that stand together.
 const BLOCK: usize = 128;
@@ -31,7 +32,7 @@ impl Receivers {
 }
 
 /// Ballots that say the same, in a candidate's pile or on the way to one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Zeroable)]
 pub(super) struct Held {
     pub(super) weight: u64,
     /// The numbers of those whom they name next, the first in the low 8 bits, zeros behind the last; and of those then.
@@ -44,12 +45,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    const EMPTY: Self = Self { weight: 0, next: 0, then: 0, behind: 0, value: 0 };
-
     /// Ballots as they were cast.
     #[inline(always)]
     pub(super) fn cast(ballots: &Ballots, at: u32, weight: u64, value: u32) -> Self {
-        Self { weight, behind: ballots.first_mark(at), value, ..Self::EMPTY }.fetched(ballots)
+        Self { weight, behind: ballots.first_mark(at), value, ..Self::zeroed() }.fetched(ballots)
     }
 
     /// At another value.
@@ -102,8 +101,7 @@ impl Piles {
     /// Room for that many different ballots.
     pub(super) fn new(ballots: usize) -> Self {
         let blocks = ballots.div_ceil(BLOCK) + CANDIDATES_MAX as usize + 1;
-        // Written, so that a count finds its memory there.
-        let held = alloc::vec![Held { value: VOTE as u32, ..Held::EMPTY }; blocks * BLOCK].into();
+        let held = alloc::vec![Held::zeroed(); blocks * BLOCK].into();
         Self { tops: [(NONE, 0); CANDIDATES_MAX as usize], below: alloc::vec![NONE; blocks].into(), free: NONE, held }
     }
 
