@@ -64,6 +64,20 @@ pub(super) struct AccountLimit {
     pub(super) account: u32,
 }
 
+impl AccountLimit {
+    /// Whether `amount` on `date` is more than its amount.
+    #[inline]
+    pub(super) fn exceeds_amount(&self, amount: Amount, date: BusinessDate) -> bool {
+        self.day.of(date).0.saturating_add(amount.0) > self.day_max.0
+    }
+
+    /// Whether one more on `date` is more than its number.
+    #[inline]
+    pub(super) fn exceeds_count(&self, date: BusinessDate) -> bool {
+        self.day.of(date).1 >= self.day_count_max
+    }
+}
+
 /// The limits of all accounts that have any.
 #[derive(Clone, Debug)]
 pub(super) struct AccountLimits(Slab<AccountLimit>);

@@ -2,7 +2,6 @@
 
 use super::Atm;
 use super::cards::NONE;
-use super::days::AccountLimit;
 use super::kept::Keep;
 use super::ledger::{Ledger, NotCovered};
 use super::messages::{
@@ -204,16 +203,13 @@ impl Atm {
         let cash = if kind.dispenses() { amount } else { command.cashback };
         let limit = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
         if cash.0 > 0 {
-            let of_account = limit.as_ref().map_or((0, 0), |limit| limit.day.of(date));
-            let above = |limit: &&mut AccountLimit| of_account.0.saturating_add(cash.0) > limit.day_max.0;
-            let is_full = |limit: &&mut AccountLimit| of_account.1 >= limit.day_count_max;
             if card.exceeds_amount(cash, date, now)
-                || limit.as_ref().is_some_and(above)
+                || limit.as_ref().is_some_and(|limit| limit.exceeds_amount(cash, date))
                 || kind.dispenses() && terminal.exceeds_amount(cash)
             {
                 return Err(no(Code::ExceedsAmount));
             }
-            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(is_full) {
+            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(|limit| limit.exceeds_count(date)) {
                 return Err(no(Code::ExceedsCount));
             }
         }
@@ -278,11 +274,11 @@ fn hold_with_fee(
     amount: Amount,
     fee: Option<(Amount, u32)>,
 ) -> Result<(), NotCovered> {
-    if !ledger.bears(account, Amount(amount.0 + fee.map_or(0, |(fee, _)| fee.0))) {
+    let Some((fee, fees)) = fee else { return ledger.hold(account, cash, amount) };
+    if !ledger.bears(account, Amount(amount.0 + fee.0)) {
         return Err(NotCovered::Debit);
     }
     ledger.hold(account, cash, amount)?;
-    let Some((fee, fees)) = fee else { return Ok(()) };
     let held = ledger.hold(account, fees, fee);
     if held.is_err() {
         ledger.settle(account, cash, amount, Amount(0));

@@ -1,8 +1,9 @@
 //! How transactions end: completed, reversed or timed out.
 
+use super::days::Day;
 use super::messages::{
-    AMOUNT_MAX, Amount, BusinessDate, Complete, CountDeposit, DepositDiffered, Event, Exception, Key, Notes, Reject,
-    Reply, ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
+    AMOUNT_MAX, Amount, Complete, CountDeposit, DepositDiffered, Event, Exception, Key, Notes, Reject, Reply,
+    ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
 };
 use super::transactions::{State, Transaction};
 use super::{Atm, topics};
@@ -13,35 +14,37 @@ use ringfence_kernel::{Out, Progress};
 impl Atm {
     #[inline]
     pub(super) fn complete(&mut self, command: &Complete, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let terminal = *self.terminals.get(command.terminal)?;
-        let Complete { notes, trace, date, .. } = *command;
-        let Some(index) = self.transactions.find(Key(command.terminal, trace, date)) else {
+        let Complete { notes, terminal: number, trace, date, .. } = *command;
+        let terminal = self.terminals.get(number)?;
+        let Some(index) = self.transactions.find(Key(number, trace, date)) else {
             if notes.0 != 0 {
-                let unknown = Transaction::of(Key(command.terminal, trace, date), State::Tombstone);
-                self.take_exception(&unknown, terminal.worth(notes), notes, ResponseCode::UnknownOriginal, out);
+                let worth = terminal.worth(notes);
+                let unknown = Transaction::of(Key(number, trace, date), State::Tombstone);
+                self.take_exception(&unknown, worth, notes, ResponseCode::UnknownOriginal, out);
             }
             out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
             return Ok(Progress::Done);
         };
-        let transaction = self.transactions[index];
+        let Transaction { state, notes: authorized, dispensed, authorization, .. } = self.transactions[index];
         let within = |(said, authorized): (u16, u16)| said <= authorized;
-        let is_within = notes.counts().into_iter().zip(transaction.notes.counts()).all(within);
-        let code = match transaction.state.get() {
+        let is_within = notes.counts().into_iter().zip(authorized.counts()).all(within);
+        let code = match state.get() {
             _ if !is_within => ResponseCode::InvalidAmount,
             State::Held => {
                 let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
                 self.end(index, state, notes);
                 ResponseCode::Approved
             }
-            State::Dispensed if notes == transaction.dispensed => ResponseCode::Approved,
+            State::Dispensed if notes == dispensed => ResponseCode::Approved,
             State::Dispensed => ResponseCode::Duplicate,
             _ if notes.0 == 0 => ResponseCode::Approved,
             // The notes came out after all: they are posted late, if nothing has changed that would make that wrong.
-            _ if transaction.authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
+            _ if authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
             _ => self.post_late(index, notes),
         };
         if code != ResponseCode::Approved {
-            self.take_exception(&transaction, terminal.worth(notes), notes, code, out);
+            let (transaction, worth) = (self.transactions[index], self.terminals.get(number)?.worth(notes));
+            self.take_exception(&transaction, worth, notes, code, out);
         }
         out.reply(Reply::Ended(&self.transactions[index].ended(code)));
         Ok(Progress::Done)
@@ -73,20 +76,20 @@ impl Atm {
             out.reply(Reply::Ended(&tombstone.ended(ResponseCode::Approved)));
             return Ok(Progress::Done);
         };
-        let transaction = self.transactions[index];
-        let code = match transaction.state.get() {
+        let code = match self.transactions[index].state.get() {
             State::Held => {
                 self.end(index, State::Voided, Notes(0));
                 ResponseCode::Approved
             }
-            State::Answered
-                if transaction.is(TransactionType::Transfer) || transaction.is(TransactionType::Purchase) =>
-            {
-                self.move_back(index, out)
-            }
-            State::Answered if transaction.is(TransactionType::Deposit) => ResponseCode::InvalidTransaction,
+            State::Answered => match self.transactions[index].kind.get() {
+                TransactionType::Transfer | TransactionType::Purchase => self.move_back(index, out),
+                TransactionType::Deposit => ResponseCode::InvalidTransaction,
+                TransactionType::PinChange => self.change_pin_back(index, out),
+                TransactionType::Withdrawal | TransactionType::FastCash | TransactionType::BalanceInquiry => {
+                    ResponseCode::Approved
+                }
+            },
             State::Deposited => self.give_deposit_back(index),
-            State::Answered if transaction.is(TransactionType::PinChange) => self.change_pin_back(index, out),
             State::Dispensed => ResponseCode::InvalidTransaction,
             _ => ResponseCode::Approved,
         };
@@ -96,8 +99,8 @@ impl Atm {
 
     /// Ends what is held: posts the notes that were dispensed, lets the rest go.
     fn end(&mut self, index: u32, state: State, dispensed: Notes) {
-        let Transaction { terminal, card, account, amount, notes, counted, by_account, fee: held_fee, fees, .. } =
-            self.transactions[index];
+        let transaction = self.transactions[index];
+        let Transaction { terminal, account, amount, notes, counted, fee: held_fee, fees, .. } = transaction;
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(dispensed);
         terminal.settle(notes, dispensed);
@@ -111,7 +114,7 @@ impl Atm {
         if held_fee.0 > 0 {
             self.ledger.settle(account, fees, held_fee, fee);
         }
-        self.give_back(card, account, amount, posted, counted, by_account);
+        self.days(&transaction).for_each(|day| day.give_back(amount, posted, counted));
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
@@ -122,13 +125,13 @@ impl Atm {
     /// Takes a transfer back, when the account that it went to covers it.
     fn move_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { card, account, to, amount, cashback, counted, by_account, .. } = transaction;
+        let Transaction { account, to, amount, cashback, counted, .. } = transaction;
         if self.ledger.move_now(to, account, amount).is_err() {
             self.take_exception(&transaction, amount, Notes(0), ResponseCode::InsufficientFunds, out);
             return ResponseCode::InsufficientFunds;
         }
         if cashback.0 > 0 {
-            self.give_back(card, account, cashback, Amount(0), counted, by_account);
+            self.days(&transaction).for_each(|day| day.give_back(cashback, Amount(0), counted));
         }
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
@@ -151,8 +154,8 @@ impl Atm {
 
     /// Posts notes of a hold that was let go, and the surcharge when the account still covers it.
     fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
-        let Transaction { terminal, card, account, counted, by_account, asked_fee, fees, .. } =
-            self.transactions[index];
+        let transaction = self.transactions[index];
+        let Transaction { terminal, account, counted, asked_fee, fees, .. } = transaction;
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         let posted = terminal.worth(notes);
         if self.ledger.move_now(account, terminal.cash, posted).is_err() {
@@ -162,10 +165,7 @@ impl Atm {
         let fee = if has_fee { asked_fee } else { Amount(0) };
         terminal.settle(Notes(0), notes);
         terminal.totals.dispense(posted, fee);
-        self.cards[card].day.count_late(posted, counted);
-        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
-            limit.day.count_late(posted, counted);
-        }
+        self.days(&transaction).for_each(|day| day.count_late(posted, counted));
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
@@ -174,21 +174,13 @@ impl Atm {
         ResponseCode::Approved
     }
 
-    /// Gives back to the limits of card and account what of `amount` was not taken out.
+    /// The days that count a transaction: its card's, and its account's when that had limits.
     #[inline]
-    fn give_back(
-        &mut self,
-        card: u32,
-        account: u32,
-        amount: Amount,
-        taken: Amount,
-        date: BusinessDate,
-        by_account: u8,
-    ) {
-        self.cards[card].day.give_back(amount, taken, date);
-        if let Some(limit) = self.account_limits.at(self.ledger.limits(account)).filter(|_| by_account == 1) {
-            limit.day.give_back(amount, taken, date);
-        }
+    fn days(&mut self, of: &Transaction) -> impl Iterator<Item = &mut Day> {
+        let Self { cards, ledger, account_limits, .. } = self;
+        let limits = if of.by_account == 1 { ledger.limits(of.account) } else { None };
+        let of_account = account_limits.at(limits).map(|limit| &mut limit.day);
+        core::iter::once(&mut cards[of.card].day).chain(of_account)
     }
 
     /// Lets go what a deposit holds: the cash was given back.

@@ -2,11 +2,11 @@
 
 use super::kept::Keep;
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
-    Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
+    AMOUNT_MAX, AccountTypeCode, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
+    Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType, TransactionTypeCode,
 };
 use bytemuck::{Pod, Zeroable};
-use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::messages::{Reserved, Wire as _};
 use ringfence_kernel::state::fold;
 use ringfence_kernel::{Timestamp, choice};
 
@@ -17,7 +17,8 @@ choice! {
         Tombstone = 1,
         /// It was declined.
         Declined = 2,
-        /// It was approved and is complete as it is: an inquiry, a transfer, a change of PIN.
+        /// It was approved and is complete as it is: an inquiry, a transfer, a purchase, a change of PIN; or a
+        /// deposit that was counted.
         Answered = 3,
         /// It was authorized: its amount and its notes are held until `deadline`.
         Held = 4,
@@ -72,9 +73,10 @@ pub(super) struct Transaction {
     pub(super) pin_version: PinVersion,
     pub(super) code: ResponseByte,
     pub(super) state: StateCode,
-    kind: u8,
-    account_type: u8,
-    to_type: u8,
+    /// Zero when nothing was asked: a reversal came first.
+    pub(super) kind: TransactionTypeCode,
+    account_type: AccountTypeCode,
+    to_type: AccountTypeCode,
     /// 1 when the account's limits counted it.
     pub(super) by_account: u8,
     reserved: [u8; 6],
@@ -92,12 +94,12 @@ impl Transaction {
     }
 
     pub(super) fn is(&self, kind: TransactionType) -> bool {
-        self.kind == kind as u8
+        self.kind == kind.into()
     }
 
     /// Whether the terminal gives notes for it.
     pub(super) fn dispenses(&self) -> bool {
-        self.is(TransactionType::Withdrawal) || self.is(TransactionType::FastCash)
+        self.kind.try_get().is_some_and(TransactionType::dispenses)
     }
 
     /// What `command` asks for, not decided yet.
@@ -108,9 +110,9 @@ impl Transaction {
             amount: command.amount,
             cashback: command.cashback,
             authorization,
-            kind: command.transaction.get() as u8,
-            account_type: command.account.get() as u8,
-            to_type: command.to.get() as u8,
+            kind: command.transaction,
+            account_type: command.account,
+            to_type: command.to,
             ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
         }
     }
@@ -121,7 +123,7 @@ impl Transaction {
             token: command.token,
             pin_reference: command.new_pin_reference,
             authorization,
-            kind: TransactionType::PinChange as u8,
+            kind: TransactionType::PinChange.into(),
             ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
         }
     }
@@ -197,26 +199,15 @@ impl Keep for Transaction {
 
     fn is_sound(&self) -> bool {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
-        use TransactionType as Kind;
-        let types = [
-            Kind::Withdrawal,
-            Kind::Purchase,
-            Kind::Deposit,
-            Kind::BalanceInquiry,
-            Kind::Transfer,
-            Kind::PinChange,
-            Kind::FastCash,
-        ]
-        .map(|kind| kind as u8);
-        let is_account = |of: u8| AccountType::ALL.iter().any(|known| *known as u8 == of);
-        let asked = types.contains(&self.kind) && is_account(self.account_type) && is_account(self.to_type);
+        let asked = self.kind.try_get().is_some() && self.account_type.is_valid() && self.to_type.is_valid();
+        let nothing = (TransactionTypeCode::zeroed(), AccountTypeCode::zeroed(), AccountTypeCode::zeroed());
         self.reserved == [0; 6]
             && self.by_account <= 1
-            && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == (0, 0, 0))
+            && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (state == State::Held) == (self.deadline != Timestamp(0))
             && (!self.is_held() || (1..=AMOUNT_MAX).contains(&self.amount.0))
-            && (state != State::Deposited || self.is(Kind::Deposit))
+            && (state != State::Deposited || self.is(TransactionType::Deposit))
             && (state != State::Held || self.dispenses())
             && self.fee.0 <= 2 * AMOUNT_MAX
     }
