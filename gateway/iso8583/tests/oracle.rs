@@ -1,6 +1,7 @@
 //! Others say the same: PyPI's `psec` of PIN blocks, PIN references, CVV and MAC, `cryptography` of CMAC, and `pyiso8583`
 //! of messages, both ways, in ASCII and in binary.
 
+use base16ct::lower::encode_string as hex;
 use ringfence_iso8583::security::{
     Decimalization, Padding, Pan, Pin, PinBlockFormat, aes_cmac, cvv, decipher, encipher, ibm3624_offset, retail_mac,
     visa_pvv,
@@ -68,10 +69,6 @@ impl Drop for Oracle {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn digits(random: &mut Random, count: u64) -> String {

@@ -1,8 +1,10 @@
 //! The registrar: it signs a voter's blinded token when the engine says that the voter may have it.
 
+use crate::LINE_BYTES_MAX;
 use crate::token::{Signing, fingerprint};
-use crate::{LINE_BYTES_MAX, hex, unhex};
 use anyhow::{Context as _, ensure};
+use base16ct::lower::encode_string as hex;
+use base16ct::mixed::decode_vec as unhex;
 use ringfence_client::Client;
 use ringfence_domains::votes::messages::Command;
 use ringfence_domains::votes::messages::{ElectionId, IssueToken, Reply, VoterId};

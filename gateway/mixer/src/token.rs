@@ -1,7 +1,8 @@
 //! Tokens: what is signed, what is kept of it, and the voter's side of it.
 
-use crate::{hex, unhex};
 use anyhow::{Context as _, ensure};
+use base16ct::lower::encode_string as hex;
+use base16ct::mixed::decode_vec as unhex;
 use blind_rsa_signatures::{
     BlindSignature, BlindingResult, DefaultRng, MessageRandomizer, PSS, PublicKey, Randomized, SecretKey, Sha384,
     Signature,

@@ -57,7 +57,7 @@ impl Secret {
     #[must_use]
     pub fn address(&self, base: &str, notice: Notice, WinId(win): WinId) -> String {
         let (path, mac) = (notice.path(), self.mac(notice.path(), &win.to_le_bytes()).finalize().into_bytes());
-        let mac: String = mac[..MAC_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mac = base16ct::lower::encode_string(&mac[..MAC_BYTES]);
         format!("{}/{path}/{win}/{mac}", base.trim_end_matches('/'))
     }
 
@@ -67,14 +67,13 @@ impl Secret {
         let mut parts = path.rsplit('/');
         let (signature, win, kind) = (parts.next()?, parts.next()?.parse::<u64>().ok()?, parts.next()?);
         let notice = [Notice::Win, Notice::Bill, Notice::Loss].into_iter().find(|notice| notice.path() == kind)?;
-        let digits = signature.as_bytes();
-        if digits.len() != 2 * MAC_BYTES || !signature.is_ascii() {
+        let mut bytes = [0; MAC_BYTES];
+        let decoded = base16ct::mixed::decode(signature, &mut bytes).ok()?;
+        if decoded.len() != MAC_BYTES {
             return None;
         }
-        let byte = |at: usize| u8::from_str_radix(signature.get(at..at + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (0..MAC_BYTES).map(|at| byte(2 * at)).collect();
         let mac = self.mac(notice.path(), &win.to_le_bytes());
-        mac.verify_truncated_left(&bytes?).ok()?;
+        mac.verify_truncated_left(&bytes).ok()?;
         Some((notice, WinId(win)))
     }
 

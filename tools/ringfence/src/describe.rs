@@ -147,7 +147,7 @@ fn value(field: &Field, bytes: &[u8]) -> Value {
 
 fn hex(bytes: &[u8]) -> String {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes[..end].iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&bytes[..end])
 }
 
 /// A frame as one line of text.

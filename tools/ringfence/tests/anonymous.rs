@@ -113,9 +113,7 @@ fn the_journal_does_not_link_voters_and_ballots() {
         let registrar::Answer::Signed { signature, .. } = ask(voter, &blinded.blinded) else {
             panic!("voter {voter} gets no token")
         };
-        let bytes = (0..blinded.blinded.len()).step_by(2);
-        let bytes = bytes.map(|at| u8::from_str_radix(&blinded.blinded[at..at + 2], 16).expect("a byte"));
-        fingerprints.push(fingerprint(&bytes.collect::<Vec<_>>()));
+        fingerprints.push(fingerprint(&base16ct::mixed::decode_vec(&blinded.blinded).expect("bytes")));
         blinded.unblind(&checking, &signature).expect("it is signed")
     });
     let tokens = tokens.collect::<Vec<_>>();

@@ -2,9 +2,9 @@
 
 mod support;
 
+use base16ct::mixed::decode_vec as unhex;
 use ringfence_client::Client;
 use ringfence_iso8583::security::{Purpose, SecurityModule as _};
-use ringfence_iso8583::server::unhex;
 use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::random::Random;
 use std::path::Path;
@@ -96,7 +96,7 @@ fn terminals_are_served() {
 
     // Another PIN: the old one is wrong at once.
     let mut change = atm.transaction(10, "900000", 0, PIN);
-    let block = ringfence_iso8583::server::hex(&atm.block("9876"));
+    let block = base16ct::upper::encode_string(&atm.block("9876"));
     change.set(63, format!("PN{:03}{block}", block.len()).as_bytes());
     assert_eq!(code(&atm.ask(&change)), "00");
     assert_eq!(code(&atm.ask(&atm.transaction(11, "310000", 0, PIN))), "55");
@@ -107,7 +107,7 @@ fn terminals_are_served() {
     assert_eq!(code(&exchanged), "00");
     let own = text(&exchanged, 63);
     let exchange = module().wrap(Purpose::PinBlock, b"any other key...").expect("a key");
-    let open = |hex: &str| open_key(&unhex(hex.as_bytes()).expect("digits"));
+    let open = |hex: &str| open_key(&unhex(hex).expect("digits"));
     assert_eq!(code(&atm.ask(&atm.transaction(14, "310000", 0, "9876"))), "63");
     (atm.pin_key, atm.mac_key) = (open(&own[5..37]), open(&own[48..80]));
     assert_eq!(code(&atm.ask(&atm.transaction(15, "310000", 0, "9876"))), "00");

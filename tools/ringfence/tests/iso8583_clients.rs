@@ -76,7 +76,7 @@ impl World {
 
 /// A day of the Python client; what went over the line.
 fn python_day(python: &Path, gateway: &Gateway, layout: &str, framing: &str, terminal: u32) -> String {
-    let hex = ringfence_iso8583::server::hex;
+    let hex = base16ct::upper::encode_string;
     let mut command = Command::new(python);
     command.arg(script("terminal.py")).args([&gateway.address.port().to_string(), layout, framing]);
     command.args([&hex(&PIN_KEY), &hex(&MAC_KEY), PAN, &format!("ATM{terminal:05}"), &today().1, "100"]);
@@ -108,7 +108,7 @@ fn a_client_of_node_is_served() {
     let encodings = "mti = 'ascii'\\nbitmap = 'binary'\\nlengths = 'ascii'\\nnumbers = 'ascii'\\nbinaries = 'binary'";
     let gateway = world.gateway(4, &format!("mac = \"optional\"\nfields = \"[encodings]\\n{encodings}\""));
     let terminal = Terminal::new(gateway.address, 3);
-    let hex = ringfence_iso8583::server::hex;
+    let hex = base16ct::upper::encode_string;
     let mut command = Command::new("node");
     command.arg(script("terminal.js")).arg(modules).arg(gateway.address.port().to_string());
     command.args([PAN, &terminal.name, &today().1, "200"]);

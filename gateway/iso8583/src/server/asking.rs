@@ -163,7 +163,7 @@ impl<M: SecurityModule> Server<M> {
         let mac = self.module.make_key(Purpose::Mac, &exchange)?;
         let mut own = Zeroizing::new(Vec::new());
         for (tag, key) in [(private::PIN_KEY, &pin_block), (private::MAC_KEY, &mac)] {
-            let text = settings::hex(&key.for_terminal) + &settings::hex(&key.check);
+            let text = base16ct::upper::encode_string(&key.for_terminal) + &base16ct::upper::encode_string(&key.check);
             private::put(&mut own, tag, text.as_bytes());
         }
         self.terminal_keys.insert(terminal, TerminalKeys { pin_block: pin_block.wrapped, mac: mac.wrapped });

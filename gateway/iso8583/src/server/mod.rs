@@ -29,7 +29,7 @@ mod settings;
 mod asking;
 
 pub use refusal::Refusal;
-pub use settings::{Base, KeyText, Keys, MacPolicy, Natural, Settings, hex, unhex};
+pub use settings::{Base, KeyText, Keys, MacPolicy, Natural, Settings};
 
 use crate::layout::{BadLayout, Layout};
 use crate::message::{Error, Message};

@@ -3,7 +3,7 @@
 use super::dates::nearest;
 use super::private;
 use super::refusal::Refusal;
-use super::settings::{Settings, unhex};
+use super::settings::Settings;
 use crate::message::Message;
 use crate::security::Pan;
 use ringfence_domains::atm::messages::{
@@ -166,7 +166,7 @@ impl Reader<'_> {
             return Err(Refusal::Currency);
         }
         let new_pin = match self.private(private::NEW_PIN)? {
-            Some(text) => Some(Zeroizing::new(unhex(text).ok_or(Refusal::Field(63))?)),
+            Some(text) => Some(Zeroizing::new(base16ct::mixed::decode_vec(text).map_err(|_| Refusal::Field(63))?)),
             None if kind == TransactionType::PinChange => return Err(Refusal::Missing(63)),
             None => None,
         };

@@ -50,7 +50,7 @@ impl core::fmt::Debug for KeyText {
 impl TryFrom<String> for KeyText {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        unhex(text.as_bytes()).map(Self).ok_or("a key is pairs of hexadecimal digits")
+        base16ct::mixed::decode_vec(text).map(Self).map_err(|_| "a key is pairs of hexadecimal digits")
     }
 }
 
@@ -207,20 +207,4 @@ impl Settings {
 /// A key of the settings, to be given to the module.
 pub(crate) fn wrapped(purpose: Purpose, key: &KeyText) -> WrappedKey {
     WrappedKey { purpose, bytes: key.0.clone() }
-}
-
-/// The bytes of pairs of hexadecimal digits.
-#[must_use]
-pub fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let half = |character: u8| char::from(character).to_digit(16).map(|half| half as u8);
-    if text.len() % 2 == 1 {
-        return None;
-    }
-    text.chunks(2).map(|pair| Some(half(pair[0])? << 4 | half(pair[1])?)).collect()
-}
-
-/// Pairs of hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

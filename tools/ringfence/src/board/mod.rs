@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use tree::Tree;
 
 /// One line of a board.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -116,17 +117,18 @@ impl Board {
         Ok(Self { lines, entries, seal })
     }
 
-    /// Checks that the root is that of the lines.
+    /// Checks that the root is that of the lines; gives their tree.
     ///
     /// # Errors
     /// When it is not, or is not `expected`.
-    pub fn check_root(&self, expected: Option<&str>) -> anyhow::Result<()> {
-        let root = tree::Tree::of(&self.lines).root();
+    pub fn check_root(&self, expected: Option<&str>) -> anyhow::Result<Tree> {
+        let tree = Tree::of(&self.lines);
+        let root = tree.root();
         let Seal { root: sealed, entries } = &self.seal;
         ensure!(*entries == self.lines.len() as u64, "{entries} entries are sealed, {} stand here", self.lines.len());
         ensure!(*sealed == root, "the root of the lines is {root}, sealed is {sealed}: a line was changed");
         ensure!(expected.is_none_or(|expected| expected == root), "the root is {root}, which is not the expected one");
-        Ok(())
+        Ok(tree)
     }
 
     /// Ballots that count at the end: their line from 0, receipt, weight, region and marks.

@@ -2,7 +2,8 @@
 //! drawn. Who knows the seed draws the same, in any language (Rivest, *Consistent Sampling with Replacement*, 2018, without
 //! replacement).
 
-use super::{Ballot, tree::hex};
+use super::Ballot;
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 /// Draws `count` of the ballots; gives each with its ticket, lowest first.

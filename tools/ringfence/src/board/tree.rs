@@ -1,6 +1,7 @@
 //! The Merkle tree of a board's lines by RFC 6962, with SHA-256: that a line is in it, and that it only grew.
 
 use anyhow::{Context as _, ensure};
+use base16ct::lower::encode_string as hex;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use serde::{Deserialize, Serialize};
@@ -133,16 +134,9 @@ impl Proof {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn unhex(text: &str) -> anyhow::Result<[u8; HASH_BYTES]> {
-    let wrong = || format!("{text:?} is no hash of {HASH_BYTES} bytes in hexadecimal");
-    ensure!(text.len() == 2 * HASH_BYTES && text.is_ascii(), wrong());
     let mut bytes = [0; HASH_BYTES];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).with_context(wrong)?;
-    }
+    let decoded = base16ct::mixed::decode(text, &mut bytes).map_or(0, <[u8]>::len);
+    ensure!(decoded == HASH_BYTES, "{text:?} is no hash of {HASH_BYTES} bytes in hexadecimal");
     Ok(bytes)
 }

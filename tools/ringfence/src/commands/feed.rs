@@ -1,23 +1,20 @@
 //! `ringfence feed`: others' data through a running engine, over TCP.
 
-use crate::commands::take_snapshot;
+use crate::commands::{Engine, take_snapshot};
 use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use ringfence_client::{Client, Config};
-use ringfence_domains::Domains;
 use ringfence_domains::matching::messages::{
     Cancel, ClientOrderId, Command, DefineInstrument, Event, InstrumentId, Liquidity, NewOrder, OnDisconnect,
     OrderType, Price, Quantity, Reduce, Reply, Side, TimeInForce, TopOfBook,
 };
 use ringfence_domains::matching::{Matching, topics};
-use ringfence_gateway::Keys;
 use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, ClientId, Domain as _, Registry as _, RequestId, Sequence, Timestamp, Topic};
+use ringfence_kernel::{Account, Domain as _, RequestId, Sequence, Timestamp, Topic};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,7 +26,7 @@ pub enum Feed {
 }
 
 /// Sends a LOBSTER message file, checks each of its executions, and reports orders, trades, mismatches by class, and
-/// the top of the book at the end.
+/// the top of the book at the end. Its client needs trade, administer and observe.
 ///
 /// New orders are entered, partial cancels reduce, deletions cancel. An execution of a visible order becomes an
 /// opposite immediate-or-cancel order of its size and price, and the order that it trades with must be the one that the
@@ -45,15 +42,8 @@ pub enum Feed {
 pub struct Lobster {
     /// The message file.
     file: PathBuf,
-    /// Where the engine listens.
-    #[arg(long, default_value = "127.0.0.1:7201")]
-    address: SocketAddr,
-    /// Which client of the keys file to be; it needs trade, administer and observe.
-    #[arg(long, default_value_t = 1)]
-    client: u32,
-    /// The engine's keys file.
-    #[arg(long, default_value = "ringfence.keys.toml")]
-    keys: PathBuf,
+    #[command(flatten)]
+    engine: Engine,
     /// The instrument's number in the engine.
     #[arg(long, default_value_t = 1)]
     instrument: u32,
@@ -101,12 +91,7 @@ impl Feed {
     /// When the file or the engine cannot be used, or there are mismatches.
     pub fn run(&self) -> anyhow::Result<()> {
         let Self::Lobster(lobster) = self;
-        let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<_>>();
-        let keys = Keys::read(&lobster.keys, &domains)?;
-        let client = ClientId(lobster.client);
-        let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
-        let config = Config::new(lobster.address, client, key);
-        let report = feed(&lobster.file, config, InstrumentId(lobster.instrument))?;
+        let report = feed(&lobster.file, lobster.engine.config()?, InstrumentId(lobster.instrument))?;
         report.print();
         ensure!(report.mismatches.is_empty(), "the engine and the file differ");
         Ok(())

@@ -1,18 +1,17 @@
 //! `ringfence iso8583`: the gateway of ISO 8583, a client of a running engine; and what its keys and cards need.
 
+use crate::commands::Engine;
 use crate::say;
 use anyhow::{Context as _, ensure};
+use base16ct::mixed::decode_vec as unhex;
+use base16ct::upper::encode_string as hex;
 use clap::{Args, Subcommand, ValueEnum};
 use ringfence_client::{Client, Config};
-use ringfence_domains::Domains;
-use ringfence_gateway::Keys;
 use ringfence_iso8583::security::{Pan, Pin, PinReference, Purpose, SecurityModule as _, SoftwareModule, WrappedKey};
-use ringfence_iso8583::server::{Server, Settings, hex, unhex};
-use ringfence_kernel::{ClientId, Registry as _};
+use ringfence_iso8583::server::{Server, Settings};
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,17 +78,9 @@ enum KeyPurpose {
 struct File {
     /// The file of the master key.
     master: PathBuf,
+    /// As whom to log on: it needs trade and observe, and administer where a message may begin a date.
     engine: Engine,
     gateway: Settings,
-}
-
-/// The engine, and as whom to log on to it: it needs trade and observe, and administer where a message may begin a date.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Engine {
-    address: SocketAddr,
-    client: u32,
-    keys: PathBuf,
 }
 
 impl Iso8583 {
@@ -121,7 +112,7 @@ impl File {
 fn master(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.with_context(|| format!("reading {}", path.display()))?;
-    let key = unhex(text.trim().as_bytes()).map(Zeroizing::new).filter(|key| key.len() == 32);
+    let key = unhex(text.trim()).ok().map(Zeroizing::new).filter(|key| key.len() == 32);
     let key = key.with_context(|| format!("{}: a master key is 64 hexadecimal digits", path.display()))?;
     Ok(Zeroizing::new(key[..].try_into()?))
 }
@@ -136,16 +127,9 @@ impl Serve {
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
         let file = File::read(&self.config)?;
         let module = file.module()?;
-        let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<_>>();
-        let keys = Keys::read(&file.engine.keys, &domains)?;
-        let client = ClientId(file.engine.client);
-        let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
         // An engine that is started again is waited for, however long that takes.
-        let config = Config {
-            give_up_after: Duration::MAX,
-            connect_timeout: Duration::from_secs(1),
-            ..Config::new(file.engine.address, client, key)
-        };
+        let config =
+            Config { give_up_after: Duration::MAX, connect_timeout: Duration::from_secs(1), ..file.engine.config()? };
         let mut server = Server::new(file.gateway, module, Client::connect(config)?)?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -176,7 +160,7 @@ impl Wrap {
         };
         let mut line = Zeroizing::new(String::new());
         std::io::stdin().lock().read_line(&mut line)?;
-        let key = unhex(line.trim().as_bytes()).map(Zeroizing::new).context("a key is pairs of hexadecimal digits")?;
+        let key = unhex(line.trim()).ok().map(Zeroizing::new).context("a key is pairs of hexadecimal digits")?;
         let module = SoftwareModule::new(*master(&self.master)?, Settings::no_decimalization());
         say!("{}", hex(&module.wrap(purpose, &key)?.bytes));
         Ok(())

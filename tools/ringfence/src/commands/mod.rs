@@ -14,11 +14,48 @@ pub mod tokens;
 pub mod top;
 pub mod votes;
 
-use anyhow::ensure;
-use ringfence_client::Client;
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use ringfence_client::{Client, Config};
+use ringfence_domains::Domains;
 use ringfence_domains::matching::messages::Event;
+use ringfence_gateway::Keys;
 use ringfence_kernel::image::{flag, kind};
+use ringfence_kernel::{ClientId, Registry as _};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// How a command reaches a running engine.
+#[derive(Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Engine {
+    /// Where the engine listens.
+    #[arg(long, default_value = "127.0.0.1:7201")]
+    address: SocketAddr,
+    /// Which client of the keys file to be.
+    #[arg(long, default_value_t = 1)]
+    client: u32,
+    /// The engine's keys file.
+    #[arg(long, default_value = "ringfence.keys.toml")]
+    keys: PathBuf,
+}
+
+impl Engine {
+    /// How its client connects.
+    fn config(&self) -> anyhow::Result<Config> {
+        let (keys, client) = (read_keys(&self.keys)?, ClientId(self.client));
+        let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
+        Ok(Config::new(self.address, client, key))
+    }
+}
+
+/// Reads a keys file, whose roles are of this build's domains.
+fn read_keys(path: &Path) -> anyhow::Result<Keys> {
+    let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<_>>();
+    Ok(Keys::read(path, &domains)?)
+}
 
 /// Takes in one snapshot, to its end.
 fn take_snapshot(client: &mut Client, mut part: impl FnMut(Event<'_>)) -> anyhow::Result<()> {

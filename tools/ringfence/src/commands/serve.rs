@@ -1,5 +1,6 @@
 //! `ringfence serve`: one engine, until it is told to stop.
 
+use crate::commands::read_keys;
 use crate::config::{Config, SnapshotConfig};
 use crate::counters;
 use crate::doctor::{Root, Wanted, start as doctor};
@@ -11,9 +12,9 @@ use ringfence_engine::pipeline::{Drained, Stop, assemble, run};
 use ringfence_engine::replicate_stage::Solo;
 use ringfence_engine::snapshots;
 use ringfence_engine::start::{Grant, Ready, StartConfig, StartError, StartReport, start};
-use ringfence_gateway::{Clock as _, Gateway, Keys, Retransmission, Start, WallClock};
+use ringfence_gateway::{Clock as _, Gateway, Retransmission, Start, WallClock};
 use ringfence_journal::{Disk, Error as JournalError, StorageHandle, retain};
-use ringfence_kernel::{DomainId, Registry, SessionId};
+use ringfence_kernel::SessionId;
 use rustix::mm::{MlockAllFlags, mlockall};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal as _, Write as _};
@@ -83,8 +84,7 @@ impl Serve {
 }
 
 fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
-    let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<(&str, DomainId)>>();
-    let keys = Keys::read(&config.keys.file, &domains)?;
+    let keys = read_keys(&config.keys.file)?;
     let grants = keys.grants().map(|(client, key_version, domain, roles)| Grant { client, key_version, domain, roles });
     let threads = config.engine.threads()?;
     config.gateway.check()?;

@@ -1,12 +1,10 @@
 //! `ringfence tokens keys|issue|blind|unblind|mix`.
 
+use crate::commands::Engine;
 use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use ringfence_client::{Client, Config};
-use ringfence_domains::Domains;
-use ringfence_gateway::Keys;
-use ringfence_kernel::{ClientId, Registry as _};
+use ringfence_client::Client;
 use ringfence_mixer::mixer::{self, Settings};
 use ringfence_mixer::registrar;
 use ringfence_mixer::token::{self, Blinded, Checking, Signing};
@@ -25,13 +23,15 @@ use std::time::Duration;
 pub enum Tokens {
     /// Make the keys of an election: one that signs, for the registrar, and one that checks, for everyone.
     Keys(MakeKeys),
-    /// Be the registrar: answer each line of the standard input, whose sender made sure who the voter is.
+    /// Be the registrar: answer each line of the standard input, whose sender made sure who the voter is. Its client needs
+    /// trade.
     Issue(Issue),
     /// Be a voter: make a token, and print what the registrar is to sign.
     Blind(Blind),
     /// Be a voter: print the token, signed, for the mixer.
     Unblind(Unblind),
-    /// Be the mixer: take ballots over TCP until SIGTERM or SIGINT, and cast them mixed.
+    /// Be the mixer: take ballots over TCP until SIGTERM or SIGINT, and cast them mixed. Its client needs
+    /// trade.
     Mix(Mix),
 }
 
@@ -44,20 +44,6 @@ pub struct MakeKeys {
     /// Bits of the key: 2048, 3072 or 4096.
     #[arg(long, default_value_t = 2048)]
     bits: usize,
-}
-
-/// How a client reaches the engine.
-#[derive(Args)]
-struct Engine {
-    /// Where the engine listens.
-    #[arg(long, default_value = "127.0.0.1:7201")]
-    address: SocketAddr,
-    /// Which client of the keys file to be; it needs trade.
-    #[arg(long, default_value_t = 1)]
-    client: u32,
-    /// The engine's keys file.
-    #[arg(long, default_value = "ringfence.keys.toml")]
-    keys: PathBuf,
 }
 
 /// What the registrar has.
@@ -139,17 +125,6 @@ impl Tokens {
     }
 }
 
-impl Engine {
-    fn connect(&self) -> anyhow::Result<Client> {
-        let domains = Domains::DOMAINS.iter().map(|info| (info.name, info.id)).collect::<Vec<_>>();
-        let keys = Keys::read(&self.keys, &domains)?;
-        let client = ClientId(self.client);
-        let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
-        Client::connect(Config::new(self.address, client, key))
-            .with_context(|| format!("connecting to {}", self.address))
-    }
-}
-
 /// Writes what only its owner may read, over nothing that is there.
 fn keep(path: &Path, text: &str) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -176,7 +151,7 @@ impl MakeKeys {
 impl Issue {
     fn run(&self) -> anyhow::Result<()> {
         let key = Signing::from_pem(&read(&self.key)?).context("it is no key that signs")?;
-        let mut client = self.engine.connect()?;
+        let mut client = Client::connect(self.engine.config()?).context("the engine")?;
         for line in std::io::stdin().lock().lines() {
             let answer = registrar::answer(&mut client, &key, self.election, &line?)?;
             say!("{}", serde_json::to_string(&answer)?);
@@ -214,7 +189,7 @@ impl Mix {
             connections: 2 * usize::from(self.batch) + 64,
         };
         ensure!(self.election > 0, "elections are numbered from 1");
-        let client = self.engine.connect()?;
+        let client = Client::connect(self.engine.config()?).context("the engine")?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&stop)).context("waiting for signals")?;

@@ -154,8 +154,7 @@ impl Verify {
 impl Prove {
     fn run(&self) -> anyhow::Result<()> {
         let board = Board::read(&self.board)?;
-        board.check_root(None)?;
-        let tree = Tree::of(&board.lines);
+        let tree = board.check_root(None)?;
         let proof = match (self.what.receipt, self.what.since) {
             (Some(receipt), _) => {
                 let ballots = board.ballots()?;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 
 use super::{Place, program};
+use base16ct::upper::encode_string as hex;
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
     AccountNumber, Amount, BusinessDate, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency, Cutover,
@@ -11,7 +12,7 @@ use ringfence_domains::atm::messages::{
 use ringfence_iso8583::security::{
     Padding, Pan, Pin, PinBlockFormat, PinReference, Purpose, SecurityModule as _, SoftwareModule, encipher, retail_mac,
 };
-use ringfence_iso8583::server::{Settings, hex};
+use ringfence_iso8583::server::Settings;
 use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
