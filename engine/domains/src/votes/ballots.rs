@@ -4,6 +4,7 @@ use super::messages::{
     CANDIDATES_MAX, CandidateId, DefineElection, Fault, Mark, Method, POINTS_MAX, ROLL_WEIGHT_MAX, Reject, VOTE,
     VotesLimits,
 };
+use super::rankings::{Below, Branch, Rankings};
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::KeyIndex;
@@ -43,6 +44,8 @@ pub(super) struct Ballots {
     marks_capacity: usize,
     /// Finds a ballot by its election and marks.
     by_marks: KeyIndex,
+    /// Those of elections whose ballots move, by how they begin.
+    rankings: Rankings,
     /// The ballot that is read.
     paper: Vec<u16>,
     /// Its marks by rank.
@@ -137,6 +140,7 @@ impl Ballots {
             marks: Vec::with_capacity(marks_capacity + capacity),
             marks_capacity,
             by_marks: KeyIndex::new(capacity),
+            rankings: Rankings::new(limits.elections as usize, capacity),
             paper: Vec::with_capacity(CANDIDATES_MAX as usize),
             ranks: Vec::with_capacity(MARKS_MAX),
         }
@@ -232,9 +236,9 @@ impl Ballots {
     }
 
     /// The place of the ballot that was read; taken for it when none said the same before. A new one follows `last`, the
-    /// last new one of its election.
+    /// last new one of its election; `moves` says whether ballots of the election move from candidate to candidate.
     #[inline]
-    pub(super) fn place(&mut self, election: u32, last: u32) -> Result<u32, Reject> {
+    pub(super) fn place(&mut self, election: u32, last: u32, moves: bool) -> Result<u32, Reject> {
         let hash = hash(election, &self.paper);
         if let Some(index) = self.find(election, hash) {
             return Ok(index);
@@ -253,24 +257,67 @@ impl Ballots {
         if last != NONE {
             self.ballots[last as usize].next = index;
         }
+        self.rank(index, moves);
         Ok(index)
+    }
+
+    /// Notes how the next ballot begins.
+    fn rank(&mut self, index: u32, moves: bool) {
+        let Self { ballots, marks, rankings, .. } = self;
+        if moves {
+            let marks = |at: u32| &marks[ballots[at as usize].first_mark as usize..];
+            rankings.insert(ballots[index as usize].election, marks, |at| ballots[at as usize].weight);
+        } else {
+            rankings.pass_over();
+        }
+    }
+
+    /// Notes how all that were loaded begin.
+    pub(super) fn rank_all(&mut self, moves: impl Fn(u32) -> bool) {
+        for index in 0..self.ballots.len() as u32 {
+            let Ballot { election, weight, .. } = *self.get(index);
+            self.rank(index, moves(election));
+            self.rankings.weigh(index, |sum| *sum += weight);
+        }
+    }
+
+    /// The branch of all ballots of the election whose first is `first`, when they move.
+    pub(super) fn ranked(&self, first: u32) -> Option<Branch> {
+        (first != NONE).then(|| self.get(first).election).and_then(|election| self.rankings.root(election))
+    }
+
+    /// The weight of all that count on a branch.
+    #[inline]
+    pub(super) fn weight(&self, branch: Branch) -> u64 {
+        match branch.below() {
+            Below::Ballot(at) => self.get(at).weight,
+            Below::Node(at) => self.rankings.node(at).0,
+        }
+    }
+
+    pub(super) fn rankings(&self) -> &Rankings {
+        &self.rankings
     }
 
     /// One ballot more of those that say this.
     #[inline]
     pub(super) fn add(&mut self, index: u32, weight: u32) {
+        let weight = u64::from(weight);
         let ballot = &mut self.ballots[index as usize];
         ballot.ballots += 1;
-        ballot.weight += u64::from(weight);
+        ballot.weight += weight;
+        self.rankings.weigh(index, |sum| *sum += weight);
     }
 
     /// One ballot less.
     #[inline]
     pub(super) fn take(&mut self, index: u32, weight: u32) {
         let ballot = &mut self.ballots[index as usize];
-        assert!(ballot.ballots > 0 && ballot.weight >= u64::from(weight), "what is taken out was put in");
+        let weight = u64::from(weight);
+        assert!(ballot.ballots > 0 && ballot.weight >= weight, "what is taken out was put in");
         ballot.ballots -= 1;
-        ballot.weight -= u64::from(weight);
+        ballot.weight -= weight;
+        self.rankings.weigh(index, |sum| *sum -= weight);
     }
 
     #[inline]
@@ -310,6 +357,12 @@ impl Ballots {
             Some(marks) => bytemuck::cast(marks.map(|mark| mark as u8)),
             None => bytemuck::cast(core::array::from_fn::<_, 16, _>(|at| *marks.get(at).unwrap_or(&END) as u8)),
         }
+    }
+
+    /// The mark number `at` of a ballot, from 0; [`END`] behind the last.
+    #[inline]
+    pub(super) fn mark(&self, index: u32, at: u16) -> u16 {
+        self.marks[self.get(index).first_mark as usize + usize::from(at)]
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -130,7 +130,8 @@ impl Votes {
     #[inline]
     pub(super) fn take_in(&mut self, place: u32) -> Result<u32, Reject> {
         let (last, before) = (self.elections[place].last_ballot, self.ballots.len());
-        let ballot = self.ballots.place(place, last)?;
+        let moves = self.elections[place].terms.method.get().moves();
+        let ballot = self.ballots.place(place, last, moves)?;
         if self.ballots.len() > before {
             let election = &mut self.elections[place];
             election.last_ballot = ballot;

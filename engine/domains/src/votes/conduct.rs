@@ -74,6 +74,10 @@ impl Votes {
     /// Puts an election into its next phase and says so; one that is closed is counted.
     fn enter(&mut self, place: u32, phase: Phase, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
         self.elections.set_phase(place, phase);
+        if phase == Phase::Closed {
+            // Closing publishes what waited for it, now or when all is settled.
+            self.elections.set_refresh(place, Timestamp(0));
+        }
         self.say_changed(place, out);
         // What is in quarantine is settled before anything is counted.
         if phase == Phase::Closed && self.elections[place].held == 0 {

@@ -1,7 +1,7 @@
 //! Vote tallying: elections with a roll, one ballot a voter, counted exactly. `README.md` has the rules in plain words.
 //!
 //! [`Votes::apply`] is the table of contents. Elections stand in `elections` with their rolls, different ballots in
-//! `ballots`; `screening` looks at where ballots come from; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
+//! `ballots`, those whose ballots move by how they begin in `rankings`; `screening` looks at where ballots come from; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
@@ -16,6 +16,7 @@ mod tokens;
 mod ballots;
 mod counting;
 mod elections;
+mod rankings;
 
 mod state;
 

@@ -43,6 +43,8 @@ impl Votes {
         let mut votes =
             Self { elections, ballots, reports, tokens, screening, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
+        let Self { elections, ballots, .. } = &mut votes;
+        ballots.rank_all(|place| elections[place].terms.method.get().moves());
         votes.check_screening()?;
         votes.add_up()?;
         Ok(votes)

@@ -1,8 +1,9 @@
-//! Which ballots each candidate has. They carry what they say next with them and stand in blocks: a count reads and writes
-//! along memory, and asks for little that lies far away.
+//! Which ballots each candidate has: rankings that begin alike together, others each with what it says next. They stand in
+//! blocks: a count reads and writes along memory, and asks for little that lies far away.
 
 use super::super::ballots::{Ballots, NONE};
 use super::super::messages::CANDIDATES_MAX;
+use super::super::rankings::{Below, Branch};
 use alloc::boxed::Box;
 use bytemuck::Zeroable;
 
@@ -31,24 +32,51 @@ impl Receivers {
     }
 }
 
-/// Ballots that say the same, in a candidate's pile or on the way to one.
+/// Set in what stands behind, when that is a node of the rankings.
+const NODE: u32 = 1 << 31;
+
+/// Ballots that say the same from here on, or that begin alike, in a candidate's pile or on the way to one.
 #[derive(Clone, Copy, Debug, Zeroable)]
 pub(super) struct Held {
     pub(super) weight: u64,
     /// The numbers of those whom they name next, the first in the low 8 bits, zeros behind the last; and of those then.
     next: u64,
     then: u64,
-    /// Where the marks behind those stand, among the marks of all ballots.
+    /// Where the marks behind those stand, among the marks of all ballots; or the node below which rankings part, and then
+    /// `next` is how many of the marks that they share were looked at.
     behind: u32,
     /// What one paper of them is worth, in units of 10⁻⁵.
     pub(super) value: u32,
 }
 
 impl Held {
-    /// Ballots as they were cast.
+    /// Ballots as they were cast, behind their first marks.
     #[inline(always)]
-    pub(super) fn cast(ballots: &Ballots, at: u32, weight: u64, value: u32) -> Self {
-        Self { weight, behind: ballots.first_mark(at), value, ..Self::zeroed() }.fetched(ballots)
+    pub(super) fn cast(ballots: &Ballots, at: u32, seen: u16, weight: u64, value: u32) -> Self {
+        let behind = ballots.first_mark(at) + u32::from(seen);
+        Self { weight, behind, value, ..Self::zeroed() }.fetched(ballots)
+    }
+
+    /// All ballots of a branch, behind the first marks of those that they share.
+    #[inline]
+    pub(super) fn branch(ballots: &Ballots, branch: Branch, seen: u16, value: u32) -> Self {
+        let weight = ballots.weight(branch);
+        match branch.below() {
+            Below::Ballot(at) => Self::cast(ballots, at, seen, weight, value),
+            Below::Node(at) => Self { weight, next: seen.into(), behind: at | NODE, value, ..Self::zeroed() },
+        }
+    }
+
+    /// The node of rankings that begin alike, and how many of their marks were looked at.
+    #[inline(always)]
+    pub(super) const fn node(self) -> Option<(u32, u16)> {
+        if self.behind & NODE == 0 { None } else { Some((self.behind & !NODE, self.next as u16)) }
+    }
+
+    /// With that many of the shared marks looked at.
+    #[inline]
+    pub(super) const fn seen(self, marks: u16) -> Self {
+        Self { next: marks as u64, ..self }
     }
 
     /// At another value.

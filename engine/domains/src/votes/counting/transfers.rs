@@ -1,9 +1,12 @@
 //! Methods that move ballots from candidate to candidate: instant-runoff, and single transferable votes with surpluses.
 
-use super::super::ballots::Ballots;
+use super::super::ballots::{Ballots, END, candidate};
 use super::super::messages::{Action, Method, Standing, TieQuestion, Until, VOTE};
 use super::Counter;
 use super::piles::Held;
+
+/// Nodes of rankings that a count can follow, wherever they lie. Tests come to both ways.
+const NEAR: usize = if cfg!(test) { 30 } else { 1 << 17 };
 
 impl Counter {
     /// Gives every ballot to its first candidate.
@@ -11,8 +14,16 @@ impl Counter {
         self.piles.clear();
         self.find_receivers();
         self.exhausted = 0;
-        for (at, weight) in ballots.of(first) {
-            self.give(ballots, Held::cast(ballots, at, weight, VOTE as u32));
+        match ballots.ranked(first) {
+            Some(root) if ballots.rankings().len() <= NEAR => {
+                self.give(ballots, Held::branch(ballots, root, 0, VOTE as u32));
+            }
+            // To follow branches that lie far apart takes longer than to look at every ballot.
+            _ => {
+                for (at, weight) in ballots.of(first) {
+                    self.give(ballots, Held::cast(ballots, at, 0, weight, VOTE as u32));
+                }
+            }
         }
         if self.method == Method::ScottishStv {
             self.set_quota();
@@ -22,6 +33,9 @@ impl Counter {
     /// Gives ballots to the next who receives them.
     #[inline(always)]
     fn give(&mut self, ballots: &Ballots, held: Held) {
+        if held.node().is_some() {
+            return self.give_branch(ballots, held);
+        }
         let votes = held.weight * u64::from(held.value);
         match held.next(ballots, &self.receivers) {
             Some((candidate, held)) => {
@@ -29,6 +43,36 @@ impl Counter {
                 self.piles.push(candidate, held);
             }
             None => self.exhausted += votes,
+        }
+    }
+
+    /// Gives rankings that begin alike to the next who receives them: all together, or each branch by itself where they part.
+    #[inline(never)]
+    fn give_branch(&mut self, ballots: &Ballots, held: Held) {
+        let Some((node, seen)) = held.node() else { return self.give(ballots, held) };
+        let (_, like, shared) = ballots.rankings().node(node);
+        for seen in seen..shared {
+            let candidate = candidate(ballots.mark(like, seen));
+            if self.receives(candidate) {
+                self.votes[candidate] += held.weight * u64::from(held.value);
+                return self.piles.push(candidate, held.seen(seen + 1));
+            }
+        }
+        for (branch, mark) in ballots.rankings().branches(node) {
+            let votes = ballots.weight(branch) * u64::from(held.value);
+            match votes {
+                0 => {}
+                _ if mark == END => self.exhausted += votes,
+                _ => {
+                    let (candidate, part) = (candidate(mark), Held::branch(ballots, branch, shared + 1, held.value));
+                    if self.receives(candidate) {
+                        self.votes[candidate] += votes;
+                        self.piles.push(candidate, part);
+                    } else {
+                        self.give_branch(ballots, part);
+                    }
+                }
+            }
         }
     }
 

@@ -315,6 +315,7 @@ impl Model {
         self.at(id).phase = phase;
         self.say_changed(id, out);
         if phase == Phase::Closed {
+            self.at(id).refreshes = None;
             self.count_when_settled(id, out);
         }
     }
