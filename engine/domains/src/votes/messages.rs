@@ -137,7 +137,7 @@ limits! {
         candidates = 2048 in 1..=1_048_576,
         /// Voters on the rolls of all elections: 16 bytes each.
         voters = 262144 in 1..=1_000_000_000,
-        /// Different ballots of all elections: 138 bytes each with room for a count, and up to 16 more to find them, marks aside.
+        /// Different ballots of all elections: 142 bytes each with room for a count, and up to 16 more to find them, marks aside.
         ballots = 65536 in 1..=268_435_456,
         /// Marks on the different ballots: 2 bytes each.
         marks = 524288 in 1..=2_147_483_648,
