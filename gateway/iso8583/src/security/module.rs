@@ -5,13 +5,11 @@ use super::{
     ibm3624_offset, retail_mac, tdes, visa_pvv,
 };
 use aes_kw::{KeyInit as _, KwAes256};
-use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// What a key is for. A key that was wrapped for one purpose cannot be used for another.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
     /// PIN blocks between a terminal or network and this host.
@@ -26,6 +24,24 @@ pub enum Purpose {
     Token = 5,
     /// The keys that a terminal is given, on their way to it.
     Exchange = 6,
+}
+
+impl Purpose {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("pin-block", Self::PinBlock),
+        ("pin-verification", Self::PinVerification),
+        ("cvv", Self::Cvv),
+        ("mac", Self::Mac),
+        ("token", Self::Token),
+        ("exchange", Self::Exchange),
+    ];
+
+    /// The purpose of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, purpose)| purpose)
+    }
 }
 
 /// A key under the module's master key.

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// How a PIN and a card number become a block.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum PinBlockFormat {
     /// Filled with F, under triple DES.
+    #[default]
     Iso0,
     /// Filled with random digits from A to F, under triple DES.
     Iso3,

@@ -2,16 +2,17 @@
 
 use crate::frame::Framing;
 use crate::layout::{BadLayout, Layout};
-use crate::security::{Decimalization, PinBlockFormat, Purpose, WrappedKey};
+use crate::security::{Decimalization, PinBlockFormat};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Which layout the messages start from; `fields` may say otherwise of it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Base {
     /// Everything in ASCII.
+    #[default]
     Ascii,
     /// Digits packed, bitmaps and binary fields as they are.
     Binary,
@@ -19,10 +20,11 @@ pub enum Base {
 
 /// Whether messages must be authenticated. Network management may come without: a terminal that lost its keys asks for
 /// others.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum MacPolicy {
     /// A message without a code is refused.
+    #[default]
     Required,
     /// A code that is there must be right.
     Optional,
@@ -104,10 +106,10 @@ pub struct Settings {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// How the length of a message is written.
-    #[serde(default = "default_framing")]
+    #[serde(default)]
     pub framing: Framing,
     /// Which layout it starts from.
-    #[serde(default = "default_base")]
+    #[serde(default)]
     pub layout: Base,
     /// What is otherwise in the layout, in the form of a layout's file.
     #[serde(default)]
@@ -118,10 +120,10 @@ pub struct Settings {
     /// The currency that field 49 must name.
     pub currency: u16,
     /// How PIN blocks are made.
-    #[serde(default = "default_pin_block")]
+    #[serde(default)]
     pub pin_block: PinBlockFormat,
     /// Whether messages must be authenticated.
-    #[serde(default = "default_mac")]
+    #[serde(default)]
     pub mac: MacPolicy,
     /// Whether a message may begin a business date.
     #[serde(default)]
@@ -147,18 +149,6 @@ pub struct Settings {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 7_583))
-}
-const fn default_framing() -> Framing {
-    Framing::TwoBytes
-}
-const fn default_base() -> Base {
-    Base::Ascii
-}
-const fn default_pin_block() -> PinBlockFormat {
-    PinBlockFormat::Iso0
-}
-const fn default_mac() -> MacPolicy {
-    MacPolicy::Required
 }
 const fn default_answer_timeout() -> u64 {
     10_000
@@ -202,9 +192,4 @@ impl Settings {
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
     }
-}
-
-/// A key of the settings, to be given to the module.
-pub(crate) fn wrapped(purpose: Purpose, key: &KeyText) -> WrappedKey {
-    WrappedKey { purpose, bytes: key.0.clone() }
 }
