@@ -7,6 +7,7 @@ use super::messages::{
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
     LoadCash, Reject, Reply, SetService, SetTerminal, SetTerminalTerms, TerminalId, UnloadCash,
 };
+use super::operator::check_window;
 use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
@@ -46,17 +47,22 @@ impl Atm {
         command: &SetTerminalTerms,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let SetTerminalTerms { transaction_max, day_max, surcharge_max, surcharge_rate, .. } = *command;
+        let SetTerminalTerms { surcharge_max, surcharge_rate, window_max, window_count_max, .. } = *command;
         let terminal = self.terminals.get(command.terminal)?;
         if surcharge_rate > 10_000 || surcharge_max.0 > AMOUNT_MAX {
             return Err(Reject::BadTerminal);
         }
+        check_window(window_count_max, window_max)?;
         let place = |number: AccountNumber| match number.0 {
             0 => Ok(NONE),
             _ => counter_account(&self.ledger, terminal.currency, number),
         };
         (terminal.merchant, terminal.deposits) = (place(command.merchant)?, place(command.deposits)?);
-        (terminal.transaction_max, terminal.day_max) = (transaction_max, day_max);
+        let limits = &mut terminal.limits;
+        (limits.transaction_max, limits.day_max) = (command.transaction_max, command.day_max);
+        limits.day_count_max = command.day_count_max;
+        self.windows.set(limits, command.window_ns, window_count_max);
+        self.windows.set_amount(limits, window_max);
         (terminal.surcharge_max, terminal.surcharge_rate) = (surcharge_max, surcharge_rate);
         Ok(self.is_set(out))
     }

@@ -174,7 +174,7 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, account_limits, date, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, windows, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
         let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
         let amount = amount_of(command, card.fast_cash)?;
@@ -200,22 +200,21 @@ impl Atm {
         if is_foreign(account) || is_foreign(to) || moves(kind) && account == to {
             return Err(no(Code::InvalidTransaction));
         }
-        let cash = if kind.dispenses() { amount } else { command.cashback };
-        let limit = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
-        if cash.0 > 0 {
-            if card.exceeds_amount(cash, date, now)
-                || limit.as_ref().is_some_and(|limit| limit.exceeds_amount(cash, date))
-                || kind.dispenses() && terminal.exceeds_amount(cash)
-            {
-                return Err(no(Code::ExceedsAmount));
-            }
-            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(|limit| limit.exceeds_count(date)) {
-                return Err(no(Code::ExceedsCount));
-            }
-        }
         // Whose surcharge it is pays none.
         let fee = (kind.dispenses() && terminal.surcharge.0 > 0 && terminal.fees != account)
             .then(|| (terminal.surcharge_of(amount), terminal.fees));
+        let cash = if kind.dispenses() { amount } else { command.cashback };
+        let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        let by_account = of_account.is_some();
+        // A till pays what is taken with a purchase: it is none of the terminal's notes.
+        let of_terminal = kind.dispenses().then_some(&mut terminal.limits);
+        let mut limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
+        if limits.iter().flatten().any(|limits| windows.exceeds_amount(limits, cash, date, now)) {
+            return Err(no(Code::ExceedsAmount));
+        }
+        if limits.iter().flatten().any(|limits| windows.exceeds_count(limits, date, now)) {
+            return Err(no(Code::ExceedsCount));
+        }
         match kind {
             TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
             // The account of uncounted cash is the bank's own.
@@ -226,14 +225,9 @@ impl Atm {
         .map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
         })?;
+        limits.iter_mut().flatten().for_each(|limits| windows.count(limits, cash, date, now));
         if kind.dispenses() {
             terminal.hold(notes);
-        }
-        let by_account = limit.is_some();
-        if cash.0 > 0 {
-            card.day.count(cash, date);
-            card.remember(cash, now);
-            limit.into_iter().for_each(|limit| limit.day.count(cash, date));
         }
         Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
     }

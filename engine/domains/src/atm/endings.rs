@@ -174,13 +174,19 @@ impl Atm {
         ResponseCode::Approved
     }
 
-    /// The days that count a transaction: its card's, and its account's when that had limits.
+    /// The days that count a transaction: its card's, its account's when that had limits, its terminal's when that gave
+    /// notes.
     #[inline]
     fn days(&mut self, of: &Transaction) -> impl Iterator<Item = &mut Day> {
-        let Self { cards, ledger, account_limits, .. } = self;
+        let Self { cards, ledger, account_limits, terminals, .. } = self;
         let limits = if of.by_account == 1 { ledger.limits(of.account) } else { None };
-        let of_account = account_limits.at(limits).map(|limit| &mut limit.day);
-        core::iter::once(&mut cards[of.card].day).chain(of_account)
+        let of_terminal = if of.dispenses() { terminals.get(of.terminal).ok() } else { None };
+        let limits = [
+            Some(&mut cards[of.card].limits),
+            account_limits.at(limits),
+            of_terminal.map(|terminal| &mut terminal.limits),
+        ];
+        limits.into_iter().flatten().map(|limits| &mut limits.day)
     }
 
     /// Lets go what a deposit holds: the cash was given back.

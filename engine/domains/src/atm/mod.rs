@@ -19,6 +19,7 @@ mod cards;
 mod days;
 mod kept;
 mod ledger;
+mod limits;
 mod terminals;
 mod transactions;
 
@@ -38,9 +39,9 @@ mod tests;
 use alloc::boxed::Box;
 use cards::Cards;
 use day_end::{Closing, Sums};
-use days::AccountLimits;
 use kept::Kept;
 use ledger::Ledger;
+use limits::{AccountLimits, Windows};
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
@@ -61,6 +62,11 @@ pub mod topics {
     pub const PINS: u16 = 4;
 }
 
+/// Room for windows: cards, accounts and terminals can have one.
+fn windows_of(limits: &AtmLimits) -> usize {
+    (limits.cards + limits.accounts + limits.terminals) as usize
+}
+
 /// The authorization host: accounts, cards, terminals and transactions.
 #[derive(Debug)]
 pub struct Atm {
@@ -70,6 +76,7 @@ pub struct Atm {
     ledger: Ledger,
     cards: Cards,
     account_limits: AccountLimits,
+    windows: Windows,
     terminals: Terminals,
     transactions: Kept<Transaction>,
     transfers: Kept<Transfer>,
@@ -103,6 +110,7 @@ impl Domain for Atm {
             ledger: Ledger::new(limits.accounts as usize),
             cards: Cards::new(limits.cards as usize),
             account_limits: AccountLimits::new(limits.accounts as usize),
+            windows: Windows::new(windows_of(limits)),
             terminals: Terminals::new(limits.terminals as usize),
             transactions: Kept::new(limits.transactions as usize),
             transfers: Kept::new(limits.transfers as usize),

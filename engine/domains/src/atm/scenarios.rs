@@ -14,7 +14,8 @@
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
 //! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
 //! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
-//! [merchant=A] [deposits=A] [max=N] [day=N] [rate=N most=N]`, `limit A [day=N] [count=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! [merchant=A] [deposits=A] [max=N] [day=N] [count=N] [window=T within=N amount=N] [rate=N most=N]`, `limit A [max=N]
+//! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
 //! [date=D]`.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -192,16 +193,27 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
                 deposits: named("deposits"),
                 transaction_max: most("max"),
                 day_max: most("day"),
+                window_ns: options.number("window", 0),
+                window_max: Amount(options.number("amount", 0)),
                 surcharge_max: Amount(options.number("most", 0)),
                 surcharge_rate: options.number("rate", 0) as u32,
                 terminal: terminal(terminal_number)?,
+                day_count_max: options.number("count", u64::MAX) as u32,
+                window_count_max: options.number("within", 0) as u32,
             };
             image.set(client, Command::SetTerminalTerms(&terms));
         }
         ["limit", account_number] => {
-            let (account, day_max) = (account(account_number)?, Amount(options.number("day", u64::MAX)));
-            let (day_count_max, reserved) = (options.number("count", u64::MAX) as u32, Reserved::default());
-            let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+            let most = |name: &str| Amount(options.number(name, u64::MAX));
+            let limits = SetAccountLimits {
+                account: account(account_number)?,
+                transaction_max: most("max"),
+                day_max: most("day"),
+                window_ns: options.number("window", 0),
+                window_max: Amount(options.number("amount", 0)),
+                day_count_max: options.number("count", u64::MAX) as u32,
+                window_count_max: options.number("within", 0) as u32,
+            };
             image.set(client, Command::SetAccountLimits(&limits));
         }
         ["more", card] => {

@@ -2,9 +2,9 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
-use super::days::AccountLimits;
 use super::kept::Kept;
 use super::ledger::Ledger;
+use super::limits::{AccountLimits, Windows};
 use super::messages::{AtmLimits, BusinessDate};
 use super::terminals::Terminals;
 use super::transactions::State;
@@ -19,6 +19,7 @@ impl Atm {
         self.ledger.save(sink);
         self.cards.save(sink);
         self.account_limits.save(sink);
+        self.windows.save(sink);
         self.terminals.save(sink);
         self.transactions.save(sink);
         self.transfers.save(sink);
@@ -32,6 +33,7 @@ impl Atm {
         let ledger = Ledger::load(limits.accounts as usize, source)?;
         let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
         let account_limits = AccountLimits::load(limits.accounts as usize, source)?;
+        let windows = Windows::load(super::windows_of(limits), source)?;
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
@@ -41,6 +43,7 @@ impl Atm {
             ledger,
             cards,
             account_limits,
+            windows,
             terminals,
             transactions,
             transfers,
@@ -88,6 +91,7 @@ impl Atm {
         let mut notes_held = BTreeMap::new();
         let mut counted = BTreeMap::new();
         let mut of_accounts = BTreeMap::new();
+        let mut of_terminals = BTreeMap::new();
         for held in self.transactions.held() {
             if held.state.get() == State::Deposited {
                 holds.push((held.to, held.account, held.amount));
@@ -105,6 +109,8 @@ impl Atm {
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
             *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            let sum = of_terminals.entry((held.terminal, held.counted)).or_insert((0_u64, 0_u32));
+            *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
             if held.by_account == 1 {
                 let sum = of_accounts.entry((held.account, held.counted)).or_insert((0_u64, 0_u32));
                 *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
@@ -116,14 +122,21 @@ impl Atm {
         }
         if !counted
             .iter()
-            .all(|((card, date), (amount, count))| self.cards[*card].day.has_counted(*amount, *count, *date))
+            .all(|((card, date), (amount, count))| self.cards[*card].limits.day.has_counted(*amount, *count, *date))
         {
             return Err("what a card has counted");
+        }
+        let is_counted = |((number, date), (amount, count)): (&(_, BusinessDate), &(u64, u32))| {
+            let terminal = self.terminals.look(*number);
+            terminal.is_some_and(|terminal| terminal.limits.day.has_counted(*amount, *count, *date))
+        };
+        if !of_terminals.iter().all(is_counted) {
+            return Err("what a terminal has counted");
         }
         let limits = self.account_limits.all();
         let has_counted = |((account, date), (amount, count)): (&(u32, BusinessDate), &(u64, u32))| {
             let limit = self.ledger.limits(*account).and_then(|place| limits.get(place as usize));
-            limit.is_some_and(|limit| limit.day.has_counted(*amount, *count, *date))
+            limit.is_some_and(|limit| limit.limits.day.has_counted(*amount, *count, *date))
         };
         let with_limits =
             (0..self.ledger.len() as u32).filter_map(|account| Some((account, self.ledger.limits(account)?)));
@@ -134,6 +147,11 @@ impl Atm {
             || !with_limits.into_iter().all(is_theirs)
         {
             return Err("the limits of accounts");
+        }
+        let of_cards = self.cards.all().iter().map(|card| &card.limits);
+        let of_terminals = self.terminals.iter().map(|(_, terminal)| &terminal.limits);
+        if !self.windows.are_of(of_cards.chain(limits.iter().map(|limit| &limit.limits)).chain(of_terminals)) {
+            return Err("the windows of limits");
         }
         if !self.transfers.iter().all(|transfer| places(transfer.debit) && places(transfer.credit)) {
             return Err("the accounts of a transfer");

@@ -1,6 +1,7 @@
 //! Terminals: their cassettes, and which notes pay an amount.
 
 use super::cards::NONE;
+use super::limits::Limits;
 use super::messages::{
     AMOUNT_MAX, Amount, Authorization, CASSETTES, Currency, NOTES_MAX, Notes, Reject, Service, ServiceCode, TerminalId,
 };
@@ -34,8 +35,7 @@ pub(super) struct Terminal {
     /// What a withdrawal costs beside its amount: a fixed part, and the most of all where there is a rate.
     pub(super) surcharge: Amount,
     pub(super) surcharge_max: Amount,
-    pub(super) transaction_max: Amount,
-    pub(super) day_max: Amount,
+    pub(super) limits: Limits,
     /// The places of the account of its cash, and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
@@ -78,10 +78,9 @@ impl Totals {
 
 impl Terminal {
     pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
-        let (service, most) = (Service::Out.into(), Amount(u64::MAX));
-        let (transaction_max, day_max, merchant, deposits) = (most, most, NONE, NONE);
-        let zero = Self::zeroed();
-        Self { confirm_within_ns, cash, currency, service, transaction_max, day_max, merchant, deposits, ..zero }
+        let (service, limits, zero) = (Service::Out.into(), Limits::none(), Self::zeroed());
+        let (merchant, deposits) = (NONE, NONE);
+        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, ..zero }
     }
 
     /// What a withdrawal of `amount` costs beside it.
@@ -92,13 +91,6 @@ impl Terminal {
         }
         let added = amount.0 * u64::from(self.surcharge_rate) / 10_000;
         Amount((self.surcharge.0 + added).min(self.surcharge_max.0).max(self.surcharge.0))
-    }
-
-    /// Whether `amount` is more than one withdrawal here, or all of this date, may be.
-    #[inline]
-    pub(super) fn exceeds_amount(&self, amount: Amount) -> bool {
-        let today = self.totals.dispensed.saturating_add(self.sums().1);
-        amount > self.transaction_max || today.saturating_add(amount.0) > self.day_max.0
     }
 
     fn is_defined(&self) -> bool {

@@ -398,7 +398,6 @@ impl Flow {
     /// What a terminal does beside withdrawals; limits of an account; fast cash and the amount of a window.
     fn more_terms(&mut self, image: &mut CommandImage) {
         let random = &mut self.random;
-        let reserved = Reserved::default();
         match random.below(4) {
             0 | 1 => {
                 let account = |random: &mut Random| match random.below(5) {
@@ -411,16 +410,26 @@ impl Flow {
                     deposits: account(random),
                     transaction_max: Amount(15_000 + random.below(20_000)),
                     day_max: Amount(20_000 + random.below(1_000_000)),
+                    window_ns: random.below(30) * 1_000,
+                    window_max: Amount(random.below(4) * 12_000),
                     surcharge_max: Amount(random.below(400)),
                     surcharge_rate: random.below(250) as u32,
                     terminal: TerminalId(random.below(self.mix.terminals + 1) as u32),
+                    day_count_max: 5 + random.below(30) as u32,
+                    window_count_max: random.below(9) as u32,
                 };
                 image.set(ClientId(1), Command::SetTerminalTerms(&terms));
             }
             2 => {
-                let (account, day_count_max) = (customer(random.below(7)), random.below(12) as u32);
-                let day_max = Amount(20_000 + random.below(60_000));
-                let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+                let limits = SetAccountLimits {
+                    account: customer(random.below(7)),
+                    transaction_max: Amount(15_000 + random.below(20_000)),
+                    day_max: Amount(20_000 + random.below(60_000)),
+                    window_ns: random.below(40) * 1_000,
+                    window_max: Amount(random.below(4) * 12_000),
+                    day_count_max: random.below(12) as u32,
+                    window_count_max: random.below(10) as u32,
+                };
                 image.set(ClientId(1), Command::SetAccountLimits(&limits));
             }
             _ => {

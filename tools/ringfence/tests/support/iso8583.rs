@@ -63,9 +63,13 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
             deposits: AccountNumber(0),
             transaction_max: most,
             day_max: most,
+            window_ns: 0,
+            window_max: Amount(0),
             surcharge_max: Amount(0),
             surcharge_rate: 0,
             terminal,
+            day_count_max: u32::MAX,
+            window_count_max: 0,
         };
         accept(client, Atm::SetTerminalTerms(&terms));
     }

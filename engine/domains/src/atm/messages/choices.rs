@@ -164,12 +164,11 @@ choice! {
         NotPermitted = 57,
         /// Not permitted to the terminal: it is out of service, or takes no purchases or no deposits.
         TerminalNotPermitted = 58,
-        /// More than the amount of the card for a transaction, a day or a window, of the account for a day, or of the
-        /// terminal for a transaction or a day.
+        /// More than an amount of the card, the account or the terminal: for one withdrawal, a day or a window.
         ExceedsAmount = 61,
         /// Restricted card: it is blocked.
         Restricted = 62,
-        /// More withdrawals than the number of the card for a day or a window, or of the account for a day.
+        /// More withdrawals than a number of the card, the account or the terminal: for a day or a window.
         ExceedsCount = 65,
         /// Too late: it was reversed before.
         TooLate = 68,

@@ -253,32 +253,46 @@ messages! {
             reserved: Reserved<7>,
         },
         /// Says what a terminal does beside withdrawals, and its limits. Until it is said it does nothing beside, and has none.
-        17 => SetTerminalTerms: 48 {
+        17 => SetTerminalTerms: 72 {
             /// The account that gets what is bought; zero when it takes no purchases.
             merchant: AccountNumber,
             /// The account of the cash that is deposited and not yet counted; zero when it takes no deposits.
             deposits: AccountNumber,
             /// The most of one withdrawal.
             transaction_max: Amount,
-            /// The most that is dispensed or held on a business date.
+            /// The most of all withdrawals of a business date.
             day_max: Amount,
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
+            /// The most of all withdrawals within the window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
             /// The most of a surcharge, but for its fixed part.
             surcharge_max: Amount,
             /// What a surcharge adds to its fixed part, in 1/10,000 of the amount; at most 10,000.
             surcharge_rate: u32,
             /// The terminal.
             terminal: TerminalId,
+            /// The most withdrawals of a business date.
+            day_count_max: u32,
+            /// The most withdrawals within the window, at most 8; zero for no such limit.
+            window_count_max: u32,
         },
-        /// Limits what all cards together take of an account on a business date. It counts from then on.
-        18 => SetAccountLimits: 24 {
+        /// Limits what all cards together take of an account. It counts from then on.
+        18 => SetAccountLimits: 48 {
             /// The account.
             account: AccountNumber,
-            /// The most of all withdrawals.
+            /// The most of one withdrawal.
+            transaction_max: Amount,
+            /// The most of all withdrawals of a business date.
             day_max: Amount,
-            /// The most withdrawals.
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
+            /// The most of all withdrawals within the window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
+            /// The most withdrawals of a business date.
             day_count_max: u32,
-            /// Zero.
-            reserved: Reserved<4>,
+            /// The most withdrawals within the window, at most 8; zero for no such limit.
+            window_count_max: u32,
         },
         /// Says what more a card may: fast cash, and how much within its window. Until it is said it has neither.
         19 => SetCardTerms: 32 {

@@ -6,7 +6,8 @@ use super::super::messages::{
     Service, Set, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
 };
 use super::super::topics;
-use super::{Deed, Model, Says, Terminal};
+use super::bank::check_window;
+use super::{Deed, Model, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -55,12 +56,14 @@ impl Model {
         if terms.surcharge_rate > 10_000 || terms.surcharge_max.0 > AMOUNT_MAX {
             return Err(Reject::BadTerminal);
         }
+        check_window(terms.window_count_max, terms.window_max)?;
         for account in [terms.merchant, terms.deposits] {
             if account.0 != 0 {
                 self.gives(account, currency)?;
             }
         }
         self.terminals.get_mut(&terms.terminal.0).expect("it was found").more = Some(*terms);
+        self.remember(Whose::Terminal(terms.terminal.0), terms.window_count_max);
         self.set(out)
     }
 

@@ -97,25 +97,40 @@ struct Open {
     fee: (u64, u64),
 }
 
-/// A card, its wrong PINs, and what it took out on which date.
-#[derive(Clone, Debug)]
+/// A card and its wrong PINs.
+#[derive(Clone, Copy, Debug)]
 struct Card {
     terms: SetCard,
     wrong: u8,
-    date: BusinessDate,
-    day: BTreeMap<Key, u64>,
-    /// When withdrawals were authorized, while there was a limit of a window, and of how much.
-    recent: Vec<(u64, u64)>,
     fast_cash: u64,
     window_max: u64,
 }
 
-/// Limits of an account, and what was taken of it on which date.
-#[derive(Clone, Debug)]
-struct AccountLimit {
-    terms: SetAccountLimits,
+/// What has limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Card([u8; 16]),
+    Account(u64),
+    Terminal(u32),
+}
+
+/// Limits of withdrawals.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    transaction_max: u64,
+    day_max: u64,
+    day_count_max: u32,
+    window_ns: u64,
+    window_max: u64,
+    window_count_max: u32,
+}
+
+/// What was taken on which date; and when, while there was a limit of a window, and how much.
+#[derive(Clone, Debug, Default)]
+struct Taken {
     date: BusinessDate,
     day: BTreeMap<Key, u64>,
+    recent: Vec<(u64, u64)>,
 }
 
 /// A terminal and the notes in it.
@@ -154,7 +169,8 @@ pub struct Model {
     terminals: BTreeMap<u32, Terminal>,
     known: BTreeMap<Key, Known>,
     open: BTreeMap<Key, Open>,
-    account_limits: BTreeMap<u64, AccountLimit>,
+    account_limits: BTreeMap<u64, SetAccountLimits>,
+    taken: BTreeMap<Whose, Taken>,
     /// Deposits that are not counted: from which account, to which, how much.
     deposits: BTreeMap<Key, (u64, u64, u64)>,
     /// Keys in the order in which they came, and how many there ever were.
@@ -237,6 +253,7 @@ impl ringfence_kernel::laws::Model for Model {
             known: BTreeMap::new(),
             open: BTreeMap::new(),
             account_limits: BTreeMap::new(),
+            taken: BTreeMap::new(),
             deposits: BTreeMap::new(),
             order: VecDeque::new(),
             turns: 0,

@@ -7,7 +7,7 @@ use super::super::messages::{
     TransactionType,
 };
 use super::super::topics;
-use super::{Asked, Card, Deed, Fate, Known, Model, Open, Says, Terminal};
+use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -67,7 +67,9 @@ impl Model {
         let cash = if withdraws { amount } else { asked.cashback.0 };
         let by_account = approved && cash > 0 && self.account_limits.contains_key(&account);
         if approved && cash > 0 {
-            self.count_day(asked.token, account, key, cash, context.now);
+            for (whose, limits) in self.limits(asked.token, account, &terminal, kind.dispenses()) {
+                self.count_day(whose, limits, key, cash, context.now);
+            }
         }
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
@@ -168,39 +170,76 @@ impl Model {
         ((surcharge.0 + added).min(most), fees.0)
     }
 
-    /// Counts what is taken of card and account on this date, and within the card's window.
-    pub(super) fn count_day(&mut self, token: [u8; 16], account: u64, key: Key, amount: u64, now: Timestamp) {
-        let card = self.cards.get_mut(&token).expect("it was found");
-        if card.date != self.date {
-            (card.date, card.day) = (self.date, BTreeMap::new());
+    /// What limits a withdrawal: its card, its account when that has limits, its terminal when that gives the notes.
+    fn limits(&self, token: [u8; 16], account: u64, terminal: &Terminal, dispenses: bool) -> Vec<(Whose, Limits)> {
+        let Card { terms, window_max, .. } = self.cards[&token];
+        let of_card = Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max,
+            window_count_max: terms.window_count_max,
+        };
+        let of_account = self.account_limits.get(&account).map(|terms| Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max: terms.window_max.0,
+            window_count_max: terms.window_count_max,
+        });
+        let (most, count) = (u64::MAX, u32::MAX);
+        let none = Limits {
+            transaction_max: most,
+            day_max: most,
+            day_count_max: count,
+            window_ns: 0,
+            window_max: 0,
+            window_count_max: 0,
+        };
+        let of_terminal = terminal.more.map_or(none, |terms| Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max: terms.window_max.0,
+            window_count_max: terms.window_count_max,
+        });
+        let mut limits = Vec::from([(Whose::Card(token), of_card)]);
+        limits.extend(of_account.map(|limits| (Whose::Account(account), limits)));
+        limits.extend(dispenses.then_some((Whose::Terminal(terminal.terms.terminal.0), of_terminal)));
+        limits
+    }
+
+    /// Counts what is taken on this date, and within the window.
+    fn count_day(&mut self, whose: Whose, limits: Limits, key: Key, amount: u64, now: Timestamp) {
+        let taken = self.taken.entry(whose).or_default();
+        if taken.date != self.date {
+            (taken.date, taken.day) = (self.date, BTreeMap::new());
         }
-        card.day.insert(key, amount);
-        if card.terms.window_count_max > 0 {
-            card.recent.push((now.0, amount));
-        }
-        if let Some(limit) = self.account_limits.get_mut(&account) {
-            if limit.date != self.date {
-                (limit.date, limit.day) = (self.date, BTreeMap::new());
-            }
-            limit.day.insert(key, amount);
+        taken.day.insert(key, amount);
+        if limits.window_count_max > 0 {
+            taken.recent.push((now.0, amount));
         }
     }
 
     /// Counts what was taken in the end instead.
-    fn count_again(&mut self, key: Key, taken: u64) {
-        let known = self.known[&key];
-        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
-        let limit = self.account_limits.get_mut(&known.account).filter(|_| known.by_account);
-        let days = [
-            (card.date, Some(&mut card.day)),
-            limit.map_or((BusinessDate(0), None), |limit| (limit.date, Some(&mut limit.day))),
-        ];
-        for (date, day) in days {
-            let Some(day) = day.filter(|_| date == known.counted) else { continue };
-            if taken == 0 {
-                day.remove(&key);
+    fn count_again(&mut self, key: Key, amount: u64) {
+        let Known { asked, account, by_account, counted, answer, .. } = self.known[&key];
+        let mut all = Vec::from([Whose::Card(asked.expect("it was asked for").token())]);
+        all.extend(by_account.then_some(Whose::Account(account)));
+        // Only who gives notes has said any.
+        all.extend((answer.held.0 > 0).then_some(Whose::Terminal(key.0.0)));
+        for whose in all {
+            let taken = self.taken.get_mut(&whose).expect("it has counted");
+            if taken.date != counted {
+                continue;
+            }
+            if amount == 0 {
+                taken.day.remove(&key);
             } else {
-                day.insert(key, taken);
+                taken.day.insert(key, amount);
             }
         }
     }
@@ -244,7 +283,7 @@ impl Model {
     pub(super) fn decide(&mut self, now: Timestamp, terminal: &Terminal, asked: &Authorize) -> Decided {
         use ResponseCode as Code;
         use TransactionType as Kind;
-        let card = self.cards[&asked.token].clone();
+        let card = self.cards[&asked.token];
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
         let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
         let amount_fits = match kind {
@@ -297,7 +336,8 @@ impl Model {
             return no(Code::InvalidTransaction);
         }
         let cash = if kind.dispenses() { amount } else { cashback };
-        if let Some(code) = self.exceeds(now, terminal, &card, account, cash, kind.dispenses()) {
+        let limits = self.limits(asked.token, account, terminal, kind.dispenses());
+        if let Some(code) = self.exceeds(now, &limits, cash).filter(|_| cash > 0) {
             return no(code);
         }
         let (debit, credit) = if kind == Kind::Deposit { (to, account) } else { (account, to) };
@@ -323,53 +363,35 @@ impl Model {
     }
 
     /// Whether limits are exceeded: amounts first, then numbers.
-    fn exceeds(
-        &self,
-        now: Timestamp,
-        terminal: &Terminal,
-        card: &Card,
-        account: u64,
-        cash: u64,
-        dispenses: bool,
-    ) -> Option<ResponseCode> {
-        if cash == 0 {
-            return None;
-        }
-        let number = terminal.terms.terminal;
-        let SetCard { window_ns, window_count_max, transaction_max, day_max, day_count_max, .. } = card.terms;
-        let sum = |day: &BTreeMap<Key, u64>| day.values().map(|amount| i128::from(*amount)).sum::<i128>();
-        let today = if card.date == self.date { card.day.clone() } else { BTreeMap::new() };
-        let of_account = self.account_limits.get(&account);
-        let of_account_today = of_account.filter(|limit| limit.date == self.date).map(|limit| limit.day.clone());
-        let of_account_today = of_account_today.unwrap_or_default();
+    fn exceeds(&self, now: Timestamp, limits: &[(Whose, Limits)], cash: u64) -> Option<ResponseCode> {
+        let taken = |whose: &Whose| self.taken.get(whose).cloned().unwrap_or_default();
+        let today = |whose: &Whose| {
+            let taken = taken(whose);
+            if taken.date == self.date { taken.day } else { BTreeMap::new() }
+        };
         // The last eight are remembered.
-        let remembered = card.recent.iter().rev().take(8);
-        let within: Vec<u64> =
-            remembered.filter(|(then, _)| then.saturating_add(window_ns) > now.0).map(|(_, amount)| *amount).collect();
-        let held = self.held(number);
-        let held: u64 = held.iter().zip(terminal.denominations).map(|(count, one)| count * one).sum();
-        let dispensed = self.deeds.iter().filter(|(at, _)| *at == number);
-        let dispensed: u64 = dispensed.map(|(_, deed)| if let Deed::Dispensed(sum, _) = deed { *sum } else { 0 }).sum();
-        let above = [
-            cash > transaction_max.0,
-            sum(&today) + i128::from(cash) > i128::from(day_max.0),
-            card.window_max > 0 && within.iter().sum::<u64>() + cash > card.window_max,
-            of_account
-                .is_some_and(|limit| sum(&of_account_today) + i128::from(cash) > i128::from(limit.terms.day_max.0)),
-            dispenses
-                && terminal
-                    .more
-                    .is_some_and(|more| cash > more.transaction_max.0 || held + dispensed + cash > more.day_max.0),
-        ];
-        if above.contains(&true) {
-            return Some(ResponseCode::ExceedsAmount);
+        let within = |whose: &Whose, limits: &Limits| -> Vec<u64> {
+            let (recent, length) = (taken(whose).recent, limits.window_ns);
+            let remembered = recent.iter().rev().take(8);
+            remembered.filter(|(then, _)| then.saturating_add(length) > now.0).map(|(_, amount)| *amount).collect()
+        };
+        let is_above = |(whose, limits): &(Whose, Limits)| {
+            let day = today(whose).values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(cash);
+            let window = within(whose, limits).iter().sum::<u64>() + cash;
+            cash > limits.transaction_max
+                || day > i128::from(limits.day_max)
+                || limits.window_max > 0 && window > limits.window_max
+        };
+        let is_full = |(whose, limits): &(Whose, Limits)| {
+            let window = within(whose, limits).len() as u64;
+            today(whose).len() as u64 >= limits.day_count_max.into()
+                || limits.window_count_max > 0 && window >= limits.window_count_max.into()
+        };
+        match (limits.iter().any(is_above), limits.iter().any(is_full)) {
+            (true, _) => Some(ResponseCode::ExceedsAmount),
+            (false, true) => Some(ResponseCode::ExceedsCount),
+            _ => None,
         }
-        let full = [
-            today.len() as u64 >= day_count_max.into(),
-            window_count_max > 0 && within.len() as u64 >= u64::from(window_count_max),
-            of_account.is_some_and(|limit| of_account_today.len() as u64 >= limit.terms.day_count_max.into()),
-        ];
-        full.contains(&true).then_some(ResponseCode::ExceedsCount)
     }
 
     /// Whether the accounts bear a withdrawal and its surcharge. It is tried as if it were posted: what bounds an account
