@@ -111,7 +111,7 @@ impl Atm {
         known.is_some()
     }
 
-    fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
+    pub(super) fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
         self.terminals.get(transaction.terminal).expect("it was found").totals.declined += 1;
         transaction.code = code.into();
         if account != NONE {
@@ -197,12 +197,11 @@ impl Atm {
             _ => return Err(no(Code::InvalidTransaction)),
         };
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
-        if is_foreign(account) || is_foreign(to) || moves(kind) && account == to {
+        let is_its_own = if moves(kind) { account == to } else { kind.dispenses() && account == terminal.cash };
+        if is_foreign(account) || is_foreign(to) || is_its_own {
             return Err(no(Code::InvalidTransaction));
         }
-        // Whose surcharge it is pays none.
-        let fee = (kind.dispenses() && terminal.surcharge.0 > 0 && terminal.fees != account)
-            .then(|| (terminal.surcharge_of(amount), terminal.fees));
+        let fee = if kind.dispenses() { terminal.fee(account, amount) } else { None };
         let cash = if kind.dispenses() { amount } else { command.cashback };
         let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
         let by_account = of_account.is_some();
@@ -261,7 +260,7 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
 
 /// Holds an amount and its surcharge, or neither.
 #[inline]
-fn hold_with_fee(
+pub(super) fn hold_with_fee(
     ledger: &mut Ledger,
     account: u32,
     cash: u32,

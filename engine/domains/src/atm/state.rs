@@ -2,7 +2,8 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
-use super::kept::Kept;
+use super::issuers::{Issuers, Routes};
+use super::kept::{Keep as _, Kept};
 use super::ledger::Ledger;
 use super::limits::{AccountLimits, Windows};
 use super::messages::{AtmLimits, BusinessDate};
@@ -23,6 +24,9 @@ impl Atm {
         self.terminals.save(sink);
         self.transactions.save(sink);
         self.transfers.save(sink);
+        self.issuers.save(sink);
+        self.routes.save(sink);
+        self.stood_in.save(sink);
     }
 
     pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -37,6 +41,9 @@ impl Atm {
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
+        let issuers = Issuers::load(limits.issuers as usize, ledger.len(), source)?;
+        let routes = Routes::load(limits.routes as usize, source)?;
+        let stood_in = Kept::load(limits.stood_in as usize, source)?;
         let atm = Self {
             date,
             date_before,
@@ -47,6 +54,9 @@ impl Atm {
             terminals,
             transactions,
             transfers,
+            issuers,
+            routes,
+            stood_in,
             sums: super::day_end::no_sums(),
             closing: None,
         };
@@ -65,10 +75,13 @@ impl Atm {
             if !places(account)
                 || !places(terminal.fees)
                 || ![terminal.merchant, terminal.deposits].iter().all(|place| *place == NONE || places(*place))
-                || !self.ledger[account].is_cash()
+                || self.ledger[account].is_cash() == terminal.is_acquirer()
                 || self.ledger[account].currency != terminal.currency
             {
                 return Err("the account of a terminal's cash");
+            }
+            if terminal.is_acquirer() {
+                continue;
             }
             let (cash, held) = self.ledger[account].cash();
             if i64::try_from(terminal.sums().0) != Ok(cash) || terminal.sums().1 != held {
@@ -80,8 +93,11 @@ impl Atm {
         }
         for transaction in self.transactions.iter() {
             let has_card = (transaction.card as usize) < self.cards.len();
-            if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
+            if self.terminals.look(transaction.terminal).is_none() || transaction.has_card() && !has_card {
                 return Err("the terminal or the card of a transaction");
+            }
+            if (transaction.issuer.0 > 0 && transaction.is_held()) && !self.issuers.has(transaction.issuer) {
+                return Err("the issuer of a transaction");
             }
             if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {
                 return Err("the account of a transaction");
@@ -92,13 +108,13 @@ impl Atm {
         let mut counted = BTreeMap::new();
         let mut of_accounts = BTreeMap::new();
         let mut of_terminals = BTreeMap::new();
-        for held in self.transactions.held() {
+        for held in self.transactions.iter().filter(|transaction| transaction.holds()) {
             if held.state.get() == State::Deposited {
                 holds.push((held.to, held.account, held.amount));
                 continue;
             }
             let Some(terminal) = self.terminals.look(held.terminal) else { return Err("a hold without a terminal") };
-            if terminal.worth(held.notes) != held.amount {
+            if !terminal.is_acquirer() && terminal.worth(held.notes) != held.amount {
                 return Err("a hold of other notes");
             }
             holds.push((held.account, terminal.cash, held.amount));
@@ -107,8 +123,10 @@ impl Atm {
             }
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
-            let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
-            *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            if held.has_card() {
+                let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
+                *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            }
             let sum = of_terminals.entry((held.terminal, held.counted)).or_insert((0_u64, 0_u32));
             *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
             if held.by_account == 1 {

@@ -1,11 +1,13 @@
 //! Seeded commands for benches, laws and simulation: terminals that dispense, repeat, reverse and fall silent.
 
+mod switch;
+
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
     CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits, SetCard,
-    SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace, TransactionType,
-    TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
+    Forward, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits,
+    SetCard, SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
+    TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -79,6 +81,8 @@ struct Flow {
     date: u32,
     /// Transactions that were asked for, the latest last, and the notes that pay them.
     sent: Vec<(Authorize, Notes)>,
+    /// What was asked of remote issuers, the latest last.
+    forwarded: Vec<Forward>,
 }
 
 fn token(card: u64) -> [u8; 16] {
@@ -106,6 +110,7 @@ impl Flow {
             hold: TransferId(0),
             date: 0,
             sent,
+            forwarded: Vec::new(),
         }
     }
 
@@ -196,6 +201,7 @@ impl Flow {
         if step < terminals * 3 {
             let number = 1 + step / 3;
             match step % 3 {
+                0 if self.is_acquirer(number) => Self::acquirer(number, self.mix.confirm_within_ns, image),
                 0 => self.terminal(number, image),
                 1 => {
                     let notes = if self.is_troubled() { 30 } else { 60_000 };
@@ -353,7 +359,8 @@ impl Flow {
         let Some((mut sent, notes)) = self.sent.get(self.random.below(latest) as usize).copied() else {
             return self.authorize(image);
         };
-        match self.random.below(24) {
+        match self.random.below(36) {
+            24.. => self.switch_command(image),
             21 => self.count_deposit(&sent, image),
             22 => self.more_terms(image),
             0..3 => self.send(&sent, image),

@@ -120,6 +120,15 @@ impl AccountType {
 }
 
 choice! {
+    /// What became of a question to a remote issuer.
+    pub enum IssuerOutcome as IssuerOutcomeCode {
+        /// It answered.
+        Answered = 1,
+        /// It did not, in time.
+        Silent = 2,
+    }
+}
+choice! {
     /// What the gateway found of the PIN.
     pub enum PinVerdict as PinVerdictCode {
         /// It is the card's.
@@ -133,6 +142,8 @@ choice! {
     pub enum ResponseCode as ResponseByte {
         /// Approved, or done as asked.
         Approved = 0,
+        /// Do not honour: a remote issuer declines with a code that is none of these.
+        DoNotHonour = 5,
         /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
         /// that it comes from, or another transaction to any; what was dispensed is reversed, or a change of PIN after
         /// which the PIN was changed again.
@@ -142,6 +153,8 @@ choice! {
         InvalidAmount = 13,
         /// No such card.
         InvalidCard = 14,
+        /// Format error: a remote issuer could not read what it was asked.
+        FormatError = 30,
         /// Restricted card, keep it: it was retained.
         RestrictedKeep = 36,
         /// Wrong PIN for the last time: the card is locked, keep it.
@@ -176,6 +189,10 @@ choice! {
         PinLocked = 75,
         /// The original is not known.
         UnknownOriginal = 76,
+        /// The issuer is silent, and nobody may stand in for it; or no more may be owed by it.
+        IssuerInoperative = 91,
+        /// The route leads to an issuer that is not there.
+        NoRoute = 92,
         /// The same key with other content.
         Duplicate = 94,
         /// A sum of the ledger would leave its range, or the account of uncounted cash does not cover a deposit.
