@@ -116,7 +116,7 @@ fn from_des(block: &[u8], key: &[u8], pan: &Pan) -> Result<Zeroizing<Vec<u8>>, S
     Ok(Zeroizing::new(block.to_vec()))
 }
 
-fn aes(key: &[u8], block: &mut [u8; 16], forth: bool) -> Result<(), SecurityError> {
+pub(super) fn aes(key: &[u8], block: &mut [u8; 16], forth: bool) -> Result<(), SecurityError> {
     macro_rules! with {
         ($cipher:ty) => {{
             let cipher = <$cipher>::new_from_slice(key).map_err(|_| SecurityError::Key)?;

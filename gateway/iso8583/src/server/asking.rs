@@ -1,7 +1,7 @@
 //! What the engine is asked, and what becomes of its answers.
 
 use super::refusal::Refusal;
-use super::request::{Asked, Card};
+use super::request::{Advice, Asked, Card};
 use super::{Pending, ServeError, Server, answer, private};
 use crate::message::Message;
 use crate::security::{CardData, PinUnderKey, Purpose, SecurityModule, WrappedKey};
@@ -10,8 +10,8 @@ use ringfence_client::kernel::image::{flag, kind};
 use ringfence_client::kernel::messages::Reserved;
 use ringfence_client::kernel::reject::Code;
 use ringfence_domains::atm::messages::{
-    Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Key, PinVerdict, Reject, Reply, Reverse,
-    Service, SetService, TerminalId, TransactionType,
+    Advise, Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Forward, Forwarded, Key, PinVerdict,
+    Reject, Reply, Reverse, Service, SetService, TerminalId, TransactionType,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ const STALE_MAX: u32 = 3;
 enum Came {
     /// An answer for whoever asked.
     Answer(Message),
+    /// A remote issuer is to be asked.
+    Ask(Forwarded),
     /// The engine refused it.
     Refused(Code),
 }
@@ -43,7 +45,15 @@ impl<M: SecurityModule> Server<M> {
             Asked::Keys(terminal) => self.exchange(terminal, &message),
             _ if !self.client.is_connected() || !self.references.is_complete() => Err(Refusal::Silent),
             _ => {
-                return self.send(Pending { connection: name, message, asked, since: Instant::now(), tries: 0, mac });
+                return self.send(Pending {
+                    connection: name,
+                    message,
+                    asked,
+                    since: Instant::now(),
+                    tries: 0,
+                    mac,
+                    pin: None,
+                });
             }
         };
         match done {
@@ -57,12 +67,16 @@ impl<M: SecurityModule> Server<M> {
     }
 
     /// Sends what is asked to the engine, and keeps it until it is answered.
-    fn send(&mut self, pending: Pending) -> Result<(), ServeError> {
+    fn send(&mut self, mut pending: Pending) -> Result<(), ServeError> {
         let request = match &pending.asked {
-            Asked::Card(card) => match self.verify(card, &pending.message) {
+            Asked::Card(card) => match self.look_at_card(card, &pending.message) {
                 Err(refusal) => {
                     self.refuse_pending(&pending, &refusal);
                     return Ok(());
+                }
+                Ok(Verified::Forward(command, pin)) => {
+                    pending.pin = Some(pin);
+                    self.client.send(Command::Forward(&command))?
                 }
                 Ok(Verified::Authorize(command)) => self.client.send(Command::Authorize(&command))?,
                 Ok(Verified::ChangePin(command)) => self.client.send(Command::ChangePin(&command))?,
@@ -82,10 +96,31 @@ impl<M: SecurityModule> Server<M> {
                 let (date, reserved) = (*date, Reserved::default());
                 self.client.send(Command::Cutover(&Cutover { date, reserved }))?
             }
+            Asked::Advice(Advice { key: Key(terminal, trace, date), pan, amount, account }) => {
+                let token = match self.module.token(&self.keys.token, pan) {
+                    Ok(token) => token,
+                    Err(error) => {
+                        self.refuse_pending(&pending, &error.into());
+                        return Ok(());
+                    }
+                };
+                let (terminal, trace, date, amount) = (*terminal, *trace, *date, *amount);
+                let (account, reserved) = ((*account).into(), Reserved::default());
+                let advise = Advise { token, amount, terminal, trace, date, account, reserved };
+                self.client.send(Command::Advise(&advise))?
+            }
             Asked::Echo | Asked::Keys(_) => unreachable!("they are answered here"),
         };
         self.pending.insert(request, pending);
         Ok(())
+    }
+
+    /// What the engine is asked: of a remote issuer's card where it leads, of one of this host what was found of it.
+    fn look_at_card(&self, card: &Card, message: &Message) -> Result<Verified, Refusal> {
+        match self.route(card)? {
+            Some(forward) => Ok(forward),
+            None => self.verify(card, message),
+        }
     }
 
     /// Verifies card and PIN, and says so to the domain with the version of the reference.
@@ -164,9 +199,15 @@ impl<M: SecurityModule> Server<M> {
             let came = match header.kind {
                 kind::EVENT | kind::SNAPSHOT => {
                     if header.kind == kind::SNAPSHOT && header.flags & flag::LAST != 0 {
-                        self.references.complete();
-                    } else if let Ok(Event::PinReferenceSet(said)) = output.decode() {
-                        self.references.set(said);
+                        self.references.complete(header.topic);
+                        continue;
+                    }
+                    match output.decode() {
+                        Ok(Event::PinReferenceSet(said)) => self.references.set(said),
+                        Ok(Event::RouteSet(said)) => self.switch.set_route(said),
+                        Ok(Event::AdviceDue(said)) => self.switch.due(said),
+                        Ok(Event::AdviceDone(said)) => self.switch.done(said),
+                        _ => {}
                     }
                     continue;
                 }
@@ -176,6 +217,7 @@ impl<M: SecurityModule> Server<M> {
                         Ok(Reply::Authorized(said)) => {
                             Came::Answer(answer::authorized(&pending.message, said, currency))
                         }
+                        Ok(Reply::Forwarded(said)) => Came::Ask(*said),
                         Ok(Reply::Ended(said)) => Came::Answer(answer::ended(&pending.message, said, currency)),
                         Ok(_) => Came::Answer(answer::bare(&pending.message, *b"00")),
                         Err(malformed) => {
@@ -204,8 +246,12 @@ impl<M: SecurityModule> Server<M> {
                 self.counts.answered += 1;
                 self.say(pending.connection, answer, pending.mac.as_deref());
             }
-            // The PIN was changed since it was verified: the engine has said so before it refused.
-            Came::Refused(code) if code == Reject::StalePin.into() && pending.tries < STALE_MAX => {
+            Came::Ask(said) => self.ask_issuer(pending, &said),
+            // The PIN was changed since it was verified, or the route: the engine has said so before it refused.
+            Came::Refused(code)
+                if [Reject::StalePin.into(), Reject::StaleRoute.into()].contains(&code)
+                    && pending.tries < STALE_MAX =>
+            {
                 pending.tries += 1;
                 self.again.push_back(pending);
             }
@@ -247,7 +293,8 @@ impl<M: SecurityModule> Server<M> {
 }
 
 /// What the domain is asked once card and PIN were looked at.
-enum Verified {
+pub(super) enum Verified {
+    Forward(Forward, Zeroizing<Vec<u8>>),
     Authorize(Authorize),
     ChangePin(ChangePin),
 }

@@ -1,6 +1,6 @@
 //! The keys in force: the host's own, and those that terminals were given.
 
-use super::settings::{KeyText, Keys};
+use super::settings::{Acquirer, KeyText, Settings};
 use crate::security::{NewKey, Purpose, WrappedKey};
 use ringfence_domains::atm::messages::TerminalId;
 use std::collections::HashMap;
@@ -12,12 +12,23 @@ pub(crate) struct TerminalKeys {
     pub(crate) mac: Arc<WrappedKey>,
 }
 
+impl TerminalKeys {
+    pub(crate) fn new(pin_block: &KeyText, mac: &KeyText) -> Self {
+        Self { pin_block: key(Purpose::PinBlock, pin_block), mac: Arc::new(key(Purpose::Mac, mac)) }
+    }
+}
+
+fn key(purpose: Purpose, text: &KeyText) -> WrappedKey {
+    WrappedKey { purpose, bytes: text.0.clone() }
+}
+
 /// All keys, each wrapped for its purpose.
 pub(crate) struct KeyRing {
     pub(crate) token: WrappedKey,
     pub(crate) pin_verification: WrappedKey,
     pub(crate) exchange: WrappedKey,
     pub(crate) cvv: Option<WrappedKey>,
+    pub(crate) cover: Option<WrappedKey>,
     /// Of a terminal that was given none.
     first: TerminalKeys,
     by_terminal: HashMap<TerminalId, TerminalKeys>,
@@ -25,18 +36,19 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     /// The keys of the settings.
-    pub(crate) fn new(keys: &Keys) -> Self {
-        let key = |purpose, text: &KeyText| WrappedKey { purpose, bytes: text.0.clone() };
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let keys = &settings.keys;
+        let of_acquirer = |acquirer: &Acquirer| {
+            (TerminalId(acquirer.terminal), TerminalKeys::new(&acquirer.pin_block, &acquirer.mac))
+        };
         Self {
+            cover: keys.cover.as_ref().map(|text| key(Purpose::Cover, text)),
             token: key(Purpose::Token, &keys.token),
             pin_verification: key(Purpose::PinVerification, &keys.pin_verification),
             exchange: key(Purpose::Exchange, &keys.exchange),
             cvv: keys.cvv.as_ref().map(|text| key(Purpose::Cvv, text)),
-            first: TerminalKeys {
-                pin_block: key(Purpose::PinBlock, &keys.pin_block),
-                mac: Arc::new(key(Purpose::Mac, &keys.mac)),
-            },
-            by_terminal: HashMap::new(),
+            first: TerminalKeys::new(&keys.pin_block, &keys.mac),
+            by_terminal: settings.acquirers.values().map(of_acquirer).collect(),
         }
     }
 

@@ -21,6 +21,7 @@ mod authentic;
 mod connection;
 mod dates;
 mod keys;
+mod link;
 mod private;
 mod references;
 mod refusal;
@@ -28,15 +29,17 @@ mod request;
 mod settings;
 
 mod asking;
+mod switching;
 
 pub use refusal::Refusal;
-pub use settings::{Base, KeyText, Keys, MacPolicy, Natural, Settings};
+pub use settings::{Acquirer, Base, KeyText, Keys, MacPolicy, Natural, RemoteIssuer, Settings};
 
 use crate::layout::{BadLayout, Layout};
 use crate::message::{Error, Message};
 use crate::security::{SecurityModule, WrappedKey};
 use connection::{Closing, Connection};
 use keys::KeyRing;
+use link::Link;
 use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -52,7 +55,9 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use switching::Switch;
 use tracing::{debug, info, warn};
+use zeroize::Zeroizing;
 
 const LISTENER: Token = Token(0);
 const ENGINE: Token = Token(1);
@@ -99,6 +104,8 @@ struct Pending {
     tries: u32,
     /// The key that its answer is authenticated with.
     mac: Option<Arc<WrappedKey>>,
+    /// The PIN's block for a remote issuer.
+    pin: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// The server.
@@ -126,6 +133,7 @@ pub struct Server<M> {
     /// When it was last looked for what is late.
     looked: Instant,
     keys: KeyRing,
+    switch: Switch,
     counts: Counts,
 }
 
@@ -139,11 +147,21 @@ impl<M: SecurityModule> Server<M> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(settings.listen)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        client.subscribe(Topic::new(Atm::ID, topics::PINS, 0), 0)?;
-        let keys = KeyRing::new(&settings.keys);
+        let mut switch = Switch::default();
+        let mut followed = vec![topics::PINS];
+        if !settings.issuers.is_empty() {
+            followed.extend([topics::ROUTES, topics::ADVICES]);
+            switch.links = settings.issuers.iter().map(|issuer| (issuer.issuer, Link::new(issuer))).collect();
+        }
+        let followed: Vec<Topic> = followed.into_iter().map(|kind| Topic::new(Atm::ID, kind, 0)).collect();
+        for topic in &followed {
+            client.subscribe(*topic, 0)?;
+        }
+        let keys = KeyRing::new(&settings);
         Ok(Self {
             settings,
             keys,
+            switch,
             layout,
             module,
             poll,
@@ -153,7 +171,7 @@ impl<M: SecurityModule> Server<M> {
             next: FIRST,
             client,
             polled: None,
-            references: References::default(),
+            references: References::awaiting(followed),
             pending: HashMap::new(),
             again: VecDeque::new(),
             taken_back: VecDeque::new(),
@@ -202,6 +220,8 @@ impl<M: SecurityModule> Server<M> {
                     if let Some(connection) = self.connections.get_mut(&name) {
                         connection.readable |= event.is_readable() || event.is_read_closed();
                         self.due.insert(name);
+                    } else if let Some(link) = self.switch.links.values_mut().find(|link| link.name == name) {
+                        link.wake();
                     }
                 }
             }
@@ -212,12 +232,15 @@ impl<M: SecurityModule> Server<M> {
         self.take_answers()?;
         self.ask_again()?;
         self.serve_connections()?;
+        self.serve_links()?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.give_up();
+            self.look_at_links();
             let idle = self.settings.idle_timeout();
             self.connections.retain(|_, connection| connection.heard.elapsed() < idle);
         }
+        self.pass_answers()?;
         self.client.flush()?;
         self.watch_engine()
     }

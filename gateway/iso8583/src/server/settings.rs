@@ -4,6 +4,7 @@ use crate::frame::Framing;
 use crate::layout::{BadLayout, Layout};
 use crate::security::{Decimalization, PinBlockFormat};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -72,6 +73,39 @@ pub struct Keys {
     pub exchange: KeyText,
     /// CVVs are made with it; without it none is looked at.
     pub cvv: Option<KeyText>,
+    /// Numbers of cards of remote issuers are covered with it; needed when there are any.
+    pub cover: Option<KeyText>,
+}
+
+/// Another acquirer, which this host is the issuer for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acquirer {
+    /// The number that the engine knows it by, among terminals.
+    pub terminal: u32,
+    /// PIN blocks come from it under this key.
+    pub pin_block: KeyText,
+    /// Messages are authenticated with this key.
+    pub mac: KeyText,
+}
+
+/// A remote issuer, to which this host is the acquirer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteIssuer {
+    /// The number that the engine knows it by.
+    pub issuer: u16,
+    /// Where it listens, for messages in the same layout and framing.
+    pub address: SocketAddr,
+    /// What it knows this host by: field 32.
+    pub acquirer: String,
+    /// PIN blocks go to it under this key.
+    pub pin_block: KeyText,
+    /// Messages are authenticated with this key.
+    pub mac: KeyText,
+    /// Milliseconds after which it is silent, and after which an advice is repeated.
+    #[serde(default = "default_issuer_timeout")]
+    pub timeout_ms: u64,
 }
 
 /// How natural PINs of IBM 3624 are made.
@@ -145,6 +179,12 @@ pub struct Settings {
     /// How natural PINs are made.
     #[serde(default)]
     pub natural_pin: Natural,
+    /// Other acquirers, by what their messages have in field 32.
+    #[serde(default)]
+    pub acquirers: BTreeMap<String, Acquirer>,
+    /// Remote issuers.
+    #[serde(default)]
+    pub issuers: Vec<RemoteIssuer>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -152,6 +192,9 @@ fn default_listen() -> SocketAddr {
 }
 const fn default_answer_timeout() -> u64 {
     10_000
+}
+const fn default_issuer_timeout() -> u64 {
+    5_000
 }
 const fn default_idle_timeout() -> u64 {
     600_000

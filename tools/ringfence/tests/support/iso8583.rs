@@ -17,7 +17,7 @@ use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -159,6 +159,7 @@ fn set_card(
 /// A gateway as a child process.
 pub struct Gateway {
     child: Child,
+    config: PathBuf,
     pub address: SocketAddr,
 }
 
@@ -172,7 +173,7 @@ impl Gateway {
         let text = format!(
             "master = {:?}\n[engine]\naddress = \"{engine}\"\nclient = {client}\nkeys = {:?}\n[gateway]\nlisten = \
              \"127.0.0.1:0\"\nterminal_prefix = \"ATM\"\ncurrency = 978\n{settings}\n[gateway.keys]\ntoken = {:?}\n\
-             pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\n",
+             pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\ncover = {:?}\n",
             path("master.hex"),
             path("keys.toml"),
             key(Purpose::Token, &OTHER_KEY),
@@ -181,18 +182,39 @@ impl Gateway {
             key(Purpose::Mac, &MAC_KEY),
             key(Purpose::Exchange, &OTHER_KEY),
             key(Purpose::Cvv, &OTHER_KEY),
+            key(Purpose::Cover, &OTHER_KEY),
         );
         let config = path(&format!("iso8583-{client}.toml"));
         std::fs::write(&config, text).expect("it is written");
+        let (child, address) = Self::spawn(&config);
+        Self { child, config, address }
+    }
+
+    /// Kills it and starts it again where it listened.
+    pub fn kill_and_start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let text = std::fs::read_to_string(&self.config).expect("it was written");
+        let text = text.replace("\"127.0.0.1:0\"", &format!("\"{}\"", self.address));
+        std::fs::write(&self.config, text).expect("it is written");
+        (self.child, _) = Self::spawn(&self.config);
+    }
+
+    fn spawn(config: &Path) -> (Child, SocketAddr) {
         let mut command = Command::new(program());
-        command.args(["iso8583", "serve", "--config"]).arg(&config);
+        command.args(["iso8583", "serve", "--config"]).arg(config);
         command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let line = lines.next().expect("it says where it listens").expect("text");
         let address = line.strip_prefix("iso8583 listens on ").expect(&line).parse().expect("an address");
-        Self { child, address }
+        (child, address)
     }
+}
+
+/// A key under the master key, as settings have it.
+pub fn wrapped(purpose: Purpose, key: &[u8]) -> String {
+    hex(&module().wrap(purpose, key).expect("a key").bytes)
 }
 
 impl Drop for Gateway {

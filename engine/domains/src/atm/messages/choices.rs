@@ -114,6 +114,14 @@ impl TransactionType {
     }
 }
 
+impl ResponseCode {
+    /// The code of that number, when it stands here.
+    #[must_use]
+    pub const fn known(number: u8) -> Option<Self> {
+        ResponseByte(number).try_get()
+    }
+}
+
 impl AccountType {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
