@@ -25,8 +25,16 @@ fn main() {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("in KiB") * 1024
     };
     let before = resident();
-    let limits =
-        AtmLimits { accounts: CARDS + 2, cards: CARDS, terminals: 1, transactions: 1 << 18, transfers: 1 << 18 };
+    let limits = AtmLimits {
+        accounts: CARDS + 2,
+        cards: CARDS,
+        terminals: 1,
+        transactions: 1 << 18,
+        transfers: 1 << 18,
+        issuers: 2,
+        routes: 6,
+        stood_in: 5,
+    };
     let mut atm = Harness::<Atm>::new(&limits);
     let mut image = CommandImage::default();
     let mut step = |command: Command<'_>| {

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 
 /// How the length is written.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Framing {
     /// Two bytes, the higher first.
+    #[default]
     TwoBytes,
     /// Four bytes, the highest first.
     FourBytes,

@@ -6,8 +6,8 @@ mod support;
 
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
-    AccountNumber, Amount, CASSETTES, CassetteCount, CassetteLoad, Command as Atm, Constraint, CountCash, Currency,
-    LoadCash, OpenAccount, Reply, Service, SetService, SetTerminal, TerminalId,
+    AccountNumber, CASSETTES, CassetteCount, Command as Atm, Constraint, CountCash, Reply, Service, SetService,
+    TerminalId,
 };
 use ringfence_iso8583::security::{Padding, Pan, Pin, PinBlockFormat, encipher, retail_mac};
 use ringfence_iso8583::{Framing, Layout, Message};
@@ -18,13 +18,14 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::iso8583::{FUNDS, Gateway, MAC_KEY, PIN, PIN_KEY, issue, open_bank, today};
+use support::iso8583::{
+    DENOMINATIONS, FUNDS, Gateway, MAC_KEY, PIN, PIN_KEY, accept, install, issue, open_account, open_bank, today,
+};
 use support::{Place, seed, size, wait_until};
 
 const TERMINALS: u32 = 1_000;
 const LINES: u32 = 8;
 const CARDS: u64 = 40;
-const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
 const LOADED: u32 = 5_000;
 /// How long a terminal waits before it says again what it is about; and how long the host waits for the notes.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -36,34 +37,6 @@ fn pan(card: u64) -> String {
 
 fn customer(card: u64) -> AccountNumber {
     AccountNumber(10_000 + card)
-}
-
-fn account(account: AccountNumber) -> OpenAccount {
-    let (constraint, currency, overdraft) = (Constraint::Covered.into(), Currency(978), Amount(0));
-    OpenAccount { account, overdraft, currency, constraint, reserved: Reserved::default() }
-}
-
-/// Asks the engine what it must accept.
-fn accepted(client: &mut Client, command: Atm<'_>) -> (i64, i64) {
-    let answer = client.call(command).expect("the engine answers");
-    match answer.reply().expect("it is accepted") {
-        Reply::AccountOpened(said) => (said.balance.0, said.available.0),
-        Reply::CashSet(said) => (said.cash.0, said.change.0),
-        _ => (0, 0),
-    }
-}
-
-fn install(client: &mut Client, number: u32) {
-    let (terminal, currency, reserved) = (TerminalId(number), Currency(978), Reserved::default());
-    let (cash, fees, surcharge) = (AccountNumber(20_000 + u64::from(number)), AccountNumber(0), Amount(0));
-    let confirm_within_ns = CONFIRM_NS;
-    let set = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved };
-    accepted(client, Atm::SetTerminal(&set));
-    let loads = DENOMINATIONS.map(|denomination| CassetteLoad { denomination, notes: LOADED });
-    let (vault, reserved) = (AccountNumber(1), Reserved::default());
-    accepted(client, Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
-    let (service, reserved) = (Service::In.into(), Reserved::default());
-    accepted(client, Atm::SetService(&SetService { terminal, service, reserved }));
 }
 
 /// What a terminal is doing. All but asking is in its journal, and goes on after a reboot.
@@ -324,10 +297,14 @@ fn prove_a_thousand_terminals_agree_to_the_note() {
     let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
     open_bank(&mut operator, 0);
     for card in 0..CARDS {
-        accepted(&mut operator, Atm::OpenAccount(&account(customer(card))));
+        open_account(&mut operator, customer(card), Constraint::Covered);
         issue(&mut operator, &pan(card), customer(card), 100 + card);
     }
-    (1..=TERMINALS).for_each(|number| install(&mut operator, number));
+    for number in 1..=TERMINALS {
+        install(&mut operator, number, AccountNumber(20_000 + u64::from(number)), CONFIRM_NS, LOADED);
+        let (terminal, service, reserved) = (TerminalId(number), Service::In.into(), Reserved::default());
+        accept(&mut operator, Atm::SetService(&SetService { terminal, service, reserved }));
+    }
     let gateway = Gateway::start(&place, engine.address(), 2, "answer_timeout_ms = 2000");
     let block = |card| {
         let (pan, pin) = (Pan::new(pan(card).as_bytes()).expect("a number"), Pin::new(PIN.as_bytes()).expect("a PIN"));
@@ -382,7 +359,7 @@ fn prove_a_thousand_terminals_agree_to_the_note() {
     }
     for card in 0..CARDS {
         let paid: u64 = lines.iter().map(|line| line.paid[card as usize]).sum();
-        let stands = accepted(&mut operator, Atm::OpenAccount(&account(customer(card))));
+        let stands = open_account(&mut operator, customer(card), Constraint::Covered);
         let left = (FUNDS_OF_CARD - paid) as i64;
         assert_eq!(stands, (left, left), "card {card}: balance and what is available, seed {seed}");
     }

@@ -1,14 +1,14 @@
 //! Cards: what their holders may do, and what they did today.
 
-use super::days::Day;
+use super::limits::{Limits, Windows};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, BusinessDate, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion,
-    ReplaceCard, ResponseCode, SetCard, WINDOW_MAX,
+    AccountType, Amount, CardStatus, CardStatusCode, PIN_TRIES, PinReferenceSet, PinVersion, ReplaceCard, ResponseCode,
+    SetCard,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, KeyIndex, Slab};
 use ringfence_kernel::state::fold;
-use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
+use ringfence_kernel::{Corrupt, Sink, Source};
 
 /// In place of an account or a card: none.
 pub(super) const NONE: u32 = u32::MAX;
@@ -19,26 +19,15 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Card {
     pub(super) token: [u8; 16],
     pub(super) pin_reference: [u8; 16],
-    pub(super) transaction_max: Amount,
-    day_max: Amount,
-    /// What was withdrawn or is held.
-    pub(super) day: Day,
-    window_ns: u64,
-    /// When the latest withdrawals were authorized, and of how much; and which place comes next.
-    recent: [Timestamp; WINDOW_MAX],
-    recent_amounts: [u64; WINDOW_MAX],
-    window_max: Amount,
+    pub(super) limits: Limits,
     pub(super) fast_cash: Amount,
-    next: u32,
-    window_count_max: u32,
-    day_count_max: u32,
     pub(super) pin_version: PinVersion,
     /// The places of its cheque, its savings and its credit account.
     pub(super) accounts: [u32; 3],
     pub(super) last_four: [u8; 4],
     pub(super) status: CardStatusCode,
     pub(super) pin_wrong: u8,
-    reserved: [u8; 6],
+    reserved: [u8; 2],
 }
 
 impl Card {
@@ -74,56 +63,6 @@ impl Card {
             CardStatus::Blocked => Some(ResponseCode::Restricted),
             CardStatus::Expired => Some(ResponseCode::Expired),
         }
-    }
-
-    /// Whether `amount` on `date` is more than its amounts.
-    #[inline]
-    pub(super) fn exceeds_amount(&self, amount: Amount, date: BusinessDate, now: Timestamp) -> bool {
-        amount > self.transaction_max
-            || self.day.of(date).0.saturating_add(amount.0) > self.day_max.0
-            || self.window_max.0 > 0 && self.taken_within(now).saturating_add(amount.0) > self.window_max.0
-    }
-
-    /// Whether one more on `date` is more than its numbers.
-    #[inline]
-    pub(super) fn exceeds_count(&self, date: BusinessDate, now: Timestamp) -> bool {
-        self.day.of(date).1 >= self.day_count_max || self.is_window_full(now)
-    }
-
-    fn is_within(&self, since: Timestamp, now: Timestamp) -> bool {
-        since != Timestamp(0) && since.saturating_add(self.window_ns) > now
-    }
-
-    /// Whether the withdrawal that came as many ago as the limit is still within the window that ends now.
-    fn is_window_full(&self, now: Timestamp) -> bool {
-        let back = self.window_count_max as usize;
-        let place = (self.next as usize + WINDOW_MAX - back) % WINDOW_MAX;
-        back > 0 && self.is_within(self.recent[place], now)
-    }
-
-    /// What was authorized within the window that ends now. The limit by number is at most as many as are remembered.
-    fn taken_within(&self, now: Timestamp) -> u64 {
-        let within = self.recent.iter().zip(self.recent_amounts).filter(|(since, _)| self.is_within(**since, now));
-        within.map(|(_, amount)| amount).sum()
-    }
-
-    /// Remembers for the window that a withdrawal of `amount` is authorized now.
-    #[inline]
-    pub(super) fn remember(&mut self, amount: Amount, now: Timestamp) {
-        if self.window_count_max > 0 {
-            let next = self.next as usize;
-            (self.recent[next], self.recent_amounts[next]) = (now, amount.0);
-            self.next = (self.next + 1) % WINDOW_MAX as u32;
-        }
-    }
-
-    /// Changes what more it may; whether it can be so.
-    pub(super) fn set_terms(&mut self, fast_cash: Amount, window_max: Amount) -> bool {
-        let can_be = window_max.0 == 0 || self.window_count_max > 0;
-        if can_be {
-            (self.fast_cash, self.window_max) = (fast_cash, window_max);
-        }
-        can_be
     }
 }
 
@@ -172,7 +111,7 @@ impl Cards {
     }
 
     /// Issues the card or changes its terms; gives its place.
-    pub(super) fn set(&mut self, terms: &SetCard, accounts: [u32; 3]) -> Result<u32, Full> {
+    pub(super) fn set(&mut self, terms: &SetCard, accounts: [u32; 3], windows: &mut Windows) -> Result<u32, Full> {
         let index = match self.find(&terms.token) {
             Some(index) => index,
             None => self.add(Card { token: terms.token, ..Card::zeroed() })?,
@@ -182,23 +121,21 @@ impl Cards {
             card.pin_wrong = 0;
         }
         card.accounts = accounts;
-        (card.transaction_max, card.day_max) = (terms.transaction_max, terms.day_max);
-        (card.day_count_max, card.pin_version) = (terms.day_count_max, terms.pin_version);
+        (card.limits.transaction_max, card.limits.day_max) = (terms.transaction_max, terms.day_max);
+        (card.limits.day_count_max, card.pin_version) = (terms.day_count_max, terms.pin_version);
         (card.last_four, card.status) = (terms.last_four, terms.status);
         card.pin_reference = terms.pin_reference;
-        if terms.window_count_max == 0 {
-            (card.recent, card.recent_amounts, card.next, card.window_max) = Default::default();
-        }
-        (card.window_ns, card.window_count_max) = (terms.window_ns, terms.window_count_max);
+        windows.set(&mut card.limits, terms.window_ns, terms.window_count_max);
         Ok(index)
     }
 
     /// Gives all of the card at `index` but its PIN and status to a new one.
-    pub(super) fn replace(&mut self, index: u32, by: &ReplaceCard) -> Result<u32, Full> {
+    pub(super) fn replace(&mut self, index: u32, by: &ReplaceCard, windows: &mut Windows) -> Result<u32, Full> {
         let old = self.cards[index];
         let (status, pin_wrong) = (CardStatus::Active.into(), 0);
         let ReplaceCard { new_token: token, pin_reference, pin_version, last_four, .. } = *by;
         let new = self.add(Card { token, pin_reference, pin_version, last_four, status, pin_wrong, ..old })?;
+        windows.copy(&mut self.cards[new].limits);
         if matches!(old.status.get(), CardStatus::Active | CardStatus::Blocked) {
             self.cards[index].status = CardStatus::Expired.into();
         }
@@ -226,12 +163,7 @@ impl Cards {
         for index in 0..cards.len() as u32 {
             let card = cards.cards[index];
             let known = |place: &u32| *place == NONE || (*place as usize) < accounts;
-            let sound = card.status.try_get().is_some()
-                && card.pin_wrong <= PIN_TRIES
-                && card.reserved == [0; 6]
-                && (card.next as usize) < WINDOW_MAX
-                && card.window_count_max as usize <= WINDOW_MAX
-                && card.recent_amounts.iter().all(|amount| *amount <= AMOUNT_MAX);
+            let sound = card.status.try_get().is_some() && card.pin_wrong <= PIN_TRIES && card.reserved == [0; 2];
             if !sound || !card.accounts.iter().all(known) || cards.find(&card.token).is_some() {
                 return Err(Corrupt("a card"));
             }

@@ -5,8 +5,9 @@ use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
-    LoadCash, Reject, Reply, SetService, SetTerminal, SetTerminalTerms, TerminalId, UnloadCash,
+    LoadCash, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, UnloadCash,
 };
+use super::operator::check_window;
 use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
@@ -22,7 +23,7 @@ impl Atm {
             _ => counter_account(&self.ledger, currency, command.fees)?,
         };
         if place.confirm_within_ns != 0 {
-            if self.ledger[place.cash].number != cash || place.currency != currency {
+            if place.is_acquirer() || self.ledger[place.cash].number != cash || place.currency != currency {
                 return Err(Reject::BadTerminal);
             }
             (place.confirm_within_ns, place.surcharge, place.fees) = (confirm_within_ns, surcharge, fees);
@@ -41,22 +42,47 @@ impl Atm {
         Ok(self.is_set(out))
     }
 
+    pub(super) fn set_acquirer(&mut self, command: &SetAcquirer, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let SetAcquirer { settlement, confirm_within_ns, terminal: number, currency, .. } = *command;
+        let place = self.terminals.place(number).filter(|_| confirm_within_ns > 0).ok_or(Reject::BadTerminal)?;
+        let settlement = counter_account(&self.ledger, currency, settlement)?;
+        if place.confirm_within_ns == 0 {
+            *place = Terminal::acquirer(settlement, currency, confirm_within_ns);
+        } else if place.is_acquirer() && place.cash == settlement {
+            place.confirm_within_ns = confirm_within_ns;
+        } else {
+            return Err(Reject::BadTerminal);
+        }
+        Ok(self.is_set(out))
+    }
+
+    /// A terminal that has notes.
+    fn with_notes(&mut self, number: TerminalId) -> Result<Terminal, Reject> {
+        let terminal = *self.terminals.get(number)?;
+        if terminal.is_acquirer() { Err(Reject::BadTerminal) } else { Ok(terminal) }
+    }
+
     pub(super) fn set_terminal_terms(
         &mut self,
         command: &SetTerminalTerms,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let SetTerminalTerms { transaction_max, day_max, surcharge_max, surcharge_rate, .. } = *command;
+        let SetTerminalTerms { surcharge_max, surcharge_rate, window_max, window_count_max, .. } = *command;
         let terminal = self.terminals.get(command.terminal)?;
         if surcharge_rate > 10_000 || surcharge_max.0 > AMOUNT_MAX {
             return Err(Reject::BadTerminal);
         }
+        check_window(window_count_max, window_max)?;
         let place = |number: AccountNumber| match number.0 {
             0 => Ok(NONE),
             _ => counter_account(&self.ledger, terminal.currency, number),
         };
         (terminal.merchant, terminal.deposits) = (place(command.merchant)?, place(command.deposits)?);
-        (terminal.transaction_max, terminal.day_max) = (transaction_max, day_max);
+        let limits = &mut terminal.limits;
+        (limits.transaction_max, limits.day_max) = (command.transaction_max, command.day_max);
+        limits.day_count_max = command.day_count_max;
+        self.windows.set(limits, command.window_ns, window_count_max);
+        self.windows.set_amount(limits, window_max);
         (terminal.surcharge_max, terminal.surcharge_rate) = (surcharge_max, surcharge_rate);
         Ok(self.is_set(out))
     }
@@ -73,7 +99,7 @@ impl Atm {
         loads: &[CassetteLoad],
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let mut terminal = *self.terminals.get(command.terminal)?;
+        let mut terminal = self.with_notes(command.terminal)?;
         let vault = counter_account(&self.ledger, terminal.currency, command.vault)?;
         if loads.is_empty() || loads.len() > CASSETTES {
             return Err(Reject::BadCassettes);
@@ -103,7 +129,7 @@ impl Atm {
         command: &UnloadCash,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let mut terminal = *self.terminals.get(command.terminal)?;
+        let mut terminal = self.with_notes(command.terminal)?;
         let vault = counter_account(&self.ledger, terminal.currency, command.vault)?;
         if terminal.is_busy() {
             return Err(Reject::TerminalBusy);
@@ -121,7 +147,7 @@ impl Atm {
         counts: &[CassetteCount],
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let mut terminal = *self.terminals.get(command.terminal)?;
+        let mut terminal = self.with_notes(command.terminal)?;
         let difference = counter_account(&self.ledger, terminal.currency, command.difference)?;
         if terminal.is_busy() {
             return Err(Reject::TerminalBusy);

@@ -70,7 +70,10 @@ impl Atm {
         let totals = core::mem::replace(&mut terminal.totals, Totals::zeroed());
         let Totals { dispensed, fees, withdrawals, declined, voided, timed_out, exceptions, .. } = totals;
         let (cash, held) = terminal.sums();
-        let sums = &mut self.sums[usize::from(terminal.currency.0)];
+        let mut elsewhere = Sums::zeroed();
+        // What other acquirers give is not of this host's terminals.
+        let is_here = !terminal.is_acquirer();
+        let sums = if is_here { &mut self.sums[usize::from(terminal.currency.0)] } else { &mut elsewhere };
         (sums.dispensed, sums.fees) = (sums.dispensed + dispensed, sums.fees + fees);
         (sums.cash, sums.held) = (sums.cash + cash, sums.held + held);
         (sums.withdrawals, sums.terminals) = (sums.withdrawals + withdrawals, sums.terminals + 1);

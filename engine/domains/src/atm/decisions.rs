@@ -111,7 +111,7 @@ impl Atm {
         known.is_some()
     }
 
-    fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
+    pub(super) fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
         self.terminals.get(transaction.terminal).expect("it was found").totals.declined += 1;
         transaction.code = code.into();
         if account != NONE {
@@ -174,7 +174,7 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, account_limits, date, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, windows, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
         let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
         let amount = amount_of(command, card.fast_cash)?;
@@ -197,25 +197,23 @@ impl Atm {
             _ => return Err(no(Code::InvalidTransaction)),
         };
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
-        if is_foreign(account) || is_foreign(to) || moves(kind) && account == to {
+        let is_its_own = if moves(kind) { account == to } else { kind.dispenses() && account == terminal.cash };
+        if is_foreign(account) || is_foreign(to) || is_its_own {
             return Err(no(Code::InvalidTransaction));
         }
+        let fee = if kind.dispenses() { terminal.fee(account, amount) } else { None };
         let cash = if kind.dispenses() { amount } else { command.cashback };
-        let limit = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
-        if cash.0 > 0 {
-            if card.exceeds_amount(cash, date, now)
-                || limit.as_ref().is_some_and(|limit| limit.exceeds_amount(cash, date))
-                || kind.dispenses() && terminal.exceeds_amount(cash)
-            {
-                return Err(no(Code::ExceedsAmount));
-            }
-            if card.exceeds_count(date, now) || limit.as_ref().is_some_and(|limit| limit.exceeds_count(date)) {
-                return Err(no(Code::ExceedsCount));
-            }
+        let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        let by_account = of_account.is_some();
+        // A till pays what is taken with a purchase: it is none of the terminal's notes.
+        let of_terminal = kind.dispenses().then_some(&mut terminal.limits);
+        let mut limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
+        if limits.iter().flatten().any(|limits| windows.exceeds_amount(limits, cash, date, now)) {
+            return Err(no(Code::ExceedsAmount));
         }
-        // Whose surcharge it is pays none.
-        let fee = (kind.dispenses() && terminal.surcharge.0 > 0 && terminal.fees != account)
-            .then(|| (terminal.surcharge_of(amount), terminal.fees));
+        if limits.iter().flatten().any(|limits| windows.exceeds_count(limits, date, now)) {
+            return Err(no(Code::ExceedsCount));
+        }
         match kind {
             TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
             // The account of uncounted cash is the bank's own.
@@ -226,14 +224,9 @@ impl Atm {
         .map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
         })?;
+        limits.iter_mut().flatten().for_each(|limits| windows.count(limits, cash, date, now));
         if kind.dispenses() {
             terminal.hold(notes);
-        }
-        let by_account = limit.is_some();
-        if cash.0 > 0 {
-            card.day.count(cash, date);
-            card.remember(cash, now);
-            limit.into_iter().for_each(|limit| limit.day.count(cash, date));
         }
         Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
     }
@@ -267,7 +260,7 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
 
 /// Holds an amount and its surcharge, or neither.
 #[inline]
-fn hold_with_fee(
+pub(super) fn hold_with_fee(
     ledger: &mut Ledger,
     account: u32,
     cash: u32,

@@ -1,19 +1,26 @@
 //! How transactions end: completed, reversed or timed out.
 
+use super::cards::NONE;
 use super::days::Day;
+use super::kept::Keep as _;
 use super::messages::{
-    AMOUNT_MAX, Amount, Complete, CountDeposit, DepositDiffered, Event, Exception, Key, Notes, Reject, Reply,
-    ResponseCode, Reverse, TerminalId, TimedOut, TransactionType,
+    AMOUNT_MAX, Advise, Amount, Authorization, Balance, Complete, CountDeposit, DepositDiffered, Event, Exception, Key,
+    Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
 use super::transactions::{State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Out, Progress};
+use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 impl Atm {
     #[inline]
-    pub(super) fn complete(&mut self, command: &Complete, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+    pub(super) fn complete(
+        &mut self,
+        context: Context,
+        command: &Complete,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let Complete { notes, terminal: number, trace, date, .. } = *command;
         let terminal = self.terminals.get(number)?;
         let Some(index) = self.transactions.find(Key(number, trace, date)) else {
@@ -30,9 +37,13 @@ impl Atm {
         let is_within = notes.counts().into_iter().zip(authorized.counts()).all(within);
         let code = match state.get() {
             _ if !is_within => ResponseCode::InvalidAmount,
+            // It was not approved yet.
+            State::Asked if notes.0 > 0 => ResponseCode::InvalidAmount,
+            State::Asked => self.give_up_asking(context.now, index, out),
             State::Held => {
                 let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
-                self.end(index, state, notes);
+                let posted = terminal.worth(notes);
+                self.end(context.now, index, state, notes, posted, out);
                 ResponseCode::Approved
             }
             State::Dispensed if notes == dispensed => ResponseCode::Approved,
@@ -40,7 +51,10 @@ impl Atm {
             _ if notes.0 == 0 => ResponseCode::Approved,
             // The notes came out after all: they are posted late, if nothing has changed that would make that wrong.
             _ if authorization < terminal.balanced || !terminal.has(notes) => ResponseCode::TooLate,
-            _ => self.post_late(index, notes),
+            _ => {
+                let posted = terminal.worth(notes);
+                self.post_late(context.now, index, notes, posted, out)
+            }
         };
         if code != ResponseCode::Approved {
             let (transaction, worth) = (self.transactions[index], self.terminals.get(number)?.worth(notes));
@@ -51,7 +65,7 @@ impl Atm {
     }
 
     /// Tells the operator of what was not posted.
-    fn take_exception(
+    pub(super) fn take_exception(
         &mut self,
         of: &Transaction,
         amount: Amount,
@@ -66,7 +80,12 @@ impl Atm {
         out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
     }
 
-    pub(super) fn reverse(&mut self, command: &Reverse, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+    pub(super) fn reverse(
+        &mut self,
+        context: Context,
+        command: &Reverse,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         self.terminals.get(command.terminal)?;
         let key = Key(command.terminal, command.trace, command.date);
         let Some(index) = self.transactions.find(key) else {
@@ -77,8 +96,9 @@ impl Atm {
             return Ok(Progress::Done);
         };
         let code = match self.transactions[index].state.get() {
+            State::Asked => self.give_up_asking(context.now, index, out),
             State::Held => {
-                self.end(index, State::Voided, Notes(0));
+                self.end(context.now, index, State::Voided, Notes(0), Amount(0), out);
                 ResponseCode::Approved
             }
             State::Answered => match self.transactions[index].kind.get() {
@@ -97,29 +117,51 @@ impl Atm {
         Ok(Progress::Done)
     }
 
-    /// Ends what is held: posts the notes that were dispensed, lets the rest go.
-    fn end(&mut self, index: u32, state: State, dispensed: Notes) {
+    /// Ends what is held: posts the notes that were dispensed, lets the rest go. A remote issuer is told.
+    fn end(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        state: State,
+        dispensed: Notes,
+        posted: Amount,
+        out: &mut Out<'_, Self>,
+    ) {
         let transaction = self.transactions[index];
-        let Transaction { terminal, account, amount, notes, counted, fee: held_fee, fees, .. } = transaction;
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(dispensed);
-        terminal.settle(notes, dispensed);
-        let fee = if dispensed.0 == 0 { Amount(0) } else { held_fee };
+        let fee = self.settle(&transaction, dispensed, posted);
+        let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         match state {
             State::Dispensed => terminal.totals.dispense(posted, fee),
             State::TimedOut => terminal.totals.timed_out += 1,
             _ => terminal.totals.voided += 1,
         }
-        self.ledger.settle(account, terminal.cash, amount, posted);
-        if held_fee.0 > 0 {
-            self.ledger.settle(account, fees, held_fee, fee);
-        }
-        self.days(&transaction).for_each(|day| day.give_back(amount, posted, counted));
-        let ended = self.ledger[account].balances().into();
+        let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
             (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
         });
+        if transaction.issuer.0 > 0 {
+            self.advise_issuer(now, index, out);
+        }
+    }
+
+    /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the surcharge that is posted.
+    pub(super) fn settle(&mut self, transaction: &Transaction, dispensed: Notes, posted: Amount) -> Amount {
+        let Transaction { terminal, account, amount, notes, counted, fee: held_fee, fees, .. } = *transaction;
+        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
+        terminal.settle(notes, dispensed);
+        let fee = if posted.0 == 0 { Amount(0) } else { held_fee };
+        self.ledger.settle(account, terminal.cash, amount, posted);
+        if held_fee.0 > 0 {
+            self.ledger.settle(account, fees, held_fee, fee);
+        }
+        self.days(transaction).for_each(|day| day.give_back(amount, posted, counted));
+        fee
+    }
+
+    /// The balances that the end of a transaction says: what a remote issuer says of its account is what it said first.
+    fn stands(&self, transaction: &Transaction) -> [Balance; 2] {
+        if transaction.issuer.0 > 0 { transaction.balances } else { self.ledger[transaction.account].balances().into() }
     }
 
     /// Takes a transfer back, when the account that it went to covers it.
@@ -152,12 +194,18 @@ impl Atm {
         ResponseCode::Approved
     }
 
-    /// Posts notes of a hold that was let go, and the surcharge when the account still covers it.
-    fn post_late(&mut self, index: u32, notes: Notes) -> ResponseCode {
+    /// Posts what was taken though the hold was let go, and the surcharge when the account still covers it.
+    fn post_late(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        notes: Notes,
+        posted: Amount,
+        out: &mut Out<'_, Self>,
+    ) -> ResponseCode {
         let transaction = self.transactions[index];
         let Transaction { terminal, account, counted, asked_fee, fees, .. } = transaction;
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        let posted = terminal.worth(notes);
         if self.ledger.move_now(account, terminal.cash, posted).is_err() {
             return ResponseCode::TooLate;
         }
@@ -166,21 +214,30 @@ impl Atm {
         terminal.settle(Notes(0), notes);
         terminal.totals.dispense(posted, fee);
         self.days(&transaction).for_each(|day| day.count_late(posted, counted));
-        let ended = self.ledger[account].balances().into();
+        let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
             (transaction.posted, transaction.fee, transaction.ended) = (posted, fee, ended);
         });
+        if transaction.issuer.0 > 0 {
+            self.advise_issuer(now, index, out);
+        }
         ResponseCode::Approved
     }
 
-    /// The days that count a transaction: its card's, and its account's when that had limits.
+    /// The days that count a transaction: its card's, its account's when that had limits, its terminal's when that gave
+    /// notes.
     #[inline]
     fn days(&mut self, of: &Transaction) -> impl Iterator<Item = &mut Day> {
-        let Self { cards, ledger, account_limits, .. } = self;
+        let Self { cards, ledger, account_limits, terminals, .. } = self;
         let limits = if of.by_account == 1 { ledger.limits(of.account) } else { None };
-        let of_account = account_limits.at(limits).map(|limit| &mut limit.day);
-        core::iter::once(&mut cards[of.card].day).chain(of_account)
+        let of_terminal = if of.dispenses() { terminals.get(of.terminal).ok() } else { None };
+        let limits = [
+            (of.card != NONE).then(|| &mut cards[of.card].limits),
+            account_limits.at(limits),
+            of_terminal.map(|terminal| &mut terminal.limits),
+        ];
+        limits.into_iter().flatten().map(|limits| &mut limits.day)
     }
 
     /// Lets go what a deposit holds: the cash was given back.
@@ -237,11 +294,91 @@ impl Atm {
         Ok(Progress::Done)
     }
 
-    /// Lets the withdrawal at `index` go: nobody said in time what came out.
-    pub(super) fn time_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
-        self.end(index, State::TimedOut, Notes(0));
-        let Transaction { authorization, amount, trace, date, terminal: TerminalId(terminal), .. } =
-            self.transactions[index];
-        out.publish(topics::TERMINAL, terminal, Event::TimedOut(&TimedOut { authorization, amount, trace, date }));
+    /// The time of the transaction at `index` is over: nobody said what came out, or its issuer does not acknowledge it.
+    pub(super) fn time_out(&mut self, now: Timestamp, index: u32, out: &mut Out<'_, Self>) {
+        let Transaction { authorization, amount, trace, date, terminal, advises, .. } = self.transactions[index];
+        if advises == 1 {
+            return self.end_advice(index, ResponseCode::IssuerInoperative, out);
+        }
+        if self.transactions[index].state == State::Asked.into() {
+            self.give_up_asking(now, index, out);
+        } else {
+            self.end(now, index, State::TimedOut, Notes(0), Amount(0), out);
+        }
+        let timed_out = TimedOut { authorization, amount, trace, date };
+        out.publish(topics::TERMINAL, terminal.0, Event::TimedOut(&timed_out));
+    }
+
+    /// Takes in what another acquirer says was taken in the end: what is held is posted; what is not known is posted all
+    /// the same, for the money is gone.
+    pub(super) fn advise(
+        &mut self,
+        context: Context,
+        command: &Advise,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let Advise { amount, terminal: number, .. } = *command;
+        if !self.terminals.get(number)?.is_acquirer() {
+            return Err(Reject::BadTerminal);
+        }
+        let asked = Transaction::advised_by(command, Authorization(context.sequence.0));
+        let known = self.transactions.find(asked.key());
+        if known.is_none() {
+            self.check_new(command.date)?;
+        }
+        let code = match known.map(|index| (index, self.transactions[index])) {
+            _ if !(1..=AMOUNT_MAX).contains(&amount.0) => ResponseCode::InvalidAmount,
+            None => self.post_advised(asked, command, None),
+            Some((index, known)) => match known.state.get() {
+                // It was declined, or reversed before it came, and yet the money is gone.
+                State::Declined | State::Tombstone => self.post_advised(asked, command, Some(index)),
+                _ if known.token != asked.token || !known.dispenses() => ResponseCode::Duplicate,
+                State::Held if amount > known.amount => ResponseCode::InvalidAmount,
+                State::Held => {
+                    self.end(context.now, index, State::Dispensed, Notes(0), amount, out);
+                    ResponseCode::Approved
+                }
+                State::Dispensed if amount == known.posted => ResponseCode::Approved,
+                State::Dispensed => ResponseCode::Duplicate,
+                _ => self.post_late(context.now, index, Notes(0), amount, out),
+            },
+        };
+        let index = self.transactions.find(asked.key());
+        let transaction = index.map_or_else(Transaction::zeroed, |index| self.transactions[index]);
+        if code != ResponseCode::Approved {
+            self.take_exception(&asked, amount, Notes(0), code, out);
+        }
+        out.reply(Reply::Ended(&transaction.ended(code)));
+        Ok(Progress::Done)
+    }
+
+    /// Posts what was taken without an authorization of this host, under a new name or that of one that was declined.
+    fn post_advised(&mut self, mut asked: Transaction, command: &Advise, known: Option<u32>) -> ResponseCode {
+        let Some(card) = self.cards.find(&asked.token) else { return ResponseCode::InvalidCard };
+        let account = match self.cards[card].account(command.account.get()) {
+            Ok(account) => account,
+            Err(code) => return code,
+        };
+        let terminal = self.terminals.get(asked.terminal).expect("it was found");
+        let to = terminal.cash;
+        if self.ledger[account].currency != terminal.currency || account == to {
+            return ResponseCode::InvalidTransaction;
+        }
+        if self.ledger.move_now(account, to, asked.amount).is_err() {
+            return ResponseCode::InsufficientFunds;
+        }
+        terminal.totals.dispense(asked.amount, Amount(0));
+        (asked.card, asked.account, asked.to, asked.counted) = (card, account, to, self.date);
+        (asked.state, asked.posted, asked.code) =
+            (State::Dispensed.into(), asked.amount, ResponseCode::Approved.into());
+        asked.ended = self.ledger[account].balances().into();
+        asked.by_account = self.ledger.limits(account).is_some().into();
+        let (amount, date) = (asked.amount, self.date);
+        self.days(&asked).for_each(|day| day.count(amount, date));
+        match known {
+            Some(index) => self.transactions.change(index, |transaction| *transaction = asked),
+            None => self.transactions.add(asked),
+        }
+        ResponseCode::Approved
     }
 }

@@ -15,7 +15,7 @@ pub(super) trait Keep: Pod {
     fn date(&self) -> BusinessDate;
     /// When it ends by itself; zero when it has ended, or never does by itself.
     fn deadline(&self) -> Timestamp;
-    /// Whether money is held for it.
+    /// Whether it is not forgotten, whatever its date: money is held for it, or it is not over.
     fn is_held(&self) -> bool;
     /// Whether its fields can be as they are.
     fn is_sound(&self) -> bool;
@@ -89,14 +89,23 @@ impl<T: Keep> Kept<T> {
         self.next += 1;
     }
 
-    /// Changes one whose key and date stay; its deadline is gone when it has none any more.
+    /// Changes one whose key and date stay; it ends by itself when its deadline now says.
     #[inline]
     pub(super) fn change(&mut self, index: u32, change: impl FnOnce(&mut T)) {
         let value = &mut self.ring[index as usize];
+        let before = value.deadline();
         change(value);
-        if value.deadline() == Timestamp(0) {
-            self.timers.clear(index);
+        match value.deadline() {
+            Timestamp(0) => self.timers.clear(index),
+            deadline if deadline != before => self.timers.set(index, deadline, self.number(index)),
+            _ => {}
         }
+    }
+
+    /// The number of the one at `index`.
+    fn number(&self, index: u32) -> u64 {
+        let behind = (u64::from(index) + self.capacity - self.first % self.capacity) % self.capacity;
+        self.first + behind
     }
 
     /// The one that ends by itself next, and when.
@@ -105,9 +114,14 @@ impl<T: Keep> Kept<T> {
         self.timers.first()
     }
 
-    /// Those that money is held for.
+    /// Those that are not forgotten, whatever their date.
     pub(super) fn held(&self) -> impl Iterator<Item = &T> {
         self.ring.iter().filter(|value| value.is_held())
+    }
+
+    /// All that are kept, by place.
+    pub(super) fn all(&self) -> &[T] {
+        &self.ring
     }
 
     /// All that are kept.
@@ -138,8 +152,7 @@ impl<T: Keep> Kept<T> {
             kept.ring.push(value);
             kept.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
             if value.deadline() != Timestamp(0) {
-                let behind = (u64::from(index) + kept.capacity - first % kept.capacity) % kept.capacity;
-                kept.timers.set(index, value.deadline(), first + behind);
+                kept.timers.set(index, value.deadline(), kept.number(index));
             }
         }
         Ok(kept)

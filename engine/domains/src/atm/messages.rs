@@ -9,20 +9,21 @@ mod events;
 mod replies;
 
 pub use choices::{
-    AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, PinVerdict, PinVerdictCode,
-    ResponseByte, ResponseCode, Service, ServiceCode, TransactionType, TransactionTypeCode, TransferKind,
-    TransferKindCode, TransferOutcome, TransferOutcomeCode,
+    AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, IssuerOutcome,
+    IssuerOutcomeCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service, ServiceCode, TransactionType,
+    TransactionTypeCode, TransferKind, TransferKindCode, TransferOutcome, TransferOutcomeCode,
 };
 pub use commands::{
-    Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete, CountCash, CountDeposit,
-    Cutover, LoadCash, OpenAccount, ReplaceCard, Reverse, SetAccountLimits, SetCard, SetCardStatus, SetCardTerms,
-    SetService, SetTerminal, SetTerminalTerms, TransferEntry, TransferLinked, UnloadCash,
+    Acknowledge, Advise, Answer, Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete,
+    CountCash, CountDeposit, Cutover, Forward, LoadCash, OpenAccount, ReplaceCard, Reverse, SetAccountLimits,
+    SetAcquirer, SetCard, SetCardStatus, SetCardTerms, SetIssuer, SetRoute, SetService, SetTerminal, SetTerminalTerms,
+    TransferEntry, TransferLinked, UnloadCash,
 };
 pub use events::{
-    CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event, Exception, HoldExpired,
-    PinReferenceSet, TerminalTotals, TimedOut,
+    AdviceDone, AdviceDue, CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event,
+    Exception, HoldExpired, PinReferenceSet, RouteSet, TerminalTotals, TimedOut,
 };
-pub use replies::{AccountOpened, Authorized, CashSet, Ended, Reply, Set, Transferred};
+pub use replies::{AccountOpened, Authorized, CashSet, Ended, Forwarded, Reply, Set, Transferred};
 
 use ringfence_kernel::{limits, newtype, rejects};
 
@@ -67,6 +68,10 @@ newtype! {
     pub struct PinVersion(u32);
 }
 newtype! {
+    /// A remote issuer: a dense number from 1 up to the limit of issuers; zero is this host.
+    pub struct IssuerId(u16);
+}
+newtype! {
     /// The sequence of the command that was authorized or declined; zero when a reversal came first.
     pub struct Authorization(u64);
 }
@@ -107,6 +112,10 @@ pub const AMOUNT_MAX: u64 = 1_000_000_000_000;
 pub const LINKED_MAX: usize = 32;
 /// The most withdrawals within a window that can be a limit.
 pub const WINDOW_MAX: usize = 8;
+/// The most digits of a route's prefix.
+pub const PREFIX_MAX: u8 = 8;
+/// The last trace number of a business date that a remote issuer is asked under: six digits.
+pub const LINK_TRACE_MAX: u32 = 999_999;
 /// Wrong PINs in a row after which a card is locked.
 pub const PIN_TRIES: u8 = 3;
 
@@ -152,6 +161,14 @@ rejects! {
         NotCovered = 2017,
         /// More withdrawals within a window than can be a limit, or an amount within a window that has no limit by number.
         BadWindow = 2018,
+        /// The issuer's number is outside the limit, its advices last no time, its account is none, or a limit is above 10¹².
+        BadIssuer = 2019,
+        /// A prefix has no digits, more than eight, or others than it says; or its issuer's number is outside the limit.
+        BadRoute = 2020,
+        /// As many routes are set as may.
+        RoutesFull = 2021,
+        /// The route of the card leads to another issuer, or to this host: look it up again.
+        StaleRoute = 2022,
     }
 }
 
@@ -168,6 +185,12 @@ limits! {
         transactions = 262144 in 1..=67_108_864,
         /// Transfers kept so that repeats are answered alike: those of two business dates at least.
         transfers = 65536 in 32..=67_108_864,
+        /// Remote issuers; their ids run from 1 to this.
+        issuers = 64 in 1..=1_024,
+        /// Routes to issuers.
+        routes = 1024 in 1..=65_536,
+        /// Cards of remote issuers for which somebody stood in on a business date.
+        stood_in = 65536 in 1..=16_777_216,
     }
 }
 

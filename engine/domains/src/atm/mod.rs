@@ -2,7 +2,7 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
-//! transaction's life, `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
+//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
 //! `ledger`, `cards`, `days`, `terminals` and `transactions`.
 #![doc = include_str!("README.md")]
 
@@ -13,12 +13,15 @@ mod day_end;
 mod decisions;
 mod endings;
 mod operator;
+mod switch;
 mod transfers;
 
 mod cards;
 mod days;
+mod issuers;
 mod kept;
 mod ledger;
+mod limits;
 mod terminals;
 mod transactions;
 
@@ -33,14 +36,17 @@ mod network;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod switch_scenarios;
+#[cfg(test)]
 mod tests;
 
 use alloc::boxed::Box;
 use cards::Cards;
 use day_end::{Closing, Sums};
-use days::AccountLimits;
+use issuers::{Issuers, Routes, StoodIn};
 use kept::Kept;
 use ledger::Ledger;
+use limits::{AccountLimits, Windows};
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
@@ -59,6 +65,15 @@ pub mod topics {
     pub const DATES: u16 = 3;
     /// [`super::messages::PinReferenceSet`]; the id is 0. Its snapshot is the references of all cards.
     pub const PINS: u16 = 4;
+    /// [`super::messages::RouteSet`]; the id is 0. Its snapshot is all routes.
+    pub const ROUTES: u16 = 5;
+    /// [`super::messages::AdviceDue`] and [`super::messages::AdviceDone`]; the id is 0. Its snapshot is the advices that are due.
+    pub const ADVICES: u16 = 6;
+}
+
+/// Room for windows: cards, accounts and terminals can have one.
+fn windows_of(limits: &AtmLimits) -> usize {
+    (limits.cards + limits.accounts + limits.terminals) as usize
 }
 
 /// The authorization host: accounts, cards, terminals and transactions.
@@ -70,9 +85,13 @@ pub struct Atm {
     ledger: Ledger,
     cards: Cards,
     account_limits: AccountLimits,
+    windows: Windows,
     terminals: Terminals,
     transactions: Kept<Transaction>,
     transfers: Kept<Transfer>,
+    issuers: Issuers,
+    routes: Routes,
+    stood_in: Kept<StoodIn>,
     /// Room for the totals of a cutover, and the one that goes on in [`Domain::resume`]. Nothing is saved while there is
     /// one.
     sums: Box<[Sums]>,
@@ -92,8 +111,8 @@ impl Domain for Atm {
     type Limits = AtmLimits;
 
     fn topics(limits: &AtmLimits) -> u64 {
-        // The terminals', and those of holds, business dates and PIN references.
-        limits.terminals.saturating_add(3)
+        // The terminals', and those of holds, business dates, PIN references, routes and advices.
+        limits.terminals.saturating_add(5)
     }
 
     fn new(limits: &AtmLimits) -> Self {
@@ -103,9 +122,13 @@ impl Domain for Atm {
             ledger: Ledger::new(limits.accounts as usize),
             cards: Cards::new(limits.cards as usize),
             account_limits: AccountLimits::new(limits.accounts as usize),
+            windows: Windows::new(windows_of(limits)),
             terminals: Terminals::new(limits.terminals as usize),
             transactions: Kept::new(limits.transactions as usize),
             transfers: Kept::new(limits.transfers as usize),
+            issuers: Issuers::new(limits.issuers as usize),
+            routes: Routes::new(limits.routes as usize),
+            stood_in: Kept::new(limits.stood_in as usize),
             sums: day_end::no_sums(),
             closing: None,
         }
@@ -115,6 +138,10 @@ impl Domain for Atm {
         match command {
             Command::Authorize(_)
             | Command::ChangePin(_)
+            | Command::Forward(_)
+            | Command::Answer(_)
+            | Command::Acknowledge(_)
+            | Command::Advise(_)
             | Command::Complete(_)
             | Command::Reverse(_)
             | Command::SetService(_)
@@ -128,8 +155,12 @@ impl Domain for Atm {
         match command {
             Command::Authorize(command) => self.authorize(context, command, out),
             Command::ChangePin(command) => self.change_pin(context, command, out),
-            Command::Complete(command) => self.complete(command, out),
-            Command::Reverse(command) => self.reverse(command, out),
+            Command::Forward(command) => self.forward(context, command, out),
+            Command::Answer(command) => self.answer(context, command, out),
+            Command::Acknowledge(command) => self.acknowledge(command, out),
+            Command::Advise(command) => self.advise(context, command, out),
+            Command::Complete(command) => self.complete(context, command, out),
+            Command::Reverse(command) => self.reverse(context, command, out),
             Command::SetService(command) => self.set_service(command, out),
             Command::CaptureCard(command) => self.capture_card(command, out),
             Command::CountDeposit(command) => self.count_deposit(command, out),
@@ -142,6 +173,9 @@ impl Domain for Atm {
             Command::ReplaceCard(command) => self.replace_card(command, out),
             Command::SetTerminalTerms(command) => self.set_terminal_terms(command, out),
             Command::SetTerminal(command) => self.set_terminal(command, out),
+            Command::SetAcquirer(command) => self.set_acquirer(command, out),
+            Command::SetIssuer(command) => self.set_issuer(command, out),
+            Command::SetRoute(command) => self.set_route(command, out),
             Command::LoadCash(command, cassettes) => self.load_cash(context, command, cassettes, out),
             Command::UnloadCash(command) => self.unload_cash(context, command, out),
             Command::CountCash(command, cassettes) => self.count_cash(context, command, cassettes, out),
@@ -164,7 +198,7 @@ impl Domain for Atm {
             match (self.transactions.next_to_end(), self.transfers.next_to_end()) {
                 // Of those due together, withdrawals first.
                 (Some((deadline, index)), other) if other.is_none_or(|(other, _)| deadline <= other) => {
-                    self.time_out(index, out);
+                    self.time_out(context.now, index, out);
                 }
                 (_, other) => self.expire_hold(other.expect("one of them is due").1, out),
             }
@@ -188,6 +222,8 @@ impl Domain for Atm {
             topics::TERMINAL => self.snapshot_terminal(TerminalId(topic.id()), out),
             topics::HOLDS | topics::DATES if topic.id() == 0 => Some(Progress::Done),
             topics::PINS if topic.id() == 0 => Some(self.snapshot_pins(cursor, out)),
+            topics::ROUTES if topic.id() == 0 => Some(self.snapshot_routes(cursor, out)),
+            topics::ADVICES if topic.id() == 0 => Some(self.snapshot_advices(cursor, out)),
             _ => None,
         }
     }

@@ -20,8 +20,16 @@ use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 
-const LIMITS: AtmLimits =
-    AtmLimits { accounts: 2_100, cards: 500, terminals: 1_000, transactions: 200_000, transfers: 600 };
+const LIMITS: AtmLimits = AtmLimits {
+    accounts: 2_100,
+    cards: 500,
+    terminals: 1_000,
+    transactions: 200_000,
+    transfers: 600,
+    issuers: 2,
+    routes: 6,
+    stood_in: 5,
+};
 const CARDS: u64 = 500;
 const EURO: Currency = Currency(978);
 const BANK: AccountNumber = AccountNumber(1);

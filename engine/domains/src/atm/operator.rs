@@ -1,13 +1,11 @@
 //! What the operator does beside moving money: accounts and cards.
 
 use super::cards::NONE;
-use super::days::{AccountLimit, Day};
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Constraint, Event, OpenAccount, Reject, ReplaceCard, Reply, Set,
     SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, WINDOW_MAX,
 };
 use super::{Atm, topics};
-use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Cursor, Out, Progress};
 
@@ -34,15 +32,13 @@ impl Atm {
     }
 
     pub(super) fn set_card(&mut self, command: &SetCard, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        if command.window_count_max as usize > WINDOW_MAX {
-            return Err(Reject::BadWindow);
-        }
+        check_window(command.window_count_max, Amount(0))?;
         let place = |number: AccountNumber| match number.0 {
             0 => Ok(NONE),
             _ => self.ledger.find(number).filter(|place| !self.ledger[*place].is_cash()).ok_or(Reject::UnknownAccount),
         };
         let accounts = [place(command.cheque)?, place(command.savings)?, place(command.credit)?];
-        let card = self.cards.set(command, accounts).map_err(|_| Reject::CardsFull)?;
+        let card = self.cards.set(command, accounts, &mut self.windows).map_err(|_| Reject::CardsFull)?;
         self.say_pin_reference(card, out);
         Ok(self.is_set(out))
     }
@@ -53,8 +49,11 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let card = self.cards.find(&command.token).ok_or(Reject::UnknownCard)?;
-        let can_be = self.cards[card].set_terms(command.fast_cash, command.window_max);
-        if can_be { Ok(self.is_set(out)) } else { Err(Reject::BadWindow) }
+        if !self.windows.set_amount(&self.cards[card].limits, command.window_max) {
+            return Err(Reject::BadWindow);
+        }
+        self.cards[card].fast_cash = command.fast_cash;
+        Ok(self.is_set(out))
     }
 
     pub(super) fn set_account_limits(
@@ -62,17 +61,18 @@ impl Atm {
         command: &SetAccountLimits,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let SetAccountLimits { account, day_max, day_count_max, .. } = *command;
+        let SetAccountLimits { account, transaction_max, day_max, day_count_max, window_max, .. } = *command;
         let account = self.ledger.find(account).filter(|place| !self.ledger[*place].is_cash());
         let account = account.ok_or(Reject::UnknownAccount)?;
-        match self.account_limits.at(self.ledger.limits(account)) {
-            Some(limit) => (limit.day_max, limit.day_count_max) = (day_max, day_count_max),
-            None => {
-                let limit = AccountLimit { day_max, day_count_max, account, day: Day::zeroed() };
-                let place = self.account_limits.add(limit).expect("as many limits as accounts");
-                self.ledger.set_limits(account, place);
-            }
+        check_window(command.window_count_max, window_max)?;
+        if self.ledger.limits(account).is_none() {
+            let place = self.account_limits.add(account);
+            self.ledger.set_limits(account, place);
         }
+        let limits = self.account_limits.at(self.ledger.limits(account)).expect("it has limits");
+        (limits.transaction_max, limits.day_max, limits.day_count_max) = (transaction_max, day_max, day_count_max);
+        self.windows.set(limits, command.window_ns, command.window_count_max);
+        self.windows.set_amount(limits, window_max);
         Ok(self.is_set(out))
     }
 
@@ -91,7 +91,7 @@ impl Atm {
         if self.cards.find(&command.new_token).is_some() {
             return Err(Reject::CardExists);
         }
-        let new = self.cards.replace(card, command).map_err(|_| Reject::CardsFull)?;
+        let new = self.cards.replace(card, command, &mut self.windows).map_err(|_| Reject::CardsFull)?;
         self.say_pin_reference(new, out);
         Ok(self.is_set(out))
     }
@@ -117,4 +117,10 @@ impl Atm {
         out.reply(Reply::Set(&Set { date: self.date, reserved: Reserved::default() }));
         Progress::Done
     }
+}
+
+/// Whether a window can be so: a limit by amount needs one by number.
+pub(super) fn check_window(count_max: u32, amount_max: Amount) -> Result<(), Reject> {
+    let can_be = count_max as usize <= WINDOW_MAX && (amount_max.0 == 0 || count_max > 0);
+    if can_be { Ok(()) } else { Err(Reject::BadWindow) }
 }

@@ -14,8 +14,9 @@
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
 //! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
 //! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
-//! [merchant=A] [deposits=A] [max=N] [day=N] [rate=N most=N]`, `limit A [day=N] [count=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
-//! [date=D]`.
+//! [merchant=A] [deposits=A] [max=N] [day=N] [count=N] [window=T within=N amount=N] [rate=N most=N]`, `limit A [max=N]
+//! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! [date=D]`; what `switch_scenarios.rs` has.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
 //! scenarios` writes what is said into the files: read the difference before it is committed.
@@ -28,7 +29,7 @@ use super::messages::{
     Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome, UnloadCash,
 };
 use super::model::Model;
-use super::{Atm, topics};
+use super::{Atm, switch_scenarios, topics};
 use crate::tests::{Transcripts, nanoseconds};
 use alloc::format;
 use alloc::string::String;
@@ -40,7 +41,16 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader};
 
-const LIMITS: AtmLimits = AtmLimits { accounts: 8, cards: 4, terminals: 2, transactions: 8, transfers: 32 };
+const LIMITS: AtmLimits = AtmLimits {
+    accounts: 8,
+    cards: 4,
+    terminals: 2,
+    transactions: 8,
+    transfers: 32,
+    issuers: 2,
+    routes: 6,
+    stood_in: 5,
+};
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -58,7 +68,7 @@ fn scenarios_are_as_written() {
 }
 
 /// The words `name=value` of a request.
-struct Options<'l>(Vec<(&'l str, &'l str)>);
+pub(super) struct Options<'l>(Vec<(&'l str, &'l str)>);
 
 impl Options<'_> {
     fn text(&self, name: &str) -> Option<&str> {
@@ -66,12 +76,12 @@ impl Options<'_> {
     }
 
     /// The number of that name, or `otherwise`.
-    fn number(&self, name: &str, otherwise: u64) -> u64 {
+    pub(super) fn number(&self, name: &str, otherwise: u64) -> u64 {
         self.text(name).map_or(otherwise, |value| value.parse().expect("a number"))
     }
 }
 
-fn token(card: u64) -> [u8; 16] {
+pub(super) fn token(card: u64) -> [u8; 16] {
     bytemuck::cast([card, 0])
 }
 
@@ -192,16 +202,27 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
                 deposits: named("deposits"),
                 transaction_max: most("max"),
                 day_max: most("day"),
+                window_ns: options.number("window", 0),
+                window_max: Amount(options.number("amount", 0)),
                 surcharge_max: Amount(options.number("most", 0)),
                 surcharge_rate: options.number("rate", 0) as u32,
                 terminal: terminal(terminal_number)?,
+                day_count_max: options.number("count", u64::MAX) as u32,
+                window_count_max: options.number("within", 0) as u32,
             };
             image.set(client, Command::SetTerminalTerms(&terms));
         }
         ["limit", account_number] => {
-            let (account, day_max) = (account(account_number)?, Amount(options.number("day", u64::MAX)));
-            let (day_count_max, reserved) = (options.number("count", u64::MAX) as u32, Reserved::default());
-            let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+            let most = |name: &str| Amount(options.number(name, u64::MAX));
+            let limits = SetAccountLimits {
+                account: account(account_number)?,
+                transaction_max: most("max"),
+                day_max: most("day"),
+                window_ns: options.number("window", 0),
+                window_max: Amount(options.number("amount", 0)),
+                day_count_max: options.number("count", u64::MAX) as u32,
+                window_count_max: options.number("within", 0) as u32,
+            };
             image.set(client, Command::SetAccountLimits(&limits));
         }
         ["more", card] => {
@@ -256,7 +277,7 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             let (trace, reserved) = (trace(trace_number)?, Reserved::default());
             image.set(client, Command::Reverse(&Reverse { terminal: at, trace, date, reserved }));
         }
-        _ => return None,
+        _ => return switch_scenarios::parse(&words, &options),
     }
     Some(image)
 }
@@ -282,7 +303,7 @@ fn transfer(words: &[&str], lasts_ns: u64) -> Option<TransferEntry> {
     })
 }
 
-fn code(code: ResponseCode) -> String {
+pub(super) fn code(code: ResponseCode) -> String {
     format!("{:02} {code:?}", code as u8)
 }
 
@@ -300,6 +321,8 @@ pub(super) fn say(slot: &Slot) -> String {
         Event::HoldExpired(_) => topics::HOLDS,
         Event::CurrencyTotals(_) => topics::DATES,
         Event::PinReferenceSet(_) => topics::PINS,
+        Event::RouteSet(_) => topics::ROUTES,
+        Event::AdviceDue(_) | Event::AdviceDone(_) => topics::ADVICES,
         _ => topics::TERMINAL,
     };
     assert_eq!(header.topic.kind(), topic);
@@ -333,6 +356,7 @@ pub(super) fn say(slot: &Slot) -> String {
             format!("terminal {id}: deposit, {} of {}: {} said, {} counted", d.trace, d.date, d.stated, d.counted)
         }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
+        Event::RouteSet(_) | Event::AdviceDue(_) | Event::AdviceDone(_) => switch_scenarios::say(&event),
     }
 }
 
@@ -351,6 +375,13 @@ fn answer(reply: &Reply<'_>) -> String {
             let fee = if a.fee.0 == 0 { String::new() } else { format!(" and a surcharge of {}", a.fee) };
             let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}{fee}", a.held) };
             format!("-> {}: {code}{notes}, balance {}, available {}", a.authorization, a.balance, a.available)
+        }
+        Reply::Forwarded(f) => {
+            let fee = if f.fee.0 == 0 { String::new() } else { format!(", a surcharge of {} included", f.fee) };
+            format!(
+                "-> {}: ask issuer {} for {}{fee} as {} of {}",
+                f.authorization, f.issuer, f.amount, f.link_trace, f.date
+            )
         }
         Reply::Ended(e) => {
             let (code, number) = (code(e.code.get()), e.authorization);

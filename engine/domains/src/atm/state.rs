@@ -2,9 +2,10 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
-use super::days::AccountLimits;
-use super::kept::Kept;
+use super::issuers::{Issuers, Routes};
+use super::kept::{Keep as _, Kept};
 use super::ledger::Ledger;
+use super::limits::{AccountLimits, Windows};
 use super::messages::{AtmLimits, BusinessDate};
 use super::terminals::Terminals;
 use super::transactions::State;
@@ -19,9 +20,13 @@ impl Atm {
         self.ledger.save(sink);
         self.cards.save(sink);
         self.account_limits.save(sink);
+        self.windows.save(sink);
         self.terminals.save(sink);
         self.transactions.save(sink);
         self.transfers.save(sink);
+        self.issuers.save(sink);
+        self.routes.save(sink);
+        self.stood_in.save(sink);
     }
 
     pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -32,18 +37,26 @@ impl Atm {
         let ledger = Ledger::load(limits.accounts as usize, source)?;
         let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
         let account_limits = AccountLimits::load(limits.accounts as usize, source)?;
+        let windows = Windows::load(super::windows_of(limits), source)?;
         let terminals = Terminals::load(limits.terminals as usize, source)?;
         let transactions = Kept::load(limits.transactions as usize, source)?;
         let transfers = Kept::load(limits.transfers as usize, source)?;
+        let issuers = Issuers::load(limits.issuers as usize, ledger.len(), source)?;
+        let routes = Routes::load(limits.routes as usize, source)?;
+        let stood_in = Kept::load(limits.stood_in as usize, source)?;
         let atm = Self {
             date,
             date_before,
             ledger,
             cards,
             account_limits,
+            windows,
             terminals,
             transactions,
             transfers,
+            issuers,
+            routes,
+            stood_in,
             sums: super::day_end::no_sums(),
             closing: None,
         };
@@ -62,10 +75,13 @@ impl Atm {
             if !places(account)
                 || !places(terminal.fees)
                 || ![terminal.merchant, terminal.deposits].iter().all(|place| *place == NONE || places(*place))
-                || !self.ledger[account].is_cash()
+                || self.ledger[account].is_cash() == terminal.is_acquirer()
                 || self.ledger[account].currency != terminal.currency
             {
                 return Err("the account of a terminal's cash");
+            }
+            if terminal.is_acquirer() {
+                continue;
             }
             let (cash, held) = self.ledger[account].cash();
             if i64::try_from(terminal.sums().0) != Ok(cash) || terminal.sums().1 != held {
@@ -77,8 +93,11 @@ impl Atm {
         }
         for transaction in self.transactions.iter() {
             let has_card = (transaction.card as usize) < self.cards.len();
-            if self.terminals.look(transaction.terminal).is_none() || transaction.was_authorized() && !has_card {
+            if self.terminals.look(transaction.terminal).is_none() || transaction.has_card() && !has_card {
                 return Err("the terminal or the card of a transaction");
+            }
+            if (transaction.issuer.0 > 0 && transaction.is_held()) && !self.issuers.has(transaction.issuer) {
+                return Err("the issuer of a transaction");
             }
             if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {
                 return Err("the account of a transaction");
@@ -88,13 +107,14 @@ impl Atm {
         let mut notes_held = BTreeMap::new();
         let mut counted = BTreeMap::new();
         let mut of_accounts = BTreeMap::new();
-        for held in self.transactions.held() {
+        let mut of_terminals = BTreeMap::new();
+        for held in self.transactions.iter().filter(|transaction| transaction.holds()) {
             if held.state.get() == State::Deposited {
                 holds.push((held.to, held.account, held.amount));
                 continue;
             }
             let Some(terminal) = self.terminals.look(held.terminal) else { return Err("a hold without a terminal") };
-            if terminal.worth(held.notes) != held.amount {
+            if !terminal.is_acquirer() && terminal.worth(held.notes) != held.amount {
                 return Err("a hold of other notes");
             }
             holds.push((held.account, terminal.cash, held.amount));
@@ -103,7 +123,11 @@ impl Atm {
             }
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
-            let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
+            if held.has_card() {
+                let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
+                *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+            }
+            let sum = of_terminals.entry((held.terminal, held.counted)).or_insert((0_u64, 0_u32));
             *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
             if held.by_account == 1 {
                 let sum = of_accounts.entry((held.account, held.counted)).or_insert((0_u64, 0_u32));
@@ -116,14 +140,21 @@ impl Atm {
         }
         if !counted
             .iter()
-            .all(|((card, date), (amount, count))| self.cards[*card].day.has_counted(*amount, *count, *date))
+            .all(|((card, date), (amount, count))| self.cards[*card].limits.day.has_counted(*amount, *count, *date))
         {
             return Err("what a card has counted");
+        }
+        let is_counted = |((number, date), (amount, count)): (&(_, BusinessDate), &(u64, u32))| {
+            let terminal = self.terminals.look(*number);
+            terminal.is_some_and(|terminal| terminal.limits.day.has_counted(*amount, *count, *date))
+        };
+        if !of_terminals.iter().all(is_counted) {
+            return Err("what a terminal has counted");
         }
         let limits = self.account_limits.all();
         let has_counted = |((account, date), (amount, count)): (&(u32, BusinessDate), &(u64, u32))| {
             let limit = self.ledger.limits(*account).and_then(|place| limits.get(place as usize));
-            limit.is_some_and(|limit| limit.day.has_counted(*amount, *count, *date))
+            limit.is_some_and(|limit| limit.limits.day.has_counted(*amount, *count, *date))
         };
         let with_limits =
             (0..self.ledger.len() as u32).filter_map(|account| Some((account, self.ledger.limits(account)?)));
@@ -134,6 +165,11 @@ impl Atm {
             || !with_limits.into_iter().all(is_theirs)
         {
             return Err("the limits of accounts");
+        }
+        let of_cards = self.cards.all().iter().map(|card| &card.limits);
+        let of_terminals = self.terminals.iter().map(|(_, terminal)| &terminal.limits);
+        if !self.windows.are_of(of_cards.chain(limits.iter().map(|limit| &limit.limits)).chain(of_terminals)) {
+            return Err("the windows of limits");
         }
         if !self.transfers.iter().all(|transfer| places(transfer.debit) && places(transfer.credit)) {
             return Err("the accounts of a transfer");

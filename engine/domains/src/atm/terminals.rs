@@ -1,6 +1,7 @@
 //! Terminals: their cassettes, and which notes pay an amount.
 
 use super::cards::NONE;
+use super::limits::Limits;
 use super::messages::{
     AMOUNT_MAX, Amount, Authorization, CASSETTES, Currency, NOTES_MAX, Notes, Reject, Service, ServiceCode, TerminalId,
 };
@@ -34,9 +35,8 @@ pub(super) struct Terminal {
     /// What a withdrawal costs beside its amount: a fixed part, and the most of all where there is a rate.
     pub(super) surcharge: Amount,
     pub(super) surcharge_max: Amount,
-    pub(super) transaction_max: Amount,
-    pub(super) day_max: Amount,
-    /// The places of the account of its cash, and of that which gets the surcharge.
+    pub(super) limits: Limits,
+    /// The places of the account of its cash, or of what is owed to an acquirer; and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
     /// The places of the accounts of purchases and of deposits, when it takes any.
@@ -48,7 +48,8 @@ pub(super) struct Terminal {
     pub(super) captured: u32,
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
-    reserved: [u8; 5],
+    is_acquirer: u8,
+    reserved: [u8; 4],
     pub(super) totals: Totals,
 }
 
@@ -78,27 +79,36 @@ impl Totals {
 
 impl Terminal {
     pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
-        let (service, most) = (Service::Out.into(), Amount(u64::MAX));
-        let (transaction_max, day_max, merchant, deposits) = (most, most, NONE, NONE);
-        let zero = Self::zeroed();
-        Self { confirm_within_ns, cash, currency, service, transaction_max, day_max, merchant, deposits, ..zero }
+        let (service, limits, zero) = (Service::Out.into(), Limits::none(), Self::zeroed());
+        let (merchant, deposits) = (NONE, NONE);
+        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, ..zero }
+    }
+
+    /// Another acquirer.
+    pub(super) fn acquirer(settlement: u32, currency: Currency, confirm_within_ns: u64) -> Self {
+        Self { is_acquirer: 1, ..Self::new(settlement, currency, confirm_within_ns) }
+    }
+
+    /// Whether it is another acquirer, and has no notes.
+    pub(super) fn is_acquirer(&self) -> bool {
+        self.is_acquirer == 1
+    }
+
+    /// The surcharge on a withdrawal of `amount` of an account, and the place of the account that gets it; that one pays
+    /// none.
+    #[inline]
+    pub(super) fn fee(&self, account: u32, amount: Amount) -> Option<(Amount, u32)> {
+        (self.surcharge.0 > 0 && self.fees != account).then(|| (self.surcharge_of(amount), self.fees))
     }
 
     /// What a withdrawal of `amount` costs beside it.
     #[inline]
-    pub(super) fn surcharge_of(&self, amount: Amount) -> Amount {
+    fn surcharge_of(&self, amount: Amount) -> Amount {
         if self.surcharge.0 == 0 || self.surcharge_rate == 0 {
             return self.surcharge;
         }
         let added = amount.0 * u64::from(self.surcharge_rate) / 10_000;
         Amount((self.surcharge.0 + added).min(self.surcharge_max.0).max(self.surcharge.0))
-    }
-
-    /// Whether `amount` is more than one withdrawal here, or all of this date, may be.
-    #[inline]
-    pub(super) fn exceeds_amount(&self, amount: Amount) -> bool {
-        let today = self.totals.dispensed.saturating_add(self.sums().1);
-        amount > self.transaction_max || today.saturating_add(amount.0) > self.day_max.0
     }
 
     fn is_defined(&self) -> bool {
@@ -118,6 +128,9 @@ impl Terminal {
     /// denomination, then of the next; of equal denominations the first cassette gives first.
     #[inline]
     pub(super) fn mix(&self, amount: Amount) -> Option<Notes> {
+        if self.is_acquirer() {
+            return Some(Notes(0));
+        }
         let mut order: [usize; CASSETTES] = core::array::from_fn(|at| at);
         order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[*at].denomination));
         let mut counts = [0; CASSETTES];
@@ -237,10 +250,10 @@ impl Terminals {
             let sound = |cassette: &Cassette| {
                 cassette.notes <= CASSETTE_NOTES
                     && cassette.held <= cassette.notes
-                    && (cassette.notes == 0 || cassette.denomination != 0)
+                    && (cassette.notes == 0 || cassette.denomination != 0 && terminal.is_acquirer == 0)
             };
             let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 5] && terminal.totals.reserved == 0;
+            let is_zero = terminal.reserved == [0; 4] && terminal.is_acquirer <= 1 && terminal.totals.reserved == 0;
             let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;
             if terminal.is_defined() && !(known && is_rate && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));

@@ -1,9 +1,11 @@
 //! Transactions: what was asked, what was answered, and where each stands in its life.
 
+use super::cards::NONE;
 use super::kept::Keep;
 use super::messages::{
-    AMOUNT_MAX, AccountTypeCode, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, ChangePin, Ended,
-    Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType, TransactionTypeCode,
+    AMOUNT_MAX, AccountTypeCode, Advise, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate,
+    ChangePin, Ended, Forward, Forwarded, IssuerId, Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId,
+    Trace, TransactionType, TransactionTypeCode,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::{Reserved, Wire as _};
@@ -30,6 +32,8 @@ choice! {
         TimedOut = 7,
         /// Cash went in and is held for the account until it is counted.
         Deposited = 8,
+        /// The issuer is being asked: as held, but for the answer.
+        Asked = 9,
     }
 }
 
@@ -37,7 +41,7 @@ choice! {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Transaction {
-    token: [u8; 16],
+    pub(super) token: [u8; 16],
     /// The new one, when the PIN is changed.
     pub(super) pin_reference: [u8; 16],
     /// The one that the card had before.
@@ -71,11 +75,18 @@ pub(super) struct Transaction {
     pub(super) fees: u32,
     /// The version that the new PIN got.
     pub(super) pin_version: PinVersion,
+    /// What names it to a remote issuer, and which one; zero when it is this host.
+    pub(super) link_trace: Trace,
+    pub(super) issuer: IssuerId,
+    /// 1 while the issuer is to be told what was taken in the end.
+    pub(super) advises: u8,
+    /// 1 when it was approved in the issuer's stead.
+    pub(super) stood_in: u8,
     pub(super) code: ResponseByte,
     pub(super) state: StateCode,
     /// Zero when nothing was asked: a reversal came first.
     pub(super) kind: TransactionTypeCode,
-    account_type: AccountTypeCode,
+    pub(super) account_type: AccountTypeCode,
     to_type: AccountTypeCode,
     /// 1 when the account's limits counted it.
     pub(super) by_account: u8,
@@ -88,9 +99,29 @@ impl Transaction {
         Self { terminal, trace, date, state: state.into(), ..Self::zeroed() }
     }
 
-    /// Whether it was approved, so that its card is known.
+    /// Whether it was approved, or is being asked for.
     pub(super) fn was_authorized(&self) -> bool {
         !matches!(self.state.get(), State::Tombstone | State::Declined)
+    }
+
+    /// Whether its card is one of this host.
+    pub(super) fn has_card(&self) -> bool {
+        self.was_authorized() && self.card != NONE
+    }
+
+    /// Whether amount and notes are held until somebody says what came out.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Held.into() || self.state == State::Asked.into()
+    }
+
+    /// Whether money is held for it.
+    pub(super) fn holds(&self) -> bool {
+        self.dispenses() && self.is_open() || self.state == State::Deposited.into()
+    }
+
+    /// What was taken of the account in the end, the surcharge included.
+    pub(super) fn taken(&self) -> Amount {
+        if self.posted.0 == 0 { Amount(0) } else { Amount(self.posted.0 + self.fee.0) }
     }
 
     pub(super) fn is(&self, kind: TransactionType) -> bool {
@@ -117,6 +148,39 @@ impl Transaction {
         }
     }
 
+    /// As [`Transaction::asked_by`], of a remote issuer.
+    pub(super) fn forwarded_by(command: &Forward, authorization: Authorization) -> Self {
+        Self {
+            token: command.token,
+            amount: command.amount,
+            authorization,
+            kind: command.transaction,
+            account_type: command.account,
+            card: NONE,
+            issuer: command.issuer,
+            ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
+        }
+    }
+
+    /// What another acquirer says was taken, as if it were asked for.
+    pub(super) fn advised_by(command: &Advise, authorization: Authorization) -> Self {
+        Self {
+            token: command.token,
+            amount: command.amount,
+            authorization,
+            kind: TransactionType::Withdrawal.into(),
+            account_type: command.account,
+            ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
+        }
+    }
+
+    /// The answer while the issuer is being asked.
+    pub(super) fn forwarded(&self) -> Forwarded {
+        let Self { authorization, link_trace, counted: date, issuer, asked_fee: fee, .. } = *self;
+        let (amount, reserved) = (Amount(self.amount.0 + fee.0), Reserved::default());
+        Forwarded { authorization, amount, fee, link_trace, date, issuer, reserved }
+    }
+
     /// As [`Transaction::asked_by`], for a change of PIN.
     pub(super) fn changing_pin(command: &ChangePin, authorization: Authorization) -> Self {
         Self {
@@ -133,8 +197,9 @@ impl Transaction {
         // Fast cash asks for no amount; what it gives is the card's.
         let amount =
             |of: &Self| if of.is(TransactionType::FastCash) && of.was_authorized() { Amount(0) } else { of.amount };
-        let content =
-            |of: &Self| (of.token, of.pin_reference, amount(of), of.cashback, of.kind, of.account_type, of.to_type);
+        let content = |of: &Self| {
+            (of.token, of.pin_reference, amount(of), of.cashback, of.kind, of.account_type, of.to_type, of.issuer)
+        };
         match self.state.get() {
             State::Tombstone => refused(ResponseCode::TooLate),
             _ if content(self) == content(asked) => self.answer(),
@@ -156,13 +221,13 @@ impl Transaction {
     pub(super) fn ended(&self, code: ResponseCode) -> Ended {
         let ([balance, available], code) = (self.ended, code.into());
         let Self { authorization, posted, .. } = *self;
-        let fee = if self.state == State::Held.into() { Amount(0) } else { self.fee };
+        let fee = if self.is_open() { Amount(0) } else { self.fee };
         Ended { authorization, posted, fee, balance, available, code, reserved: Reserved::default() }
     }
 }
 
 /// An answer that tells of no transaction.
-fn refused(code: ResponseCode) -> Authorized {
+pub(super) fn refused(code: ResponseCode) -> Authorized {
     Transaction { code: code.into(), ..Transaction::zeroed() }.answer()
 }
 
@@ -194,7 +259,7 @@ impl Keep for Transaction {
 
     #[inline]
     fn is_held(&self) -> bool {
-        matches!(self.state.get(), State::Held | State::Deposited)
+        matches!(self.state.get(), State::Held | State::Deposited | State::Asked) || self.advises == 1
     }
 
     fn is_sound(&self) -> bool {
@@ -205,10 +270,13 @@ impl Keep for Transaction {
             && self.by_account <= 1
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
             && (state == State::Declined) == (code != ResponseCode::Approved)
-            && (state == State::Held) == (self.deadline != Timestamp(0))
-            && (!self.is_held() || (1..=AMOUNT_MAX).contains(&self.amount.0))
+            && (self.is_open() || self.advises == 1) == (self.deadline != Timestamp(0))
+            && !(self.is_open() && self.advises == 1)
+            && self.advises.max(self.stood_in) <= u8::from(self.issuer.0 > 0)
+            && (!self.holds() || (1..=AMOUNT_MAX).contains(&self.amount.0))
             && (state != State::Deposited || self.is(TransactionType::Deposit))
             && (state != State::Held || self.dispenses())
+            && (state != State::Asked || self.issuer.0 > 0)
             && self.fee.0 <= 2 * AMOUNT_MAX
     }
 }

@@ -1,11 +1,13 @@
 //! Seeded commands for benches, laws and simulation: terminals that dispense, repeat, reverse and fall silent.
 
+mod switch;
+
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
     CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits, SetCard,
-    SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace, TransactionType,
-    TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
+    Forward, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits,
+    SetCard, SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
+    TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -79,6 +81,8 @@ struct Flow {
     date: u32,
     /// Transactions that were asked for, the latest last, and the notes that pay them.
     sent: Vec<(Authorize, Notes)>,
+    /// What was asked of remote issuers, the latest last.
+    forwarded: Vec<Forward>,
 }
 
 fn token(card: u64) -> [u8; 16] {
@@ -106,6 +110,7 @@ impl Flow {
             hold: TransferId(0),
             date: 0,
             sent,
+            forwarded: Vec::new(),
         }
     }
 
@@ -196,6 +201,7 @@ impl Flow {
         if step < terminals * 3 {
             let number = 1 + step / 3;
             match step % 3 {
+                0 if self.is_acquirer(number) => Self::acquirer(number, self.mix.confirm_within_ns, image),
                 0 => self.terminal(number, image),
                 1 => {
                     let notes = if self.is_troubled() { 30 } else { 60_000 };
@@ -353,7 +359,8 @@ impl Flow {
         let Some((mut sent, notes)) = self.sent.get(self.random.below(latest) as usize).copied() else {
             return self.authorize(image);
         };
-        match self.random.below(24) {
+        match self.random.below(36) {
+            24.. => self.switch_command(image),
             21 => self.count_deposit(&sent, image),
             22 => self.more_terms(image),
             0..3 => self.send(&sent, image),
@@ -398,7 +405,6 @@ impl Flow {
     /// What a terminal does beside withdrawals; limits of an account; fast cash and the amount of a window.
     fn more_terms(&mut self, image: &mut CommandImage) {
         let random = &mut self.random;
-        let reserved = Reserved::default();
         match random.below(4) {
             0 | 1 => {
                 let account = |random: &mut Random| match random.below(5) {
@@ -411,16 +417,26 @@ impl Flow {
                     deposits: account(random),
                     transaction_max: Amount(15_000 + random.below(20_000)),
                     day_max: Amount(20_000 + random.below(1_000_000)),
+                    window_ns: random.below(30) * 1_000,
+                    window_max: Amount(random.below(4) * 12_000),
                     surcharge_max: Amount(random.below(400)),
                     surcharge_rate: random.below(250) as u32,
                     terminal: TerminalId(random.below(self.mix.terminals + 1) as u32),
+                    day_count_max: 5 + random.below(30) as u32,
+                    window_count_max: random.below(9) as u32,
                 };
                 image.set(ClientId(1), Command::SetTerminalTerms(&terms));
             }
             2 => {
-                let (account, day_count_max) = (customer(random.below(7)), random.below(12) as u32);
-                let day_max = Amount(20_000 + random.below(60_000));
-                let limits = SetAccountLimits { account, day_max, day_count_max, reserved };
+                let limits = SetAccountLimits {
+                    account: customer(random.below(7)),
+                    transaction_max: Amount(15_000 + random.below(20_000)),
+                    day_max: Amount(20_000 + random.below(60_000)),
+                    window_ns: random.below(40) * 1_000,
+                    window_max: Amount(random.below(4) * 12_000),
+                    day_count_max: random.below(12) as u32,
+                    window_count_max: random.below(10) as u32,
+                };
                 image.set(ClientId(1), Command::SetAccountLimits(&limits));
             }
             _ => {

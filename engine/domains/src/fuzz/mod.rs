@@ -66,8 +66,16 @@ pub fn atm(bytes: &[u8]) {
     hold::<atm::model::Model>(&ATM, images::<atm::messages::Command<'_>>(bytes, small::atm));
 }
 
-const ATM: atm::messages::AtmLimits =
-    atm::messages::AtmLimits { accounts: 5, cards: 3, terminals: 2, transactions: 8, transfers: 40 };
+const ATM: atm::messages::AtmLimits = atm::messages::AtmLimits {
+    accounts: 5,
+    cards: 3,
+    terminals: 2,
+    transactions: 8,
+    transfers: 40,
+    issuers: 2,
+    routes: 6,
+    stood_in: 5,
+};
 
 /// Any bytes, taken for commands of auctions one after another, against the laws and the model.
 ///

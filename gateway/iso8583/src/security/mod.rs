@@ -18,6 +18,7 @@ pub use cvv::cvv;
 pub use mac::{Padding, aes_cmac, retail_mac};
 pub use module::{CardData, NewKey, PinUnderKey, Purpose, SecurityModule, SoftwareModule, WrappedKey};
 pub use pin::{Pan, Pin};
+use pin_block::aes as aes_block;
 pub use pin_block::{PinBlockFormat, decipher, encipher};
 pub use reference::{Decimalization, PinReference, ibm3624_offset, visa_pvv};
 

@@ -1,17 +1,15 @@
 //! The module that a gateway asks, and one in software.
 
 use super::{
-    Decimalization, Padding, Pan, Pin, PinBlockFormat, PinReference, SecurityError, aes_cmac, cvv, decipher,
-    ibm3624_offset, retail_mac, tdes, visa_pvv,
+    Decimalization, Padding, Pan, Pin, PinBlockFormat, PinReference, SecurityError, aes_block, aes_cmac, cvv, decipher,
+    encipher, halves, ibm3624_offset, packed, retail_mac, tdes, visa_pvv,
 };
 use aes_kw::{KeyInit as _, KwAes256};
-use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// What a key is for. A key that was wrapped for one purpose cannot be used for another.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
     /// PIN blocks between a terminal or network and this host.
@@ -26,6 +24,27 @@ pub enum Purpose {
     Token = 5,
     /// The keys that a terminal is given, on their way to it.
     Exchange = 6,
+    /// Card numbers that the issuer must be told again: it covers them, and uncovers them.
+    Cover = 7,
+}
+
+impl Purpose {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("pin-block", Self::PinBlock),
+        ("pin-verification", Self::PinVerification),
+        ("cvv", Self::Cvv),
+        ("mac", Self::Mac),
+        ("token", Self::Token),
+        ("exchange", Self::Exchange),
+        ("cover", Self::Cover),
+    ];
+
+    /// The purpose of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, purpose)| purpose)
+    }
 }
 
 /// A key under the module's master key.
@@ -123,6 +142,30 @@ pub trait SecurityModule: Send + Sync {
     /// # Errors
     /// As [`SecurityModule::verify_pin`].
     fn token(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError>;
+
+    /// As [`SecurityModule::token`], but the module can tell the number again: one block of AES.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`].
+    fn cover(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError>;
+
+    /// The number that was covered.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`], and [`SecurityError::Pan`] when none was covered with that key.
+    fn uncover(&self, key: &WrappedKey, covered: [u8; 16]) -> Result<Pan, SecurityError>;
+
+    /// The PIN in the block in another block, of that format under that key: it is on its way to the card's issuer.
+    ///
+    /// # Errors
+    /// As [`SecurityModule::verify_pin`], and [`SecurityError::Random`].
+    fn translate_pin(
+        &self,
+        pin: PinUnderKey<'_>,
+        pan: &Pan,
+        format: PinBlockFormat,
+        key: &WrappedKey,
+    ) -> Result<Vec<u8>, SecurityError>;
 
     /// A new key of 16 bytes for that purpose, to be sent to the terminal that has the exchange key.
     ///
@@ -230,6 +273,36 @@ impl SecurityModule for SoftwareModule {
 
     fn token(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError> {
         aes_cmac(&self.unwrap(Purpose::Token, key)?, pan.digits())
+    }
+
+    fn cover(&self, key: &WrappedKey, pan: &Pan) -> Result<[u8; 16], SecurityError> {
+        let digits = pan.digits().iter().map(|digit| digit - b'0');
+        let count = pan.digits().len() as u8;
+        let mut block = packed([count >> 4, count & 15].into_iter().chain(digits));
+        aes_block(&self.unwrap(Purpose::Cover, key)?, &mut block, true)?;
+        Ok(block)
+    }
+
+    fn uncover(&self, key: &WrappedKey, covered: [u8; 16]) -> Result<Pan, SecurityError> {
+        let mut block = Zeroizing::new(covered);
+        aes_block(&self.unwrap(Purpose::Cover, key)?, &mut block, false)?;
+        let mut digits = Zeroizing::new([0; 30]);
+        digits.iter_mut().zip(halves(&block[1..])).for_each(|(digit, half)| *digit = b'0' + half);
+        let (number, rest) = digits.split_at_checked(block[0].into()).ok_or(SecurityError::Pan)?;
+        if rest.iter().all(|digit| *digit == b'0') { Pan::new(number) } else { Err(SecurityError::Pan) }
+    }
+
+    fn translate_pin(
+        &self,
+        pin: PinUnderKey<'_>,
+        pan: &Pan,
+        format: PinBlockFormat,
+        key: &WrappedKey,
+    ) -> Result<Vec<u8>, SecurityError> {
+        let clear = decipher(pin.format, &self.unwrap(Purpose::PinBlock, pin.key)?, pin.block, pan)?;
+        let mut fill = Zeroizing::new([0; 16]);
+        getrandom::fill(&mut *fill).map_err(|_| SecurityError::Random)?;
+        encipher(format, &self.unwrap(Purpose::PinBlock, key)?, &clear, pan, &fill)
     }
 
     fn make_key(&self, purpose: Purpose, exchange: &WrappedKey) -> Result<NewKey, SecurityError> {

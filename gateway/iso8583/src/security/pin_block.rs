@@ -6,10 +6,11 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// How a PIN and a card number become a block.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum PinBlockFormat {
     /// Filled with F, under triple DES.
+    #[default]
     Iso0,
     /// Filled with random digits from A to F, under triple DES.
     Iso3,
@@ -115,7 +116,7 @@ fn from_des(block: &[u8], key: &[u8], pan: &Pan) -> Result<Zeroizing<Vec<u8>>, S
     Ok(Zeroizing::new(block.to_vec()))
 }
 
-fn aes(key: &[u8], block: &mut [u8; 16], forth: bool) -> Result<(), SecurityError> {
+pub(super) fn aes(key: &[u8], block: &mut [u8; 16], forth: bool) -> Result<(), SecurityError> {
     macro_rules! with {
         ($cipher:ty) => {{
             let cipher = <$cipher>::new_from_slice(key).map_err(|_| SecurityError::Key)?;

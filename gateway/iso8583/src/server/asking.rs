@@ -1,9 +1,8 @@
 //! What the engine is asked, and what becomes of its answers.
 
-use super::connection::Closing;
 use super::refusal::Refusal;
-use super::request::{Asked, Card};
-use super::{Pending, ServeError, Server, TerminalKeys, answer, private, settings};
+use super::request::{Advice, Asked, Card};
+use super::{Pending, ServeError, Server, answer, private};
 use crate::message::Message;
 use crate::security::{CardData, PinUnderKey, Purpose, SecurityModule, WrappedKey};
 use ringfence_client::kernel::RequestId;
@@ -11,9 +10,10 @@ use ringfence_client::kernel::image::{flag, kind};
 use ringfence_client::kernel::messages::Reserved;
 use ringfence_client::kernel::reject::Code;
 use ringfence_domains::atm::messages::{
-    Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Key, PinVerdict, Reject, Reply, Reverse,
-    Service, SetService, TerminalId, TransactionType,
+    Advise, Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Forward, Forwarded, Key, PinVerdict,
+    Reject, Reply, Reverse, Service, SetService, TerminalId, TransactionType,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
 use zeroize::Zeroizing;
@@ -25,6 +25,8 @@ const STALE_MAX: u32 = 3;
 enum Came {
     /// An answer for whoever asked.
     Answer(Message),
+    /// A remote issuer is to be asked.
+    Ask(Forwarded),
     /// The engine refused it.
     Refused(Code),
 }
@@ -36,52 +38,53 @@ impl<M: SecurityModule> Server<M> {
         name: usize,
         message: Message,
         asked: Asked,
-        mac: Option<WrappedKey>,
-    ) -> Result<Result<(), Closing>, ServeError> {
-        match asked {
-            Asked::Echo => {
-                self.counts.answered += 1;
-                return Ok(self.say(name, answer::bare(&message, *b"00"), mac.as_ref()));
-            }
-            Asked::Keys(terminal) => {
-                return Ok(match self.exchange(terminal, &message) {
-                    Ok(answer) => {
-                        self.counts.answered += 1;
-                        self.say(name, answer, mac.as_ref())
-                    }
-                    Err(refusal) => self.refuse(name, &message, mac.as_ref(), refusal),
+        mac: Option<Arc<WrappedKey>>,
+    ) -> Result<(), ServeError> {
+        let done = match asked {
+            Asked::Echo => Ok(answer::bare(&message, *b"00")),
+            Asked::Keys(terminal) => self.exchange(terminal, &message),
+            _ if !self.client.is_connected() || !self.references.is_complete() => Err(Refusal::Silent),
+            _ => {
+                return self.send(Pending {
+                    connection: name,
+                    message,
+                    asked,
+                    since: Instant::now(),
+                    tries: 0,
+                    mac,
+                    pin: None,
                 });
             }
-            _ if !self.client.is_connected() || !self.references.is_complete() => {
-                return Ok(self.refuse(name, &message, mac.as_ref(), Refusal::Silent));
+        };
+        match done {
+            Ok(answer) => {
+                self.counts.answered += 1;
+                self.say(name, answer, mac.as_deref());
             }
-            _ => {}
+            Err(refusal) => self.refuse(name, &message, mac.as_deref(), &refusal),
         }
-        let pending = Pending { connection: name, message, asked, since: Instant::now(), tries: 0, mac };
-        Ok(match self.send(pending)? {
-            Ok(()) => Ok(()),
-            Err((pending, refusal)) => self.refuse(name, &pending.message, pending.mac.as_ref(), refusal),
-        })
+        Ok(())
     }
 
     /// Sends what is asked to the engine, and keeps it until it is answered.
-    fn send(&mut self, pending: Pending) -> Result<Result<(), (Pending, Refusal)>, ServeError> {
-        let reserved = Reserved::default();
+    fn send(&mut self, mut pending: Pending) -> Result<(), ServeError> {
         let request = match &pending.asked {
-            Asked::Card(card) => match self.verify(card, &pending.message) {
-                Err(refusal) => return Ok(Err((pending, refusal))),
+            Asked::Card(card) => match self.look_at_card(card, &pending.message) {
+                Err(refusal) => {
+                    self.refuse_pending(&pending, &refusal);
+                    return Ok(());
+                }
+                Ok(Verified::Forward(command, pin)) => {
+                    pending.pin = Some(pin);
+                    self.client.send(Command::Forward(&command))?
+                }
                 Ok(Verified::Authorize(command)) => self.client.send(Command::Authorize(&command))?,
                 Ok(Verified::ChangePin(command)) => self.client.send(Command::ChangePin(&command))?,
             },
             Asked::Complete(Key(terminal, trace, date), notes) => {
                 let (terminal, trace, date, notes) = (*terminal, *trace, *date, *notes);
-                self.client.send(Command::Complete(&Complete {
-                    notes,
-                    terminal,
-                    trace,
-                    date,
-                    reserved: Reserved::default(),
-                }))?
+                let reserved = Reserved::default();
+                self.client.send(Command::Complete(&Complete { notes, terminal, trace, date, reserved }))?
             }
             Asked::Reverse(key) => self.client.send(Command::Reverse(&reversal(*key)))?,
             Asked::Service(terminal, is_in) => {
@@ -90,36 +93,52 @@ impl<M: SecurityModule> Server<M> {
                 self.client.send(Command::SetService(&SetService { terminal, service, reserved }))?
             }
             Asked::Cutover(date) => {
-                let date = *date;
+                let (date, reserved) = (*date, Reserved::default());
                 self.client.send(Command::Cutover(&Cutover { date, reserved }))?
             }
-            Asked::Echo | Asked::Keys(_) => return Ok(Ok(())),
+            Asked::Advice(Advice { key: Key(terminal, trace, date), pan, amount, account }) => {
+                let token = match self.module.token(&self.keys.token, pan) {
+                    Ok(token) => token,
+                    Err(error) => {
+                        self.refuse_pending(&pending, &error.into());
+                        return Ok(());
+                    }
+                };
+                let (terminal, trace, date, amount) = (*terminal, *trace, *date, *amount);
+                let (account, reserved) = ((*account).into(), Reserved::default());
+                let advise = Advise { token, amount, terminal, trace, date, account, reserved };
+                self.client.send(Command::Advise(&advise))?
+            }
+            Asked::Echo | Asked::Keys(_) => unreachable!("they are answered here"),
         };
         self.pending.insert(request, pending);
-        Ok(Ok(()))
+        Ok(())
+    }
+
+    /// What the engine is asked: of a remote issuer's card where it leads, of one of this host what was found of it.
+    fn look_at_card(&self, card: &Card, message: &Message) -> Result<Verified, Refusal> {
+        match self.route(card)? {
+            Some(forward) => Ok(forward),
+            None => self.verify(card, message),
+        }
     }
 
     /// Verifies card and PIN, and says so to the domain with the version of the reference.
     fn verify(&self, card: &Card, message: &Message) -> Result<Verified, Refusal> {
-        let keys = &self.settings.keys;
-        let token = self.module.token(&settings::wrapped(Purpose::Token, &keys.token), &card.pan)?;
+        let token = self.module.token(&self.keys.token, &card.pan)?;
         self.verify_cvv(card, message)?;
         let (pin_version, reference) = self.references.of(&token);
-        let block_key = match self.terminal_keys.get(&card.key.0) {
-            Some(keys) => keys.pin_block.clone(),
-            None => settings::wrapped(Purpose::PinBlock, &keys.pin_block),
-        };
-        let key = settings::wrapped(Purpose::PinVerification, &keys.pin_verification);
-        let under = |block| PinUnderKey { format: self.settings.pin_block, block, key: &block_key };
+        let (block_key, key) = (&self.keys.of(Some(card.key.0)).pin_block, &self.keys.pin_verification);
+        let under = |block| PinUnderKey { format: self.settings.pin_block, block, key: block_key };
         let pin = match &reference {
-            Some(reference) => self.module.verify_pin(under(&card.pin), &card.pan, &key, reference)?,
+            Some(reference) => self.module.verify_pin(under(&card.pin), &card.pan, key, reference)?,
             None => false,
         };
         let pin = if pin { PinVerdict::Right } else { PinVerdict::Wrong }.into();
         let Key(terminal, trace, date) = card.key;
         if card.kind == TransactionType::PinChange {
             let new_pin_reference = match (&reference, &card.new_pin) {
-                (Some(like), Some(block)) => self.module.refer_to_pin(under(block), &card.pan, &key, like)?.to_text(),
+                (Some(like), Some(block)) => self.module.refer_to_pin(under(block), &card.pan, key, like)?.to_text(),
                 _ => [b' '; 16],
             };
             let reserved = Reserved::default();
@@ -145,28 +164,27 @@ impl<M: SecurityModule> Server<M> {
     /// Looks at the value on track 2, when there is a key and a track: `number=YYMM` service code, then what the issuer
     /// likes.
     fn verify_cvv(&self, card: &Card, message: &Message) -> Result<(), Refusal> {
-        let (Some(key), Some(track)) = (&self.settings.keys.cvv, message.get(35)) else { return Ok(()) };
+        let (Some(key), Some(track)) = (&self.keys.cvv, message.get(35)) else { return Ok(()) };
         let wrong = Refusal::Field(35);
         let at = track.iter().position(|byte| matches!(byte, b'=' | b'D')).ok_or(wrong)?;
         let after = &track[at + 1..];
         let (expiry, service) = (after.get(..4).ok_or(wrong)?, after.get(4..7).ok_or(wrong)?);
         let value = after[7..].get(self.settings.cvv_at..self.settings.cvv_at + 3).ok_or(wrong)?;
         let data = CardData { pan: &card.pan, expiry, service };
-        let is_right = self.module.verify_cvv(&settings::wrapped(Purpose::Cvv, key), data, value)?;
+        let is_right = self.module.verify_cvv(key, data, value)?;
         if is_right { Ok(()) } else { Err(Refusal::Cvv) }
     }
 
     /// Makes new keys for a terminal, in force from its next message on.
     fn exchange(&mut self, terminal: TerminalId, request: &Message) -> Result<Message, Refusal> {
-        let exchange = settings::wrapped(Purpose::Exchange, &self.settings.keys.exchange);
-        let pin_block = self.module.make_key(Purpose::PinBlock, &exchange)?;
-        let mac = self.module.make_key(Purpose::Mac, &exchange)?;
+        let pin_block = self.module.make_key(Purpose::PinBlock, &self.keys.exchange)?;
+        let mac = self.module.make_key(Purpose::Mac, &self.keys.exchange)?;
         let mut own = Zeroizing::new(Vec::new());
         for (tag, key) in [(private::PIN_KEY, &pin_block), (private::MAC_KEY, &mac)] {
             let text = base16ct::upper::encode_string(&key.for_terminal) + &base16ct::upper::encode_string(&key.check);
             private::put(&mut own, tag, text.as_bytes());
         }
-        self.terminal_keys.insert(terminal, TerminalKeys { pin_block: pin_block.wrapped, mac: mac.wrapped });
+        self.keys.give(terminal, pin_block, mac);
         let mut answer = answer::bare(request, *b"00");
         answer.set(63, &own);
         Ok(answer)
@@ -181,9 +199,15 @@ impl<M: SecurityModule> Server<M> {
             let came = match header.kind {
                 kind::EVENT | kind::SNAPSHOT => {
                     if header.kind == kind::SNAPSHOT && header.flags & flag::LAST != 0 {
-                        self.references.complete();
-                    } else if let Ok(Event::PinReferenceSet(said)) = output.decode() {
-                        self.references.set(said);
+                        self.references.complete(header.topic);
+                        continue;
+                    }
+                    match output.decode() {
+                        Ok(Event::PinReferenceSet(said)) => self.references.set(said),
+                        Ok(Event::RouteSet(said)) => self.switch.set_route(said),
+                        Ok(Event::AdviceDue(said)) => self.switch.due(said),
+                        Ok(Event::AdviceDone(said)) => self.switch.done(said),
+                        _ => {}
                     }
                     continue;
                 }
@@ -193,6 +217,7 @@ impl<M: SecurityModule> Server<M> {
                         Ok(Reply::Authorized(said)) => {
                             Came::Answer(answer::authorized(&pending.message, said, currency))
                         }
+                        Ok(Reply::Forwarded(said)) => Came::Ask(*said),
                         Ok(Reply::Ended(said)) => Came::Answer(answer::ended(&pending.message, said, currency)),
                         Ok(_) => Came::Answer(answer::bare(&pending.message, *b"00")),
                         Err(malformed) => {
@@ -219,10 +244,14 @@ impl<M: SecurityModule> Server<M> {
         match came {
             Came::Answer(answer) => {
                 self.counts.answered += 1;
-                self.tell(pending.connection, answer, pending.mac.as_ref());
+                self.say(pending.connection, answer, pending.mac.as_deref());
             }
-            // The PIN was changed since it was verified: the engine has said so before it refused.
-            Came::Refused(code) if code == Reject::StalePin.into() && pending.tries < STALE_MAX => {
+            Came::Ask(said) => self.ask_issuer(pending, &said),
+            // The PIN was changed since it was verified, or the route: the engine has said so before it refused.
+            Came::Refused(code)
+                if [Reject::StalePin.into(), Reject::StaleRoute.into()].contains(&code)
+                    && pending.tries < STALE_MAX =>
+            {
                 pending.tries += 1;
                 self.again.push_back(pending);
             }
@@ -231,8 +260,7 @@ impl<M: SecurityModule> Server<M> {
     }
 
     fn refuse_pending(&mut self, pending: &Pending, refusal: &Refusal) {
-        self.counts.refused += 1;
-        self.tell(pending.connection, answer::refused(&pending.message, refusal), pending.mac.as_ref());
+        self.refuse(pending.connection, &pending.message, pending.mac.as_deref(), refusal);
     }
 
     /// Refuses what the engine has not answered in time. What it would do is taken back.
@@ -253,9 +281,7 @@ impl<M: SecurityModule> Server<M> {
         while self.client.room() > 0
             && let Some(pending) = self.again.pop_front()
         {
-            if let Err((pending, refusal)) = self.send(pending)? {
-                self.refuse_pending(&pending, &refusal);
-            }
+            self.send(pending)?;
         }
         while self.client.room() > 0
             && let Some(key) = self.taken_back.pop_front()
@@ -267,7 +293,8 @@ impl<M: SecurityModule> Server<M> {
 }
 
 /// What the domain is asked once card and PIN were looked at.
-enum Verified {
+pub(super) enum Verified {
+    Forward(Forward, Zeroizing<Vec<u8>>),
     Authorize(Authorize),
     ChangePin(ChangePin),
 }

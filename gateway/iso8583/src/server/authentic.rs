@@ -48,13 +48,12 @@ pub(crate) fn write(
     let Some(key) = key else { return message.encode(layout) };
     let field = if message.fields().any(|(field, _)| field > 64) { 128 } else { 64 };
     message.set(field, &[0; 8]);
-    let mut bytes = message.encode(layout)?;
+    let bytes = message.encode(layout)?;
     let over = bytes.len() - tail(layout);
     let Ok(code) = module.authenticate(key, &bytes[..over]) else {
         message.remove(field);
         return message.encode(layout);
     };
-    bytes.truncate(over);
     message.set(field, &code);
     message.encode(layout)
 }

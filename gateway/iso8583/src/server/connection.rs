@@ -31,7 +31,9 @@ pub(crate) enum Closing {
 /// A connection and what is on its way.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
-    input: Zeroizing<Vec<u8>>,
+    /// What was read and is not taken yet stands in its first `have` bytes.
+    input: Zeroizing<Box<[u8]>>,
+    have: usize,
     out: Vec<u8>,
     sent: usize,
     pub(crate) heard: Instant,
@@ -44,7 +46,8 @@ impl Connection {
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
-            input: Zeroizing::new(Vec::with_capacity(INPUT_MAX)),
+            input: Zeroizing::new(vec![0; INPUT_MAX].into()),
+            have: 0,
             out: Vec::new(),
             sent: 0,
             heard: Instant::now(),
@@ -55,14 +58,10 @@ impl Connection {
 
     /// Reads what is there, as far as there is room for it.
     pub(crate) fn read(&mut self) -> Result<(), Closing> {
-        while self.readable && self.input.len() < INPUT_MAX {
-            let have = self.input.len();
-            self.input.resize(INPUT_MAX, 0);
-            let read = self.stream.read(&mut self.input[have..]);
-            self.input.truncate(have + *read.as_ref().unwrap_or(&0));
-            match read {
+        while self.readable && self.have < INPUT_MAX {
+            match self.stream.read(&mut self.input[self.have..]) {
                 Ok(0) => return Err(Closing::Gone),
-                Ok(_) => self.heard = Instant::now(),
+                Ok(count) => (self.have, self.heard) = (self.have + count, Instant::now()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -73,9 +72,10 @@ impl Connection {
 
     /// The next message that is there in full.
     pub(crate) fn next(&mut self, framing: Framing) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
-        let Some((message, taken)) = framing.split(&self.input)? else { return Ok(None) };
+        let Some((message, taken)) = framing.split(&self.input[..self.have])? else { return Ok(None) };
         let message = Zeroizing::new(message.to_vec());
-        self.input.drain(..taken);
+        self.input.copy_within(taken..self.have, 0);
+        self.have -= taken;
         Ok(Some(message))
     }
 

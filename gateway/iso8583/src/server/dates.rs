@@ -17,6 +17,13 @@ fn year(day: i64) -> i64 {
     (about..).find(|year| days(year + 1, 1, 1) > day).expect("years have no end")
 }
 
+/// Month and day of a day since 1970, four digits.
+pub(crate) fn month_and_day(BusinessDate(day): BusinessDate) -> String {
+    let (day, year) = (i64::from(day), year(day.into()));
+    let month = (1..=12).rev().find(|month| days(year, *month, 1) <= day).expect("a day is of a month");
+    format!("{month:02}{:02}", day - days(year, month, 1) + 1)
+}
+
 /// The day with this month and day, four digits, that is nearest to `today`.
 pub(crate) fn nearest(text: &[u8], today: BusinessDate) -> Option<BusinessDate> {
     let number = |two: &[u8]| -> Option<i64> { core::str::from_utf8(two).ok()?.parse().ok() };
@@ -46,6 +53,10 @@ mod tests {
         assert_eq!(nearest(b"0101", day(2026, 12, 31)), Some(day(2027, 1, 1)));
         assert_eq!(nearest(b"0229", day(2027, 3, 1)), Some(day(2028, 2, 29)), "the nearest year that has it");
         assert_eq!(nearest(b"0229", day(2026, 3, 1)), None);
+        for text in ["0101", "0228", "0301", "1130", "1231"] {
+            assert_eq!(month_and_day(nearest(text.as_bytes(), day(2026, 6, 1)).expect("a day")), text);
+        }
+        assert_eq!(month_and_day(day(2028, 2, 29)), "0229");
         for wrong in [&b"0001"[..], b"1301", b"0431", b"0100", b"01", b"ab01"] {
             assert_eq!(nearest(wrong, day(2026, 6, 1)), None, "{}", wrong.escape_ascii());
         }

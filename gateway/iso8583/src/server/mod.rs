@@ -20,6 +20,8 @@ mod answer;
 mod authentic;
 mod connection;
 mod dates;
+mod keys;
+mod link;
 mod private;
 mod references;
 mod refusal;
@@ -27,14 +29,17 @@ mod request;
 mod settings;
 
 mod asking;
+mod switching;
 
 pub use refusal::Refusal;
-pub use settings::{Base, KeyText, Keys, MacPolicy, Natural, Settings};
+pub use settings::{Acquirer, Base, KeyText, Keys, MacPolicy, Natural, RemoteIssuer, Settings};
 
 use crate::layout::{BadLayout, Layout};
 use crate::message::{Error, Message};
-use crate::security::{Purpose, SecurityModule, WrappedKey};
+use crate::security::{SecurityModule, WrappedKey};
 use connection::{Closing, Connection};
+use keys::KeyRing;
+use link::Link;
 use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -42,14 +47,17 @@ use references::References;
 use request::Asked;
 use ringfence_client::Client;
 use ringfence_client::kernel::{Domain as _, RequestId, SessionId, Topic};
-use ringfence_domains::atm::messages::{BusinessDate, Key, TerminalId};
+use ringfence_domains::atm::messages::{BusinessDate, Key};
 use ringfence_domains::atm::{Atm, topics};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use switching::Switch;
 use tracing::{debug, info, warn};
+use zeroize::Zeroizing;
 
 const LISTENER: Token = Token(0);
 const ENGINE: Token = Token(1);
@@ -95,13 +103,9 @@ struct Pending {
     since: Instant,
     tries: u32,
     /// The key that its answer is authenticated with.
-    mac: Option<WrappedKey>,
-}
-
-/// Keys that a terminal was given.
-struct TerminalKeys {
-    pin_block: WrappedKey,
-    mac: WrappedKey,
+    mac: Option<Arc<WrappedKey>>,
+    /// The PIN's block for a remote issuer.
+    pin: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// The server.
@@ -128,7 +132,8 @@ pub struct Server<M> {
     due: BTreeSet<usize>,
     /// When it was last looked for what is late.
     looked: Instant,
-    terminal_keys: HashMap<TerminalId, TerminalKeys>,
+    keys: KeyRing,
+    switch: Switch,
     counts: Counts,
 }
 
@@ -142,9 +147,21 @@ impl<M: SecurityModule> Server<M> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(settings.listen)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        client.subscribe(Topic::new(Atm::ID, topics::PINS, 0), 0)?;
+        let mut switch = Switch::default();
+        let mut followed = vec![topics::PINS];
+        if !settings.issuers.is_empty() {
+            followed.extend([topics::ROUTES, topics::ADVICES]);
+            switch.links = settings.issuers.iter().map(|issuer| (issuer.issuer, Link::new(issuer))).collect();
+        }
+        let followed: Vec<Topic> = followed.into_iter().map(|kind| Topic::new(Atm::ID, kind, 0)).collect();
+        for topic in &followed {
+            client.subscribe(*topic, 0)?;
+        }
+        let keys = KeyRing::new(&settings);
         Ok(Self {
             settings,
+            keys,
+            switch,
             layout,
             module,
             poll,
@@ -154,13 +171,12 @@ impl<M: SecurityModule> Server<M> {
             next: FIRST,
             client,
             polled: None,
-            references: References::default(),
+            references: References::awaiting(followed),
             pending: HashMap::new(),
             again: VecDeque::new(),
             taken_back: VecDeque::new(),
             due: BTreeSet::new(),
             looked: Instant::now(),
-            terminal_keys: HashMap::new(),
             counts: Counts::default(),
         })
     }
@@ -204,6 +220,8 @@ impl<M: SecurityModule> Server<M> {
                     if let Some(connection) = self.connections.get_mut(&name) {
                         connection.readable |= event.is_readable() || event.is_read_closed();
                         self.due.insert(name);
+                    } else if let Some(link) = self.switch.links.values_mut().find(|link| link.name == name) {
+                        link.wake();
                     }
                 }
             }
@@ -214,12 +232,15 @@ impl<M: SecurityModule> Server<M> {
         self.take_answers()?;
         self.ask_again()?;
         self.serve_connections()?;
+        self.serve_links()?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.give_up();
+            self.look_at_links();
             let idle = self.settings.idle_timeout();
             self.connections.retain(|_, connection| connection.heard.elapsed() < idle);
         }
+        self.pass_answers()?;
         self.client.flush()?;
         self.watch_engine()
     }
@@ -265,54 +286,46 @@ impl<M: SecurityModule> Server<M> {
         let mut first = 0;
         while let Some(name) = self.due.range(first..).next().copied() {
             first = name + 1;
-            match self.serve(name)? {
-                Ok(is_done) if !is_done => {}
-                Ok(_) => {
-                    self.due.remove(&name);
-                }
-                Err(closing) => {
-                    debug!(connection = name, %closing, "a connection is closed");
-                    self.due.remove(&name);
-                    self.connections.remove(&name);
-                }
+            if self.serve(name)? {
+                self.due.remove(&name);
             }
         }
         Ok(())
     }
 
     /// Takes what one connection has to say; gives whether that is all that there is for now.
-    fn serve(&mut self, name: usize) -> Result<Result<bool, Closing>, ServeError> {
-        let framing = self.settings.framing;
+    fn serve(&mut self, name: usize) -> Result<bool, ServeError> {
         loop {
-            let Some(connection) = self.connections.get_mut(&name) else { return Ok(Ok(true)) };
+            let Some(connection) = self.connections.get_mut(&name) else { return Ok(true) };
             if let Err(closing) = connection.flush() {
-                return Ok(Err(closing));
+                self.close(name, &closing);
+                return Ok(true);
             }
             if self.client.room() == 0 {
-                return Ok(Ok(false));
+                return Ok(false);
             }
             // What came before the end is answered all the same.
             let read = connection.read();
-            match connection.next(framing) {
-                Err(error) => return Ok(Err(error.into())),
-                Ok(None) => return Ok(read.map(|()| true)),
-                Ok(Some(message)) => {
-                    if let Err(closing) = self.take(name, &message)? {
-                        return Ok(Err(closing));
-                    }
-                }
+            match (connection.next(self.settings.framing), read) {
+                (Ok(Some(message)), _) => self.take(name, &message)?,
+                (Ok(None), Ok(())) => return Ok(true),
+                (Ok(None), Err(closing)) => self.close(name, &closing),
+                (Err(error), _) => self.close(name, &error.into()),
             }
         }
     }
 
     /// Takes one message in.
-    fn take(&mut self, name: usize, bytes: &[u8]) -> Result<Result<(), Closing>, ServeError> {
+    fn take(&mut self, name: usize, bytes: &[u8]) -> Result<(), ServeError> {
         let (message, read) = Message::read(bytes, &self.layout);
         if !request::is_request(message.mti()) {
             self.counts.dropped += 1;
             let cause = read.err().map(|error| error.to_string()).unwrap_or_default();
             debug!(connection = name, ?message, cause, "no request: it is dropped");
-            return Ok(self.connections.get_mut(&name).map_or(Ok(()), Connection::fault));
+            if let Some(Err(closing)) = self.connections.get_mut(&name).map(Connection::fault) {
+                self.close(name, &closing);
+            }
+            return Ok(());
         }
         let (mac, asked) = match read {
             Err(error) => (None, Err(Refusal::Format(error))),
@@ -320,57 +333,49 @@ impl<M: SecurityModule> Server<M> {
         };
         match asked {
             Ok(asked) => self.ask(name, message, asked, mac),
-            Err(refusal) => Ok(self.refuse(name, &message, mac.as_ref(), refusal)),
-        }
-    }
-
-    /// What a message that could be read asks for, and the key that its answer is authenticated with.
-    fn look_at(&self, message: &Message, bytes: &[u8]) -> (Option<WrappedKey>, Result<Asked, Refusal>) {
-        let key =
-            request::terminal(message, &self.settings).ok().and_then(|terminal| self.terminal_keys.get(&terminal));
-        let key = match key {
-            Some(keys) => keys.mac.clone(),
-            None => settings::wrapped(Purpose::Mac, &self.settings.keys.mac),
-        };
-        let must = self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
-        match authentic::check(message, bytes, &self.layout, &self.module, &key) {
-            Err(refusal) => (None, Err(refusal)),
-            Ok(false) if must => (None, Err(Refusal::Mac)),
-            Ok(has_code) => (has_code.then_some(key), Asked::of(message, &self.settings, today())),
-        }
-    }
-
-    fn refuse(
-        &mut self,
-        name: usize,
-        request: &Message,
-        mac: Option<&WrappedKey>,
-        refusal: Refusal,
-    ) -> Result<(), Closing> {
-        info!(connection = name, ?request, %refusal, "refused");
-        self.counts.refused += 1;
-        self.say(name, answer::refused(request, &refusal), mac)
-    }
-
-    /// Sends an answer; a connection that is gone misses it, and asks again.
-    fn say(&mut self, name: usize, mut answer: Message, mac: Option<&WrappedKey>) -> Result<(), Closing> {
-        let Some(connection) = self.connections.get_mut(&name) else { return Ok(()) };
-        match authentic::write(&mut answer, &self.layout, &self.module, mac) {
-            Ok(bytes) => connection.say(&bytes, self.settings.framing),
-            Err(error) => {
-                let Error { field, .. } = error;
-                warn!(connection = name, field, %error, "an answer cannot be written in this layout");
+            Err(refusal) => {
+                self.refuse(name, &message, mac.as_deref(), &refusal);
                 Ok(())
             }
         }
     }
 
-    /// As [`Server::say`], for an answer of which nothing is heard: a connection that fails is closed.
-    fn tell(&mut self, name: usize, answer: Message, mac: Option<&WrappedKey>) {
-        if let Err(closing) = self.say(name, answer, mac) {
-            debug!(connection = name, %closing, "a connection is closed");
-            self.connections.remove(&name);
+    /// What a message that could be read asks for, and the key that its answer is authenticated with.
+    fn look_at(&self, message: &Message, bytes: &[u8]) -> (Option<Arc<WrappedKey>>, Result<Asked, Refusal>) {
+        let key = &self.keys.of(request::terminal(message, &self.settings).ok()).mac;
+        let must = self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
+        match authentic::check(message, bytes, &self.layout, &self.module, key) {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(false) if must => (None, Err(Refusal::Mac)),
+            Ok(has_code) => (has_code.then(|| Arc::clone(key)), Asked::of(message, &self.settings, today())),
         }
+    }
+
+    fn refuse(&mut self, name: usize, request: &Message, mac: Option<&WrappedKey>, refusal: &Refusal) {
+        info!(connection = name, ?request, %refusal, "refused");
+        self.counts.refused += 1;
+        self.say(name, answer::refused(request, refusal), mac);
+    }
+
+    /// Sends an answer; a connection that is gone misses it, and asks again.
+    fn say(&mut self, name: usize, mut answer: Message, mac: Option<&WrappedKey>) {
+        let Some(connection) = self.connections.get_mut(&name) else { return };
+        match authentic::write(&mut answer, &self.layout, &self.module, mac) {
+            Ok(bytes) => {
+                if let Err(closing) = connection.say(&bytes, self.settings.framing) {
+                    self.close(name, &closing);
+                }
+            }
+            Err(error) => {
+                let Error { field, .. } = error;
+                warn!(connection = name, field, %error, "an answer cannot be written in this layout");
+            }
+        }
+    }
+
+    fn close(&mut self, name: usize, closing: &Closing) {
+        debug!(connection = name, %closing, "a connection is closed");
+        self.connections.remove(&name);
     }
 }
 

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// Messages may not do that here.
     #[error("not permitted")]
     NotPermitted,
+    /// The route of the card leads to an issuer that is not reached from here.
+    #[error("no way to the card's issuer")]
+    NoRoute,
     /// The engine cannot be reached, or does not answer in time.
     #[error("the engine does not answer")]
     Silent,
@@ -53,6 +56,7 @@ impl Refusal {
             Self::Mac | Self::Security(_) => b"63",
             Self::Cvv => b"05",
             Self::NotPermitted => b"58",
+            Self::NoRoute => b"92",
             Self::Silent => b"91",
             Self::Engine(code) if *code == Reject::UnknownTerminal.into() => b"58",
             Self::Engine(code) if *code == Reject::BadDate.into() => b"12",

@@ -27,6 +27,16 @@ pub(crate) enum Asked {
     Keys(TerminalId),
     /// This business date begins.
     Cutover(BusinessDate),
+    /// Another acquirer says what was taken in the end.
+    Advice(Advice),
+}
+
+/// What another acquirer says was taken in the end.
+pub(crate) struct Advice {
+    pub(crate) key: Key,
+    pub(crate) pan: Pan,
+    pub(crate) amount: Amount,
+    pub(crate) account: AccountType,
 }
 
 /// A transaction with a card.
@@ -57,6 +67,9 @@ impl Asked {
         let reader = Reader { message, settings, today };
         match message.mti() {
             [b'0', b'1' | b'2', b'0', b'0' | b'1'] => reader.card().map(Self::Card),
+            [b'0', b'1' | b'2', b'2', b'0' | b'1'] if acquirer(message, settings).is_some() => {
+                reader.advice().map(Self::Advice)
+            }
             [b'0', b'1' | b'2', b'2', b'0' | b'1'] => Ok(Self::Complete(reader.original()?, reader.notes()?)),
             [b'0', b'4', b'0' | b'2', b'0' | b'1'] => reader.reversal(),
             [b'0', b'8', b'0', b'0' | b'1'] => reader.network(),
@@ -65,8 +78,17 @@ impl Asked {
     }
 }
 
-/// The terminal that a message names, if it does.
+/// The other acquirer that a message comes from, if it does.
+fn acquirer(message: &Message, settings: &Settings) -> Option<TerminalId> {
+    let name = core::str::from_utf8(message.get(32)?).ok()?;
+    settings.acquirers.get(name).map(|acquirer| TerminalId(acquirer.terminal))
+}
+
+/// The terminal that a message names, if it does; the other acquirer stands for all of its terminals.
 pub(crate) fn terminal(message: &Message, settings: &Settings) -> Result<TerminalId, Refusal> {
+    if let Some(acquirer) = acquirer(message, settings) {
+        return Ok(acquirer);
+    }
     let name = message.get(41).ok_or(Refusal::Missing(41))?;
     let digits = name.trim_ascii().strip_prefix(settings.terminal_prefix.as_bytes());
     number(digits.ok_or(Refusal::Field(41))?)
@@ -78,6 +100,16 @@ pub(crate) fn terminal(message: &Message, settings: &Settings) -> Result<Termina
 fn number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
     is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+fn account(digits: &[u8]) -> Result<AccountType, Refusal> {
+    match digits {
+        b"00" => Ok(AccountType::Default),
+        b"10" => Ok(AccountType::Savings),
+        b"20" => Ok(AccountType::Cheque),
+        b"30" => Ok(AccountType::Credit),
+        _ => Err(Refusal::Field(3)),
+    }
 }
 
 struct Reader<'m> {
@@ -143,13 +175,6 @@ impl Reader<'_> {
             b"90" => TransactionType::PinChange,
             _ => return Err(Refusal::Unserved),
         };
-        let account = |digits: &[u8]| match digits {
-            b"00" => Ok(AccountType::Default),
-            b"10" => Ok(AccountType::Savings),
-            b"20" => Ok(AccountType::Cheque),
-            b"30" => Ok(AccountType::Credit),
-            _ => Err(Refusal::Field(3)),
-        };
         let (account, to) = (account(&processing[2..4])?, account(&processing[4..6])?);
         let amount = match self.message.get(4) {
             Some(_) => self.number(4)?,
@@ -180,6 +205,15 @@ impl Reader<'_> {
             to,
             pin: Zeroizing::new(self.need(52)?.to_vec()),
             new_pin,
+        })
+    }
+
+    fn advice(&self) -> Result<Advice, Refusal> {
+        Ok(Advice {
+            key: self.original()?,
+            pan: self.pan()?,
+            amount: Amount(self.number(4)?),
+            account: account(&self.need(3)?[2..4])?,
         })
     }
 

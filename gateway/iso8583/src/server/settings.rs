@@ -2,16 +2,18 @@
 
 use crate::frame::Framing;
 use crate::layout::{BadLayout, Layout};
-use crate::security::{Decimalization, PinBlockFormat, Purpose, WrappedKey};
+use crate::security::{Decimalization, PinBlockFormat};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Which layout the messages start from; `fields` may say otherwise of it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Base {
     /// Everything in ASCII.
+    #[default]
     Ascii,
     /// Digits packed, bitmaps and binary fields as they are.
     Binary,
@@ -19,10 +21,11 @@ pub enum Base {
 
 /// Whether messages must be authenticated. Network management may come without: a terminal that lost its keys asks for
 /// others.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum MacPolicy {
     /// A message without a code is refused.
+    #[default]
     Required,
     /// A code that is there must be right.
     Optional,
@@ -70,6 +73,39 @@ pub struct Keys {
     pub exchange: KeyText,
     /// CVVs are made with it; without it none is looked at.
     pub cvv: Option<KeyText>,
+    /// Numbers of cards of remote issuers are covered with it; needed when there are any.
+    pub cover: Option<KeyText>,
+}
+
+/// Another acquirer, which this host is the issuer for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acquirer {
+    /// The number that the engine knows it by, among terminals.
+    pub terminal: u32,
+    /// PIN blocks come from it under this key.
+    pub pin_block: KeyText,
+    /// Messages are authenticated with this key.
+    pub mac: KeyText,
+}
+
+/// A remote issuer, to which this host is the acquirer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteIssuer {
+    /// The number that the engine knows it by.
+    pub issuer: u16,
+    /// Where it listens, for messages in the same layout and framing.
+    pub address: SocketAddr,
+    /// What it knows this host by: field 32.
+    pub acquirer: String,
+    /// PIN blocks go to it under this key.
+    pub pin_block: KeyText,
+    /// Messages are authenticated with this key.
+    pub mac: KeyText,
+    /// Milliseconds after which it is silent, and after which an advice is repeated.
+    #[serde(default = "default_issuer_timeout")]
+    pub timeout_ms: u64,
 }
 
 /// How natural PINs of IBM 3624 are made.
@@ -104,10 +140,10 @@ pub struct Settings {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// How the length of a message is written.
-    #[serde(default = "default_framing")]
+    #[serde(default)]
     pub framing: Framing,
     /// Which layout it starts from.
-    #[serde(default = "default_base")]
+    #[serde(default)]
     pub layout: Base,
     /// What is otherwise in the layout, in the form of a layout's file.
     #[serde(default)]
@@ -118,10 +154,10 @@ pub struct Settings {
     /// The currency that field 49 must name.
     pub currency: u16,
     /// How PIN blocks are made.
-    #[serde(default = "default_pin_block")]
+    #[serde(default)]
     pub pin_block: PinBlockFormat,
     /// Whether messages must be authenticated.
-    #[serde(default = "default_mac")]
+    #[serde(default)]
     pub mac: MacPolicy,
     /// Whether a message may begin a business date.
     #[serde(default)]
@@ -143,25 +179,22 @@ pub struct Settings {
     /// How natural PINs are made.
     #[serde(default)]
     pub natural_pin: Natural,
+    /// Other acquirers, by what their messages have in field 32.
+    #[serde(default)]
+    pub acquirers: BTreeMap<String, Acquirer>,
+    /// Remote issuers.
+    #[serde(default)]
+    pub issuers: Vec<RemoteIssuer>,
 }
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 7_583))
 }
-const fn default_framing() -> Framing {
-    Framing::TwoBytes
-}
-const fn default_base() -> Base {
-    Base::Ascii
-}
-const fn default_pin_block() -> PinBlockFormat {
-    PinBlockFormat::Iso0
-}
-const fn default_mac() -> MacPolicy {
-    MacPolicy::Required
-}
 const fn default_answer_timeout() -> u64 {
     10_000
+}
+const fn default_issuer_timeout() -> u64 {
+    5_000
 }
 const fn default_idle_timeout() -> u64 {
     600_000
@@ -202,9 +235,4 @@ impl Settings {
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
     }
-}
-
-/// A key of the settings, to be given to the module.
-pub(crate) fn wrapped(purpose: Purpose, key: &KeyText) -> WrappedKey {
-    WrappedKey { purpose, bytes: key.0.clone() }
 }

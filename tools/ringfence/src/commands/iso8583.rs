@@ -1,23 +1,21 @@
 //! `ringfence iso8583`: the gateway of ISO 8583, a client of a running engine; and what its keys and cards need.
 
-use crate::commands::Engine;
+use crate::commands::{Engine, log, stop_flag};
 use crate::say;
 use anyhow::{Context as _, ensure};
 use base16ct::mixed::decode_vec as unhex;
 use base16ct::upper::encode_string as hex;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use ringfence_client::{Client, Config};
 use ringfence_iso8583::security::{Pan, Pin, PinReference, Purpose, SecurityModule as _, SoftwareModule, WrappedKey};
 use ringfence_iso8583::server::{Server, Settings};
 use serde::Deserialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 /// Serve terminals and networks that speak ISO 8583, and prepare keys and cards.
@@ -46,8 +44,8 @@ pub struct Wrap {
     #[arg(long)]
     master: PathBuf,
     /// What the key is for.
-    #[arg(long)]
-    purpose: KeyPurpose,
+    #[arg(long, value_parser = purposes())]
+    purpose: Purpose,
 }
 
 /// Say for each card of the standard input, `NUMBER PIN` a line: its token, its last four digits, its PIN reference.
@@ -59,17 +57,6 @@ pub struct Card {
     /// The index of the key of a PVV, or an IBM 3624 offset without one.
     #[arg(long)]
     pvv: Option<u8>,
-}
-
-/// What a key is for.
-#[derive(Clone, Copy, ValueEnum)]
-enum KeyPurpose {
-    PinBlock,
-    PinVerification,
-    Cvv,
-    Mac,
-    Token,
-    Exchange,
 }
 
 /// The configuration file.
@@ -109,6 +96,12 @@ impl File {
     }
 }
 
+/// Reads what a key is for, by its name.
+fn purposes() -> impl TypedValueParser<Value = Purpose> {
+    PossibleValuesParser::new(Purpose::ALL.map(|(name, _)| name))
+        .map(|name| Purpose::named(&name).expect("only names are possible"))
+}
+
 fn master(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.with_context(|| format!("reading {}", path.display()))?;
@@ -119,22 +112,14 @@ fn master(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
 
 impl Serve {
     fn run(&self) -> anyhow::Result<()> {
-        let filter = match std::env::var("RINGFENCE_LOG") {
-            Ok(filter) => filter.parse::<EnvFilter>().context("RINGFENCE_LOG")?,
-            Err(_) => "info".into(),
-        };
-        let ansi = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+        log()?;
         let file = File::read(&self.config)?;
         let module = file.module()?;
         // An engine that is started again is waited for, however long that takes.
         let config =
             Config { give_up_after: Duration::MAX, connect_timeout: Duration::from_secs(1), ..file.engine.config()? };
         let mut server = Server::new(file.gateway, module, Client::connect(config)?)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&stop))?;
-        }
+        let stop = stop_flag()?;
         while !server.is_ready() && !stop.load(Ordering::Relaxed) {
             server.step(Duration::from_millis(100))?;
         }
@@ -150,19 +135,11 @@ impl Serve {
 
 impl Wrap {
     fn run(&self) -> anyhow::Result<()> {
-        let purpose = match self.purpose {
-            KeyPurpose::PinBlock => Purpose::PinBlock,
-            KeyPurpose::PinVerification => Purpose::PinVerification,
-            KeyPurpose::Cvv => Purpose::Cvv,
-            KeyPurpose::Mac => Purpose::Mac,
-            KeyPurpose::Token => Purpose::Token,
-            KeyPurpose::Exchange => Purpose::Exchange,
-        };
         let mut line = Zeroizing::new(String::new());
         std::io::stdin().lock().read_line(&mut line)?;
         let key = unhex(line.trim()).ok().map(Zeroizing::new).context("a key is pairs of hexadecimal digits")?;
         let module = SoftwareModule::new(*master(&self.master)?, Settings::no_decimalization());
-        say!("{}", hex(&module.wrap(purpose, &key)?.bytes));
+        say!("{}", hex(&module.wrap(self.purpose, &key)?.bytes));
         Ok(())
     }
 }

@@ -23,9 +23,14 @@ use ringfence_gateway::Keys;
 use ringfence_kernel::image::{flag, kind};
 use ringfence_kernel::{ClientId, Registry as _};
 use serde::Deserialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+use tracing_subscriber::EnvFilter;
 
 /// How a command reaches a running engine.
 #[derive(Args, Deserialize)]
@@ -49,6 +54,26 @@ impl Engine {
         let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
         Ok(Config::new(self.address, client, key))
     }
+}
+
+/// What is logged goes to standard error, as `RINGFENCE_LOG` says.
+fn log() -> anyhow::Result<()> {
+    let filter = match std::env::var("RINGFENCE_LOG") {
+        Ok(filter) => filter.parse::<EnvFilter>().context("RINGFENCE_LOG")?,
+        Err(_) => "info".into(),
+    };
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+/// A flag that signals to end set.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("waiting for signals")?;
+    }
+    Ok(stop)
 }
 
 /// Reads a keys file, whose roles are of this build's domains.

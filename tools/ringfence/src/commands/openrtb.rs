@@ -1,6 +1,6 @@
 //! `ringfence openrtb`: bid requests over HTTP, answered by a running engine.
 
-use crate::commands::Engine;
+use crate::commands::{Engine, log};
 use crate::say;
 use anyhow::Context as _;
 use clap::Args;
@@ -27,6 +27,7 @@ impl Openrtb {
     /// # Errors
     /// When the files or the engine cannot be used.
     pub fn run(&self) -> anyhow::Result<()> {
+        log()?;
         let config = Config::read(&self.config).with_context(|| self.config.display().to_string())?;
         let (engine, session) = Session::start(self.engine.config()?, &config.named()?).context("the engine")?;
         let server = Server::bind(self.listen, config, engine)?;

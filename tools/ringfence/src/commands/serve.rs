@@ -1,6 +1,6 @@
 //! `ringfence serve`: one engine, until it is told to stop.
 
-use crate::commands::read_keys;
+use crate::commands::{log, read_keys};
 use crate::config::{Config, SnapshotConfig};
 use crate::counters;
 use crate::doctor::{Root, Wanted, start as doctor};
@@ -17,14 +17,13 @@ use ringfence_journal::{Disk, Error as JournalError, StorageHandle, retain};
 use ringfence_kernel::SessionId;
 use rustix::mm::{MlockAllFlags, mlockall};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
 /// Run an engine until SIGTERM or SIGINT: then it takes nothing new in, answers what it has, writes a snapshot and
 /// exits with 0. Settings come from the file, over it the environment, over that these flags.
@@ -62,12 +61,7 @@ impl Serve {
     /// # Errors
     /// When it cannot be done; the message says why.
     pub fn run(&self) -> anyhow::Result<()> {
-        let filter = match std::env::var("RINGFENCE_LOG") {
-            Ok(filter) => filter.parse::<EnvFilter>().context("RINGFENCE_LOG")?,
-            Err(_) => "info".into(),
-        };
-        let ansi = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+        log()?;
         let config = Config::load(
             self.config.as_deref(),
             &[

@@ -1,6 +1,6 @@
 //! `ringfence tokens keys|issue|blind|unblind|mix`.
 
-use crate::commands::Engine;
+use crate::commands::{Engine, log, stop_flag};
 use crate::say;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
@@ -8,14 +8,11 @@ use ringfence_client::Client;
 use ringfence_mixer::mixer::{self, Settings};
 use ringfence_mixer::registrar;
 use ringfence_mixer::token::{self, Blinded, Checking, Signing};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Anonymous elections: tokens that a registrar signs without seeing them, and the mixer that casts their ballots.
@@ -180,6 +177,7 @@ impl Unblind {
 
 impl Mix {
     fn run(&self) -> anyhow::Result<()> {
+        log()?;
         let key = checking(&self.key)?;
         let listener = TcpListener::bind(self.listen).with_context(|| format!("listening on {}", self.listen))?;
         let settings = Settings {
@@ -190,10 +188,7 @@ impl Mix {
         };
         ensure!(self.election > 0, "elections are numbered from 1");
         let client = Client::connect(self.engine.config()?).context("the engine")?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&stop)).context("waiting for signals")?;
-        }
+        let stop = stop_flag()?;
         say!("mixing for election {} on {}", self.election, listener.local_addr()?);
         mixer::serve(listener, client, key, settings, &stop)
     }

@@ -1,5 +1,6 @@
 //! `ringfence top`: what an engine is doing, from the counters that it stores into a file.
 
+use crate::commands::stop_flag;
 use crate::counters::{FILE, life};
 use crate::say;
 use crate::top::figures::Figures;
@@ -9,9 +10,7 @@ use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ringfence_counters::Reading;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -58,10 +57,7 @@ impl Top {
                 }
             }
         }
-        let over = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&over))?;
-        }
+        let over = stop_flag()?;
         let mut terminal = Terminal::take()?;
         live(&mut terminal.0, &mut watch, interval, &over)
     }

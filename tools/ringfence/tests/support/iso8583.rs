@@ -5,9 +5,9 @@ use super::{Place, program};
 use base16ct::upper::encode_string as hex;
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
-    AccountNumber, Amount, BusinessDate, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency, Cutover,
-    LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetCardTerms, SetTerminal, SetTerminalTerms, TerminalId,
-    TransferEntry, TransferId, TransferKind, TransferLinked,
+    AccountNumber, Amount, BusinessDate, CASSETTES, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency,
+    Cutover, LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetCardTerms, SetTerminal, SetTerminalTerms,
+    TerminalId, TransferEntry, TransferId, TransferKind, TransferLinked,
 };
 use ringfence_iso8583::security::{
     Padding, Pan, Pin, PinBlockFormat, PinReference, Purpose, SecurityModule as _, SoftwareModule, encipher, retail_mac,
@@ -17,7 +17,7 @@ use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,8 @@ const OTHER_KEY: [u8; 16] = *b"any other key...";
 pub const PAN: &str = "4111111111111111";
 pub const PIN: &str = "1234";
 pub const FUNDS: u64 = 1_000_000;
+pub const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
+const EURO: Currency = Currency(978);
 const MASTER: [u8; 32] = [7; 32];
 
 pub fn module() -> SoftwareModule {
@@ -35,7 +37,13 @@ pub fn module() -> SoftwareModule {
 
 /// Today, in days since 1970, and as month and day.
 pub fn today() -> (BusinessDate, String) {
-    let days = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400;
+    day_after(0)
+}
+
+/// The day so many days after today, likewise.
+pub fn day_after(days: u64) -> (BusinessDate, String) {
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400;
+    let days = today + days;
     let output = Command::new("date").args(["-u", "-d", &format!("@{}", days * 86_400), "+%m%d"]).output();
     let text = String::from_utf8(output.expect("date is there").stdout).expect("digits").trim().to_owned();
     (BusinessDate(days as u32), text)
@@ -43,41 +51,58 @@ pub fn today() -> (BusinessDate, String) {
 
 /// Everything that stands behind a terminal: `terminals` of them, loaded, and card [`PAN`] with [`FUNDS`].
 pub fn open_bank(client: &mut Client, terminals: u32) {
-    let mut ask = |command: Atm<'_>| accept(client, command);
-    ask(Atm::Cutover(&Cutover { date: today().0, reserved: Reserved::default() }));
-    for (account, constraint) in [(1, Constraint::Free), (2, Constraint::Covered), (3, Constraint::Covered)] {
-        let (account, constraint, currency) = (AccountNumber(account), constraint.into(), Currency(978));
-        let (overdraft, reserved) = (Amount(0), Reserved::default());
-        ask(Atm::OpenAccount(&OpenAccount { account, overdraft, currency, constraint, reserved }));
+    accept(client, Atm::Cutover(&Cutover { date: today().0, reserved: Reserved::default() }));
+    for (number, constraint) in [(1, Constraint::Free), (2, Constraint::Covered), (3, Constraint::Covered)] {
+        open_account(client, AccountNumber(number), constraint);
     }
     for number in 1..=terminals {
-        let (terminal, currency, reserved) = (TerminalId(number), Currency(978), Reserved::default());
-        let (cash, fees, surcharge) = (AccountNumber(100 + u64::from(number)), AccountNumber(0), Amount(0));
-        let confirm_within_ns = 3_600_000_000_000;
-        ask(Atm::SetTerminal(&SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved }));
-        let loads = [1_000, 2_000, 5_000, 10_000].map(|denomination| CassetteLoad { denomination, notes: 500 });
-        let (vault, reserved) = (AccountNumber(1), Reserved::default());
-        let most = Amount(u64::MAX);
-        ask(Atm::SetTerminalTerms(&SetTerminalTerms {
+        install(client, number, AccountNumber(100 + u64::from(number)), 3_600_000_000_000, 500);
+        let (terminal, most) = (TerminalId(number), Amount(u64::MAX));
+        let terms = SetTerminalTerms {
             merchant: AccountNumber(1),
             deposits: AccountNumber(0),
             transaction_max: most,
             day_max: most,
+            window_ns: 0,
+            window_max: Amount(0),
             surcharge_max: Amount(0),
             surcharge_rate: 0,
             terminal,
-        }));
-        ask(Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
+            day_count_max: u32::MAX,
+            window_count_max: 0,
+        };
+        accept(client, Atm::SetTerminalTerms(&terms));
     }
     let token = set_card(client, PAN, AccountNumber(2), AccountNumber(3), FUNDS, 1);
     let terms = SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) };
     accept(client, Atm::SetCardTerms(&terms));
 }
 
-/// Asks for what must be accepted.
-fn accept(client: &mut Client, command: Atm<'_>) {
+/// Asks for what must be accepted. Gives the balances that the answer says, or the cash and its change.
+pub fn accept(client: &mut Client, command: Atm<'_>) -> (i64, i64) {
     let answer = client.call(command).expect("the engine answers");
-    let _: Reply<'_> = answer.reply().expect("it is accepted");
+    match answer.reply().expect("it is accepted") {
+        Reply::AccountOpened(said) => (said.balance.0, said.available.0),
+        Reply::CashSet(said) => (said.cash.0, said.change.0),
+        _ => (0, 0),
+    }
+}
+
+/// Opens an account, or asks what stands on it: its balance and what of it is available.
+pub fn open_account(client: &mut Client, account: AccountNumber, constraint: Constraint) -> (i64, i64) {
+    let (constraint, overdraft, reserved) = (constraint.into(), Amount(0), Reserved::default());
+    accept(client, Atm::OpenAccount(&OpenAccount { account, overdraft, currency: EURO, constraint, reserved }))
+}
+
+/// Defines a terminal, and loads it with so many notes of each denomination.
+pub fn install(client: &mut Client, number: u32, cash: AccountNumber, confirm_within_ns: u64, notes: u32) {
+    let (terminal, currency, reserved) = (TerminalId(number), EURO, Reserved::default());
+    let (fees, surcharge) = (AccountNumber(0), Amount(0));
+    let set = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved };
+    accept(client, Atm::SetTerminal(&set));
+    let loads = DENOMINATIONS.map(|denomination| CassetteLoad { denomination, notes });
+    let (vault, reserved) = (AccountNumber(1), Reserved::default());
+    accept(client, Atm::LoadCash(&LoadCash { vault, terminal, reserved }, &loads));
 }
 
 /// Another card with that cheque account, which gets a thousand times [`FUNDS`] by the transfer of that number.
@@ -134,6 +159,7 @@ fn set_card(
 /// A gateway as a child process.
 pub struct Gateway {
     child: Child,
+    config: PathBuf,
     pub address: SocketAddr,
 }
 
@@ -147,7 +173,7 @@ impl Gateway {
         let text = format!(
             "master = {:?}\n[engine]\naddress = \"{engine}\"\nclient = {client}\nkeys = {:?}\n[gateway]\nlisten = \
              \"127.0.0.1:0\"\nterminal_prefix = \"ATM\"\ncurrency = 978\n{settings}\n[gateway.keys]\ntoken = {:?}\n\
-             pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\n",
+             pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\ncover = {:?}\n",
             path("master.hex"),
             path("keys.toml"),
             key(Purpose::Token, &OTHER_KEY),
@@ -156,18 +182,39 @@ impl Gateway {
             key(Purpose::Mac, &MAC_KEY),
             key(Purpose::Exchange, &OTHER_KEY),
             key(Purpose::Cvv, &OTHER_KEY),
+            key(Purpose::Cover, &OTHER_KEY),
         );
         let config = path(&format!("iso8583-{client}.toml"));
         std::fs::write(&config, text).expect("it is written");
+        let (child, address) = Self::spawn(&config);
+        Self { child, config, address }
+    }
+
+    /// Kills it and starts it again where it listened.
+    pub fn kill_and_start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let text = std::fs::read_to_string(&self.config).expect("it was written");
+        let text = text.replace("\"127.0.0.1:0\"", &format!("\"{}\"", self.address));
+        std::fs::write(&self.config, text).expect("it is written");
+        (self.child, _) = Self::spawn(&self.config);
+    }
+
+    fn spawn(config: &Path) -> (Child, SocketAddr) {
         let mut command = Command::new(program());
-        command.args(["iso8583", "serve", "--config"]).arg(&config);
+        command.args(["iso8583", "serve", "--config"]).arg(config);
         command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let line = lines.next().expect("it says where it listens").expect("text");
         let address = line.strip_prefix("iso8583 listens on ").expect(&line).parse().expect("an address");
-        Self { child, address }
+        (child, address)
     }
+}
+
+/// A key under the master key, as settings have it.
+pub fn wrapped(purpose: Purpose, key: &[u8]) -> String {
+    hex(&module().wrap(purpose, key).expect("a key").bytes)
 }
 
 impl Drop for Gateway {

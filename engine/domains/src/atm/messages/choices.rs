@@ -114,11 +114,28 @@ impl TransactionType {
     }
 }
 
+impl ResponseCode {
+    /// The code of that number, when it stands here.
+    #[must_use]
+    pub const fn known(number: u8) -> Option<Self> {
+        ResponseByte(number).try_get()
+    }
+}
+
 impl AccountType {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
 }
 
+choice! {
+    /// What became of a question to a remote issuer.
+    pub enum IssuerOutcome as IssuerOutcomeCode {
+        /// It answered.
+        Answered = 1,
+        /// It did not, in time.
+        Silent = 2,
+    }
+}
 choice! {
     /// What the gateway found of the PIN.
     pub enum PinVerdict as PinVerdictCode {
@@ -133,6 +150,8 @@ choice! {
     pub enum ResponseCode as ResponseByte {
         /// Approved, or done as asked.
         Approved = 0,
+        /// Do not honour: a remote issuer declines with a code that is none of these.
+        DoNotHonour = 5,
         /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
         /// that it comes from, or another transaction to any; what was dispensed is reversed, or a change of PIN after
         /// which the PIN was changed again.
@@ -142,6 +161,8 @@ choice! {
         InvalidAmount = 13,
         /// No such card.
         InvalidCard = 14,
+        /// Format error: a remote issuer could not read what it was asked.
+        FormatError = 30,
         /// Restricted card, keep it: it was retained.
         RestrictedKeep = 36,
         /// Wrong PIN for the last time: the card is locked, keep it.
@@ -164,12 +185,11 @@ choice! {
         NotPermitted = 57,
         /// Not permitted to the terminal: it is out of service, or takes no purchases or no deposits.
         TerminalNotPermitted = 58,
-        /// More than the amount of the card for a transaction, a day or a window, of the account for a day, or of the
-        /// terminal for a transaction or a day.
+        /// More than an amount of the card, the account or the terminal: for one withdrawal, a day or a window.
         ExceedsAmount = 61,
         /// Restricted card: it is blocked.
         Restricted = 62,
-        /// More withdrawals than the number of the card for a day or a window, or of the account for a day.
+        /// More withdrawals than a number of the card, the account or the terminal: for a day or a window.
         ExceedsCount = 65,
         /// Too late: it was reversed before.
         TooLate = 68,
@@ -177,6 +197,10 @@ choice! {
         PinLocked = 75,
         /// The original is not known.
         UnknownOriginal = 76,
+        /// The issuer is silent, and nobody may stand in for it; or no more may be owed by it.
+        IssuerInoperative = 91,
+        /// The route leads to an issuer that is not there.
+        NoRoute = 92,
         /// The same key with other content.
         Duplicate = 94,
         /// A sum of the ledger would leave its range, or the account of uncounted cash does not cover a deposit.

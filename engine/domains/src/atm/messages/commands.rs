@@ -1,8 +1,9 @@
 //! What a client may ask.
 
 use super::{
-    AccountNumber, AccountTypeCode, Amount, BusinessDate, CardStatusCode, ConstraintCode, Currency, Notes,
-    PinVerdictCode, PinVersion, ServiceCode, TerminalId, Trace, TransactionTypeCode, TransferId, TransferKindCode,
+    AccountNumber, AccountTypeCode, Amount, Balance, BusinessDate, CardStatusCode, ConstraintCode, Currency, IssuerId,
+    IssuerOutcomeCode, Notes, PinVerdictCode, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace,
+    TransactionTypeCode, TransferId, TransferKindCode,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -253,32 +254,46 @@ messages! {
             reserved: Reserved<7>,
         },
         /// Says what a terminal does beside withdrawals, and its limits. Until it is said it does nothing beside, and has none.
-        17 => SetTerminalTerms: 48 {
+        17 => SetTerminalTerms: 72 {
             /// The account that gets what is bought; zero when it takes no purchases.
             merchant: AccountNumber,
             /// The account of the cash that is deposited and not yet counted; zero when it takes no deposits.
             deposits: AccountNumber,
             /// The most of one withdrawal.
             transaction_max: Amount,
-            /// The most that is dispensed or held on a business date.
+            /// The most of all withdrawals of a business date.
             day_max: Amount,
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
+            /// The most of all withdrawals within the window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
             /// The most of a surcharge, but for its fixed part.
             surcharge_max: Amount,
             /// What a surcharge adds to its fixed part, in 1/10,000 of the amount; at most 10,000.
             surcharge_rate: u32,
             /// The terminal.
             terminal: TerminalId,
+            /// The most withdrawals of a business date.
+            day_count_max: u32,
+            /// The most withdrawals within the window, at most 8; zero for no such limit.
+            window_count_max: u32,
         },
-        /// Limits what all cards together take of an account on a business date. It counts from then on.
-        18 => SetAccountLimits: 24 {
+        /// Limits what all cards together take of an account. It counts from then on.
+        18 => SetAccountLimits: 48 {
             /// The account.
             account: AccountNumber,
-            /// The most of all withdrawals.
+            /// The most of one withdrawal.
+            transaction_max: Amount,
+            /// The most of all withdrawals of a business date.
             day_max: Amount,
-            /// The most withdrawals.
+            /// How long the window is that rolls with the log's time, in nanoseconds.
+            window_ns: u64,
+            /// The most of all withdrawals within the window; zero for no such limit. It needs a limit by number.
+            window_max: Amount,
+            /// The most withdrawals of a business date.
             day_count_max: u32,
-            /// Zero.
-            reserved: Reserved<4>,
+            /// The most withdrawals within the window, at most 8; zero for no such limit.
+            window_count_max: u32,
         },
         /// Says what more a card may: fast cash, and how much within its window. Until it is said it has neither.
         19 => SetCardTerms: 32 {
@@ -301,6 +316,122 @@ messages! {
             date: BusinessDate,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// Defines another acquirer, whose terminals are not this host's: it is a terminal without notes, out of service. What is taken at them is owed to it.
+        21 => SetAcquirer: 24 {
+            /// The account of what is owed to it.
+            settlement: AccountNumber,
+            /// How long it may be silent after an authorization, in nanoseconds; not zero.
+            confirm_within_ns: u64,
+            /// Its number as a terminal.
+            terminal: TerminalId,
+            /// Its currency.
+            currency: Currency,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Another acquirer says what was taken in the end, whether it was authorized here or not. It is answered by `Ended`.
+        22 => Advise: 40 {
+            /// The card.
+            token: [u8; 16],
+            /// How much was taken, all in all; not zero.
+            amount: Amount,
+            /// The acquirer.
+            terminal: TerminalId,
+            /// Its trace number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// Of which account.
+            account: AccountTypeCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Defines a remote issuer, or changes its terms: whose cards' transactions are asked of another host.
+        23 => SetIssuer: 40 {
+            /// The account that bears what its cards take; its overdraft is how much the issuer may owe.
+            settlement: AccountNumber,
+            /// The most of one withdrawal that is approved in its stead; zero when nobody stands in for it.
+            stand_in_max: Amount,
+            /// The most that is approved in its stead for a card on a business date.
+            stand_in_day_max: Amount,
+            /// How long an advice to it is repeated, in nanoseconds; not zero.
+            advice_lasts_ns: u64,
+            /// The most withdrawals that are approved in its stead for a card on a business date.
+            stand_in_day_count_max: u32,
+            /// Its number.
+            issuer: IssuerId,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says whose the cards are whose numbers begin with a prefix; of several the longest decides.
+        24 => SetRoute: 8 {
+            /// The prefix, as a number.
+            prefix: u32,
+            /// Its digits, 1 to 8.
+            digits: u8,
+            /// Zero.
+            reserved: Reserved<1>,
+            /// The issuer; zero for this host.
+            issuer: IssuerId,
+        },
+        /// Asks for a withdrawal or an inquiry with a card of a remote issuer. It is answered by `Forwarded`, and the issuer is to be asked; or by
+        /// `Authorized` when it is decided already.
+        25 => Forward: 48 {
+            /// The card.
+            token: [u8; 16],
+            /// How much; zero for a balance inquiry.
+            amount: Amount,
+            /// Who asks.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// On which business date.
+            date: BusinessDate,
+            /// The first eight digits of the card's number.
+            bin: u32,
+            /// The issuer that the route leads to.
+            issuer: IssuerId,
+            /// What is asked for.
+            transaction: TransactionTypeCode,
+            /// Of which account.
+            account: AccountTypeCode,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Says what a remote issuer answered, or that it did not. It is answered by `Authorized`.
+        26 => Answer: 32 {
+            /// What the issuer says that the account holds.
+            balance: Balance,
+            /// What of it is not held.
+            available: Balance,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+            /// The issuer's decision.
+            code: ResponseByte,
+            /// Whether it answered.
+            outcome: IssuerOutcomeCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says that a remote issuer has acknowledged an advice.
+        27 => Acknowledge: 24 {
+            /// The amount that was advised.
+            amount: Amount,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The terminal's number of the transaction.
+            trace: Trace,
+            /// Its date.
+            date: BusinessDate,
+            /// What the issuer says of it.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<3>,
         },
     }
 }

@@ -1,8 +1,8 @@
 //! What is said beside the answer.
 
 use super::{
-    Amount, Authorization, Balance, BusinessDate, Currency, Notes, PinVersion, ResponseByte, ServiceCode, Trace,
-    TransferId,
+    AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, Notes, PinVersion, ResponseByte,
+    ServiceCode, TerminalId, Trace, TransferId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -154,6 +154,60 @@ messages! {
             trace: Trace,
             /// Its date.
             date: BusinessDate,
+        },
+        /// Whose the cards are whose numbers begin so. On the stream of routes.
+        111 => RouteSet: 8 {
+            /// The prefix, as a number.
+            prefix: u32,
+            /// Its digits.
+            digits: u8,
+            /// Zero.
+            reserved: Reserved<1>,
+            /// The issuer; zero for this host.
+            issuer: IssuerId,
+        },
+        /// A remote issuer is to be told what was taken in the end, again and again until it acknowledges it. On the stream of
+        /// advices.
+        112 => AdviceDue: 64 {
+            /// The card.
+            token: [u8; 16],
+            /// The authorization's number.
+            authorization: Authorization,
+            /// How much was taken, all in all; zero when nothing was.
+            amount: Amount,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date there.
+            date: BusinessDate,
+            /// What names it to the issuer: this host's number for it, and the business date.
+            link_trace: Trace,
+            /// The business date that it was asked on.
+            link_date: BusinessDate,
+            /// Whom to tell.
+            issuer: IssuerId,
+            /// Of which account.
+            account: AccountTypeCode,
+            /// 1 when it was approved in the issuer's stead.
+            stood_in: u8,
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// An advice is over: it was acknowledged, or its time is over. On the stream of advices.
+        113 => AdviceDone: 24 {
+            /// How much was advised.
+            amount: Amount,
+            /// The terminal.
+            terminal: TerminalId,
+            /// The terminal's number for it.
+            trace: Trace,
+            /// Its date there.
+            date: BusinessDate,
+            /// What the issuer said; 91 when it never said anything.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<3>,
         },
     }
 }

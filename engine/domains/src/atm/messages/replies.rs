@@ -1,7 +1,8 @@
 //! What answers a command.
 
 use super::{
-    AccountNumber, Amount, Authorization, Balance, BusinessDate, Notes, ResponseByte, TerminalId, TransferOutcomeCode,
+    AccountNumber, Amount, Authorization, Balance, BusinessDate, IssuerId, Notes, ResponseByte, TerminalId, Trace,
+    TransferOutcomeCode,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -88,6 +89,23 @@ messages! {
             code: ResponseByte,
             /// Zero.
             reserved: Reserved<7>,
+        },
+        /// The issuer is to be asked. A repeat gets the same bytes, until it is decided.
+        57 => Forwarded: 48 {
+            /// Its number here.
+            authorization: Authorization,
+            /// What the issuer is to be asked for, the surcharge included.
+            amount: Amount,
+            /// The surcharge.
+            fee: Amount,
+            /// What names it to the issuer: this host's number for it, and the business date.
+            link_trace: Trace,
+            /// The business date of the host.
+            date: BusinessDate,
+            /// Whom to ask.
+            issuer: IssuerId,
+            /// Zero.
+            reserved: Reserved<14>,
         },
     }
 }

@@ -1,13 +1,11 @@
 //! Accounts, transfers and cards.
 
 use super::super::messages::{
-    AMOUNT_MAX, AccountNumber, AccountOpened, Balance, BusinessDate, CardStatus, Constraint, LINKED_MAX, OpenAccount,
-    Reject, ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TransferEntry, TransferKind, TransferOutcome,
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Balance, CardStatus, Constraint, LINKED_MAX, OpenAccount, Reject,
+    ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TransferEntry, TransferKind, TransferOutcome,
     Transferred,
 };
-use super::{AccountLimit, Card, Model, Says};
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use super::{Card, Model, Says, Whose};
 use ringfence_kernel::Context;
 use ringfence_kernel::messages::Reserved;
 
@@ -163,24 +161,16 @@ impl Model {
                 card.wrong = if card.terms.pin_version == terms.pin_version { card.wrong } else { 0 };
                 card.terms = *terms;
                 if terms.window_count_max == 0 {
-                    card.recent.clear();
                     card.window_max = 0;
                 }
             }
             None if full => return Err(Reject::CardsFull),
             None => {
-                let card = Card {
-                    terms: *terms,
-                    wrong: 0,
-                    date: BusinessDate(0),
-                    day: BTreeMap::new(),
-                    recent: Vec::new(),
-                    fast_cash: 0,
-                    window_max: 0,
-                };
+                let card = Card { terms: *terms, wrong: 0, fast_cash: 0, window_max: 0 };
                 self.cards.insert(terms.token, card);
             }
         }
+        self.remember(Whose::Card(terms.token), terms.window_count_max);
         self.say_pin(terms.token, out);
         self.set(out)
     }
@@ -199,13 +189,22 @@ impl Model {
         if !self.accounts.contains_key(&account) || self.is_cash(account) {
             return Err(Reject::UnknownAccount);
         }
-        let new = AccountLimit { terms: *terms, date: BusinessDate(0), day: BTreeMap::new() };
-        self.account_limits.entry(account).or_insert(new).terms = *terms;
+        check_window(terms.window_count_max, terms.window_max)?;
+        self.account_limits.insert(account, *terms);
+        self.remember(Whose::Account(account), terms.window_count_max);
         self.set(out)
     }
 
+    /// Forgets what was taken within a window that is no limit.
+    pub(super) fn remember(&mut self, whose: Whose, window_count_max: u32) {
+        let taken = self.taken.entry(whose).or_default();
+        if window_count_max == 0 {
+            taken.recent.clear();
+        }
+    }
+
     pub(super) fn replace_card(&mut self, by: &ReplaceCard, out: Says<'_, '_>) -> Result<(), Reject> {
-        let mut new = self.cards.get(&by.token).ok_or(Reject::UnknownCard)?.clone();
+        let mut new = *self.cards.get(&by.token).ok_or(Reject::UnknownCard)?;
         if self.cards.contains_key(&by.new_token) {
             return Err(Reject::CardExists);
         }
@@ -223,7 +222,14 @@ impl Model {
         new.terms.pin_reference = by.pin_reference;
         new.terms.last_four = by.last_four;
         self.cards.insert(by.new_token, new);
+        let taken = self.taken[&Whose::Card(by.token)].clone();
+        self.taken.insert(Whose::Card(by.new_token), taken);
         self.say_pin(by.new_token, out);
         self.set(out)
     }
+}
+
+/// Whether a window can be a limit.
+pub(super) fn check_window(count_max: u32, amount_max: Amount) -> Result<(), Reject> {
+    if count_max > 8 || amount_max.0 > 0 && count_max == 0 { Err(Reject::BadWindow) } else { Ok(()) }
 }

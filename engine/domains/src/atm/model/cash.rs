@@ -3,10 +3,11 @@
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered,
     CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, OpenAccount, Reject, Reply,
-    Service, Set, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
+    Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
 };
 use super::super::topics;
-use super::{Deed, Model, Says, Terminal};
+use super::bank::check_window;
+use super::{Deed, Model, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -25,7 +26,7 @@ impl Model {
             self.gives(terms.fees, terms.currency)?;
         }
         if let Some(known) = self.terminals.get_mut(&number) {
-            if (known.terms.cash, known.terms.currency) != (terms.cash, terms.currency) {
+            if known.is_acquirer || (known.terms.cash, known.terms.currency) != (terms.cash, terms.currency) {
                 return Err(Reject::BadTerminal);
             }
             known.terms = *terms;
@@ -37,17 +38,48 @@ impl Model {
         let (account, currency, overdraft) = (terms.cash, terms.currency, Amount(0));
         let (constraint, reserved) = (Constraint::Cash.into(), Reserved::default());
         self.add_account(OpenAccount { account, overdraft, currency, constraint, reserved }, false)?;
+        self.add_terminal(*terms, false);
+        self.set(out)
+    }
+
+    fn add_terminal(&mut self, terms: SetTerminal, is_acquirer: bool) {
         let terminal = Terminal {
-            terms: *terms,
+            terms,
             more: None,
+            is_acquirer,
             service: Service::Out,
             denominations: [0; CASSETTES],
             notes: [0; CASSETTES],
             captured: 0,
             balanced: 0,
         };
-        self.terminals.insert(number, terminal);
+        self.terminals.insert(terms.terminal.0, terminal);
+    }
+
+    pub(super) fn set_acquirer(&mut self, terms: &SetAcquirer, out: Says<'_, '_>) -> Result<(), Reject> {
+        let SetAcquirer { settlement: cash, confirm_within_ns, terminal, currency, .. } = *terms;
+        if terminal.0 == 0 || u64::from(terminal.0) > self.limits.terminals || confirm_within_ns == 0 {
+            return Err(Reject::BadTerminal);
+        }
+        self.gives(cash, currency)?;
+        match self.terminals.get_mut(&terminal.0) {
+            Some(known) if known.is_acquirer && known.terms.cash == cash => {
+                known.terms.confirm_within_ns = confirm_within_ns;
+            }
+            Some(_) => return Err(Reject::BadTerminal),
+            None => {
+                let (fees, surcharge, reserved) = (AccountNumber(0), Amount(0), Reserved::default());
+                let terms = SetTerminal { cash, fees, surcharge, confirm_within_ns, terminal, currency, reserved };
+                self.add_terminal(terms, true);
+            }
+        }
         self.set(out)
+    }
+
+    /// A terminal that has notes.
+    fn with_notes(&self, number: TerminalId) -> Result<Terminal, Reject> {
+        let terminal = self.terminal(number)?;
+        if terminal.is_acquirer { Err(Reject::BadTerminal) } else { Ok(terminal) }
     }
 
     pub(super) fn set_terminal_terms(&mut self, terms: &SetTerminalTerms, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -55,12 +87,14 @@ impl Model {
         if terms.surcharge_rate > 10_000 || terms.surcharge_max.0 > AMOUNT_MAX {
             return Err(Reject::BadTerminal);
         }
+        check_window(terms.window_count_max, terms.window_max)?;
         for account in [terms.merchant, terms.deposits] {
             if account.0 != 0 {
                 self.gives(account, currency)?;
             }
         }
         self.terminals.get_mut(&terms.terminal.0).expect("it was found").more = Some(*terms);
+        self.remember(Whose::Terminal(terms.terminal.0), terms.window_count_max);
         self.set(out)
     }
 
@@ -124,7 +158,7 @@ impl Model {
         loads: &[CassetteLoad],
         out: Says<'_, '_>,
     ) -> Result<(), Reject> {
-        let mut terminal = self.terminal(number)?;
+        let mut terminal = self.with_notes(number)?;
         self.gives(vault, terminal.terms.currency)?;
         if !(1..=CASSETTES).contains(&loads.len()) {
             return Err(Reject::BadCassettes);
@@ -153,7 +187,7 @@ impl Model {
         vault: AccountNumber,
         out: Says<'_, '_>,
     ) -> Result<(), Reject> {
-        let mut terminal = self.terminal(number)?;
+        let mut terminal = self.with_notes(number)?;
         self.gives(vault, terminal.terms.currency)?;
         if self.held(number) != [0; CASSETTES] {
             return Err(Reject::TerminalBusy);
@@ -170,7 +204,7 @@ impl Model {
         counts: &[CassetteCount],
         out: Says<'_, '_>,
     ) -> Result<(), Reject> {
-        let mut terminal = self.terminal(number)?;
+        let mut terminal = self.with_notes(number)?;
         self.gives(difference, terminal.terms.currency)?;
         if self.held(number) != [0; CASSETTES] {
             return Err(Reject::TerminalBusy);
@@ -227,7 +261,8 @@ impl Model {
             let count = |wanted: Deed| here().filter(|deed| *deed == wanted).count() as u32;
             let out_here =
                 || here().filter_map(|deed| if let Deed::Dispensed(sum, fee) = deed { Some((sum, fee)) } else { None });
-            let [debits, credits, _, held] = self.sums(terminal.terms.cash.0);
+            let [debits, credits, _, held] =
+                if terminal.is_acquirer { [0; 4] } else { self.sums(terminal.terms.cash.0) };
             let totals = TerminalTotals {
                 dispensed: Amount(out_here().map(|(sum, _)| sum).sum()),
                 fees: Amount(out_here().map(|(_, fee)| fee).sum()),
@@ -241,6 +276,9 @@ impl Model {
                 exceptions: count(Deed::Exception),
             };
             out.publish(topics::TERMINAL, *number, Event::TerminalTotals(&totals));
+            if terminal.is_acquirer {
+                continue;
+            }
             of_currencies.entry(terminal.terms.currency).or_insert_with(Vec::new).push(totals);
         }
         for (currency, all) in of_currencies {

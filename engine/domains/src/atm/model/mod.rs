@@ -3,12 +3,14 @@
 
 mod bank;
 mod cash;
+mod switch;
 mod transactions;
 
 use super::messages::{
-    Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin, Command, Constraint, Event,
-    HoldExpired, Key, Notes, OpenAccount, Reject, Service, SetAccountLimits, SetCard, SetTerminal, SetTerminalTerms,
-    TerminalId, TimedOut, TransferEntry, Transferred,
+    AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
+    Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
+    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, TerminalId, TimedOut, TransactionType,
+    TransferEntry, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -41,6 +43,8 @@ enum Fate {
 enum Asked {
     For(Authorize),
     Pin(ChangePin),
+    Of(Forward),
+    Said(Advise),
 }
 
 impl Asked {
@@ -54,6 +58,16 @@ impl Asked {
             (Self::Pin(one), Self::Pin(two)) => {
                 (one.token, one.new_pin_reference) == (two.token, two.new_pin_reference)
             }
+            (Self::Of(one), Self::Of(two)) => {
+                let said = |of: &Forward| (of.token, of.amount, of.transaction, of.account, of.issuer);
+                said(one) == said(two)
+            }
+            // What is advised is a withdrawal, whoever asks for it afterwards.
+            (Self::Said(one), Self::For(two)) => {
+                (one.token, one.amount, one.account) == (two.token, two.amount, two.account)
+                    && two.transaction.get() == TransactionType::Withdrawal
+                    && (two.cashback, two.to.get()) == (Amount(0), AccountType::Default)
+            }
             _ => false,
         }
     }
@@ -62,6 +76,8 @@ impl Asked {
         match self {
             Self::For(asked) => asked.token,
             Self::Pin(asked) => asked.token,
+            Self::Of(asked) => asked.token,
+            Self::Said(asked) => asked.token,
         }
     }
 }
@@ -85,6 +101,20 @@ struct Known {
     fate: Fate,
 }
 
+/// What is asked of a remote issuer.
+#[derive(Clone, Copy, Debug)]
+struct Remote {
+    turn: u64,
+    asked: Forward,
+    link_trace: u32,
+    date: BusinessDate,
+    /// Until when its answer is waited for; zero once it is known.
+    until: u64,
+    stood_in: bool,
+    /// Until when it is told what was taken; zero when it need not be.
+    advised_until: u64,
+}
+
 /// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and surcharge.
 #[derive(Clone, Copy, Debug)]
 struct Open {
@@ -97,25 +127,40 @@ struct Open {
     fee: (u64, u64),
 }
 
-/// A card, its wrong PINs, and what it took out on which date.
-#[derive(Clone, Debug)]
+/// A card and its wrong PINs.
+#[derive(Clone, Copy, Debug)]
 struct Card {
     terms: SetCard,
     wrong: u8,
-    date: BusinessDate,
-    day: BTreeMap<Key, u64>,
-    /// When withdrawals were authorized, while there was a limit of a window, and of how much.
-    recent: Vec<(u64, u64)>,
     fast_cash: u64,
     window_max: u64,
 }
 
-/// Limits of an account, and what was taken of it on which date.
-#[derive(Clone, Debug)]
-struct AccountLimit {
-    terms: SetAccountLimits,
+/// What has limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Card([u8; 16]),
+    Account(u64),
+    Terminal(u32),
+}
+
+/// Limits of withdrawals.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    transaction_max: u64,
+    day_max: u64,
+    day_count_max: u32,
+    window_ns: u64,
+    window_max: u64,
+    window_count_max: u32,
+}
+
+/// What was taken on which date; and when, while there was a limit of a window, and how much.
+#[derive(Clone, Debug, Default)]
+struct Taken {
     date: BusinessDate,
     day: BTreeMap<Key, u64>,
+    recent: Vec<(u64, u64)>,
 }
 
 /// A terminal and the notes in it.
@@ -123,6 +168,7 @@ struct AccountLimit {
 struct Terminal {
     terms: SetTerminal,
     more: Option<SetTerminalTerms>,
+    is_acquirer: bool,
     service: Service,
     denominations: [u64; CASSETTES],
     notes: [u64; CASSETTES],
@@ -154,12 +200,21 @@ pub struct Model {
     terminals: BTreeMap<u32, Terminal>,
     known: BTreeMap<Key, Known>,
     open: BTreeMap<Key, Open>,
-    account_limits: BTreeMap<u64, AccountLimit>,
+    account_limits: BTreeMap<u64, SetAccountLimits>,
+    taken: BTreeMap<Whose, Taken>,
     /// Deposits that are not counted: from which account, to which, how much.
     deposits: BTreeMap<Key, (u64, u64, u64)>,
     /// Keys in the order in which they came, and how many there ever were.
     order: VecDeque<Key>,
     turns: u64,
+    issuers: BTreeMap<u16, SetIssuer>,
+    /// The last number under which each was asked, and on which date.
+    link_traces: BTreeMap<u16, (BusinessDate, u32)>,
+    routes: BTreeMap<(u8, u32), u16>,
+    remote: BTreeMap<Key, Remote>,
+    /// What was approved in the stead of an issuer, for which card on which date; and in which order that began.
+    stood_in: BTreeMap<([u8; 16], BusinessDate), (u64, u32)>,
+    stood_in_order: VecDeque<([u8; 16], BusinessDate)>,
     transfers: BTreeMap<u64, (TransferEntry, Transferred, BusinessDate)>,
     /// Holds: turn, deadline or zero, debit, credit, amount.
     holds: BTreeMap<u64, (u64, u64, u64, u64, u64)>,
@@ -237,9 +292,16 @@ impl ringfence_kernel::laws::Model for Model {
             known: BTreeMap::new(),
             open: BTreeMap::new(),
             account_limits: BTreeMap::new(),
+            taken: BTreeMap::new(),
             deposits: BTreeMap::new(),
             order: VecDeque::new(),
             turns: 0,
+            issuers: BTreeMap::new(),
+            link_traces: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            remote: BTreeMap::new(),
+            stood_in: BTreeMap::new(),
+            stood_in_order: VecDeque::new(),
             transfers: BTreeMap::new(),
             holds: BTreeMap::new(),
             transfer_order: VecDeque::new(),
@@ -277,14 +339,26 @@ impl ringfence_kernel::laws::Model for Model {
             Command::Cutover(command) => self.cutover(command.date, out),
             Command::Authorize(command) => self.authorize(context, command, out),
             Command::ChangePin(command) => self.change_pin(context, command, out),
-            Command::Complete(command) => self.complete(command, out),
-            Command::Reverse(command) => self.reverse(Key(command.terminal, command.trace, command.date), out),
+            Command::Complete(command) => self.complete(context, command, out),
+            Command::Reverse(command) => self.reverse(context, Key(command.terminal, command.trace, command.date), out),
+            Command::SetAcquirer(command) => self.set_acquirer(command, out),
+            Command::Advise(command) => self.advise(context, command, out),
+            Command::SetIssuer(command) => self.set_issuer(command, out),
+            Command::SetRoute(command) => self.set_route(command, out),
+            Command::Forward(command) => self.forward(context, command, out),
+            Command::Answer(command) => self.answer(context, command, out),
+            Command::Acknowledge(command) => self.acknowledge(command, out),
         }
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
         let mut due: Vec<(u64, u8, u64, Option<Key>, u64)> = Vec::new();
         due.extend(self.open.iter().map(|(key, open)| (open.deadline.0, 0, open.turn, Some(*key), 0)));
+        for (key, remote) in &self.remote {
+            // The deadline of a withdrawal that is asked for is that of its hold.
+            let until = if self.open.contains_key(key) { 0 } else { remote.until };
+            due.extend([until, remote.advised_until].map(|until| (until, 0, remote.turn, Some(*key), 0)));
+        }
         let order = |id: &u64| self.transfer_order.iter().position(|known| known == id).unwrap_or_default() as u64;
         due.extend(self.holds.iter().map(|(id, hold)| (hold.1, 1, order(id), None, *id)));
         due.retain(|due| due.0 != 0 && due.0 <= context.now.0);
@@ -296,8 +370,14 @@ impl ringfence_kernel::laws::Model for Model {
                 out.publish(topics::HOLDS, 0, Event::HoldExpired(&HoldExpired { id, amount }));
                 continue;
             };
-            let amount = Amount(self.open[&key].amount);
-            self.end(key, Notes(0), Deed::TimedOut);
+            if !self.open.contains_key(&key) && !self.is_asked(key) {
+                self.end_advice(key, ResponseCode::IssuerInoperative, out);
+                continue;
+            }
+            let amount = Amount(self.open.get(&key).map_or(0, |open| open.amount));
+            if !self.gives_up(context.now, key, out) {
+                self.end(context.now, key, Notes(0), 0, Deed::TimedOut, out);
+            }
             let (authorization, Key(terminal, trace, date)) = (self.known[&key].answer.authorization, key);
             let timed_out = TimedOut { authorization, amount, trace, date };
             out.publish(topics::TERMINAL, terminal.0, Event::TimedOut(&timed_out));

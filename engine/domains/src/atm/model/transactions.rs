@@ -7,7 +7,7 @@ use super::super::messages::{
     TransactionType,
 };
 use super::super::topics;
-use super::{Asked, Card, Deed, Fate, Known, Model, Open, Says, Terminal};
+use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -21,7 +21,9 @@ impl Model {
         }
         if self.order.len() as u64 == self.limits.transactions {
             let oldest = self.order[0];
-            if self.open.contains_key(&oldest) || self.deposits.contains_key(&oldest) || oldest.2 >= self.before {
+            let is_asked = self.remote.get(&oldest).is_some_and(|remote| remote.until + remote.advised_until > 0);
+            let is_held = self.open.contains_key(&oldest) || self.deposits.contains_key(&oldest) || is_asked;
+            if is_held || oldest.2 >= self.before {
                 return Err(Reject::TransactionsFull);
             }
         }
@@ -32,6 +34,7 @@ impl Model {
         if self.order.len() as u64 == self.limits.transactions {
             let oldest = self.order.pop_front().expect("there is one");
             self.known.remove(&oldest);
+            self.remote.remove(&oldest);
         }
         self.order.push_back(key);
         self.known.insert(key, known);
@@ -67,7 +70,9 @@ impl Model {
         let cash = if withdraws { amount } else { asked.cashback.0 };
         let by_account = approved && cash > 0 && self.account_limits.contains_key(&account);
         if approved && cash > 0 {
-            self.count_day(asked.token, account, key, cash, context.now);
+            for (whose, limits) in self.limits(asked.token, account, &terminal, kind.dispenses()) {
+                self.count_day(whose, limits, key, cash, context.now);
+            }
         }
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
@@ -168,39 +173,90 @@ impl Model {
         ((surcharge.0 + added).min(most), fees.0)
     }
 
-    /// Counts what is taken of card and account on this date, and within the card's window.
-    pub(super) fn count_day(&mut self, token: [u8; 16], account: u64, key: Key, amount: u64, now: Timestamp) {
-        let card = self.cards.get_mut(&token).expect("it was found");
-        if card.date != self.date {
-            (card.date, card.day) = (self.date, BTreeMap::new());
+    /// What limits a withdrawal: its card, its account when that has limits, its terminal when that gives the notes.
+    pub(super) fn limits(
+        &self,
+        token: [u8; 16],
+        account: u64,
+        terminal: &Terminal,
+        dispenses: bool,
+    ) -> Vec<(Whose, Limits)> {
+        let Card { terms, window_max, .. } = self.cards[&token];
+        let of_card = Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max,
+            window_count_max: terms.window_count_max,
+        };
+        let of_account = self.account_limits.get(&account).map(|terms| Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max: terms.window_max.0,
+            window_count_max: terms.window_count_max,
+        });
+        let mut limits = Vec::from([(Whose::Card(token), of_card)]);
+        limits.extend(of_account.map(|limits| (Whose::Account(account), limits)));
+        limits.extend(dispenses.then(|| Self::limits_of(terminal)));
+        limits
+    }
+
+    /// What a terminal limits.
+    pub(super) fn limits_of(terminal: &Terminal) -> (Whose, Limits) {
+        let (most, count) = (u64::MAX, u32::MAX);
+        let none = Limits {
+            transaction_max: most,
+            day_max: most,
+            day_count_max: count,
+            window_ns: 0,
+            window_max: 0,
+            window_count_max: 0,
+        };
+        let of_terminal = terminal.more.map_or(none, |terms| Limits {
+            transaction_max: terms.transaction_max.0,
+            day_max: terms.day_max.0,
+            day_count_max: terms.day_count_max,
+            window_ns: terms.window_ns,
+            window_max: terms.window_max.0,
+            window_count_max: terms.window_count_max,
+        });
+        (Whose::Terminal(terminal.terms.terminal.0), of_terminal)
+    }
+
+    /// Counts what is taken on this date, and within the window.
+    pub(super) fn count_day(&mut self, whose: Whose, limits: Limits, key: Key, amount: u64, now: Timestamp) {
+        let taken = self.taken.entry(whose).or_default();
+        if taken.date != self.date {
+            (taken.date, taken.day) = (self.date, BTreeMap::new());
         }
-        card.day.insert(key, amount);
-        if card.terms.window_count_max > 0 {
-            card.recent.push((now.0, amount));
-        }
-        if let Some(limit) = self.account_limits.get_mut(&account) {
-            if limit.date != self.date {
-                (limit.date, limit.day) = (self.date, BTreeMap::new());
-            }
-            limit.day.insert(key, amount);
+        taken.day.insert(key, amount);
+        if limits.window_count_max > 0 {
+            taken.recent.push((now.0, amount));
         }
     }
 
     /// Counts what was taken in the end instead.
-    fn count_again(&mut self, key: Key, taken: u64) {
-        let known = self.known[&key];
-        let card = self.cards.get_mut(&known.asked.expect("it was asked for").token()).expect("cards stay");
-        let limit = self.account_limits.get_mut(&known.account).filter(|_| known.by_account);
-        let days = [
-            (card.date, Some(&mut card.day)),
-            limit.map_or((BusinessDate(0), None), |limit| (limit.date, Some(&mut limit.day))),
-        ];
-        for (date, day) in days {
-            let Some(day) = day.filter(|_| date == known.counted) else { continue };
-            if taken == 0 {
-                day.remove(&key);
+    pub(super) fn count_again(&mut self, key: Key, amount: u64) {
+        let Known { asked, account, by_account, counted, answer, .. } = self.known[&key];
+        let mut all = Vec::new();
+        let token = asked.expect("it was asked for").token();
+        all.extend((!self.remote.contains_key(&key)).then_some(Whose::Card(token)));
+        all.extend(by_account.then_some(Whose::Account(account)));
+        // Only who gives notes has said any.
+        let gives = answer.held.0 > 0 || matches!(asked, Some(Asked::Said(_)));
+        all.extend(gives.then_some(Whose::Terminal(key.0.0)));
+        for whose in all {
+            let taken = self.taken.get_mut(&whose).expect("it has counted");
+            if taken.date != counted {
+                continue;
+            }
+            if amount == 0 {
+                taken.day.remove(&key);
             } else {
-                day.insert(key, taken);
+                taken.day.insert(key, amount);
             }
         }
     }
@@ -244,7 +300,7 @@ impl Model {
     pub(super) fn decide(&mut self, now: Timestamp, terminal: &Terminal, asked: &Authorize) -> Decided {
         use ResponseCode as Code;
         use TransactionType as Kind;
-        let card = self.cards[&asked.token].clone();
+        let card = self.cards[&asked.token];
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
         let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
         let amount_fits = match kind {
@@ -293,11 +349,13 @@ impl Model {
         }
         let is_foreign = |account: u64| self.accounts[&account].currency != terminal.terms.currency;
         let names_one = kind != Kind::Transfer && asked.to.get() != AccountType::Default;
-        if is_foreign(account) || is_foreign(to) || names_one || moves && to == account {
+        let is_its_own = if moves { to } else { terminal.terms.cash.0 } == account && (moves || kind.dispenses());
+        if is_foreign(account) || is_foreign(to) || names_one || is_its_own {
             return no(Code::InvalidTransaction);
         }
         let cash = if kind.dispenses() { amount } else { cashback };
-        if let Some(code) = self.exceeds(now, terminal, &card, account, cash, kind.dispenses()) {
+        let limits = self.limits(asked.token, account, terminal, kind.dispenses());
+        if let Some(code) = self.exceeds(now, &limits, cash).filter(|_| cash > 0) {
             return no(code);
         }
         let (debit, credit) = if kind == Kind::Deposit { (to, account) } else { (account, to) };
@@ -323,58 +381,40 @@ impl Model {
     }
 
     /// Whether limits are exceeded: amounts first, then numbers.
-    fn exceeds(
-        &self,
-        now: Timestamp,
-        terminal: &Terminal,
-        card: &Card,
-        account: u64,
-        cash: u64,
-        dispenses: bool,
-    ) -> Option<ResponseCode> {
-        if cash == 0 {
-            return None;
-        }
-        let number = terminal.terms.terminal;
-        let SetCard { window_ns, window_count_max, transaction_max, day_max, day_count_max, .. } = card.terms;
-        let sum = |day: &BTreeMap<Key, u64>| day.values().map(|amount| i128::from(*amount)).sum::<i128>();
-        let today = if card.date == self.date { card.day.clone() } else { BTreeMap::new() };
-        let of_account = self.account_limits.get(&account);
-        let of_account_today = of_account.filter(|limit| limit.date == self.date).map(|limit| limit.day.clone());
-        let of_account_today = of_account_today.unwrap_or_default();
+    pub(super) fn exceeds(&self, now: Timestamp, limits: &[(Whose, Limits)], cash: u64) -> Option<ResponseCode> {
+        let taken = |whose: &Whose| self.taken.get(whose).cloned().unwrap_or_default();
+        let today = |whose: &Whose| {
+            let taken = taken(whose);
+            if taken.date == self.date { taken.day } else { BTreeMap::new() }
+        };
         // The last eight are remembered.
-        let remembered = card.recent.iter().rev().take(8);
-        let within: Vec<u64> =
-            remembered.filter(|(then, _)| then.saturating_add(window_ns) > now.0).map(|(_, amount)| *amount).collect();
-        let held = self.held(number);
-        let held: u64 = held.iter().zip(terminal.denominations).map(|(count, one)| count * one).sum();
-        let dispensed = self.deeds.iter().filter(|(at, _)| *at == number);
-        let dispensed: u64 = dispensed.map(|(_, deed)| if let Deed::Dispensed(sum, _) = deed { *sum } else { 0 }).sum();
-        let above = [
-            cash > transaction_max.0,
-            sum(&today) + i128::from(cash) > i128::from(day_max.0),
-            card.window_max > 0 && within.iter().sum::<u64>() + cash > card.window_max,
-            of_account
-                .is_some_and(|limit| sum(&of_account_today) + i128::from(cash) > i128::from(limit.terms.day_max.0)),
-            dispenses
-                && terminal
-                    .more
-                    .is_some_and(|more| cash > more.transaction_max.0 || held + dispensed + cash > more.day_max.0),
-        ];
-        if above.contains(&true) {
-            return Some(ResponseCode::ExceedsAmount);
+        let within = |whose: &Whose, limits: &Limits| -> Vec<u64> {
+            let (recent, length) = (taken(whose).recent, limits.window_ns);
+            let remembered = recent.iter().rev().take(8);
+            remembered.filter(|(then, _)| then.saturating_add(length) > now.0).map(|(_, amount)| *amount).collect()
+        };
+        let is_above = |(whose, limits): &(Whose, Limits)| {
+            let day = today(whose).values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(cash);
+            let window = within(whose, limits).iter().sum::<u64>() + cash;
+            cash > limits.transaction_max
+                || day > i128::from(limits.day_max)
+                || limits.window_max > 0 && window > limits.window_max
+        };
+        let is_full = |(whose, limits): &(Whose, Limits)| {
+            let window = within(whose, limits).len() as u64;
+            today(whose).len() as u64 >= limits.day_count_max.into()
+                || limits.window_count_max > 0 && window >= limits.window_count_max.into()
+        };
+        match (limits.iter().any(is_above), limits.iter().any(is_full)) {
+            (true, _) => Some(ResponseCode::ExceedsAmount),
+            (false, true) => Some(ResponseCode::ExceedsCount),
+            _ => None,
         }
-        let full = [
-            today.len() as u64 >= day_count_max.into(),
-            window_count_max > 0 && within.len() as u64 >= u64::from(window_count_max),
-            of_account.is_some_and(|limit| of_account_today.len() as u64 >= limit.terms.day_count_max.into()),
-        ];
-        full.contains(&true).then_some(ResponseCode::ExceedsCount)
     }
 
     /// Whether the accounts bear a withdrawal and its surcharge. It is tried as if it were posted: what bounds an account
     /// makes no difference between posted and held debits.
-    fn bears(&mut self, terminal: &Terminal, account: u64, amount: u64) -> ResponseCode {
+    pub(super) fn bears(&mut self, terminal: &Terminal, account: u64, amount: u64) -> ResponseCode {
         let (fee, fees) = self.fee(terminal, account, amount);
         let cash = terminal.terms.cash.0;
         self.post(account, cash, amount.into());
@@ -393,6 +433,9 @@ impl Model {
     /// The notes that pay `amount`: cassettes by denomination, each giving as many as leave a rest that the following
     /// ones can pay within the notes that are left.
     pub(super) fn mix(&self, number: TerminalId, terminal: &Terminal, mut amount: u64) -> Option<Notes> {
+        if terminal.is_acquirer {
+            return Some(Notes(0));
+        }
         let mut order: Vec<usize> = (0..CASSETTES).filter(|at| terminal.denominations[*at] > 0).collect();
         order.sort_by(|a, b| terminal.denominations[*b].cmp(&terminal.denominations[*a]).then(a.cmp(b)));
         let held = self.held(number);
@@ -412,36 +455,40 @@ impl Model {
         (amount == 0).then(|| Notes::new(counts))
     }
 
-    /// Ends an open withdrawal with so many notes dispensed; with none, that is `empty`.
-    pub(super) fn end(&mut self, key: Key, notes: Notes, empty: Deed) {
+    /// Ends an open withdrawal with so much taken, in these notes; with nothing, that is `empty`. A remote issuer is told.
+    pub(super) fn end(&mut self, now: Timestamp, key: Key, notes: Notes, worth: u64, empty: Deed, out: Says<'_, '_>) {
         let open = self.open.remove(&key).expect("it is open");
-        let (fee, fees) = if notes.0 == 0 { (0, 0) } else { open.fee };
+        let (fee, fees) = if worth == 0 { (0, 0) } else { open.fee };
         if fee > 0 {
             self.post(open.account, fees, fee.into());
         }
-        self.dispense(key, notes, fee, 0);
-        if notes.0 == 0 {
+        self.dispense(key, notes, worth, fee, 0);
+        if worth == 0 {
             self.deeds.push((key.0, empty));
         }
+        self.tell_issuer(now, key, out);
     }
 
-    /// Takes the notes out, and posts and counts what they are worth, when the accounts bear it. A surcharge was posted,
+    /// What notes of a terminal are worth.
+    pub(super) fn worth(&self, number: TerminalId, notes: Notes) -> u64 {
+        let denominations = self.terminals[&number.0].denominations;
+        notes.counts().iter().zip(denominations).map(|(count, one)| u64::from(*count) * one).sum()
+    }
+
+    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it. A surcharge was posted,
     /// or is when the account bears that too.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, fee: u64, late_fee: u64) -> bool {
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, fee: u64, late_fee: u64) -> bool {
         let known = self.known[&key];
-        let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
-        let counts = notes.counts().map(u64::from);
-        let worth: u64 = counts.iter().zip(terminal.denominations).map(|(count, one)| count * one).sum();
-        let cash = terminal.terms.cash.0;
+        let cash = self.terminals[&key.0.0].terms.cash.0;
         if !self.try_post(known.account, cash, worth) {
             return false;
         }
         let has_late = late_fee > 0 && self.try_post(known.account, known.fees, late_fee);
         let fee = if has_late { late_fee } else { fee };
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
-        terminal.notes.iter_mut().zip(counts).for_each(|(notes, count)| *notes -= count);
+        terminal.notes.iter_mut().zip(notes.counts()).for_each(|(notes, count)| *notes -= u64::from(count));
         self.count_again(key, worth);
-        let last = self.balances(known.account);
+        let last = self.stands(key, known.account);
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
@@ -504,9 +551,10 @@ impl Model {
         Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
     }
 
-    pub(super) fn complete(&mut self, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
+    pub(super) fn complete(&mut self, context: Context, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(said.terminal)?;
         let (key, notes) = (Key(said.terminal, said.trace, said.date), said.notes);
+        let worth = self.worth(said.terminal, notes);
         let known = self.known.get(&key).copied();
         let over = |known: &Known| {
             notes.counts().iter().zip(known.answer.notes.counts()).any(|(said, authorized)| *said > authorized)
@@ -514,8 +562,10 @@ impl Model {
         let code = match known {
             None => ResponseCode::UnknownOriginal,
             Some(known) if over(&known) => ResponseCode::InvalidAmount,
+            Some(_) if self.is_asked(key) && notes.0 != 0 => ResponseCode::InvalidAmount,
+            Some(_) if self.gives_up(context.now, key, out) => ResponseCode::Approved,
             Some(_) if self.open.contains_key(&key) => {
-                self.end(key, notes, Deed::Voided);
+                self.end(context.now, key, notes, worth, Deed::Voided, out);
                 ResponseCode::Approved
             }
             Some(Known { fate: Fate::Out(_, before), .. }) if before != notes => ResponseCode::Duplicate,
@@ -525,23 +575,24 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, 0, known.answer.fee.0) {
-                    true => ResponseCode::Approved,
+                match there && !counted_since && self.dispense(key, notes, worth, 0, known.answer.fee.0) {
+                    true => {
+                        self.tell_issuer(context.now, key, out);
+                        ResponseCode::Approved
+                    }
                     false => ResponseCode::TooLate,
                 }
             }
         };
         if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
-            let worth =
-                notes.counts().iter().zip(terminal.denominations).map(|(count, one)| u64::from(*count) * one).sum();
             self.except(key, authorization, Amount(worth), notes, code, out);
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
     }
 
-    fn except(
+    pub(super) fn except(
         &mut self,
         key: Key,
         authorization: Authorization,
@@ -557,7 +608,7 @@ impl Model {
         out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
     }
 
-    pub(super) fn reverse(&mut self, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
+    pub(super) fn reverse(&mut self, context: Context, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
         self.terminal(key.0)?;
         let code = match self.known.get(&key) {
             None => {
@@ -620,8 +671,8 @@ impl Model {
                 }
             }
             Some(_) => {
-                if self.open.contains_key(&key) {
-                    self.end(key, Notes(0), Deed::Voided);
+                if !self.gives_up(context.now, key, out) && self.open.contains_key(&key) {
+                    self.end(context.now, key, Notes(0), 0, Deed::Voided, out);
                 }
                 ResponseCode::Approved
             }
@@ -651,7 +702,7 @@ fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
 }
 
 /// The answer to an authorization of which nothing is told.
-fn answer(code: ResponseCode) -> Authorized {
+pub(super) fn answer(code: ResponseCode) -> Authorized {
     let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
     let (available, code, reserved) = (balance, code.into(), Reserved::default());
     Authorized { authorization, held, fee, notes, balance, available, code, reserved }

@@ -114,6 +114,64 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             keep(12, 4, 7, body);
             keep(16, 8, 1, body);
         }
+        "SetAcquirer" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 7, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 0, body);
+            body[20] = 1;
+        }
+        "Advise" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+            keep(24, 4, 3, body);
+            keep(28, 4, 7, body);
+            keep(32, 4, 1, body);
+            one_of(36, &[0, 10, 20, 30], body);
+            body[37..].fill(0);
+        }
+        "SetIssuer" => {
+            keep(0, 8, 3, body);
+            (8..32).step_by(8).for_each(|at| keep(at, 8, 15, body));
+            keep(32, 4, 3, body);
+            keep(36, 4, 3, body);
+        }
+        "SetRoute" => {
+            keep(0, 4, 1, body);
+            one_of(4, &[1, 1, 1, 2], body);
+            keep(5, 3, 0, body);
+            body[6] = 1;
+        }
+        "Forward" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+            keep(24, 4, 3, body);
+            keep(28, 4, 7, body);
+            keep(32, 4, 1, body);
+            body[36..40].copy_from_slice(&10_000_000_u32.to_le_bytes());
+            keep(40, 2, 0, body);
+            body[40] = 1;
+            one_of(42, &[1, 1, 1, 31], body);
+            one_of(43, &[0, 20], body);
+            body[44..].fill(0);
+        }
+        "Answer" => {
+            keep(16, 4, 3, body);
+            keep(20, 4, 7, body);
+            keep(24, 4, 1, body);
+            one_of(28, &[0, 0, 5, 51], body);
+            one_of(29, &[1, 1, 2], body);
+            body[30..].fill(0);
+        }
+        "Acknowledge" => {
+            keep(0, 8, 15, body);
+            keep(8, 4, 3, body);
+            keep(12, 4, 7, body);
+            keep(16, 4, 1, body);
+            one_of(20, &[0, 0, 14], body);
+            body[21..].fill(0);
+        }
+        "SetTerminalTerms" | "SetAccountLimits" | "SetCardTerms" => {}
         _ => {
             keep(0, 4, 1, body);
             keep(4, 4, 7, body);

@@ -1,0 +1,168 @@
+//! Two hosts, each an engine with its gateway: the acquirer's terminals, the issuer's cards. Engines and the issuer's gateway
+//! are killed under it; in the end what came out of the terminals is what both ledgers say, to the cent.
+
+mod support;
+
+use ringfence::engine_process::EngineProcess;
+use ringfence_client::Client;
+use ringfence_domains::atm::messages::{
+    AccountNumber, Amount, Command as Atm, Constraint, Currency, IssuerId, OpenAccount, Service, SetAcquirer,
+    SetIssuer, SetRoute, SetService, TerminalId,
+};
+use ringfence_iso8583::security::Purpose;
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::random::Random;
+use support::iso8583::{FUNDS, Gateway, PIN, Terminal, accept, code, open_account, open_bank, text, wrapped};
+use support::{Place, seed, size, wait_until};
+
+const ACQUIRER: &str = "00000000042";
+const LINK_KEY: &[u8; 16] = b"a key of a link.";
+/// What the issuer owes at the acquirer, and what it owes the acquirer: an account of each host.
+const OWED: AccountNumber = AccountNumber(50);
+
+/// An engine and who runs it.
+struct Host {
+    place: Place,
+    engine: EngineProcess,
+}
+
+impl Host {
+    fn new() -> Self {
+        let place = Place::new(2, "");
+        let engine = place.engine();
+        let host = Self { place, engine };
+        open_bank(&mut host.operator(), 2);
+        host
+    }
+
+    fn operator(&self) -> Client {
+        Client::connect(self.place.config(1, self.engine.address())).expect("the engine listens")
+    }
+
+    /// Balance and what is available of an account.
+    fn stands(&self, account: AccountNumber, constraint: Constraint) -> (i64, i64) {
+        open_account(&mut self.operator(), account, constraint)
+    }
+}
+
+/// The issuer: its cards are used at the terminals of an acquirer.
+fn issuer() -> (Host, Gateway) {
+    let host = Host::new();
+    open_account(&mut host.operator(), OWED, Constraint::Free);
+    let (confirm_within_ns, terminal, reserved) = (3_600_000_000_000, TerminalId(90), Reserved::default());
+    let set = SetAcquirer { settlement: OWED, confirm_within_ns, terminal, currency: Currency(978), reserved };
+    accept(&mut host.operator(), Atm::SetAcquirer(&set));
+    let (pin, mac) = (wrapped(Purpose::PinBlock, LINK_KEY), wrapped(Purpose::Mac, LINK_KEY));
+    let settings = format!(
+        "answer_timeout_ms = 400\n[gateway.acquirers.{ACQUIRER:?}]\nterminal = 90\npin_block = {pin:?}\nmac = {mac:?}"
+    );
+    let gateway = Gateway::start(&host.place, host.engine.address(), 2, &settings);
+    (host, gateway)
+}
+
+/// The acquirer: it asks the issuer about cards that begin with 4, and stands in for it.
+fn acquirer(issuer: &Gateway) -> (Host, Gateway) {
+    let host = Host::new();
+    let mut operator = host.operator();
+    let (overdraft, constraint, reserved) = (Amount(FUNDS * 1_000), Constraint::Covered.into(), Reserved::default());
+    let owed = OpenAccount { account: OWED, overdraft, currency: Currency(978), constraint, reserved };
+    accept(&mut operator, Atm::OpenAccount(&owed));
+    let set = SetIssuer {
+        settlement: OWED,
+        stand_in_max: Amount(5_000),
+        stand_in_day_max: Amount(FUNDS),
+        advice_lasts_ns: 3_600_000_000_000,
+        stand_in_day_count_max: 1_000,
+        issuer: IssuerId(1),
+        reserved: Reserved::default(),
+    };
+    accept(&mut operator, Atm::SetIssuer(&set));
+    let route = SetRoute { prefix: 4, digits: 1, reserved: Reserved::default(), issuer: IssuerId(1) };
+    accept(&mut operator, Atm::SetRoute(&route));
+    let (terminal, service, reserved) = (TerminalId(1), Service::In.into(), Reserved::default());
+    accept(&mut operator, Atm::SetService(&SetService { terminal, service, reserved }));
+    let (pin, mac) = (wrapped(Purpose::PinBlock, LINK_KEY), wrapped(Purpose::Mac, LINK_KEY));
+    let settings = format!(
+        "[[gateway.issuers]]\nissuer = 1\naddress = \"{}\"\nacquirer = {ACQUIRER:?}\npin_block = {pin:?}\nmac = \
+         {mac:?}\ntimeout_ms = 600",
+        issuer.address
+    );
+    let gateway = Gateway::start(&host.place, host.engine.address(), 2, &settings);
+    (host, gateway)
+}
+
+/// Guards against money that is created or lost between two hosts, whichever of them dies when; against an issuer that is
+/// asked in vain, or not asked; and against an advice that is not said until it is heard.
+#[test]
+fn prove_two_hosts_agree_to_the_cent() {
+    let (mut issuer, mut issuer_gateway) = issuer();
+    let (mut acquirer, gateway) = acquirer(&issuer_gateway);
+    let mut atm = Terminal::new(gateway.address, 1);
+    let mut trace = 0;
+    let mut next = || {
+        trace += 1;
+        trace
+    };
+    // The issuer decides: it knows PIN and account, and says what it holds.
+    wait_until("the issuer lets the acquirer sign on", || {
+        let inquiry = atm.ask(&atm.transaction(next(), "310000", 0, PIN));
+        code(&inquiry) == "00" && text(&inquiry, 54).contains(&format!("{FUNDS:012}"))
+    });
+    assert_eq!(code(&atm.ask(&atm.transaction(next(), "310000", 0, "4321"))), "55", "the issuer looks at the PIN");
+    assert_eq!(code(&atm.ask(&atm.transaction(next(), "402010", 100, PIN))), "57", "no transfers there");
+
+    let (mut random, mut taken, mut stood_in) = (Random::new(seed()), 0, 0);
+    let (mut declined, rounds) = (0, size(40, 400));
+    for round in 0..rounds {
+        match round % 10 {
+            3 => issuer.engine.kill().expect("it is killed"),
+            5 => issuer.engine.start_again().expect("it starts"),
+            7 => issuer_gateway.kill_and_start_again(),
+            9 => {
+                acquirer.engine.kill().expect("it is killed");
+                acquirer.engine.start_again().expect("it starts");
+            }
+            _ => {}
+        }
+        let amount = 1_000 * (1 + random.below(7));
+        let number = next();
+        let withdrawal = atm.transaction(number, "012000", amount, PIN);
+        let answer = atm.ask(&withdrawal);
+        if code(&answer) != "00" {
+            declined += 1;
+            assert_eq!(code(&answer), "91", "round {round}");
+            // It may be undone or not: it is taken back.
+            wait_until("it is taken back", || code(&atm.ask(&atm.message(b"0420", number))) == "00");
+            continue;
+        }
+        stood_in += u64::from(text(&answer, 54).contains("02978C000000000000"));
+        assert_eq!(code(&atm.ask(&withdrawal)), "00", "a repeat is answered alike");
+        // All notes come out, or all but one of the first cassette, or none.
+        let notes = text(&answer, 63).strip_prefix("NT016").expect("the notes").to_owned();
+        let mut counts: Vec<u64> = (0..4).map(|at| notes[at * 4..at * 4 + 4].parse().expect("a number")).collect();
+        match random.below(4) {
+            0 => counts = vec![0; 4],
+            1 => counts[0] = counts[0].saturating_sub(1),
+            _ => {}
+        }
+        taken += counts.iter().zip([1_000, 2_000, 5_000, 10_000]).map(|(count, one)| count * one).sum::<u64>();
+        let said: String = counts.iter().map(|count| format!("{count:04}")).collect();
+        let mut completion = atm.message(b"0220", number);
+        completion.set(63, format!("NT016{said}").as_bytes());
+        wait_until("the notes are known", || code(&atm.ask(&completion)) == "00");
+    }
+    let left = (FUNDS - taken) as i64;
+    wait_until("the issuer has heard all", || {
+        issuer.stands(AccountNumber(2), Constraint::Covered) == (left, left)
+            && issuer.stands(OWED, Constraint::Free) == (taken as i64, taken as i64)
+    });
+    let mut operator = acquirer.operator();
+    let (overdraft, constraint, reserved) = (Amount(FUNDS * 1_000), Constraint::Covered.into(), Reserved::default());
+    let owed = OpenAccount { account: OWED, overdraft, currency: Currency(978), constraint, reserved };
+    let stands = accept(&mut operator, Atm::OpenAccount(&owed));
+    assert_eq!(stands, (-(taken as i64), -(taken as i64)), "what the issuer owes");
+    println!(
+        "proved: {rounds} withdrawals of {taken} in all between two hosts; {stood_in} stood in for, {declined} declined"
+    );
+    assert!(stood_in > 0 && taken > 0, "the issuer was away and was stood in for");
+}
