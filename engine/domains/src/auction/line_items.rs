@@ -178,8 +178,6 @@ pub(super) struct LineItems {
     /// The targets of all, one after another.
     targets: Vec<Target>,
     targets_capacity: usize,
-    /// Whether any has labels of competitive exclusion.
-    labelled: bool,
     /// Finds those that take part in auctions by their targets.
     pub(super) index: Index,
     /// When flights begin and end.
@@ -209,7 +207,6 @@ impl LineItems {
             items: bytemuck::allocation::zeroed_slice_box(limits.line_items as usize),
             targets: Vec::with_capacity(limits.targets as usize),
             targets_capacity: limits.targets as usize,
-            labelled: false,
             index: Index::new(limits.line_items as usize, limits.values as usize),
             flights: Timers::new(limits.line_items as usize),
             steps: Timers::new(limits.line_items as usize),
@@ -264,7 +261,6 @@ impl LineItems {
             private: is_private(targets),
             labelled: is_labelled(targets),
         };
-        self.labelled |= self.items[place as usize].labelled == 1;
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
         Ok((place, true))
@@ -288,11 +284,6 @@ impl LineItems {
             groups.filter(|group| group[0].group > 0).all(|group| group.iter().any(holds))
         };
         met - self.index.sift(found, is_met)
-    }
-
-    /// Whether any line item has labels of competitive exclusion.
-    pub(super) fn are_labelled(&self) -> bool {
-        self.labelled
     }
 
     /// Whether two line items have a label in common.
@@ -425,7 +416,6 @@ impl LineItems {
             all.targets.push(source.value()?);
         }
         all.check_targets()?;
-        all.labelled = all.items.iter().any(|item| item.labelled == 1);
         for target in &all.targets {
             all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
         }

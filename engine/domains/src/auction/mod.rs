@@ -42,7 +42,7 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
-pub use explaining::{Explained, Fate};
+pub use explaining::{Explained, Fate, Loss};
 
 use advertisers::Advertisers;
 use buckets::AllBuckets;

@@ -164,13 +164,10 @@ fn mixed_auctions_come_to_every_outcome() {
 /// Guards against a draw that favours a line item: of three equal ones each wins a third.
 #[test]
 fn ties_favour_nobody() {
-    let context = |sequence| Harness::<Auction>::new(&TIGHT).context(ClientId(sequence));
     let (draws, mut won) = (30_000_u32, [0_u32; 3]);
-    let base = context(1);
-    for sequence in 1..=draws {
-        let context = ringfence_kernel::Context { sequence: ringfence_kernel::Sequence(sequence.into()), ..base };
-        let best = (0..3).max_by_key(|place| super::ranking::draw(7, context, *place)).expect("there are three");
-        won[best as usize] += 1;
+    for auction in 1..=draws {
+        let draw = |place: &u32| super::ranking::draw(7, ringfence_kernel::Sequence(auction.into()), *place);
+        won[(0..3).max_by_key(draw).expect("there are three") as usize] += 1;
     }
     // Five standard deviations of a fair draw are 408.
     assert!(won.iter().all(|won| won.abs_diff(draws / 3) < 408), "{won:?}");
@@ -325,8 +322,8 @@ fn feedback_follows_the_plan() {
 /// their slots.
 #[test]
 fn an_auction_is_explained_as_it_was_answered() {
-    use super::Fate;
     use super::messages::Reply;
+    use super::{Fate, Loss};
     use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
     use ringfence_kernel::outbox::{image as bytes_of, message};
     let (mut harness, mut flow) = (Harness::<Auction>::new(&SMALL), Flow::new(9, 5, Mix { tick: LONG, ..MIXED }));
@@ -348,13 +345,13 @@ fn an_auction_is_explained_as_it_was_answered() {
             let count = |fate: Fate| items().filter(|one| one.fate == fate).count() as u32;
             let reasons = [
                 (Fate::Outbid, held.outbid),
-                (Fate::BelowFloor, held.below_floor),
-                (Fate::OffHours, held.off_hours),
-                (Fate::NoCreative, held.no_creative),
-                (Fate::BudgetSpent, held.budget_spent),
-                (Fate::Paced, held.paced),
-                (Fate::Capped, held.capped),
-                (Fate::Excluded, held.excluded),
+                (Fate::Lost(Loss::BelowFloor), held.below_floor),
+                (Fate::Lost(Loss::OffHours), held.off_hours),
+                (Fate::Lost(Loss::NoCreative), held.no_creative),
+                (Fate::Lost(Loss::BudgetSpent), held.budget_spent),
+                (Fate::Lost(Loss::Paced), held.paced),
+                (Fate::Lost(Loss::Capped), held.capped),
+                (Fate::Lost(Loss::Excluded), held.excluded),
                 (Fate::NotTargeted, held.not_targeted),
             ];
             for (fate, answered) in reasons {

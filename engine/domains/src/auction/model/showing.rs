@@ -191,7 +191,7 @@ impl Model {
         let open = self.open(&fitting, user, context.now, room);
         let weight = |id: &u32| u128::from(self.creatives[id].0.weight);
         let all: u128 = open.iter().map(weight).sum();
-        let drawn = u128::from(draw(seed, context, (1 << 30) + item - 1));
+        let drawn = u128::from(draw(seed, context.sequence, (1 << 30) + item - 1));
         // The first up to which the weights are more than the drawn part of all.
         let mut sum = 0;
         let first = open.iter().find(|id| {
