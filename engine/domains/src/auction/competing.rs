@@ -3,11 +3,11 @@
 
 use super::Auction;
 use super::budgets::{Budget, Day};
-use super::caps::{COUNTERS_PER_SLOT, Cap};
+use super::caps::Cap;
 use super::creatives::Creative;
 use super::currencies::Rate;
 use super::line_items::LineItem;
-use super::messages::{AdvertiserId, Attribute, CapPeriod, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
+use super::messages::{AdvertiserId, Attribute, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
 use super::pricing::floor_of_event;
 use super::ranking::{Loss, draw};
 use super::wins::Win;
@@ -147,13 +147,13 @@ impl Auction {
         unreachable!("a line item that competes has a creative to show")
     }
 
-    /// The caps that count a win.
-    pub(super) fn caps_of(&self, win: &Win) -> [Cap; COUNTERS_PER_SLOT] {
+    /// The caps that count a win: of its line item, its campaign and its creative, as far as there are such.
+    pub(super) fn caps_of(&self, win: &Win) -> impl Iterator<Item = Cap> + use<> {
         let item = &self.items[win.item].terms;
         let campaign = &self.campaigns[item.campaign.0 - 1].terms;
-        let none = Cap { most: 0, period: CapPeriod::None, ..Cap::of_item(item) };
-        let creative = self.creatives.get(win.creative).map_or(none, |creative| Cap::of_creative(&creative.terms));
-        [Cap::of_item(item), Cap::of_campaign(campaign), creative]
+        let creative = self.creatives.get(win.creative).map(|creative| Cap::of_creative(&creative.terms));
+        let caps = [Some(Cap::of_item(item)), Some(Cap::of_campaign(campaign)), creative];
+        caps.into_iter().flatten().filter(|cap| !cap.is_none())
     }
 
     /// Who pays for a line item.

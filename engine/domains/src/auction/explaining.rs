@@ -21,6 +21,17 @@ pub enum Fate {
     NotTargeted,
 }
 
+impl core::fmt::Display for Fate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Won(slot) => write!(f, "Won({slot})"),
+            Self::Lost(loss) => write!(f, "{loss:?}"),
+            Self::Outbid => f.write_str("Outbid"),
+            Self::NotTargeted => f.write_str("NotTargeted"),
+        }
+    }
+}
+
 /// One who could have won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explained {

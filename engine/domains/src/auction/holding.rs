@@ -200,8 +200,8 @@ impl Auction {
         self.on_levels(win.item, win.at, |budget, day| budget.hold(win.price, day));
         self.items[win.item].tally.wins += 1;
         self.placements[win.placement].tally.wins += 1;
-        for cap in self.caps_of(&win).iter().filter(|cap| !cap.is_none()) {
-            self.caps.add(win.user, cap, win.at);
+        for cap in self.caps_of(&win) {
+            self.caps.add(win.user, &cap, win.at);
         }
         self.wins.add(win);
     }

@@ -84,8 +84,8 @@ impl Auction {
     /// What of a win was not shown does not count for its cap, and what was not billed is free.
     fn end(&mut self, win: &Win, out: &mut Out<'_, Self>) {
         if !win.saw(EventKind::Impression) {
-            for cap in self.caps_of(win).iter().filter(|cap| !cap.is_none()) {
-                self.caps.take_back(win.user, cap, win.at);
+            for cap in self.caps_of(win) {
+                self.caps.take_back(win.user, &cap, win.at);
             }
         }
         if win.billed == 0 {

@@ -23,9 +23,9 @@
 
 use super::messages::{
     AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId, CurrencyId,
-    DefineBuckets, Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId,
-    Ppm, PriceModel, PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign,
-    SetCreative, SetFloor, SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
+    DefineBuckets, DefineName, Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
+    PlacementId, Ppm, PriceModel, PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid,
+    SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -340,7 +340,7 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineBuckets(&terms, &ranges));
         }
         ["name", dimension, name] => {
-            image.set(client, Command::DefineName(&workload::name(self::dimension(dimension)?, name)));
+            image.set(client, Command::DefineName(&DefineName::new(self::dimension(dimension)?, name)));
         }
         ["void", win] => {
             let (auction, slot) = win.split_once('.')?;

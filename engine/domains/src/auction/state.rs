@@ -68,14 +68,13 @@ impl Auction {
             self.placements.place(PlacementId(win.placement + 1)).map_err(|_| Corrupt("the placement of a win"))?;
             let shown = win.creative.0 == 0
                 || self.creatives.get(win.creative).is_some_and(|creative| creative.terms.item == item.terms.item);
-            let caps = self.caps_of(win);
-            if !shown || (win.user.0 == 0 && !caps.iter().all(Cap::is_none)) {
+            if !shown || (win.user.0 == 0 && self.caps_of(win).next().is_some()) {
                 return Err(Corrupt("the creative or the user of a win"));
             }
             if win.at.saturating_add(item.terms.window) != win.over {
                 return Err(Corrupt("when a win is over"));
             }
-            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), caps);
+            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), self.caps_of(win));
         }
         let mut campaigns = BTreeMap::<u32, [u64; 3]>::new();
         for (place, item) in self.items.iter() {
@@ -149,13 +148,13 @@ struct Sums {
 }
 
 impl Sums {
-    fn add_win(&mut self, win: &Win, day: Day, caps: [Cap; caps::COUNTERS_PER_SLOT]) {
+    fn add_win(&mut self, win: &Win, day: Day, caps: impl Iterator<Item = Cap>) {
         let add = |sum: &mut u64| *sum = sum.saturating_add(win.price.0);
         if win.billed == 0 {
             add(self.held.entry(win.item).or_default());
         }
         add(self.used.entry((win.item, day)).or_default());
-        for cap in caps.iter().filter(|cap| !cap.is_none()) {
+        for cap in caps {
             *self.users.entry((win.user, cap.subject, caps::period(cap.period, win.at))).or_default() += 1;
         }
     }

@@ -282,7 +282,7 @@ fn feedback_follows_the_plan() {
     const SECOND: u64 = 1_000_000_000;
     const BID: u64 = 1_000;
     let daily = 96 * 100 * BID;
-    for (spike, quarter_most, day_most) in [(1, 15, 1), (10, 150, 1)] {
+    for (spike, quarter_most, day_most) in [(1, 10, 1), (10, 123, 1)] {
         let mut harness = Harness::<Auction>::new(&AuctionLimits { wins: 200_000, ..SMALL });
         let mut step = |now: u64, command: Command<'_>| {
             let mut image = CommandImage::default();

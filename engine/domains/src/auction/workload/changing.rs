@@ -1,12 +1,11 @@
 //! What changes while auctions are held.
 
 use super::super::messages::{
-    AdvertiserId, CampaignId, Command, CreativeId, Dimension, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
-    PlacementId, Ppm, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor,
-    SetLineItem, VoidWin, WinId,
+    AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, MakeCreditNote, MakeInvoice,
+    Nanos, Phase, PlacementId, Ppm, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative,
+    SetFloor, SetLineItem, VoidWin, WinId,
 };
 use super::flow::{Flow, RECENT};
-use super::terms::name;
 use super::{Mix, pick};
 use ringfence_kernel::ClientId;
 use ringfence_kernel::messages::Reserved;
@@ -78,7 +77,7 @@ impl Flow {
             31 => {
                 let dimension = pick(random, &[Dimension::Site, Dimension::Deal]);
                 let text = pick(random, &["", "a", "b", "site.example", "grün"]);
-                image.set(ClientId(1), Command::DefineName(&name(dimension, text)));
+                image.set(ClientId(1), Command::DefineName(&DefineName::new(dimension, text)));
             }
             32 => {
                 let advertiser = 1 + random.below(u64::from(parties) + 2) as u32;
