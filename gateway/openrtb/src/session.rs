@@ -227,7 +227,7 @@ impl Session {
             Job::Auction(hold, attributes) => self.client.send(Command::HoldAuction(hold, attributes)),
             Job::Impression(win) => {
                 let (kind, reserved) = (EventKind::Impression.into(), Reserved::default());
-                self.client.send(Command::RecordEvent(&RecordEvent { win: *win, kind, reserved }))
+                self.client.send(Command::RecordEvent(&RecordEvent { win: *win, kind, reserved, source: 0 }))
             }
             Job::TakeBack(win) => self.client.send(Command::VoidWin(&VoidWin { win: *win })),
         };

@@ -81,7 +81,7 @@ impl Server {
     /// What an event of a win is billed at.
     fn record(&mut self, now: u64, win: WinId, kind: EventKind) -> Nanos {
         let (kind, reserved) = (kind.into(), Reserved::default());
-        let outputs = self.ask_at(now, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+        let outputs = self.ask_at(now, Command::RecordEvent(&RecordEvent { win, kind, reserved, source: 0 }));
         let answer = outputs.iter().find_map(|output| {
             let header = OutputHeader::read(image(output)).expect("it has one");
             match Reply::decode(header.message, &image(output)[OUTPUT_HEADER_BYTES..]) {

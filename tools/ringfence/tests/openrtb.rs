@@ -147,7 +147,7 @@ h = 90
         let answer = self.client.call(Command::ReportLineItem(&command)).expect("it answers");
         match answer.reply().expect("a reply") {
             Reply::LineItemReport(report) => {
-                (report.wins, report.impressions, report.voided, report.held.0, report.spent.0)
+                (report.wins, report.impressions, report.voided.into(), report.held.0, report.spent.0)
             }
             other => panic!("{other:?}"),
         }

@@ -174,6 +174,9 @@ impl Auction {
             let over = request.now.saturating_add(self.items[item].terms.window);
             let mut held = Win::new(win, price, request.user, item, placement);
             (held.creative, held.at, held.over) = (creative, request.now, over);
+            if request.user.0 != 0 && self.items[item].terms.has_windows() {
+                held.touches = self.advertiser_of(item);
+            }
             self.hold_price(held);
             let item = LineItemId(item + 1);
             let won = SlotWon { win, price, item, slot, creative, reserved: Reserved::default() };

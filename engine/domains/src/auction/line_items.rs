@@ -6,11 +6,11 @@ use super::caps::Cap;
 use super::control::Control;
 use super::index::Index;
 use super::messages::{
-    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId,
+    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, EventKind, LineItemChanged, LineItemId,
     PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE,
     WINDOW_MAX,
 };
-use super::wins::Tally;
+use super::wins::{Tally, Win};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -117,12 +117,33 @@ fn sound(terms: &DefineLineItem) -> bool {
         && (terms.daily.0 > 0 || !terms.is_planned())
         && (terms.is_planned() || !terms.is_controlled())
         && terms.priority <= PRIORITY_MAX
+        && terms.click_through.max(terms.view_through) <= WINDOW_MAX
 }
 
 impl DefineLineItem {
     /// Whether it spends a day's budget by a plan.
     pub(super) fn is_planned(&self) -> bool {
         self.plan != [0; 24]
+    }
+
+    /// Whether conversions are a win's for a while only.
+    pub(super) fn has_windows(&self) -> bool {
+        (self.click_through, self.view_through) != (0, 0)
+    }
+
+    /// By which touch a conversion is a win's, clicks above views, and when that was; none when it is not.
+    pub(super) fn attributes(&self, win: &Win, now: Timestamp) -> Option<(bool, Timestamp)> {
+        if !self.has_windows() {
+            return Some((false, win.at));
+        }
+        let within = |kind, at: Timestamp, through| win.saw(kind) && now < at.saturating_add(through);
+        if within(EventKind::Click, win.clicked, self.click_through) {
+            Some((true, win.clicked))
+        } else if within(EventKind::Impression, win.shown, self.view_through) {
+            Some((false, win.shown))
+        } else {
+            None
+        }
     }
 
     /// Whether it follows its plan by feedback.

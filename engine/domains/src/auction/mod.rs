@@ -29,6 +29,7 @@ mod ledger;
 mod line_items;
 mod names;
 mod placements;
+mod traffic;
 mod wins;
 
 mod state;
@@ -59,6 +60,7 @@ use ranking::Ranking;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use traffic::Traffic;
 use wins::Wins;
 
 /// Kinds of topics of this domain.
@@ -86,6 +88,7 @@ pub struct Auction {
     placements: Placements,
     wins: Wins,
     caps: Caps,
+    traffic: Traffic,
     ledger: Ledger,
     currencies: Currencies,
     buckets: AllBuckets,
@@ -120,7 +123,8 @@ impl Domain for Auction {
             items,
             placements: Placements::new(limits),
             wins: Wins::new(limits),
-            caps: Caps::new(limits),
+            caps: Caps::new(limits.counters as usize),
+            traffic: Traffic::new(limits),
             ledger: Ledger::new(limits),
             currencies: Currencies::new(limits),
             buckets: AllBuckets::new(limits),
@@ -130,7 +134,7 @@ impl Domain for Auction {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::HoldAuction(..) | Command::RecordEvent(..) => Roles::TRADE,
+            Command::HoldAuction(..) | Command::RecordEvent(..) | Command::RecordConversion(..) => Roles::TRADE,
             Command::ReportLineItem(..) | Command::ReportPlacement(..) => Roles::OBSERVE,
             _ => Roles::ADMINISTER,
         }
@@ -140,7 +144,8 @@ impl Domain for Auction {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         match command {
             Command::HoldAuction(command, attributes) => self.hold(context, command, attributes, out),
-            Command::RecordEvent(command) => Ok(self.record(*command, out)),
+            Command::RecordEvent(command) => Ok(self.record(context.now, *command, out)),
+            Command::RecordConversion(command) => Ok(self.convert(context.now, *command, out)),
             Command::SetBid(command) => self.set_bid(command, out),
             Command::SetFloor(command) => self.set_floor(*command, out),
             Command::SetLineItem(command) => self.set_line_item(*command, out),
@@ -152,6 +157,8 @@ impl Domain for Auction {
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
             Command::VoidWin(command) => self.void(*command, out),
+            Command::SetTraffic(command) => Ok(self.set_traffic(*command, out)),
+            Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.make_invoice(*command, out),
             Command::MakeCreditNote(command) => self.make_credit_note(*command, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),

@@ -4,11 +4,12 @@
 use super::Auction;
 use super::conduct::decline;
 use super::messages::{
-    DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome, EventRecorded,
-    LineItemId, Nanos, PlacementId, PriceModel, RecordEvent, Reject, Reply, VoidWin, WinReleased, WinVoided,
+    AdvertiserId, DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome,
+    EventRecorded, LineItemId, Nanos, PlacementId, PriceModel, RecordConversion, RecordEvent, Reject, Reply, VoidWin,
+    WinId, WinReleased, WinVoided,
 };
 use super::topics;
-use super::wins::Win;
+use super::wins::{Tally, Win};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress, Timestamp};
 
@@ -22,33 +23,63 @@ fn billable(model: PriceModel) -> EventKind {
 }
 
 impl Auction {
-    /// Counts an event, and bills it when the line item pays for its kind.
+    /// Counts an event of a win.
     #[inline]
-    pub(super) fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Self>) -> Progress {
-        let kind = command.kind.get();
-        let Some(win) = self.wins.get_mut(command.win) else {
-            return decline(command.win, 0, DeclineReason::NoSuchWin, out);
-        };
-        let bills = billable(self.items[win.item].terms.model.get()) == kind;
-        let outcome = match (win.see(kind), bills) {
-            (false, _) => EventOutcome::Repeated,
-            (true, false) => EventOutcome::Counted,
-            (true, true) => EventOutcome::Billed,
-        };
-        let (mut amount, item) = (Nanos(0), LineItemId(win.item + 1));
-        if outcome != EventOutcome::Repeated {
-            self.items[win.item].tally.see(kind);
-            self.placements[win.placement].tally.see(kind);
+    pub(super) fn record(&mut self, now: Timestamp, command: RecordEvent, out: &mut Out<'_, Self>) -> Progress {
+        match self.wins.get(command.win).filter(|win| win.closed == 0).copied() {
+            Some(win) => self.happen(now, &win, command.kind.get(), command.source, out),
+            None => decline(command.win, 0, DeclineReason::NoSuchWin, out),
+        }
+    }
+
+    /// Counts a conversion for the win that touched the user last.
+    pub(super) fn convert(&mut self, now: Timestamp, command: RecordConversion, out: &mut Out<'_, Self>) -> Progress {
+        let touch = |win: &Win| Some((self.items[win.item].terms.attributes(win, now)?, win.id));
+        let last = self.wins.touching(command.user, command.advertiser).filter_map(touch).max();
+        match last.and_then(|(_, id)| self.wins.get(id).copied()) {
+            Some(win) => self.happen(now, &win, EventKind::Conversion, command.source, out),
+            None => decline(WinId(0), command.advertiser.0, DeclineReason::NoTouch, out),
+        }
+    }
+
+    /// Counts an event, and bills it when the line item pays for its kind.
+    fn happen(&mut self, now: Timestamp, win: &Win, kind: EventKind, source: u32, out: &mut Out<'_, Self>) -> Progress {
+        let outcome = self.outcome(now, win, kind, source);
+        let amount = if outcome == EventOutcome::Billed { win.price } else { Nanos(0) };
+        let tallies = [&mut self.items[win.item].tally, &mut self.placements[win.placement].tally];
+        match outcome {
+            EventOutcome::Repeated | EventOutcome::Unattributed => {}
+            EventOutcome::Invalid => tallies.into_iter().for_each(Tally::mistrust),
+            EventOutcome::Counted | EventOutcome::Billed => {
+                tallies.into_iter().for_each(|tally| tally.see(kind));
+                let waiting = self.wins.get_mut(win.id).expect("it waits");
+                waiting.see(kind, now);
+                waiting.billed |= u8::from(outcome == EventOutcome::Billed);
+            }
         }
         if outcome == EventOutcome::Billed {
-            win.billed = 1;
-            let win = *win;
-            amount = win.price;
-            self.bill(&win, out);
+            self.bill(win, out);
         }
-        let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
-        out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
+        let (id, item, reserved) = (win.id, LineItemId(win.item + 1), Reserved::default());
+        let recorded = EventRecorded { amount, win: id, item, outcome: outcome.into(), reserved };
+        out.reply(Reply::EventRecorded(&recorded));
         Progress::Done
+    }
+
+    /// What becomes of an event: the first that holds.
+    fn outcome(&mut self, now: Timestamp, win: &Win, kind: EventKind, source: u32) -> EventOutcome {
+        let terms = &self.items[win.item].terms;
+        if win.saw(kind) {
+            EventOutcome::Repeated
+        } else if self.traffic.is_invalid(win, kind, source, now) {
+            EventOutcome::Invalid
+        } else if kind == EventKind::Conversion && terms.attributes(win, now).is_none() {
+            EventOutcome::Unattributed
+        } else if kind == billable(terms.model.get()) {
+            EventOutcome::Billed
+        } else {
+            EventOutcome::Counted
+        }
     }
 
     /// Bills what was held for a win, on every level and in the ledger.
@@ -76,7 +107,17 @@ impl Auction {
                 return Progress::More;
             }
             let win = self.wins.take_over(now).expect("one is over");
+            if win.closed == 1 {
+                continue;
+            }
             self.end(&win, out);
+            // What was billed can be taken back for a while.
+            if win.billed == 1 && self.traffic.terms.clawback > 0 {
+                let over = win.over.saturating_add(self.traffic.terms.clawback);
+                let mut closed = win;
+                (closed.closed, closed.touches, closed.over) = (1, AdvertiserId(0), over);
+                self.wins.add(closed);
+            }
         }
         Progress::Done
     }
@@ -103,8 +144,11 @@ impl Auction {
             return Err(Reject::CreditsFull);
         }
         self.wins.take(win.id);
-        self.items[win.item].tally.voided += 1;
-        self.end(&win, out);
+        let voided = &mut self.items[win.item].tally.voided;
+        *voided = voided.saturating_add(1);
+        if win.closed == 0 {
+            self.end(&win, out);
+        }
         if win.billed == 1 {
             self.credit(&win, out);
         }

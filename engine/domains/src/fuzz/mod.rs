@@ -91,6 +91,8 @@ const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimi
     currencies: 2,
     buckets: 2,
     names: 4,
+    sources: 2,
+    event_rates: 2,
 };
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.

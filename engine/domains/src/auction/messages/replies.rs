@@ -150,7 +150,9 @@ messages! {
             /// Conversions.
             conversions: u64,
             /// Wins that were taken back; what came of them is among the above.
-            voided: u64,
+            voided: u32,
+            /// Events that were invalid; they are not among the above.
+            invalid: u32,
             /// Which.
             item: LineItemId,
             /// Its phase.
@@ -176,8 +178,8 @@ messages! {
             conversions: u64,
             /// Which.
             placement: PlacementId,
-            /// Zero.
-            reserved: Reserved<4>,
+            /// Events that were invalid; they are not among the above.
+            invalid: u32,
         },
         /// The currency has its rate.
         62 => RateSet: 16 {
@@ -219,6 +221,13 @@ messages! {
             phase: PhaseCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// What is invalid is said.
+        67 => TrafficSet: 8 {
+            /// Sources that are listed.
+            sources: u32,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }

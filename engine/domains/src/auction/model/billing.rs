@@ -7,29 +7,39 @@ use super::super::messages::{
 };
 use super::super::{Auction, topics};
 use super::{Entry, Level, Model, decline};
-use ringfence_kernel::Out;
+
 use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Out, Timestamp};
 
 impl Model {
-    pub(super) fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Auction>) {
-        let Some(win) = self.wins.get_mut(&command.win.0) else {
+    pub(super) fn record(&mut self, now: Timestamp, command: RecordEvent, out: &mut Out<'_, Auction>) {
+        if self.wins.get(&command.win.0).is_none_or(|win| win.closed) {
             return decline(command.win, 0, DeclineReason::NoSuchWin, out);
-        };
+        }
         let kind = command.kind.get();
+        let invalid = !self.wins[&command.win.0].seen.contains_key(&kind) && self.is_invalid(now, &command);
+        let attributed = kind != EventKind::Conversion || self.touch(command.win.0, now).is_some();
+        let win = self.wins.get_mut(&command.win.0).expect("it waits");
         let pays = match self.items[&win.item].terms.model.get() {
             PriceModel::Cpm => EventKind::Impression,
             PriceModel::Cpc => EventKind::Click,
             PriceModel::Cpa => EventKind::Conversion,
         };
         let (mut amount, item) = (Nanos(0), LineItemId(win.item));
-        if !win.seen.contains(&kind) {
-            self.log.push((win.item, win.placement, Entry::Event(kind)));
-        }
-        let outcome = if !win.seen.insert(kind) {
+        let outcome = if win.seen.get(&kind).is_some() {
             EventOutcome::Repeated
+        } else if invalid {
+            self.log.push((win.item, win.placement, Entry::Invalid));
+            EventOutcome::Invalid
+        } else if !attributed {
+            EventOutcome::Unattributed
         } else if kind != pays {
+            win.seen.insert(kind, now);
+            self.log.push((win.item, win.placement, Entry::Event(kind)));
             EventOutcome::Counted
         } else {
+            win.seen.insert(kind, now);
+            self.log.push((win.item, win.placement, Entry::Event(kind)));
             win.billed = true;
             amount = Nanos(win.price);
             let (placement, price, at) = (win.placement, win.price, win.at);
@@ -54,13 +64,22 @@ impl Model {
     }
 
     pub(super) fn end_window(&mut self, id: u64, out: &mut Out<'_, Auction>) {
-        let win = self.wins.remove(&id).expect("it waits");
+        let mut win = self.wins.remove(&id).expect("it waits");
+        if win.closed {
+            return;
+        }
         for counter in &win.counted {
-            if !win.seen.contains(&EventKind::Impression) {
+            if !win.seen.contains_key(&EventKind::Impression) {
                 *self.shown.get_mut(counter).expect("it was counted") -= 1;
             }
         }
         if win.billed {
+            // For a while it can be taken back.
+            if self.traffic.clawback > 0 {
+                win.over = win.over.saturating_add(self.traffic.clawback);
+                win.closed = true;
+                self.wins.insert(id, win);
+            }
             return;
         }
         let campaign = self.items[&win.item].terms.campaign.0;
@@ -104,6 +123,7 @@ impl Model {
         }
         self.log.push((win.item, win.placement, Entry::Voided));
         self.end_window(id.0, out);
+        self.wins.remove(&id.0);
         let item = LineItemId(win.item);
         if win.billed {
             for (level, day) in self.levels(win.item, win.at) {
@@ -157,7 +177,8 @@ impl Model {
             impressions: count(Entry::Event(EventKind::Impression)),
             clicks: count(Entry::Event(EventKind::Click)),
             conversions: count(Entry::Event(EventKind::Conversion)),
-            voided: count(Entry::Voided),
+            voided: count(Entry::Voided) as u32,
+            invalid: count(Entry::Invalid) as u32,
             item,
             phase: known.phase.into(),
             reserved: Reserved::default(),
@@ -189,7 +210,7 @@ impl Model {
             clicks: count(Entry::Event(EventKind::Click)),
             conversions: count(Entry::Event(EventKind::Conversion)),
             placement,
-            reserved: Reserved::default(),
+            invalid: count(Entry::Invalid) as u32,
         }));
         Ok(())
     }

@@ -361,7 +361,8 @@ impl Model {
         let counted = self.count(item, creative, command.user, now);
         let (placement, over) = (command.placement.0, now.saturating_add(self.items[&item].terms.window));
         self.log.push((item, placement, Entry::Win));
-        let (at, seen, billed) = (now, BTreeSet::new(), false);
-        self.wins.insert(win, Win { item, placement, price, at, over, counted, seen, billed });
+        let (at, seen, user) = (now, BTreeMap::new(), command.user.0);
+        self.wins
+            .insert(win, Win { item, placement, price, at, over, counted, user, seen, billed: false, closed: false });
     }
 }

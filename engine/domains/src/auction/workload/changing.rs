@@ -1,9 +1,9 @@
 //! What changes while auctions are held.
 
 use super::super::messages::{
-    AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, MakeCreditNote, MakeInvoice,
-    Nanos, Phase, PlacementId, Ppm, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative,
-    SetFloor, SetLineItem, VoidWin, WinId,
+    AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, ListSource, MakeCreditNote,
+    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid,
+    SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin, WinId,
 };
 use super::flow::{Flow, RECENT};
 use super::{Mix, pick};
@@ -14,12 +14,12 @@ use ringfence_kernel::workload::CommandImage;
 impl Flow {
     /// A change: a bid, a floor, a phase, an invoice, or something else that is prepared.
     pub(super) fn change(&mut self, image: &mut CommandImage) {
-        let Mix { campaigns, items, placements, parties, .. } = self.mix;
+        let Mix { campaigns, items, placements, parties, users, tick, .. } = self.mix;
         let random = &mut self.random;
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(40) {
+        match random.below(46) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -95,6 +95,22 @@ impl Flow {
             36 => {
                 let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
                 self.define_campaign(id, image);
+            }
+            37 => {
+                let (clawback, most) = (pick(random, &[0, 30, 300]) * tick, [0, 0, 2, 3]);
+                let (user_most, source_most) = (pick(random, &most), pick(random, &most));
+                let click_after = pick(random, &[0, 0, 0, 3]) * tick;
+                let terms = SetTraffic { click_after, clawback, user_most, source_most };
+                image.set(ClientId(1), Command::SetTraffic(&terms));
+            }
+            38 => {
+                let (source, listed) = (random.below(5) as u32, u8::from(random.percent(40)));
+                image.set(ClientId(1), Command::ListSource(&ListSource { source, listed, reserved }));
+            }
+            39..43 => {
+                let (user, source) = (UserKey(random.below(users)), random.below(4) as u32);
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                image.set(ClientId(1), Command::RecordConversion(&RecordConversion { user, advertiser, source }));
             }
             _ => {
                 let id = 1 + random.below(u64::from(items) + 10) as u32;

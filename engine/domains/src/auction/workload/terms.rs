@@ -74,6 +74,8 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         plan: [0; 24],
         hours: [0; 21],
         gains: [0; 3],
+        click_through: 0,
+        view_through: 0,
     }
 }
 
