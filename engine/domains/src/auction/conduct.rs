@@ -7,8 +7,8 @@ use super::messages::{
     AdvertiserId, AdvertiserSet, BucketsDefined, CampaignId, CampaignSet, CreativeId, CreativeSet, DeclineReason,
     Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
     DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, ListSource, MakeCreditNote, MakeInvoice, NameIs,
-    PlacementId, PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, SetBid, SetCampaign, SetCreative,
-    SetFloor, SetLineItem, SetRate, SetTraffic, Slot, Target, TrafficSet, WinId,
+    PlacementId, PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, ReportHour, SetBid, SetCampaign,
+    SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic, Slot, Target, TrafficSet, WinId,
 };
 use super::topics;
 use super::wins::Tally;
@@ -220,6 +220,19 @@ impl Auction {
             placement: id,
             invalid,
         }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn report_hour(&self, command: ReportHour, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let ReportHour { item, placement, hour, .. } = command;
+        self.placements.place(placement)?;
+        if item.0 != 0 {
+            self.items.place(item)?;
+        }
+        match self.hours.report(item, placement, hour) {
+            Some(report) => out.reply(Reply::HourReport(&report)),
+            None => return Ok(decline(NO_WIN, placement.0, DeclineReason::HourForgotten, out)),
+        }
         Ok(Progress::Done)
     }
 

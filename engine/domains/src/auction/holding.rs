@@ -4,10 +4,11 @@ use super::Auction;
 use super::budgets::hour_of_week;
 use super::caps::COUNTERS_PER_SLOT;
 use super::competing::Request;
+use super::hours::Hour;
 use super::index;
 use super::messages::{
-    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, PriceModel, Reject, Reply,
-    SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
+    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, PlacementId, PriceModel, Reject,
+    Reply, SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
 };
 use super::pricing::{Bidder, price};
 use super::ranking::{Competitor, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking};
@@ -58,6 +59,7 @@ impl Auction {
         let (now, user, auction) = (context.now, command.user, context.sequence);
         let request = Request { now, auction, seed, user, floor, rate, sizes, deals, hour, slots, countable };
         self.placements[place].auctions += 1;
+        self.hours.note(LineItemId(0), command.placement, context.now, Hour::hold);
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots, floor);
         self.enter_outside(place, &request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
@@ -203,6 +205,7 @@ impl Auction {
         self.on_levels(win.item, win.at, |budget, day| budget.hold(win.price, day));
         self.items[win.item].tally.wins += 1;
         self.placements[win.placement].tally.wins += 1;
+        self.hours.note(LineItemId(win.item + 1), PlacementId(win.placement + 1), win.at, Hour::win);
         for cap in self.caps_of(&win) {
             self.caps.add(win.user, &cap, win.at);
         }

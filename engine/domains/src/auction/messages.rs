@@ -10,8 +10,8 @@ mod replies;
 pub use commands::{
     Attribute, Command, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
     DefinePlacement, HoldAuction, ListSource, MakeCreditNote, MakeInvoice, PriceRange, RecordConversion, RecordEvent,
-    ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic,
-    Slot, Target, VoidWin,
+    ReportHour, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate,
+    SetTraffic, Slot, Target, VoidWin,
 };
 pub use events::{
     AccountStands, CampaignChanged, CreativeChanged, Event, EventBilled, EventCredited, LineItemChanged, NameDefined,
@@ -19,8 +19,8 @@ pub use events::{
 };
 pub use replies::{
     AdvertiserSet, AuctionHeld, BucketsDefined, CampaignSet, CreativeSet, CreditNoteMade, Declined, EventRecorded,
-    InvoiceMade, LineItemReport, LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply, TrafficSet,
-    WinVoided,
+    HourReport, InvoiceMade, LineItemReport, LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply,
+    TrafficSet, WinVoided,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -247,6 +247,8 @@ choice! {
         NothingToCredit = 4,
         /// No win touched the user whose line item's attribution windows a conversion is within.
         NoTouch = 5,
+        /// The hour is so long ago that some of it is forgotten.
+        HourForgotten = 6,
     }
 }
 
@@ -348,5 +350,7 @@ limits! {
         sources = 4096 in 1..=1_048_576,
         /// Users and sources whose events are counted in a minute: up to 56 bytes each.
         event_rates = 65536 in 1..=16_777_216,
+        /// Hours of a line item at a placement, and of placements, that reports remember: up to 88 bytes each.
+        hours = 262144 in 1..=16_777_216,
     }
 }

@@ -24,6 +24,7 @@ mod campaigns;
 mod caps;
 mod creatives;
 mod currencies;
+mod hours;
 mod index;
 mod ledger;
 mod line_items;
@@ -51,6 +52,7 @@ use campaigns::Campaigns;
 use caps::Caps;
 use creatives::Creatives;
 use currencies::Currencies;
+use hours::Hours;
 use ledger::Ledger;
 use line_items::LineItems;
 use messages::{AuctionLimits, Command, Event, Reject, Reply};
@@ -89,6 +91,7 @@ pub struct Auction {
     wins: Wins,
     caps: Caps,
     traffic: Traffic,
+    hours: Hours,
     ledger: Ledger,
     currencies: Currencies,
     buckets: AllBuckets,
@@ -125,6 +128,7 @@ impl Domain for Auction {
             wins: Wins::new(limits),
             caps: Caps::new(limits.counters as usize),
             traffic: Traffic::new(limits),
+            hours: Hours::new(limits),
             ledger: Ledger::new(limits),
             currencies: Currencies::new(limits),
             buckets: AllBuckets::new(limits),
@@ -135,7 +139,7 @@ impl Domain for Auction {
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::HoldAuction(..) | Command::RecordEvent(..) | Command::RecordConversion(..) => Roles::TRADE,
-            Command::ReportLineItem(..) | Command::ReportPlacement(..) => Roles::OBSERVE,
+            Command::ReportLineItem(..) | Command::ReportPlacement(..) | Command::ReportHour(..) => Roles::OBSERVE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -156,12 +160,13 @@ impl Domain for Auction {
             Command::DefineCampaign(command) => self.define_campaign(command, out),
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
-            Command::VoidWin(command) => self.void(*command, out),
+            Command::VoidWin(command) => self.void(context.now, *command, out),
             Command::SetTraffic(command) => Ok(self.set_traffic(*command, out)),
             Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.make_invoice(*command, out),
             Command::MakeCreditNote(command) => self.make_credit_note(*command, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),
+            Command::ReportHour(command) => self.report_hour(*command, out),
             Command::SetRate(command) => self.set_rate(*command, out),
             Command::DefineBuckets(command, ranges) => self.define_buckets(command, ranges, out),
             Command::DefineName(command) => self.define_name(command, out),

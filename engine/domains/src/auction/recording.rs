@@ -3,6 +3,7 @@
 
 use super::Auction;
 use super::conduct::decline;
+use super::hours::Hour;
 use super::messages::{
     AdvertiserId, DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome,
     EventRecorded, LineItemId, Nanos, PlacementId, PriceModel, RecordConversion, RecordEvent, Reject, Reply, VoidWin,
@@ -46,21 +47,26 @@ impl Auction {
     fn happen(&mut self, now: Timestamp, win: &Win, kind: EventKind, source: u32, out: &mut Out<'_, Self>) -> Progress {
         let outcome = self.outcome(now, win, kind, source);
         let amount = if outcome == EventOutcome::Billed { win.price } else { Nanos(0) };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
         let tallies = [&mut self.items[win.item].tally, &mut self.placements[win.placement].tally];
         match outcome {
             EventOutcome::Repeated | EventOutcome::Unattributed => {}
-            EventOutcome::Invalid => tallies.into_iter().for_each(Tally::mistrust),
+            EventOutcome::Invalid => {
+                tallies.into_iter().for_each(Tally::mistrust);
+                self.hours.note(item, placement, now, Hour::mistrust);
+            }
             EventOutcome::Counted | EventOutcome::Billed => {
                 tallies.into_iter().for_each(|tally| tally.see(kind));
+                self.hours.note(item, placement, now, |hour| hour.see(kind));
                 let waiting = self.wins.get_mut(win.id).expect("it waits");
                 waiting.see(kind, now);
                 waiting.billed |= u8::from(outcome == EventOutcome::Billed);
             }
         }
         if outcome == EventOutcome::Billed {
-            self.bill(win, out);
+            self.bill(now, win, out);
         }
-        let (id, item, reserved) = (win.id, LineItemId(win.item + 1), Reserved::default());
+        let (id, reserved) = (win.id, Reserved::default());
         let recorded = EventRecorded { amount, win: id, item, outcome: outcome.into(), reserved };
         out.reply(Reply::EventRecorded(&recorded));
         Progress::Done
@@ -83,20 +89,16 @@ impl Auction {
     }
 
     /// Bills what was held for a win, on every level and in the ledger.
-    fn bill(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+    fn bill(&mut self, now: Timestamp, win: &Win, out: &mut Out<'_, Self>) {
         self.on_levels(win.item, win.at, |budget, _| budget.bill(win.price));
         let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.bill(advertiser, publisher, win.price, share);
         placement.billed.0 += win.price.0;
         placement.publisher_amount.0 += publisher_amount.0;
-        let billed = EventBilled {
-            amount: win.price,
-            publisher_amount,
-            win: win.id,
-            item: LineItemId(win.item + 1),
-            placement: PlacementId(win.placement + 1),
-        };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
+        self.hours.note(item, placement, now, |hour| hour.bill(win.price));
+        let billed = EventBilled { amount: win.price, publisher_amount, win: win.id, item, placement };
         out.publish(topics::SPEND, advertiser.0, Event::EventBilled(&billed));
     }
 
@@ -135,7 +137,12 @@ impl Auction {
     }
 
     /// Takes a win back: it is over at once, and what it was billed is credited.
-    pub(super) fn void(&mut self, command: VoidWin, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+    pub(super) fn void(
+        &mut self,
+        now: Timestamp,
+        command: VoidWin,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let Some(win) = self.wins.get(command.win).copied() else {
             return Ok(decline(command.win, 0, DeclineReason::NoSuchWin, out));
         };
@@ -150,7 +157,7 @@ impl Auction {
             self.end(&win, out);
         }
         if win.billed == 1 {
-            self.credit(&win, out);
+            self.credit(now, &win, out);
         }
         let amount = if win.billed == 1 { win.price } else { Nanos(0) };
         let (item, reserved) = (LineItemId(win.item + 1), Reserved::default());
@@ -159,20 +166,16 @@ impl Auction {
     }
 
     /// Gives back what a win was billed, on every level and in the ledger.
-    fn credit(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+    fn credit(&mut self, now: Timestamp, win: &Win, out: &mut Out<'_, Self>) {
         self.on_levels(win.item, win.at, |budget, day| budget.credit(win.price, day));
         let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.credit(advertiser, publisher, win.price, share);
         placement.billed.0 -= win.price.0;
         placement.publisher_amount.0 -= publisher_amount.0;
-        let credited = EventCredited {
-            amount: win.price,
-            publisher_amount,
-            win: win.id,
-            item: LineItemId(win.item + 1),
-            placement: PlacementId(win.placement + 1),
-        };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
+        self.hours.note(item, placement, now, |hour| hour.credit(win.price));
+        let credited = EventCredited { amount: win.price, publisher_amount, win: win.id, item, placement };
         out.publish(topics::SPEND, advertiser.0, Event::EventCredited(&credited));
     }
 

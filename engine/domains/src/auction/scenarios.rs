@@ -16,7 +16,7 @@
 //! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
 //! `name DIMENSION TEXT`, `impression|click|conversion WIN [from=SOURCE]`, `conversion user N of ADVERTISER`, `traffic [clickafter=T]
 //! [clawback=T] [user=N] [source=N]`, `list|unlist SOURCE`, `void WIN`, `invoice|credit ADVERTISER`,
-//! `report item|placement I`. A win is `N.S`: slot S, from 0, of the N-th
+//! `report item|placement I`, `report hour HOUR PLACEMENT [ITEM]`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -25,7 +25,7 @@
 use super::messages::{
     AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId, CurrencyId,
     DefineBuckets, DefineName, Dimension, Event, EventKind, LineItemId, ListSource, MakeCreditNote, MakeInvoice, Nanos,
-    Phase, PlacementId, Ppm, PriceModel, PriceRange, RecordConversion, RecordEvent, Reply, ReportLineItem,
+    Phase, PlacementId, Ppm, PriceModel, PriceRange, RecordConversion, RecordEvent, Reply, ReportHour, ReportLineItem,
     ReportPlacement, Rounding, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic,
     TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
@@ -59,6 +59,7 @@ const LIMITS: AuctionLimits = AuctionLimits {
     names: 2,
     sources: 1,
     event_rates: 3,
+    hours: 4,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -392,6 +393,16 @@ fn parse(line: &str) -> Option<CommandImage> {
             let (placement, reserved) = (PlacementId(number(placement)?), Reserved::default());
             image.set(client, Command::ReportPlacement(&ReportPlacement { placement, reserved }));
         }
+        ["report", "hour", hour, placement, ref rest @ ..] => {
+            let item = match rest {
+                [] => 0,
+                [item] => number(item)?,
+                _ => return None,
+            };
+            let (item, placement, reserved) = (LineItemId(item), PlacementId(number(placement)?), Reserved::default());
+            let hour = number(hour)?;
+            image.set(client, Command::ReportHour(&ReportHour { item, placement, hour, reserved }));
+        }
         ["invoice", advertiser] => {
             let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
             image.set(client, Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
@@ -507,6 +518,20 @@ fn answer(reply: &Reply<'_>) -> String {
         ),
         Reply::RateSet(r) => format!("-> currency {} is at {}", r.currency, r.rate),
         Reply::BucketsDefined(b) => format!("-> buckets {}", b.buckets),
+        Reply::HourReport(r) => format!(
+            "-> hour {} of placement {}, item {}: {} billed, {} credited, {} auctions, {} won, {} shown, {} clicked, {} converted{}",
+            r.hour,
+            r.placement,
+            r.item,
+            r.billed,
+            r.credited,
+            r.auctions,
+            r.wins,
+            r.impressions,
+            r.clicks,
+            r.conversions,
+            invalid(r.invalid)
+        ),
         Reply::TrafficSet(t) => format!("-> traffic, {} sources listed", t.sources),
         Reply::NameIs(n) => format!("-> {:?} {}", n.dimension.get(), n.value),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),

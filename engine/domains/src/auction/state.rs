@@ -8,6 +8,7 @@ use super::campaigns::Campaigns;
 use super::caps::{self, Cap, Caps, Subject};
 use super::creatives::Creatives;
 use super::currencies::Currencies;
+use super::hours::Hours;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
 use super::messages::{AdvertiserId, AuctionLimits, EventKind, PlacementId, UserKey};
@@ -29,6 +30,7 @@ impl Auction {
         self.wins.save(sink);
         self.caps.save(sink);
         self.traffic.save(sink);
+        self.hours.save(sink);
         self.names.save(sink);
         self.ledger.save(sink);
         self.currencies.save(sink);
@@ -49,6 +51,7 @@ impl Auction {
             wins: Wins::load(limits, source)?,
             caps: Caps::load(limits.counters as usize, source)?,
             traffic: Traffic::load(limits, source)?,
+            hours: Hours::load(limits, source)?,
             names: Names::load(limits, source)?,
             ledger: Ledger::load(limits, source)?,
             currencies: Currencies::load(limits, source)?,

@@ -26,6 +26,7 @@ const SMALL: AuctionLimits = AuctionLimits {
     names: 4,
     sources: 3,
     event_rates: 6,
+    hours: 40,
 };
 /// So little room that commands run into every capacity.
 const TIGHT: AuctionLimits = AuctionLimits {

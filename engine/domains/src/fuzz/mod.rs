@@ -93,6 +93,7 @@ const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimi
     names: 4,
     sources: 2,
     event_rates: 2,
+    hours: 4,
 };
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.

@@ -326,5 +326,16 @@ messages! {
             /// Zero.
             reserved: Reserved<3>,
         },
+        /// Asks what came of a line item at a placement in an hour.
+        24 => ReportHour: 16 {
+            /// Which line item; zero for all of the placement.
+            item: LineItemId,
+            /// Which placement.
+            placement: PlacementId,
+            /// Hours since the epoch.
+            hour: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
     }
 }

@@ -229,5 +229,30 @@ messages! {
             /// Zero.
             reserved: Reserved<4>,
         },
+        /// What came of a line item, or of all, at a placement in an hour: what happened in that hour, whenever it was won.
+        68 => HourReport: 56 {
+            /// What was billed.
+            billed: Nanos,
+            /// What was credited.
+            credited: Nanos,
+            /// Auctions that the placement held: wins of these are the win rate.
+            auctions: u64,
+            /// Slots that were won.
+            wins: u32,
+            /// Impressions.
+            impressions: u32,
+            /// Clicks.
+            clicks: u32,
+            /// Conversions.
+            conversions: u32,
+            /// Events that were invalid.
+            invalid: u32,
+            /// Which line item; zero for all of the placement.
+            item: LineItemId,
+            /// Which placement.
+            placement: PlacementId,
+            /// Hours since the epoch.
+            hour: u32,
+        },
     }
 }

@@ -2,12 +2,13 @@
 
 use super::super::messages::{
     AdvertiserId, CreditNoteMade, DeclineReason, Event, EventBilled, EventCredited, EventKind, EventOutcome,
-    EventRecorded, InvoiceMade, LineItemId, LineItemReport, MakeInvoice, Nanos, PlacementId, PlacementReport,
-    PriceModel, RecordEvent, Reject, Reply, WinId, WinReleased, WinVoided,
+    EventRecorded, HourReport, InvoiceMade, LineItemId, LineItemReport, MakeInvoice, Nanos, PlacementId,
+    PlacementReport, PriceModel, RecordEvent, Reject, Reply, ReportHour, WinId, WinReleased, WinVoided,
 };
 use super::super::{Auction, topics};
-use super::{Entry, Level, Model, decline};
+use super::{Entry, Level, Model, Win, decline};
 
+use alloc::collections::BTreeSet;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Timestamp};
 
@@ -19,27 +20,34 @@ impl Model {
         let kind = command.kind.get();
         let invalid = !self.wins[&command.win.0].seen.contains_key(&kind) && self.is_invalid(now, &command);
         let attributed = kind != EventKind::Conversion || self.touch(command.win.0, now).is_some();
-        let win = self.wins.get_mut(&command.win.0).expect("it waits");
-        let pays = match self.items[&win.item].terms.model.get() {
+        let Win { item, placement, ref seen, .. } = self.wins[&command.win.0];
+        let pays = match self.items[&item].terms.model.get() {
             PriceModel::Cpm => EventKind::Impression,
             PriceModel::Cpc => EventKind::Click,
             PriceModel::Cpa => EventKind::Conversion,
         };
-        let (mut amount, item) = (Nanos(0), LineItemId(win.item));
-        let outcome = if win.seen.get(&kind).is_some() {
+        let outcome = if seen.contains_key(&kind) {
             EventOutcome::Repeated
         } else if invalid {
-            self.log.push((win.item, win.placement, Entry::Invalid));
             EventOutcome::Invalid
         } else if !attributed {
             EventOutcome::Unattributed
         } else if kind != pays {
-            win.seen.insert(kind, now);
-            self.log.push((win.item, win.placement, Entry::Event(kind)));
             EventOutcome::Counted
         } else {
+            EventOutcome::Billed
+        };
+        match outcome {
+            EventOutcome::Invalid => self.note(item, placement, Entry::Invalid),
+            EventOutcome::Counted | EventOutcome::Billed => self.note(item, placement, Entry::Event(kind)),
+            EventOutcome::Repeated | EventOutcome::Unattributed => {}
+        }
+        let win = self.wins.get_mut(&command.win.0).expect("it waits");
+        if matches!(outcome, EventOutcome::Counted | EventOutcome::Billed) {
             win.seen.insert(kind, now);
-            self.log.push((win.item, win.placement, Entry::Event(kind)));
+        }
+        let (mut amount, item) = (Nanos(0), LineItemId(item));
+        if outcome == EventOutcome::Billed {
             win.billed = true;
             amount = Nanos(win.price);
             let (placement, price, at) = (win.placement, win.price, win.at);
@@ -53,12 +61,11 @@ impl Model {
             (account.0, account.1) = (account.0 + price, account.1 + 1);
             let share = self.placements[&placement].0.share.0;
             let publisher_amount = Nanos((u128::from(price) * u128::from(share) / 1_000_000) as u64);
-            self.log.push((item.0, placement, Entry::Billed(price, publisher_amount.0)));
+            self.note(item.0, placement, Entry::Billed(price, publisher_amount.0));
             let (win, placement) = (command.win, PlacementId(placement));
             let billed = EventBilled { amount, publisher_amount, win, item, placement };
             out.publish(topics::SPEND, advertiser, Event::EventBilled(&billed));
-            EventOutcome::Billed
-        };
+        }
         let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
         out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
     }
@@ -121,7 +128,7 @@ impl Model {
         if win.billed && credited >= 1 << 63 {
             return Err(Reject::CreditsFull);
         }
-        self.log.push((win.item, win.placement, Entry::Voided));
+        self.note(win.item, win.placement, Entry::Voided);
         self.end_window(id.0, out);
         self.wins.remove(&id.0);
         let item = LineItemId(win.item);
@@ -135,7 +142,7 @@ impl Model {
             let credits = self.credits.entry(advertiser).or_default();
             (credits.0, credits.1) = (credits.0 + win.price, credits.1 + 1);
             self.credited.insert(advertiser, credited);
-            self.log.push((win.item, win.placement, Entry::Credited(win.price, part)));
+            self.note(win.item, win.placement, Entry::Credited(win.price, part));
             let (amount, publisher_amount, placement) = (Nanos(win.price), Nanos(part), PlacementId(win.placement));
             let credited = EventCredited { amount, publisher_amount, win: id, item, placement };
             out.publish(topics::SPEND, advertiser, Event::EventCredited(&credited));
@@ -158,6 +165,56 @@ impl Model {
         *credits = (0, 0, notes + 1);
         let (amount, number) = (Nanos(amount), notes + 1);
         out.reply(Reply::CreditNoteMade(&CreditNoteMade { amount, events, advertiser, number }));
+        Ok(())
+    }
+
+    /// Notes what a report counts.
+    pub(super) fn note(&mut self, item: u32, placement: u32, entry: Entry) {
+        self.log.push((item, placement, entry));
+        if entry == Entry::Voided {
+            return;
+        }
+        for item in BTreeSet::from([0, item]) {
+            let hour = (item, placement, self.hour);
+            if !self.hours.contains(&hour) {
+                if self.hours.len() as u64 == self.limits.hours {
+                    self.forgotten = Some(self.hours.remove(0).2);
+                }
+                self.hours.push(hour);
+            }
+            self.hourly.push((hour, entry));
+        }
+    }
+
+    pub(super) fn report_hour(&self, command: ReportHour, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        let ReportHour { item, placement, hour, .. } = command;
+        self.placements.get(&placement.0).ok_or(Reject::UnknownPlacement)?;
+        if item.0 != 0 && !self.items.contains_key(&item.0) {
+            return Err(Reject::UnknownLineItem);
+        }
+        if self.forgotten.is_some_and(|forgotten| hour <= forgotten) {
+            decline(WinId(0), placement.0, DeclineReason::HourForgotten, out);
+            return Ok(());
+        }
+        let entries = |of: u32| {
+            let key = (of, placement.0, hour);
+            self.hourly.iter().filter(move |(other, _)| *other == key).map(|(_, entry)| *entry)
+        };
+        let count = |entry: Entry| entries(item.0).filter(|other| *other == entry).count() as u32;
+        let sum = |amount: fn(Entry) -> u64| Nanos(entries(item.0).map(amount).sum());
+        out.reply(Reply::HourReport(&HourReport {
+            billed: sum(|entry| if let Entry::Billed(amount, _) = entry { amount } else { 0 }),
+            credited: sum(|entry| if let Entry::Credited(amount, _) = entry { amount } else { 0 }),
+            auctions: entries(0).filter(|entry| *entry == Entry::Auction).count() as u64,
+            wins: count(Entry::Win),
+            impressions: count(Entry::Event(EventKind::Impression)),
+            clicks: count(Entry::Event(EventKind::Click)),
+            conversions: count(Entry::Event(EventKind::Conversion)),
+            invalid: count(Entry::Invalid),
+            item,
+            placement,
+            hour,
+        }));
         Ok(())
     }
 

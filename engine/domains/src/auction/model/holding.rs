@@ -198,7 +198,7 @@ impl Model {
         if (self.wins.len() + slots.len()) as u64 > self.limits.wins {
             return Err(Reject::WinsFull);
         }
-        self.log.push((0, command.placement.0, Entry::Auction));
+        self.note(0, command.placement.0, Entry::Auction);
         let (now, floor) = (context.now, floor.0.max(self.in_house(command.currency, command.floor.0, true)));
         let serves = |item: &Item| {
             item.phase == Phase::Active && item.started && self.campaigns[&item.terms.campaign.0].1 == Phase::Active
@@ -360,7 +360,7 @@ impl Model {
         }
         let counted = self.count(item, creative, command.user, now);
         let (placement, over) = (command.placement.0, now.saturating_add(self.items[&item].terms.window));
-        self.log.push((item, placement, Entry::Win));
+        self.note(item, placement, Entry::Win);
         let (at, seen, user) = (now, BTreeMap::new(), command.user.0);
         self.wins
             .insert(win, Win { item, placement, price, at, over, counted, user, seen, billed: false, closed: false });

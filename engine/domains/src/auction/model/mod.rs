@@ -137,6 +137,12 @@ pub struct Model {
     credited: BTreeMap<u32, u128>,
     /// Everything that a report counts, with its line item (0 when it has none) and its placement.
     log: Vec<(u32, u32, Entry)>,
+    /// The hour of the command at hand; the same with the hour of each; and the hours of line items and placements that are
+    /// remembered, as they began, and the last that is not.
+    hour: u32,
+    hourly: Vec<((u32, u32, u32), Entry)>,
+    hours: Vec<(u32, u32, u32)>,
+    forgotten: Option<u32>,
     rates: BTreeMap<u16, u64>,
     buckets: BTreeMap<u8, (DefineBuckets, Vec<PriceRange>)>,
     names: Vec<DefineName>,
@@ -166,6 +172,10 @@ impl ringfence_kernel::laws::Model for Model {
             credits: BTreeMap::new(),
             credited: BTreeMap::new(),
             log: Vec::new(),
+            hour: 0,
+            hourly: Vec::new(),
+            hours: Vec::new(),
+            forgotten: None,
             rates: BTreeMap::new(),
             buckets: BTreeMap::new(),
             names: Vec::new(),
@@ -176,7 +186,9 @@ impl ringfence_kernel::laws::Model for Model {
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        self.hour = (context.now.0 / HOUR) as u32;
         match command {
+            Command::ReportHour(command) => self.report_hour(*command, out),
             Command::DefineAdvertiser(terms) => self.define_advertiser(terms, out),
             Command::DefineCreative(terms) => self.define_creative(terms, out),
             Command::SetCreative(command) => self.set_creative(*command, out),

@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, ListSource, MakeCreditNote,
-    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid,
-    SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin, WinId,
+    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReportHour, ReportLineItem, ReportPlacement,
+    SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin, WinId,
 };
 use super::flow::{Flow, RECENT};
 use super::{Mix, pick};
@@ -15,11 +15,12 @@ impl Flow {
     /// A change: a bid, a floor, a phase, an invoice, or something else that is prepared.
     pub(super) fn change(&mut self, image: &mut CommandImage) {
         let Mix { campaigns, items, placements, parties, users, tick, .. } = self.mix;
+        let now = self.now();
         let random = &mut self.random;
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(46) {
+        match random.below(48) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -106,6 +107,14 @@ impl Flow {
             38 => {
                 let (source, listed) = (random.below(5) as u32, u8::from(random.percent(40)));
                 image.set(ClientId(1), Command::ListSource(&ListSource { source, listed, reserved }));
+            }
+            43..46 => {
+                let hour =
+                    (now / 3_600_000_000_000) as u32 - random.below(3) as u32 * u32::from(now > 7_200_000_000_000);
+                let placement = PlacementId(1 + random.below(placements.into()) as u32);
+                let item = if random.percent(40) { LineItemId(0) } else { item };
+                let command = ReportHour { item, placement, hour, reserved: Reserved::default() };
+                image.set(ClientId(1), Command::ReportHour(&command));
             }
             39..43 => {
                 let (user, source) = (UserKey(random.below(users)), random.below(4) as u32);

@@ -124,6 +124,11 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             number(8, body);
             keep(12, 4, 3, body);
         }
+        "ReportHour" => {
+            keep(0, 4, 3, body);
+            number(4, body);
+            keep(8, 8, 0, body);
+        }
         "SetTraffic" => {
             keep(0, 8, 3, body);
             keep(8, 8, 127, body);
