@@ -18,7 +18,7 @@ pub struct Config {
     pub notices: String,
     /// What notices are signed with and users are hashed with: at least 16 bytes.
     pub secret: String,
-    /// How long an exchange waits for an answer when it does not say, in milliseconds.
+    /// How long an exchange waits for an answer when it does not say, and the most that it is taken to wait, in milliseconds.
     #[serde(default = "tmax")]
     pub tmax_ms: u64,
     /// What of that the network takes.

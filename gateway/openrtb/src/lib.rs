@@ -20,8 +20,5 @@ mod server;
 mod session;
 
 pub use config::{Config, ConfigError, Creative};
-pub use names::Names;
-pub use notices::{Notice, Secret};
-pub use request::{Ask, AskedSlot, BadRequest};
 pub use server::{Server, ServerError};
-pub use session::{Engine, Job, Outcome};
+pub use session::Engine;

@@ -6,13 +6,13 @@ use std::sync::{PoisonError, RwLock};
 
 /// The numbers of names. One thread learns them, others ask.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(crate) struct Names {
     names: RwLock<HashMap<(u8, Box<str>), u32>>,
 }
 
 impl Names {
     /// Takes in what the log says.
-    pub fn learn(&self, defined: &NameDefined) {
+    pub(crate) fn learn(&self, defined: &NameDefined) {
         let text = defined.text.get(..defined.length.into()).and_then(|text| std::str::from_utf8(text).ok());
         if let Some(text) = text {
             self.insert(defined.dimension.get(), text, defined.value);
@@ -26,8 +26,7 @@ impl Names {
     }
 
     /// The number of a name; none when nobody gave it one.
-    #[must_use]
-    pub fn number(&self, dimension: Dimension, text: &str) -> Option<u32> {
+    pub(crate) fn number(&self, dimension: Dimension, text: &str) -> Option<u32> {
         if text.len() > NAME_BYTES {
             return None;
         }

@@ -6,7 +6,7 @@ use sha2::Sha256;
 
 /// What an exchange says of a bid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub(crate) enum Notice {
     /// It won the exchange's auction (`nurl`). Nothing changes: the price is held already.
     Win,
     /// It is billable (`burl`): an impression.
@@ -27,7 +27,7 @@ impl Notice {
 
 /// What signs notices and hashes users.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,8 +40,7 @@ const MAC_BYTES: usize = 16;
 
 impl Secret {
     /// A secret.
-    #[must_use]
-    pub fn new(secret: &str) -> Self {
+    pub(crate) fn new(secret: &str) -> Self {
         Self(secret.as_bytes().to_vec())
     }
 
@@ -54,16 +53,14 @@ impl Secret {
     }
 
     /// The address of a notice below `base`.
-    #[must_use]
-    pub fn address(&self, base: &str, notice: Notice, WinId(win): WinId) -> String {
+    pub(crate) fn address(&self, base: &str, notice: Notice, WinId(win): WinId) -> String {
         let (path, mac) = (notice.path(), self.mac(notice.path(), &win.to_le_bytes()).finalize().into_bytes());
         let mac = base16ct::lower::encode_string(&mac[..MAC_BYTES]);
         format!("{}/{path}/{win}/{mac}", base.trim_end_matches('/'))
     }
 
     /// The notice of a path, `…/KIND/WIN/SIGNATURE`; none when it is not one of ours.
-    #[must_use]
-    pub fn notice(&self, path: &str) -> Option<(Notice, WinId)> {
+    pub(crate) fn notice(&self, path: &str) -> Option<(Notice, WinId)> {
         let mut parts = path.rsplit('/');
         let (signature, win, kind) = (parts.next()?, parts.next()?.parse::<u64>().ok()?, parts.next()?);
         let notice = [Notice::Win, Notice::Bill, Notice::Loss].into_iter().find(|notice| notice.path() == kind)?;
@@ -78,8 +75,7 @@ impl Secret {
     }
 
     /// The key of a user: what stands for it in the log.
-    #[must_use]
-    pub fn user(&self, id: &str) -> UserKey {
+    pub(crate) fn user(&self, id: &str) -> UserKey {
         let hash = self.mac("user", id.as_bytes()).finalize().into_bytes();
         let key = hash.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
         UserKey(key.max(1))

@@ -115,7 +115,7 @@ struct Segment {
 
 /// What is wrong with a request.
 #[derive(Debug, thiserror::Error)]
-pub enum BadRequest {
+pub(crate) enum BadRequest {
     /// It is not the JSON that it should be.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
@@ -129,47 +129,47 @@ pub enum BadRequest {
 
 /// A price, in units of 10⁻⁹ of a currency for one impression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// How much.
-    pub nanos: u64,
+    pub(crate) nanos: u64,
     /// The currency's code.
-    pub currency: String,
+    pub(crate) currency: String,
 }
 
 /// One `imp` of a request.
 #[derive(Clone, Debug)]
-pub struct AskedSlot {
+pub(crate) struct AskedSlot {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// Where it is: the name of a placement.
-    pub tag: String,
+    pub(crate) tag: String,
     /// What it costs at least.
-    pub floor: Floor,
+    pub(crate) floor: Floor,
     /// Private deals with their floors.
-    pub deals: Vec<(String, Floor)>,
+    pub(crate) deals: Vec<(String, Floor)>,
     /// Whether it is for private deals only.
-    pub private: bool,
+    pub(crate) private: bool,
     /// Its sizes, and attributes that it blocks.
-    pub names: Vec<(Dimension, String)>,
+    pub(crate) names: Vec<(Dimension, String)>,
 }
 
 /// A request that makes sense.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// Milliseconds in which the exchange wants the answer.
-    pub tmax: Option<u64>,
+    pub(crate) tmax: Option<u64>,
     /// Currencies in which bids may be; empty when any.
-    pub currencies: Vec<String>,
+    pub(crate) currencies: Vec<String>,
     /// Whether nothing of it is billed.
-    pub test: bool,
+    pub(crate) test: bool,
     /// Who would see it.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// What it says of whom and where, and what it blocks.
-    pub names: Vec<(Dimension, String)>,
+    pub(crate) names: Vec<(Dimension, String)>,
     /// Its slots.
-    pub slots: Vec<AskedSlot>,
+    pub(crate) slots: Vec<AskedSlot>,
 }
 
 impl Ask {
@@ -177,7 +177,7 @@ impl Ask {
     ///
     /// # Errors
     /// See [`BadRequest`].
-    pub fn parse(body: &[u8]) -> Result<Self, BadRequest> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, BadRequest> {
         if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(BadRequest::Senseless("expected an object"));
         }
@@ -196,14 +196,15 @@ impl Ask {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(BadRequest::Senseless("two slots have the same imp.id"));
         }
-        let user = request.user.and_then(|user| user.id);
-        let advertising_id = request.device.and_then(|device| device.ifa);
+        let said = |id: Option<String>| id.filter(|id| !id.is_empty());
+        let user = said(request.user.and_then(|user| user.id));
+        let advertising_id = said(request.device.and_then(|device| device.ifa));
         Ok(Self {
             id: request.id.filter(|id| !id.is_empty()).ok_or(BadRequest::Missing("id"))?,
             tmax: request.tmax,
             currencies: request.cur.unwrap_or_default(),
             test: request.test == Some(1),
-            user: user.or(advertising_id).filter(|id| !id.is_empty()),
+            user: user.or(advertising_id),
             names,
             slots,
         })

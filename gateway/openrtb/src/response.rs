@@ -1,6 +1,5 @@
 //! Bid responses.
 
-use crate::config::Creative;
 use serde::Serialize;
 
 /// A bid response with its one seat.
@@ -44,15 +43,9 @@ pub(crate) struct Bid<'a> {
     pub(crate) dealid: Option<&'a str>,
 }
 
-impl<'a> Bid<'a> {
+impl Bid<'_> {
     /// A price for one impression in units of 10⁻⁹, as that of a thousand.
     pub(crate) fn price(nanos: u64) -> f64 {
         nanos as f64 / 1e6
-    }
-
-    /// What a creative adds.
-    pub(crate) fn show(self, creative: &'a Creative) -> Self {
-        let Creative { creative: number, adm, adomain, cat, w, h } = creative;
-        Self { crid: number.to_string(), adm, adomain, cat, w: *w, h: *h, ..self }
     }
 }

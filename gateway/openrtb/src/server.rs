@@ -5,7 +5,7 @@
 //! | `POST /openrtb` | 200 with a bid response, 204 without a bid, 400 with the reason, 413 above the bound |
 //! | `GET /win/…`, `/bill/…`, `/loss/…` below the address of notices | 204; 404 when it is none of ours; 410 when the win waits no more |
 
-use crate::config::Config;
+use crate::config::{Config, Creative};
 use crate::notices::{Notice, Secret};
 use crate::request::{Ask, AskedSlot, Floor};
 use crate::response::{Bid, BidResponse, SeatBid};
@@ -17,8 +17,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringfence_domains::auction::messages::{
-    Attribute, AuctionHeld, BID_MAX, CurrencyId, Dimension, HoldAuction, Nanos, PlacementId, PriceModel, TARGETS_MAX,
-    UserKey, WinId,
+    Attribute, AuctionHeld, CurrencyId, Dimension, HoldAuction, Nanos, PlacementId, PriceModel, TARGETS_MAX, UserKey,
+    WinId,
 };
 use ringfence_kernel::messages::Reserved;
 use std::collections::{BTreeMap, HashMap};
@@ -129,16 +129,15 @@ impl Server {
     }
 
     async fn notice(&self, notice: Notice, win: WinId) -> Answer {
-        let (sender, receiver) = oneshot::channel();
         let job = match notice {
             Notice::Win => return empty(StatusCode::NO_CONTENT),
-            Notice::Bill => Job::Impression(win, sender),
-            Notice::Loss => Job::TakeBack(win, sender),
+            Notice::Bill => Job::Impression(win),
+            Notice::Loss => Job::TakeBack(win),
         };
-        if !self.engine.ask(job) {
+        let Some(answer) = self.engine.ask(job) else {
             return said(StatusCode::SERVICE_UNAVAILABLE, "too much waits for the engine");
-        }
-        match timeout(NOTICE, receiver).await {
+        };
+        match timeout(NOTICE, answer).await {
             Ok(Ok(Outcome::NoSuchWin)) => said(StatusCode::GONE, "the win waits for no events any more"),
             Ok(Ok(Outcome::Rejected(code))) => {
                 said(StatusCode::SERVICE_UNAVAILABLE, &format!("the engine refused it: {code}"))
@@ -169,11 +168,19 @@ impl Server {
         let until = come + Duration::from_millis(left);
         // Those of all slots are asked at once; the answers of those that come in time are bids.
         let asked: Vec<_> = ask.slots.iter().map(|slot| self.hold(&ask, slot)).collect();
-        let mut bids = Vec::new();
+        let mut won = Vec::new();
         for (slot, waiting) in ask.slots.iter().zip(asked) {
             let Some(waiting) = waiting else { continue };
             if let Ok(Ok(Outcome::Held(held))) = timeout_at(until, waiting).await {
-                bids.extend(self.offer(slot, &held));
+                won.push((slot, held));
+            }
+        }
+        // Nothing is waited for from here on: whoever leaves before leaves wins behind that are taken back.
+        let mut bids = Vec::new();
+        for (slot, held) in won {
+            if let Some(bid) = self.offer(slot, &held.auction) {
+                bids.push(bid);
+                held.offered();
             }
         }
         if bids.is_empty() {
@@ -196,12 +203,11 @@ impl Server {
         let placement = PlacementId(*self.config.placements.get(&slot.tag)?);
         let currency = self.currency(&slot.floor.currency)?;
         let attributes = self.attributes(ask, slot)?;
-        // In a private auction what is open does not reach the floor; deals have their own.
-        let floor = if slot.private { Nanos(BID_MAX + 1) } else { Nanos(slot.floor.nanos) };
+        // In a private auction what is open does not reach the floor, whatever its currency is worth; deals have their own.
+        let floor = if slot.private { Nanos(u64::MAX) } else { Nanos(slot.floor.nanos) };
         let user = ask.user.as_deref().map_or(UserKey(0), |id| self.secret.user(id));
         let command = HoldAuction { user, floor, placement, currency, reserved: Reserved::default() };
-        let (sender, receiver) = oneshot::channel();
-        self.engine.ask(Job::Auction(command, attributes, sender)).then_some(receiver)
+        self.engine.ask(Job::Auction(command, attributes))
     }
 
     fn currency(&self, code: &str) -> Option<CurrencyId> {
@@ -231,7 +237,9 @@ impl Server {
                 return None;
             }
             if let Some(value) = self.engine.names.number(Dimension::Deal, id) {
-                found.insert((Dimension::Deal, value), (*nanos).max(slot.floor.nanos).max(1));
+                // A deal's own floor, whether it is above the slot's or below; without one the slot's.
+                let floor = if *nanos > 0 { *nanos } else { slot.floor.nanos };
+                found.insert((Dimension::Deal, value), floor.max(1));
             }
         }
         let rest = all().filter(|(dimension, _)| !blocks(*dimension)).filter_map(number);
@@ -250,43 +258,39 @@ impl Server {
         (found.len() <= TARGETS_MAX).then(|| found.into_iter().map(attribute).collect())
     }
 
-    /// The bid of a win. One that an exchange cannot use is taken back: it has no creative here, or pays for something else
-    /// than impressions.
+    /// The bid of a win; none for one that an exchange cannot use: it has no creative here, or pays for something else than
+    /// impressions.
     fn offer<'a>(&'a self, slot: &'a AskedSlot, held: &AuctionHeld) -> Option<Bid<'a>> {
         if held.item.0 == 0 {
             return None;
         }
         let creative = self.creatives.get(&held.creative.0).map(|at| &self.config.creatives[*at]);
-        let Some(creative) = creative.filter(|_| held.pays.get() == PriceModel::Cpm) else {
-            let (sender, _) = oneshot::channel();
-            let taken = self.engine.ask(Job::TakeBack(held.win, sender));
-            tracing::warn!(item = held.item.0, creative = held.creative.0, taken, "a win that no exchange can use");
+        let Some(Creative { creative, adm, adomain, cat, w, h }) =
+            creative.filter(|_| held.pays.get() == PriceModel::Cpm)
+        else {
+            tracing::warn!(item = held.item.0, creative = held.creative.0, "a win that no exchange can use");
             return None;
         };
         let address = |notice| self.secret.address(&self.config.notices, notice, held.win);
-        Some(self.plain(slot, held, address).show(creative))
-    }
-
-    fn plain<'a>(&self, slot: &'a AskedSlot, held: &AuctionHeld, address: impl Fn(Notice) -> String) -> Bid<'a> {
-        Bid {
+        Some(Bid {
             id: held.win.0.to_string(),
             impid: &slot.id,
             price: Bid::price(held.price.0),
             nurl: address(Notice::Win),
             burl: address(Notice::Bill),
             lurl: address(Notice::Loss),
-            adm: "",
-            adomain: &[],
-            cat: &[],
+            adm,
+            adomain,
+            cat,
             cid: held.item.0.to_string(),
-            crid: String::new(),
-            w: None,
-            h: None,
+            crid: creative.to_string(),
+            w: *w,
+            h: *h,
             dealid: match slot.deals.as_slice() {
                 [(id, _)] if slot.private => Some(id),
                 _ => None,
             },
-        }
+        })
     }
 }
 

@@ -1,45 +1,50 @@
 //! One client of the engine, on a thread of its own: jobs go in, what became of them comes out.
 
 use crate::names::Names;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
 use ringfence_client::{Client, Error, Output};
 use ringfence_domains::auction::messages::{
-    Attribute, AuctionHeld, Command, DefineName, Dimension, Event, EventKind, HoldAuction, NAME_BYTES, RecordEvent,
-    Reply, VoidWin, WinId,
+    Attribute, AuctionHeld, Command, DefineName, Dimension, Event, EventKind, HoldAuction, RecordEvent, Reply, VoidWin,
+    WinId,
 };
 use ringfence_domains::auction::{Auction, topics};
-use ringfence_kernel::image::kind;
+use ringfence_kernel::image::{flag, kind};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Domain as _, RequestId, Topic};
+use ringfence_kernel::{Domain as _, RequestId, SessionId, Topic};
 use std::collections::HashMap;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Jobs that wait for the engine at most.
 const JOBS_MAX: usize = 4_096;
-/// How long answers are waited for before new jobs are looked at.
-const ANSWERS: Duration = Duration::from_micros(50);
-/// How long jobs are waited for before the session is looked after.
+/// How long jobs and answers are waited for before the session is looked after.
 const IDLE: Duration = Duration::from_millis(20);
+
+/// Names of sockets.
+const ENGINE: Token = Token(0);
+const JOBS: Token = Token(1);
 
 /// What the engine is asked to do.
 #[derive(Debug)]
-pub enum Job {
-    /// To hold an auction. When nobody waits for the answer any more, what was won is taken back.
-    Auction(HoldAuction, Vec<Attribute>, oneshot::Sender<Outcome>),
+pub(crate) enum Job {
+    /// To hold an auction.
+    Auction(HoldAuction, Vec<Attribute>),
     /// To record that a win was shown.
-    Impression(WinId, oneshot::Sender<Outcome>),
+    Impression(WinId),
     /// To take a win back.
-    TakeBack(WinId, oneshot::Sender<Outcome>),
+    TakeBack(WinId),
 }
 
 /// What became of a job.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome {
+#[derive(Debug)]
+pub(crate) enum Outcome {
     /// The auction was held.
-    Held(AuctionHeld),
+    Held(Held),
     /// The event is known, or the win was taken back.
     Done,
     /// No win of that number waits for events.
@@ -48,20 +53,59 @@ pub enum Outcome {
     Rejected(u16),
 }
 
+/// An auction that was held. What was won is taken back when this is dropped before it was offered: whoever waited may have
+/// left, or cannot use it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) auction: AuctionHeld,
+    back: Option<Back>,
+}
+
+impl Held {
+    /// An exchange is told of it: from now on notices say what becomes of it.
+    pub(crate) fn offered(mut self) {
+        self.back = None;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(back) = self.back.take().filter(|_| self.auction.item.0 != 0) {
+            back.take_back(self.auction.win);
+        }
+    }
+}
+
+/// The way back for wins that nobody uses: as many as are won, which the engine bounds.
+#[derive(Clone, Debug)]
+struct Back {
+    wins: Sender<WinId>,
+    waker: Arc<Waker>,
+}
+
+impl Back {
+    fn take_back(&self, win: WinId) {
+        // A session that is over takes nothing back: windows end.
+        let _ = self.wins.send(win);
+        let _ = self.waker.wake();
+    }
+}
+
 /// The way to the engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<(Job, oneshot::Sender<Outcome>)>,
+    waker: Arc<Waker>,
     /// Names that have numbers.
-    pub names: Arc<Names>,
+    pub(crate) names: Arc<Names>,
 }
 
 impl Engine {
-    /// Connects as a client that may trade, observe and administer; names what `named` says and follows all names. The
-    /// thread ends when nobody has an [`Engine`] any more, or the engine is lost for good.
+    /// Connects as a client that may trade, observe and administer; names what `named` says, and knows all names when it
+    /// returns. The thread ends when nobody has an [`Engine`] any more, or the engine is lost for good.
     ///
     /// # Errors
-    /// See [`Client::connect`]; and a name that the engine refuses.
+    /// See [`Client::connect`]; a name that the engine refuses, and names that may not be followed.
     pub fn start(
         config: ringfence_client::Config,
         named: &[(Dimension, String)],
@@ -69,136 +113,148 @@ impl Engine {
         let mut client = Client::connect(config)?;
         let names = Arc::new(Names::default());
         for (dimension, text) in named {
-            define(&mut client, *dimension, text, &names)?;
+            let answer = client.call(Command::DefineName(&DefineName::new(*dimension, text)))?;
+            if let Reply::NameIs(is) = answer.reply()? {
+                names.insert(*dimension, text, is.value);
+            }
         }
-        client.subscribe(Topic::new(Auction::ID, topics::NAMES, topics::ALL_NAMES), 0)?;
-        let (jobs, receiver) = sync_channel(JOBS_MAX);
-        let session = Session { client, names: Arc::clone(&names), waiting: HashMap::new() };
-        let thread =
-            std::thread::Builder::new().name("openrtb-session".into()).spawn(move || session.run(&receiver))?;
-        Ok((Self { jobs, names }, thread))
+        follow(&mut client, &names)?;
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), JOBS)?);
+        let ((jobs, asked), (wins, unused)) = (sync_channel(JOBS_MAX), channel());
+        let engine = Self { jobs, waker: Arc::clone(&waker), names: Arc::clone(&names) };
+        let (waiting, back) = (HashMap::new(), Back { wins, waker });
+        let session = Session { client, names, poll, polled: None, waiting, asked, unused, back };
+        let thread = std::thread::Builder::new().name("openrtb-session".into()).spawn(move || session.run())?;
+        Ok((engine, thread))
     }
 
-    /// Gives a job to the engine; whether there was room for it.
-    #[must_use]
-    pub fn ask(&self, job: Job) -> bool {
-        self.jobs.try_send(job).is_ok()
+    /// Gives a job to the engine; none when too much waits for it.
+    pub(crate) fn ask(&self, job: Job) -> Option<oneshot::Receiver<Outcome>> {
+        let (sender, receiver) = oneshot::channel();
+        self.jobs.try_send((job, sender)).ok()?;
+        // It looks again in a while by itself.
+        let _ = self.waker.wake();
+        Some(receiver)
     }
 }
 
-fn define(client: &mut Client, dimension: Dimension, text: &str, names: &Names) -> Result<(), Error> {
-    let mut bytes = [0; NAME_BYTES];
-    // What is longer than a name keeps its length, and is refused for it.
-    let length = text.len().min(NAME_BYTES);
-    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-    let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
-    let name = DefineName { text: bytes, dimension: dimension.into(), length, reserved: Reserved::default() };
-    let answer = client.call(Command::DefineName(&name))?;
-    if let Reply::NameIs(is) = answer.reply()? {
-        names.insert(dimension, text, is.value);
+/// Follows the names of the log, and waits for all that there are: before that a request would be read without them.
+fn follow(client: &mut Client, names: &Names) -> Result<(), Error> {
+    let request = client.subscribe(Topic::new(Auction::ID, topics::NAMES, topics::ALL_NAMES), 0)?;
+    loop {
+        let Some(output) = client.poll(IDLE)? else { continue };
+        if let Some(rejected) = output.rejected().filter(|_| output.header.request == request) {
+            return Err(Error::Refused { code: rejected.code });
+        }
+        learn(&output, names);
+        if output.header.kind == kind::SNAPSHOT && output.header.flags & flag::LAST != 0 {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
-/// Who waits for an answer.
-#[derive(Debug)]
-enum Waiting {
-    Auction(oneshot::Sender<Outcome>),
-    Other(oneshot::Sender<Outcome>),
-    /// A win that came too late is taken back.
-    Nobody,
+fn learn(output: &Output<'_>, names: &Names) {
+    if let Ok(Event::NameDefined(defined)) = output.decode() {
+        names.learn(defined);
+    }
 }
 
 struct Session {
     client: Client,
     names: Arc<Names>,
-    waiting: HashMap<RequestId, Waiting>,
+    poll: Poll,
+    /// The session whose socket is polled.
+    polled: Option<SessionId>,
+    /// Who waits for an answer; nobody for that of a win that is taken back because nobody uses it.
+    waiting: HashMap<RequestId, Option<oneshot::Sender<Outcome>>>,
+    asked: Receiver<(Job, oneshot::Sender<Outcome>)>,
+    /// Wins that nobody uses.
+    unused: Receiver<WinId>,
+    back: Back,
 }
 
 impl Session {
-    fn run(mut self, jobs: &Receiver<Job>) -> Result<(), Error> {
+    fn run(mut self) -> Result<(), Error> {
+        let mut events = Events::with_capacity(8);
         loop {
-            if self.waiting.is_empty() {
-                match jobs.recv_timeout(IDLE) {
-                    Ok(job) => self.send(job)?,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return self.client.close(),
-                }
-            }
+            self.watch()?;
+            while self.client.room() > 0 && self.take_back()? {}
             while self.client.room() > 0 {
-                match jobs.try_recv() {
-                    Ok(job) => self.send(job)?,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                match self.asked.try_recv() {
+                    Ok((job, waiting)) => self.send(&job, Some(waiting))?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) if self.waiting.is_empty() => return self.client.close(),
+                    Err(TryRecvError::Disconnected) => break,
                 }
             }
-            let mut wait = if self.waiting.is_empty() { Duration::ZERO } else { ANSWERS };
-            while let Some(output) = self.client.poll(wait)? {
-                wait = Duration::ZERO;
-                let late = answer(output, &mut self.waiting, &self.names);
-                if let Some(win) = late {
-                    self.take_back(win)?;
-                }
+            let mut came = false;
+            while let Some(output) = self.client.poll(Duration::ZERO)? {
+                came = true;
+                learn(&output, &self.names);
+                answer(&output, &mut self.waiting, &self.back);
+            }
+            // What came may have made room for what waits.
+            if !came {
+                self.poll.poll(&mut events, Some(IDLE)).or_else(|error| match error.kind() {
+                    std::io::ErrorKind::Interrupted => Ok(()),
+                    _ => Err(error),
+                })?;
             }
         }
     }
 
-    /// Sends a job. There is room for it: what waits was answered, or looked at.
-    fn send(&mut self, job: Job) -> Result<(), Error> {
-        let (request, waiting) = match job {
-            Job::Auction(hold, attributes, waiting) => {
-                (self.client.send(Command::HoldAuction(&hold, &attributes))?, Waiting::Auction(waiting))
-            }
-            Job::Impression(win, waiting) => {
-                let event = RecordEvent { win, kind: EventKind::Impression.into(), reserved: Reserved::default() };
-                (self.client.send(Command::RecordEvent(&event))?, Waiting::Other(waiting))
-            }
-            Job::TakeBack(win, waiting) => {
-                (self.client.send(Command::VoidWin(&VoidWin { win }))?, Waiting::Other(waiting))
-            }
-        };
-        self.waiting.insert(request, waiting);
+    /// Waits for the engine's socket too, whichever it is now.
+    fn watch(&mut self) -> Result<(), Error> {
+        let session = self.client.session().map(|session| session.session);
+        if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
+            self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), ENGINE, Interest::READABLE)?;
+            self.polled = session;
+        }
         Ok(())
     }
 
-    /// Takes back a win that nobody waits for. Without room its window ends it.
-    fn take_back(&mut self, win: WinId) -> Result<(), Error> {
-        if self.client.room() > 0 {
-            let request = self.client.send(Command::VoidWin(&VoidWin { win }))?;
-            self.waiting.insert(request, Waiting::Nobody);
-        }
+    /// Takes a win back that nobody uses; whether there was one.
+    fn take_back(&mut self) -> Result<bool, Error> {
+        let Ok(win) = self.unused.try_recv() else { return Ok(false) };
+        self.send(&Job::TakeBack(win), None)?;
+        Ok(true)
+    }
+
+    /// Sends a job. There is room for it.
+    fn send(&mut self, job: &Job, waiting: Option<oneshot::Sender<Outcome>>) -> Result<(), Error> {
+        let request = match job {
+            Job::Auction(hold, attributes) => self.client.send(Command::HoldAuction(hold, attributes)),
+            Job::Impression(win) => {
+                let (kind, reserved) = (EventKind::Impression.into(), Reserved::default());
+                self.client.send(Command::RecordEvent(&RecordEvent { win: *win, kind, reserved, source: 0 }))
+            }
+            Job::TakeBack(win) => self.client.send(Command::VoidWin(&VoidWin { win: *win })),
+        };
+        self.waiting.insert(request?, waiting);
         Ok(())
     }
 }
 
-/// Hands an output to whom it is for; gives a win that nobody waited for.
-fn answer(output: Output<'_>, waiting: &mut HashMap<RequestId, Waiting>, names: &Names) -> Option<WinId> {
-    match output.header.kind {
-        kind::EVENT | kind::SNAPSHOT => {
-            if let Ok(Event::NameDefined(defined)) = output.decode() {
-                names.learn(defined);
-            }
-            None
-        }
-        kind::REPLY | kind::REJECT => {
-            let outcome = match (output.rejected(), output.decode()) {
-                (Some(rejected), _) => Outcome::Rejected(rejected.code.0),
-                (None, Ok(Reply::AuctionHeld(held))) => Outcome::Held(*held),
-                (None, Ok(Reply::Declined(_))) => Outcome::NoSuchWin,
-                _ => Outcome::Done,
-            };
-            match (waiting.remove(&output.header.request)?, outcome) {
-                (Waiting::Auction(waiting), Outcome::Held(held)) => {
-                    let late = waiting.send(outcome).is_err() && held.item.0 != 0;
-                    late.then_some(held.win)
-                }
-                (Waiting::Auction(waiting) | Waiting::Other(waiting), outcome) => {
-                    // Whoever asked may have left.
-                    let _ = waiting.send(outcome);
-                    None
-                }
-                (Waiting::Nobody, _) => None,
-            }
-        }
-        _ => None,
+/// Hands an answer to whom it is for. A win that an answer has no place for, of a slot after the first, is taken back.
+fn answer(output: &Output<'_>, waiting: &mut HashMap<RequestId, Option<oneshot::Sender<Outcome>>>, back: &Back) {
+    if output.header.kind == kind::EVENT
+        && let Ok(Event::SlotWon(won)) = output.decode()
+    {
+        tracing::warn!(item = won.item.0, slot = won.slot, "a placement of exchanges has one slot");
+        back.take_back(won.win);
+    }
+    if !matches!(output.header.kind, kind::REPLY | kind::REJECT) {
+        return;
+    }
+    let outcome = match (output.rejected(), output.decode()) {
+        (Some(rejected), _) => Outcome::Rejected(rejected.code.0),
+        (None, Ok(Reply::AuctionHeld(held))) => Outcome::Held(Held { auction: *held, back: Some(back.clone()) }),
+        (None, Ok(Reply::Declined(_))) => Outcome::NoSuchWin,
+        _ => Outcome::Done,
+    };
+    if let Some(waiting) = waiting.remove(&output.header.request).flatten() {
+        // Whoever asked may have left: a win that comes back is dropped, and taken back by that.
+        let _ = waiting.send(outcome);
     }
 }

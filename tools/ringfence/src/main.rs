@@ -26,6 +26,8 @@ enum Command {
     Iso8583(ringfence::commands::iso8583::Iso8583),
     /// Answer OpenRTB 2.6 bid requests over HTTP/1.1, as a client of a running engine.
     Openrtb(ringfence::commands::openrtb::Openrtb),
+    /// Hold a day of auctions at others' prices, and print what pacing by plan and by feedback spends.
+    Pacing(ringfence::commands::pacing::Pacing),
     /// Show what an engine is doing, live.
     Top(ringfence::commands::top::Top),
     /// Say what the machine gives an engine, and what of it is in effect.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Feed(feed) => feed.run(),
         Command::Iso8583(iso8583) => iso8583.run(),
         Command::Openrtb(openrtb) => openrtb.run(),
+        Command::Pacing(pacing) => pacing.run(),
         Command::Top(top) => top.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Replay(replay) => replay.run(),

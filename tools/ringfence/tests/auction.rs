@@ -1,6 +1,7 @@
 //! Published examples and real prices of auctions, through the domain: who wins which slot, what it pays, to the cent, and
 //! whether a day's budget is spent as planned.
 
+use ringfence::commands::pacing::{follow, planned};
 use ringfence_domains::auction::Auction;
 use ringfence_domains::auction::messages::{
     AuctionLimits, AuctionRule, CampaignId, Command, DefineBuckets, DefinePlacement, Dimension, Event, EventKind,
@@ -13,10 +14,12 @@ use ringfence_kernel::laws::{Harness, Step};
 use ringfence_kernel::limits::Limits as _;
 use ringfence_kernel::messages::{Message as _, Reserved};
 use ringfence_kernel::outbox::image;
+use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::process::Command as Process;
 
 /// Units of money in a dollar, and in a cent.
 const DOLLAR: u64 = 1_000_000_000;
@@ -81,7 +84,7 @@ impl Server {
     /// What an event of a win is billed at.
     fn record(&mut self, now: u64, win: WinId, kind: EventKind) -> Nanos {
         let (kind, reserved) = (kind.into(), Reserved::default());
-        let outputs = self.ask_at(now, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+        let outputs = self.ask_at(now, Command::RecordEvent(&RecordEvent { win, kind, reserved, source: 0 }));
         let answer = outputs.iter().find_map(|output| {
             let header = OutputHeader::read(image(output)).expect("it has one");
             match Reply::decode(header.message, &image(output)[OUTPUT_HEADER_BYTES..]) {
@@ -185,6 +188,32 @@ fn a_day_of_real_prices_is_spent_as_planned() {
     let percent = off as f64 * 100.0 / (daily / 96) as f64;
     assert!(percent < 1.0, "a quarter of an hour is {percent:.2} % off its plan");
     println!("proved: {} auctions, {spent} spent of {daily}, 15 minutes {percent:.2} % off at most", prices.len());
+}
+
+/// Guards against plots of pacing that are other than what was spent: a made-up day of 30,000 prices, by the command as by the
+/// function. What is held to its plan never runs ahead of it; both spend the day.
+#[test]
+fn pacing_is_printed_by_the_minute() {
+    let mut random = Random::new(5);
+    let prices: Vec<u64> = (0..30_000).map(|_| 1 + random.below(300)).collect();
+    let lines: Vec<String> = prices.iter().map(|price| format!("0\t{price}\t0.1")).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("prices.txt");
+    std::fs::write(&file, lines.join("\n")).expect("it is written");
+    let output = Process::new(env!("CARGO_BIN_EXE_ringfence")).arg("pacing").arg(&file).output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let (head, rows) = text.split_once('\n').expect("a head");
+    assert_eq!(head, "minute,planned,by_plan,by_feedback");
+    let rows: Vec<Vec<u64>> =
+        rows.lines().map(|row| row.split(',').map(|word| word.parse().expect("a number")).collect()).collect();
+    let prices: Vec<u64> = prices.iter().map(|price| price * 1_000).collect();
+    let daily = prices.iter().sum::<u64>() / 100 * 50;
+    let feedback = follow(&prices, daily, [30, 4, 0]);
+    assert_eq!(rows.len(), 1_440);
+    assert!(rows.iter().zip(&feedback).all(|(row, spent)| row[3] == *spent), "as the function");
+    assert!(rows.iter().all(|row| row[1] == planned(daily, row[0]) && row[2] <= row[1]), "ahead of its plan");
+    let last = &rows[1_439];
+    assert!(last[2].max(last[3]) <= daily && last[2].min(last[3]) * 100 >= daily * 98, "{last:?} of {daily}");
 }
 
 /// What a fixture of a header-bidding server says of one request: its bids and its floor, and who was left after it.

@@ -1,9 +1,7 @@
 //! Frequency caps: how often each user was shown each line item, campaign and creative in the period at hand. Exact, and no counter of a period
 //! that is over takes room from one that is not.
 
-use super::messages::{
-    AuctionLimits, CampaignId, CapPeriod, CreativeId, DefineCampaign, DefineCreative, DefineLineItem,
-};
+use super::messages::{CampaignId, CapPeriod, CreativeId, DefineCampaign, DefineCreative, DefineLineItem};
 use super::messages::{LineItemId, UserKey};
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -12,9 +10,10 @@ use ringfence_kernel::state::fold;
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
 const NONE: u32 = u32::MAX;
-const HOUR_NS: u64 = 3_600_000_000_000;
+const MINUTE_NS: u64 = 60_000_000_000;
+const HOUR_NS: u64 = 60 * MINUTE_NS;
 /// Periods that there are, [`CapPeriod::None`] aside; a counter's list is its period's number.
-const PERIODS: usize = 4;
+const PERIODS: usize = 5;
 /// The list of counters whose period is over.
 const OVER: usize = PERIODS;
 
@@ -40,6 +39,10 @@ impl Subject {
     fn creative(CreativeId(id): CreativeId) -> Self {
         Self(2 << KIND_SHIFT | id)
     }
+
+    /// The events of a user, and of a source, whatever they are of.
+    pub(super) const EVENTS_OF_USER: Self = Self(3 << KIND_SHIFT | 1);
+    pub(super) const EVENTS_OF_SOURCE: Self = Self(3 << KIND_SHIFT | 2);
 
     /// The one of the three that it is.
     pub(super) fn which(self) -> (Option<LineItemId>, Option<CampaignId>, Option<CreativeId>) {
@@ -118,6 +121,7 @@ pub(super) fn period(kind: CapPeriod, now: Timestamp) -> u32 {
     let hours = now.0 / HOUR_NS;
     let number = match kind {
         CapPeriod::None | CapPeriod::Life => 0,
+        CapPeriod::Minute => now.0 / MINUTE_NS,
         CapPeriod::Hour => hours,
         CapPeriod::Day => hours / 24,
         // The epoch was a Thursday; weeks begin on Monday.
@@ -144,14 +148,15 @@ fn hash(user: UserKey, subject: Subject) -> u64 {
 }
 
 impl Caps {
-    pub(super) fn new(limits: &AuctionLimits) -> Self {
-        let capacity = limits.counters as usize;
-        Self { counters: Vec::with_capacity(capacity), capacity, lists: [EMPTY; 5], index: KeyIndex::new(capacity) }
+    /// Room for so many counters.
+    pub(super) fn new(capacity: usize) -> Self {
+        let lists = [EMPTY; PERIODS + 1];
+        Self { counters: Vec::with_capacity(capacity), capacity, lists, index: KeyIndex::new(capacity) }
     }
 
     /// Lets periods be over that are: their counters can be taken for others.
     pub(super) fn turn(&mut self, now: Timestamp) {
-        for kind in [CapPeriod::Hour, CapPeriod::Day, CapPeriod::Week] {
+        for kind in [CapPeriod::Minute, CapPeriod::Hour, CapPeriod::Day, CapPeriod::Week] {
             let (at, current) = (list_of(kind), period(kind, now));
             let list = self.lists[at];
             if list.period == current {
@@ -205,6 +210,11 @@ impl Caps {
         self.find(user, subject, period).map(|at| self.counters[at as usize].count)
     }
 
+    /// Whether a user has a counter of what `cap` counts.
+    pub(super) fn is_counted(&self, cap: &Cap, user: UserKey, now: Timestamp) -> bool {
+        self.count(user, cap.subject, period(cap.period, now)).is_some()
+    }
+
     /// Counts one more in the period at hand. There is room for it.
     pub(super) fn add(&mut self, user: UserKey, cap: &Cap, now: Timestamp) {
         let (subject, period) = (cap.subject, period(cap.period, now));
@@ -254,8 +264,8 @@ impl Caps {
     }
 
     /// What [`Caps::save`] wrote; counts and line items are checked by [`super::Auction::check`].
-    pub(super) fn load(limits: &AuctionLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let mut all = Self::new(limits);
+    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut all = Self::new(capacity);
         all.lists = source.value()?;
         for _ in 0..source.count(all.capacity, "counters of caps")? {
             all.counters.push(source.value()?);

@@ -3,20 +3,23 @@
 
 use super::Auction;
 use super::budgets::{Budget, Day};
-use super::caps::{COUNTERS_PER_SLOT, Cap};
+use super::caps::Cap;
 use super::creatives::Creative;
 use super::currencies::Rate;
 use super::line_items::LineItem;
-use super::messages::{AdvertiserId, Attribute, CapPeriod, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
+use super::messages::{AdvertiserId, Attribute, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
 use super::pricing::floor_of_event;
-use super::ranking::Loss;
+use super::ranking::{Loss, draw};
 use super::wins::Win;
-use ringfence_kernel::Timestamp;
+use ringfence_kernel::{Sequence, Timestamp};
 
 /// What a candidate is looked at for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) now: Timestamp,
+    /// The auction and the placement's seed: what draws are made from.
+    pub(super) auction: Sequence,
+    pub(super) seed: u64,
     pub(super) user: UserKey,
     /// What an impression costs at least.
     pub(super) floor: Nanos,
@@ -31,9 +34,17 @@ pub(super) struct Request<'a> {
     pub(super) countable: bool,
 }
 
+impl Request<'_> {
+    /// The draw of a line item or another who has a place.
+    #[inline]
+    pub(super) fn draw(&self, place: u32) -> u64 {
+        draw(self.seed, self.auction, place)
+    }
+}
+
 impl Auction {
     /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
-    pub(super) fn competes(&self, request: Request<'_>, place: u32, draw: u64) -> Result<(u32, Nanos), Loss> {
+    pub(super) fn competes(&self, request: &Request<'_>, place: u32, draw: u64) -> Result<(u32, Nanos), Loss> {
         let item = &self.items[place];
         let campaign = &self.campaigns[item.terms.campaign.0 - 1];
         let (bid, day) = (item.bid.bid, campaign.day(request.now));
@@ -81,7 +92,7 @@ impl Auction {
 
     /// What an impression costs a line item of private deals at least: the least of what the deals say that it includes
     /// and the request has.
-    fn deal_floor(&self, request: Request<'_>, place: u32) -> Nanos {
+    fn deal_floor(&self, request: &Request<'_>, place: u32) -> Nanos {
         let includes = |deal: &&Attribute| {
             let is_it = |target: &Target| {
                 let kind = (target.dimension.get(), target.mode.get());
@@ -97,7 +108,7 @@ impl Auction {
     }
 
     /// Creatives of a line item that run and fit a request.
-    fn fitting(&self, request: Request<'_>, item: &LineItem) -> impl Iterator<Item = &Creative> {
+    fn fitting<'a>(&'a self, request: &'a Request<'_>, item: &LineItem) -> impl Iterator<Item = &'a Creative> {
         let fits = move |size: u32| size == 0 || request.sizes.iter().any(|has| has.value == size);
         let first = item.first_creative;
         self.creatives.from(first).filter(move |creative| creative.is_active() && fits(creative.terms.size))
@@ -105,18 +116,18 @@ impl Auction {
 
     /// Whether a user may be shown no more of what `cap` counts.
     #[inline]
-    fn is_capped(&self, request: Request<'_>, cap: &Cap) -> bool {
+    fn is_capped(&self, request: &Request<'_>, cap: &Cap) -> bool {
         self.caps.is_reached(cap, request.user, request.now, request.countable)
     }
 
     /// Whether all creatives of a line item that fit are capped.
-    fn is_worn(&self, request: Request<'_>, item: &LineItem) -> bool {
+    fn is_worn(&self, request: &Request<'_>, item: &LineItem) -> bool {
         self.fitting(request, item).all(|creative| self.is_capped(request, &Cap::of_creative(&creative.terms)))
     }
 
     /// What a line item shows: of its creatives that run, fit and are not capped one by their weights, in the order of
     /// their numbers; none when it has no creatives. There is one that can be shown.
-    pub(super) fn rotate(&self, request: Request<'_>, place: u32, draw: u64) -> CreativeId {
+    pub(super) fn rotate(&self, request: &Request<'_>, place: u32, draw: u64) -> CreativeId {
         let item = &self.items[place];
         if item.first_creative.0 == 0 {
             return CreativeId(0);
@@ -136,13 +147,13 @@ impl Auction {
         unreachable!("a line item that competes has a creative to show")
     }
 
-    /// The caps that count a win.
-    pub(super) fn caps_of(&self, win: &Win) -> [Cap; COUNTERS_PER_SLOT] {
+    /// The caps that count a win: of its line item, its campaign and its creative, as far as there are such.
+    pub(super) fn caps_of(&self, win: &Win) -> impl Iterator<Item = Cap> + use<> {
         let item = &self.items[win.item].terms;
         let campaign = &self.campaigns[item.campaign.0 - 1].terms;
-        let none = Cap { most: 0, period: CapPeriod::None, ..Cap::of_item(item) };
-        let creative = self.creatives.get(win.creative).map_or(none, |creative| Cap::of_creative(&creative.terms));
-        [Cap::of_item(item), Cap::of_campaign(campaign), creative]
+        let creative = self.creatives.get(win.creative).map(|creative| Cap::of_creative(&creative.terms));
+        let caps = [Some(Cap::of_item(item)), Some(Cap::of_campaign(campaign)), creative];
+        caps.into_iter().flatten().filter(|cap| !cap.is_none())
     }
 
     /// Who pays for a line item.

@@ -6,9 +6,9 @@ use super::campaigns::can_go;
 use super::messages::{
     AdvertiserId, AdvertiserSet, BucketsDefined, CampaignId, CampaignSet, CreativeId, CreativeSet, DeclineReason,
     Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
-    DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, MakeCreditNote, MakeInvoice, NameIs, PlacementId,
-    PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, SetBid, SetCampaign, SetCreative, SetFloor,
-    SetLineItem, SetRate, Slot, Target, WinId,
+    DefinePlacement, Event, LineItemId, LineItemReport, LineItemSet, ListSource, MakeCreditNote, MakeInvoice, NameIs,
+    PlacementId, PlacementReport, PlacementSet, PriceRange, RateSet, Reject, Reply, ReportHour, SetBid, SetCampaign,
+    SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic, Slot, Target, TrafficSet, WinId,
 };
 use super::topics;
 use super::wins::Tally;
@@ -147,6 +147,22 @@ impl Auction {
         Ok(Progress::Done)
     }
 
+    pub(super) fn set_traffic(&mut self, terms: SetTraffic, out: &mut Out<'_, Self>) -> Progress {
+        self.traffic.terms = terms;
+        self.answer_traffic(out)
+    }
+
+    pub(super) fn list_source(&mut self, command: ListSource, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        self.traffic.list(command)?;
+        Ok(self.answer_traffic(out))
+    }
+
+    fn answer_traffic(&self, out: &mut Out<'_, Self>) -> Progress {
+        let (sources, reserved) = (self.traffic.sources(), Reserved::default());
+        out.reply(Reply::TrafficSet(&TrafficSet { sources, reserved }));
+        Progress::Done
+    }
+
     pub(super) fn define_buckets(
         &mut self,
         terms: &DefineBuckets,
@@ -171,7 +187,7 @@ impl Auction {
 
     pub(super) fn report_line_item(&self, id: LineItemId, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         let item = &self.items[self.items.place(id)?];
-        let Tally { wins, impressions, clicks, conversions, voided } = item.tally;
+        let Tally { wins, impressions, clicks, conversions, voided, invalid } = item.tally;
         let (spent, held, phase) = (item.budget.spent, item.budget.held, item.phase);
         let (item, reserved) = (id, Reserved::default());
         out.reply(Reply::LineItemReport(&LineItemReport {
@@ -182,6 +198,7 @@ impl Auction {
             clicks,
             conversions,
             voided,
+            invalid,
             item,
             phase,
             reserved,
@@ -191,7 +208,7 @@ impl Auction {
 
     pub(super) fn report_placement(&self, id: PlacementId, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         let placement = &self.placements[self.placements.place(id)?];
-        let Tally { wins, impressions, clicks, conversions, .. } = placement.tally;
+        let Tally { wins, impressions, clicks, conversions, invalid, .. } = placement.tally;
         out.reply(Reply::PlacementReport(&PlacementReport {
             billed: placement.billed,
             publisher_amount: placement.publisher_amount,
@@ -201,8 +218,21 @@ impl Auction {
             clicks,
             conversions,
             placement: id,
-            reserved: Reserved::default(),
+            invalid,
         }));
+        Ok(Progress::Done)
+    }
+
+    pub(super) fn report_hour(&self, command: ReportHour, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+        let ReportHour { item, placement, hour, .. } = command;
+        self.placements.place(placement)?;
+        if item.0 != 0 {
+            self.items.place(item)?;
+        }
+        match self.hours.report(item, placement, hour) {
+            Some(report) => out.reply(Reply::HourReport(&report)),
+            None => return Ok(decline(NO_WIN, placement.0, DeclineReason::HourForgotten, out)),
+        }
         Ok(Progress::Done)
     }
 

@@ -3,7 +3,8 @@
 
 use super::Auction;
 use super::messages::LineItemId;
-use super::ranking::{Loss, OUTSIDE, Rank, draw};
+pub use super::ranking::Loss;
+use super::ranking::{OUTSIDE, Rank, draw};
 use alloc::vec::Vec;
 use ringfence_kernel::Sequence;
 
@@ -12,24 +13,23 @@ use ringfence_kernel::Sequence;
 pub enum Fate {
     /// It won that slot, from 1.
     Won(u32),
-    /// It bids less than the floor.
-    BelowFloor,
-    /// It does not take part at this hour.
-    OffHours,
-    /// It has no creative that runs and fits.
-    NoCreative,
-    /// Its budgets hold no bid more.
-    BudgetSpent,
-    /// Its plan allows no more so far.
-    Paced,
-    /// The user has seen it as often as may be, or cannot be counted.
-    Capped,
-    /// Another of its advertiser, or with its label, ranks higher.
-    Excluded,
+    /// It did not compete.
+    Lost(Loss),
     /// It ranks behind.
     Outbid,
     /// The request does not meet its targets.
     NotTargeted,
+}
+
+impl core::fmt::Display for Fate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Won(slot) => write!(f, "Won({slot})"),
+            Self::Lost(loss) => write!(f, "{loss:?}"),
+            Self::Outbid => f.write_str("Outbid"),
+            Self::NotTargeted => f.write_str("NotTargeted"),
+        }
+    }
 }
 
 /// One who could have won.
@@ -47,41 +47,22 @@ pub struct Explained {
     pub fate: Fate,
 }
 
-impl From<Loss> for Fate {
-    fn from(loss: Loss) -> Self {
-        match loss {
-            Loss::BelowFloor => Self::BelowFloor,
-            Loss::OffHours => Self::OffHours,
-            Loss::NoCreative => Self::NoCreative,
-            Loss::BudgetSpent => Self::BudgetSpent,
-            Loss::Paced => Self::Paced,
-            Loss::Capped => Self::Capped,
-            Loss::Excluded => Self::Excluded,
-        }
-    }
-}
-
 impl Auction {
     /// What became of everybody in the auction at that place in the log, in order of rank, those who were not targeted last.
     /// None when it is not the auction that was held last, or line items changed since.
     #[must_use]
     pub fn explain(&self, auction: Sequence) -> Option<Vec<Explained>> {
         let ranking = &self.ranking;
-        let (context, seed) = ranking.held.filter(|(context, _)| context.sequence == auction)?;
-        let last = ranking.last();
-        let fate = |rank: Rank| {
-            let slot = ranking.best().iter().position(|other| other.rank == rank);
-            match slot.filter(|slot| slot + 1 < ranking.wanted()) {
-                Some(slot) => Fate::Won(slot as u32 + 1),
-                None if last.is_none_or(|last| rank > last) => ranking.loss(rank).map_or(Fate::Outbid, Fate::from),
-                None => Fate::Outbid,
-            }
+        let (_, seed) = ranking.held.filter(|(held, _)| *held == auction)?;
+        let fate = |rank: Rank| match ranking.winners().iter().position(|winner| winner.rank == rank) {
+            Some(slot) => Fate::Won(slot as u32 + 1),
+            None => ranking.loss(rank).map_or(Fate::Outbid, Fate::Lost),
         };
         let mut all: Vec<(Rank, Explained)> = Vec::new();
         for (_, word) in self.items.index.order() {
             for bit in (word * 64..word * 64 + 64).filter(|bit| self.items.index.is_present(*bit)) {
                 let (place, score) = self.items.index.at(bit);
-                let rank = Rank { score, draw: draw(seed, context, place), number: !place };
+                let rank = Rank::new(score, draw(seed, auction, place), place);
                 let targeted = ranking.found[bit / 64] >> (bit % 64) & 1 == 1;
                 let fate = if targeted { fate(rank) } else { Fate::NotTargeted };
                 let (item, priority) = (LineItemId(place + 1), (score >> 60) as u8);
@@ -89,11 +70,11 @@ impl Auction {
             }
         }
         for (place, outside) in (OUTSIDE..).zip(&ranking.outside) {
-            let rank = outside.rank(place, draw(seed, context, place));
+            let rank = outside.rank(place, draw(seed, auction, place));
             let Rank { score, .. } = rank;
             // Who does not reach the floor is not ranked.
             let floor = outside.bucket.0 == 0 || outside.bucket < ranking.floor;
-            let fate = if floor { Fate::BelowFloor } else { fate(rank) };
+            let fate = if floor { Fate::Lost(Loss::BelowFloor) } else { fate(rank) };
             all.push((rank, Explained { item: LineItemId(0), bidder: outside.bidder, priority: 0, score, fate }));
         }
         all.sort_by_key(|(rank, explained)| (explained.fate == Fate::NotTargeted, core::cmp::Reverse(*rank)));

@@ -4,14 +4,16 @@ use super::Auction;
 use super::budgets::hour_of_week;
 use super::caps::COUNTERS_PER_SLOT;
 use super::competing::Request;
+use super::hours::Hour;
 use super::index;
 use super::messages::{
-    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, PriceModel, Reject, Reply,
-    SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
+    Attribute, AuctionHeld, Dimension, Event, HoldAuction, LineItemId, OutsideWon, PlacementId, PriceModel, Reject,
+    Reply, SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
 };
 use super::pricing::{Bidder, price};
-use super::ranking::{Competitor, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking, draw};
+use super::ranking::{Competitor, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking};
 use super::wins::Win;
+use alloc::collections::BinaryHeap;
 use bytemuck::Zeroable as _;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress};
@@ -54,121 +56,89 @@ impl Auction {
         self.caps.turn(context.now);
         let (deals, sizes) = (of_dimension(attributes, Dimension::Deal), of_dimension(attributes, Dimension::Size));
         let countable = self.caps.room() >= slots * COUNTERS_PER_SLOT;
-        let request =
-            Request { now: context.now, user: command.user, floor, rate, sizes, deals, hour, slots, countable };
+        let (now, user, auction) = (context.now, command.user, context.sequence);
+        let request = Request { now, auction, seed, user, floor, rate, sizes, deals, hour, slots, countable };
         self.placements[place].auctions += 1;
+        self.hours.note(LineItemId(0), command.placement, context.now, Hour::hold);
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots, floor);
-        self.enter_outside(context, place, request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
+        self.enter_outside(place, &request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
         let candidates = self.items.meet(attributes, &mut ranking.found);
-        if slots > 1 && self.items.are_labelled() {
-            self.look_at_in_order(context, request, seed, &mut ranking);
-        } else {
-            self.look_at_all(context, request, seed, &mut ranking);
-        }
-        let won = self.award(context, place, request, &ranking, out);
+        self.rank(&request, &mut ranking);
+        let won = self.award(context, place, &request, &ranking, out);
         self.answer(candidates, won, &ranking, out);
-        ranking.held = Some((context, seed));
+        ranking.held = Some((auction, seed));
         self.ranking = ranking;
         Ok(Progress::Done)
     }
 
     /// Ranks bids made elsewhere: each in its price bucket, for an impression, and of nobody's advertiser.
-    fn enter_outside(
-        &self,
-        context: Context,
-        placement: u32,
-        request: Request<'_>,
-        bids: &[Attribute],
-        ranking: &mut Ranking,
-    ) {
-        let terms = &self.placements[placement].terms;
-        let buckets = self.buckets.get(terms.buckets);
+    fn enter_outside(&self, placement: u32, request: &Request<'_>, bids: &[Attribute], ranking: &mut Ranking) {
+        let buckets = self.buckets.get(self.placements[placement].terms.buckets);
         for (place, bid) in (OUTSIDE..).zip(bids) {
-            let draw = draw(terms.seed, context, place);
+            let draw = request.draw(place);
             let amount = request.rate.at_most(bid.amount);
             let bucket = buckets.map_or(amount, |buckets| buckets.of(amount, draw & 1 == 1));
             let outside = Outside { bidder: bid.value, bid: amount, bucket };
             ranking.outside.push(outside);
-            let rank = outside.rank(place, draw);
-            let matters = ranking.last().is_none_or(|last| rank > last);
-            if bucket.0 > 0 && bucket >= request.floor && matters {
-                ranking.compete(Competitor { rank, place, advertiser: place, floor: request.floor });
+            if bucket.0 > 0 && bucket >= request.floor {
+                ranking.entered.push(outside.rank(place, draw));
             }
         }
+        ranking.entered.sort_unstable();
     }
 
-    /// Ranks candidates, best class first, until nobody who follows can matter.
+    /// Looks at candidates in order of rank, class by class, until nobody who follows can matter.
     #[inline]
-    fn look_at_all(&self, context: Context, request: Request<'_>, seed: u64, ranking: &mut Ranking) {
-        for (class, word) in self.items.index.order() {
-            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
-                break;
-            }
-            let mut bits = ranking.found[word];
-            while bits != 0 {
-                let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-                self.look_at(context, request, seed, (place, score), ranking);
-            }
-        }
-    }
-
-    /// As [`Auction::look_at_all`], each class in the order of its ranks: who ranks higher is there when labels are compared.
-    fn look_at_in_order(&self, context: Context, request: Request<'_>, seed: u64, ranking: &mut Ranking) {
-        let mut order = self.items.index.order().peekable();
-        while let Some((class, first)) = order.next() {
-            if ranking.last().is_some_and(|last| index::class(last.score) > class) {
-                break;
-            }
-            let mut row = core::mem::take(&mut ranking.row);
-            row.clear();
-            let mut word = Some(first);
-            while let Some(at) = word {
-                let mut bits = ranking.found[at];
+    fn rank(&self, request: &Request<'_>, ranking: &mut Ranking) {
+        let mut words = self.items.index.order().peekable();
+        loop {
+            let outside = ranking.entered.last().map(|rank| index::class(rank.score));
+            let Some(class) = words.peek().map(|(class, _)| *class).max(outside) else { break };
+            let mut ranks = core::mem::take(&mut ranking.class);
+            while let Some((_, word)) = words.next_if(|(other, _)| *other == class) {
+                let mut bits = ranking.found[word];
                 while bits != 0 {
-                    let (place, score) = self.items.index.at(at * 64 + bits.trailing_zeros() as usize);
+                    let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
                     bits &= bits - 1;
-                    row.push(Rank { score, draw: draw(seed, context, place), number: !place });
+                    ranks.push(Rank::new(score, request.draw(place), place));
                 }
-                word = order.next_if(|(other, _)| *other == class).map(|(_, word)| word);
             }
-            row.sort_unstable_by(|a, b| b.cmp(a));
-            for rank in &row {
-                let (place, last) = (!rank.number, ranking.last());
-                if last.is_some_and(|last| *rank < last) {
+            while let Some(rank) = ranking.entered.pop_if(|rank| index::class(rank.score) == class) {
+                ranks.push(rank);
+            }
+            let mut best_first = BinaryHeap::from(ranks);
+            while let Some(rank) = best_first.pop() {
+                self.look_at(request, rank, ranking);
+                if ranking.is_decided() {
                     break;
                 }
-                let better = |other: &Competitor| other.place < OUTSIDE && self.items.share_label(other.place, place);
-                match self.competes(request, place, rank.draw) {
-                    Ok(_) if ranking.best().iter().any(better) => ranking.lose(*rank, Loss::Excluded),
-                    Ok((advertiser, floor)) => ranking.compete(Competitor { rank: *rank, place, advertiser, floor }),
-                    Err(loss) => ranking.lose(*rank, loss),
-                }
             }
-            ranking.row = row;
+            ranking.class = best_first.into_vec();
+            ranking.class.clear();
+            if ranking.is_decided() {
+                break;
+            }
         }
     }
 
-    /// Ranks a candidate, unless it ranks behind everybody who matters.
+    /// Ranks a candidate behind those who compete already, unless it does not compete.
     #[inline]
-    fn look_at(
-        &self,
-        context: Context,
-        request: Request<'_>,
-        seed: u64,
-        (place, score): (u32, u64),
-        ranking: &mut Ranking,
-    ) {
-        if ranking.last().is_some_and(|last| score < last.score) {
-            return;
+    fn look_at(&self, request: &Request<'_>, rank: Rank, ranking: &mut Ranking) {
+        let place = rank.place();
+        if place >= OUTSIDE {
+            let (advertiser, floor) = (place, request.floor);
+            return ranking.best.push(Competitor { rank, advertiser, floor });
         }
-        let rank = Rank { score, draw: draw(seed, context, place), number: !place };
-        if ranking.last().is_some_and(|last| rank < last) {
-            return;
-        }
+        let is_beside = |other: &Competitor, advertiser: u32| {
+            let labels = request.slots > 1 && other.rank.place() < OUTSIDE;
+            other.advertiser == advertiser || (labels && self.items.share_label(other.rank.place(), place))
+        };
         match self.competes(request, place, rank.draw) {
-            Ok((advertiser, floor)) => ranking.compete(Competitor { rank, place, advertiser, floor }),
+            Ok((advertiser, _)) if ranking.best.iter().any(|other| is_beside(other, advertiser)) => {
+                ranking.lose(rank, Loss::Excluded);
+            }
+            Ok((advertiser, floor)) => ranking.best.push(Competitor { rank, advertiser, floor }),
             Err(loss) => ranking.lose(rank, loss),
         }
     }
@@ -179,54 +149,54 @@ impl Auction {
         &mut self,
         context: Context,
         placement: u32,
-        request: Request<'_>,
+        request: &Request<'_>,
         ranking: &Ranking,
         out: &mut Out<'_, Self>,
     ) -> (u32, u32, SlotWon) {
         let mut bidders = [Bidder::default(); RANKED_MAX];
-        let best = ranking.best();
-        for (bidder, competitor) in bidders.iter_mut().zip(best) {
+        let bidders = &mut bidders[..ranking.best.len()];
+        for (bidder, competitor) in bidders.iter_mut().zip(&ranking.best) {
             *bidder = self.bidder(competitor, ranking);
         }
         let mut first = SlotWon::zeroed();
-        let winners = best.len().min(request.slots);
         let mut outside = 0;
-        for (slot, competitor) in best[..winners].iter().enumerate() {
+        for (at, competitor) in ranking.winners().iter().enumerate() {
             let terms = &self.placements[placement];
-            let rule = terms.terms.rule.get();
-            let price = price(rule, &bidders[..best.len()], terms.factors(), slot);
-            let slot_number = slot as u32 + 1;
-            if competitor.place >= OUTSIDE {
-                let Outside { bidder, bid, .. } = ranking.outside[(competitor.place - OUTSIDE) as usize];
-                out.tell(context.session, Event::OutsideWon(&OutsideWon { bid, price, bidder, slot: slot_number }));
+            let price = price(terms.terms.rule.get(), bidders, terms.factors(), at);
+            let slot = at as u32 + 1;
+            if let Some(own) = competitor.rank.outside() {
+                let Outside { bidder, bid, .. } = ranking.outside[own];
+                out.tell(context.session, Event::OutsideWon(&OutsideWon { bid, price, bidder, slot }));
                 outside += 1;
                 continue;
             }
-            let rotation = draw(terms.terms.seed, context, ROTATION | competitor.place);
-            let win = WinId(context.sequence.0 * SLOTS_MAX as u64 + slot as u64);
-            let (item, creative) = (competitor.place, self.rotate(request, competitor.place, rotation));
+            let win = WinId(context.sequence.0 * SLOTS_MAX as u64 + at as u64);
+            let item = competitor.rank.place();
+            let creative = self.rotate(request, item, request.draw(ROTATION | item));
             let over = request.now.saturating_add(self.items[item].terms.window);
             let mut held = Win::new(win, price, request.user, item, placement);
             (held.creative, held.at, held.over) = (creative, request.now, over);
+            if request.user.0 != 0 && self.items[item].terms.has_windows() {
+                held.touches = self.advertiser_of(item);
+            }
             self.hold_price(held);
             let item = LineItemId(item + 1);
-            let won = SlotWon { win, price, item, slot: slot_number, creative, reserved: Reserved::default() };
-            match slot {
+            let won = SlotWon { win, price, item, slot, creative, reserved: Reserved::default() };
+            match at {
                 0 => first = won,
                 _ => out.tell(context.session, Event::SlotWon(&won)),
             }
         }
-        (winners as u32 - outside, outside, first)
+        (ranking.winners().len() as u32 - outside, outside, first)
     }
 
     /// What a competitor bids, for its price.
     fn bidder(&self, competitor: &Competitor, ranking: &Ranking) -> Bidder {
         let floor = competitor.floor;
-        if competitor.place >= OUTSIDE {
-            let bid = ranking.outside[(competitor.place - OUTSIDE) as usize].bucket;
-            return Bidder { bid, weight: u64::from(WHOLE), floor, contract: false };
+        if let Some(at) = competitor.rank.outside() {
+            return Bidder { bid: ranking.outside[at].bucket, weight: u64::from(WHOLE), floor, contract: false };
         }
-        let item = &self.items[competitor.place];
+        let item = &self.items[competitor.rank.place()];
         Bidder { bid: item.bid.bid, weight: item.weight(), floor, contract: item.terms.priority > 0 }
     }
 
@@ -235,8 +205,9 @@ impl Auction {
         self.on_levels(win.item, win.at, |budget, day| budget.hold(win.price, day));
         self.items[win.item].tally.wins += 1;
         self.placements[win.placement].tally.wins += 1;
-        for cap in self.caps_of(&win).iter().filter(|cap| !cap.is_none()) {
-            self.caps.add(win.user, cap, win.at);
+        self.hours.note(LineItemId(win.item + 1), PlacementId(win.placement + 1), win.at, Hour::win);
+        for cap in self.caps_of(&win) {
+            self.caps.add(win.user, &cap, win.at);
         }
         self.wins.add(win);
     }
@@ -248,18 +219,8 @@ impl Auction {
         ranking: &Ranking,
         out: &mut Out<'_, Self>,
     ) {
-        let losses = [
-            Loss::BelowFloor,
-            Loss::OffHours,
-            Loss::NoCreative,
-            Loss::BudgetSpent,
-            Loss::Paced,
-            Loss::Capped,
-            Loss::Excluded,
-        ];
-        let [below_floor, off_hours, no_creative, budget_spent, paced, capped, excluded] =
-            losses.map(|loss| ranking.lost(loss));
-        let lost = below_floor + off_hours + no_creative + budget_spent + paced + capped + excluded;
+        let [below_floor, off_hours, no_creative, budget_spent, paced, capped, excluded] = ranking.lost;
+        let lost: u32 = ranking.lost.iter().sum();
         out.reply(Reply::AuctionHeld(&AuctionHeld {
             win: first.win,
             price: first.price,

@@ -271,9 +271,11 @@ impl Index {
             let chunk = |row: &[u64], from: usize| -> [u64; CHUNK] {
                 *row[from..].first_chunk().expect("a row is a whole number of chunks")
             };
-            let mut joined = chunk(&self.present, at);
+            // Every other row has only those that take part, and where all include some value, none includes any.
+            let mut joined = if dimensions == 0 { chunk(&self.present, at) } else { [u64::MAX; CHUNK] };
             for (dimension, first, end) in &asked[..dimensions] {
-                let mut meets = chunk(&self.any[*dimension], at);
+                let all = self.including[*dimension] == self.count;
+                let mut meets = if all { [0; CHUNK] } else { chunk(&self.any[*dimension], at) };
                 for row in &include[*first..*end] {
                     let row = chunk(&self.include, row + at);
                     meets.iter_mut().zip(row).for_each(|(meets, row)| *meets |= row);

@@ -6,11 +6,11 @@ use super::caps::Cap;
 use super::control::Control;
 use super::index::Index;
 use super::messages::{
-    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, LineItemChanged, LineItemId,
+    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, EventKind, LineItemChanged, LineItemId,
     PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE,
     WINDOW_MAX,
 };
-use super::wins::Tally;
+use super::wins::{Tally, Win};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
@@ -117,12 +117,33 @@ fn sound(terms: &DefineLineItem) -> bool {
         && (terms.daily.0 > 0 || !terms.is_planned())
         && (terms.is_planned() || !terms.is_controlled())
         && terms.priority <= PRIORITY_MAX
+        && terms.click_through.max(terms.view_through) <= WINDOW_MAX
 }
 
 impl DefineLineItem {
     /// Whether it spends a day's budget by a plan.
     pub(super) fn is_planned(&self) -> bool {
         self.plan != [0; 24]
+    }
+
+    /// Whether conversions are a win's for a while only.
+    pub(super) fn has_windows(&self) -> bool {
+        (self.click_through, self.view_through) != (0, 0)
+    }
+
+    /// By which touch a conversion is a win's, clicks above views, and when that was; none when it is not.
+    pub(super) fn attributes(&self, win: &Win, now: Timestamp) -> Option<(bool, Timestamp)> {
+        if !self.has_windows() {
+            return Some((false, win.at));
+        }
+        let within = |kind, at: Timestamp, through| win.saw(kind) && now < at.saturating_add(through);
+        if within(EventKind::Click, win.clicked, self.click_through) {
+            Some((true, win.clicked))
+        } else if within(EventKind::Impression, win.shown, self.view_through) {
+            Some((false, win.shown))
+        } else {
+            None
+        }
     }
 
     /// Whether it follows its plan by feedback.
@@ -178,8 +199,6 @@ pub(super) struct LineItems {
     /// The targets of all, one after another.
     targets: Vec<Target>,
     targets_capacity: usize,
-    /// Whether any has labels of competitive exclusion.
-    labelled: bool,
     /// Finds those that take part in auctions by their targets.
     pub(super) index: Index,
     /// When flights begin and end.
@@ -209,7 +228,6 @@ impl LineItems {
             items: bytemuck::allocation::zeroed_slice_box(limits.line_items as usize),
             targets: Vec::with_capacity(limits.targets as usize),
             targets_capacity: limits.targets as usize,
-            labelled: false,
             index: Index::new(limits.line_items as usize, limits.values as usize),
             flights: Timers::new(limits.line_items as usize),
             steps: Timers::new(limits.line_items as usize),
@@ -264,7 +282,6 @@ impl LineItems {
             private: is_private(targets),
             labelled: is_labelled(targets),
         };
-        self.labelled |= self.items[place as usize].labelled == 1;
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
         Ok((place, true))
@@ -288,11 +305,6 @@ impl LineItems {
             groups.filter(|group| group[0].group > 0).all(|group| group.iter().any(holds))
         };
         met - self.index.sift(found, is_met)
-    }
-
-    /// Whether any line item has labels of competitive exclusion.
-    pub(super) fn are_labelled(&self) -> bool {
-        self.labelled
     }
 
     /// Whether two line items have a label in common.
@@ -425,7 +437,6 @@ impl LineItems {
             all.targets.push(source.value()?);
         }
         all.check_targets()?;
-        all.labelled = all.items.iter().any(|item| item.labelled == 1);
         for target in &all.targets {
             all.index.know(&[*target]).map_err(|_| Corrupt("values that are targeted"))?;
         }

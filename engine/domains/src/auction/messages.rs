@@ -9,8 +9,9 @@ mod replies;
 
 pub use commands::{
     Attribute, Command, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
-    DefinePlacement, HoldAuction, MakeCreditNote, MakeInvoice, PriceRange, RecordEvent, ReportLineItem,
-    ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, Slot, Target, VoidWin,
+    DefinePlacement, HoldAuction, ListSource, MakeCreditNote, MakeInvoice, PriceRange, RecordConversion, RecordEvent,
+    ReportHour, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate,
+    SetTraffic, Slot, Target, VoidWin,
 };
 pub use events::{
     AccountStands, CampaignChanged, CreativeChanged, Event, EventBilled, EventCredited, LineItemChanged, NameDefined,
@@ -18,7 +19,8 @@ pub use events::{
 };
 pub use replies::{
     AdvertiserSet, AuctionHeld, BucketsDefined, CampaignSet, CreativeSet, CreditNoteMade, Declined, EventRecorded,
-    InvoiceMade, LineItemReport, LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply, WinVoided,
+    HourReport, InvoiceMade, LineItemReport, LineItemSet, NameIs, PlacementReport, PlacementSet, RateSet, Reply,
+    TrafficSet, WinVoided,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -176,8 +178,8 @@ choice! {
     }
 }
 choice! {
-    /// How long a frequency cap counts before it begins again. Periods begin at whole hours, days and weeks (Monday) of
-    /// UTC.
+    /// How long a frequency cap counts before it begins again. Periods begin at whole minutes, hours, days and weeks (Monday)
+    /// of UTC.
     pub enum CapPeriod as CapPeriodCode {
         /// There is no cap.
         None = 1,
@@ -189,6 +191,8 @@ choice! {
         Week = 4,
         /// For good.
         Life = 5,
+        /// A minute.
+        Minute = 6,
     }
 }
 choice! {
@@ -224,6 +228,10 @@ choice! {
         Billed = 2,
         /// It was counted before and nothing has changed.
         Repeated = 3,
+        /// It is a conversion outside the attribution windows of the line item: it does not count.
+        Unattributed = 4,
+        /// It is invalid traffic: it is counted apart, and costs nothing.
+        Invalid = 5,
     }
 }
 choice! {
@@ -237,6 +245,10 @@ choice! {
         NothingToInvoice = 3,
         /// The advertiser was credited nothing since the last credit note.
         NothingToCredit = 4,
+        /// No win touched the user whose line item's attribution windows a conversion is within.
+        NoTouch = 5,
+        /// The hour is so long ago that some of it is forgotten.
+        HourForgotten = 6,
     }
 }
 
@@ -300,6 +312,8 @@ rejects! {
         CreativesFull = 3027,
         /// The creative is defined with other terms.
         CreativeExists = 3028,
+        /// As many sources are listed as may be.
+        SourcesFull = 3029,
     }
 }
 
@@ -322,7 +336,7 @@ limits! {
         targets = 524288 in 1..=67_108_864,
         /// Different values that line items target: two bits a line item each.
         values = 1024 in 1..=65_536,
-        /// Wins that wait for events: up to 156 bytes each.
+        /// Wins that wait for events, or can be taken back: up to 212 bytes each.
         wins = 262144 in 1..=268_435_456,
         /// Counters of frequency caps in periods that are not over: up to 56 bytes each.
         counters = 262144 in 1..=268_435_456,
@@ -332,5 +346,11 @@ limits! {
         buckets = 16 in 1..=255,
         /// Names that have numbers: 120 bytes and up to 32 of index each.
         names = 16384 in 1..=1_048_576,
+        /// Sources that are listed as invalid: 4 bytes each.
+        sources = 4096 in 1..=1_048_576,
+        /// Users and sources whose events are counted in a minute: up to 56 bytes each.
+        event_rates = 65536 in 1..=16_777_216,
+        /// Hours of a line item at a placement, and of placements, that reports remember: up to 88 bytes each.
+        hours = 262144 in 1..=16_777_216,
     }
 }

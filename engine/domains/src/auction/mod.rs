@@ -24,11 +24,13 @@ mod campaigns;
 mod caps;
 mod creatives;
 mod currencies;
+mod hours;
 mod index;
 mod ledger;
 mod line_items;
 mod names;
 mod placements;
+mod traffic;
 mod wins;
 
 mod state;
@@ -42,7 +44,7 @@ mod scenarios;
 #[cfg(test)]
 mod tests;
 
-pub use explaining::{Explained, Fate};
+pub use explaining::{Explained, Fate, Loss};
 
 use advertisers::Advertisers;
 use buckets::AllBuckets;
@@ -50,6 +52,7 @@ use campaigns::Campaigns;
 use caps::Caps;
 use creatives::Creatives;
 use currencies::Currencies;
+use hours::Hours;
 use ledger::Ledger;
 use line_items::LineItems;
 use messages::{AuctionLimits, Command, Event, Reject, Reply};
@@ -59,6 +62,7 @@ use ranking::Ranking;
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use traffic::Traffic;
 use wins::Wins;
 
 /// Kinds of topics of this domain.
@@ -86,6 +90,8 @@ pub struct Auction {
     placements: Placements,
     wins: Wins,
     caps: Caps,
+    traffic: Traffic,
+    hours: Hours,
     ledger: Ledger,
     currencies: Currencies,
     buckets: AllBuckets,
@@ -120,7 +126,9 @@ impl Domain for Auction {
             items,
             placements: Placements::new(limits),
             wins: Wins::new(limits),
-            caps: Caps::new(limits),
+            caps: Caps::new(limits.counters as usize),
+            traffic: Traffic::new(limits),
+            hours: Hours::new(limits),
             ledger: Ledger::new(limits),
             currencies: Currencies::new(limits),
             buckets: AllBuckets::new(limits),
@@ -130,8 +138,8 @@ impl Domain for Auction {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::HoldAuction(..) | Command::RecordEvent(..) => Roles::TRADE,
-            Command::ReportLineItem(..) | Command::ReportPlacement(..) => Roles::OBSERVE,
+            Command::HoldAuction(..) | Command::RecordEvent(..) | Command::RecordConversion(..) => Roles::TRADE,
+            Command::ReportLineItem(..) | Command::ReportPlacement(..) | Command::ReportHour(..) => Roles::OBSERVE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -140,7 +148,8 @@ impl Domain for Auction {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         match command {
             Command::HoldAuction(command, attributes) => self.hold(context, command, attributes, out),
-            Command::RecordEvent(command) => Ok(self.record(*command, out)),
+            Command::RecordEvent(command) => Ok(self.record(context.now, *command, out)),
+            Command::RecordConversion(command) => Ok(self.convert(context.now, *command, out)),
             Command::SetBid(command) => self.set_bid(command, out),
             Command::SetFloor(command) => self.set_floor(*command, out),
             Command::SetLineItem(command) => self.set_line_item(*command, out),
@@ -151,10 +160,13 @@ impl Domain for Auction {
             Command::DefineCampaign(command) => self.define_campaign(command, out),
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
-            Command::VoidWin(command) => self.void(*command, out),
+            Command::VoidWin(command) => self.void(context.now, *command, out),
+            Command::SetTraffic(command) => Ok(self.set_traffic(*command, out)),
+            Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.make_invoice(*command, out),
             Command::MakeCreditNote(command) => self.make_credit_note(*command, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),
+            Command::ReportHour(command) => self.report_hour(*command, out),
             Command::SetRate(command) => self.set_rate(*command, out),
             Command::DefineBuckets(command, ranges) => self.define_buckets(command, ranges, out),
             Command::DefineName(command) => self.define_name(command, out),

@@ -1,6 +1,6 @@
 //! Names: text of protocols at the border, each with the number by which the engine knows it.
 
-use super::messages::{AuctionLimits, DefineName, DimensionCode, NAME_BYTES, NameDefined, Reject};
+use super::messages::{AuctionLimits, DefineName, Dimension, DimensionCode, NAME_BYTES, NameDefined, Reject};
 use alloc::vec::Vec;
 use ringfence_kernel::bounded::KeyIndex;
 use ringfence_kernel::messages::{Reserved, Wire as _};
@@ -29,6 +29,18 @@ fn sound(name: &DefineName) -> bool {
     (1..=NAME_BYTES).contains(&length)
         && core::str::from_utf8(&name.text[..length]).is_ok()
         && name.text[length..].iter().all(|byte| *byte == 0)
+}
+
+impl DefineName {
+    /// Asks for the number of a name. What is longer than a name keeps its length, and is refused for it.
+    #[must_use]
+    pub fn new(dimension: Dimension, name: &str) -> Self {
+        let mut text = [0; NAME_BYTES];
+        let within = name.len().min(NAME_BYTES);
+        text[..within].copy_from_slice(&name.as_bytes()[..within]);
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        Self { text, dimension: dimension.into(), length, reserved: Reserved::default() }
+    }
 }
 
 impl Names {

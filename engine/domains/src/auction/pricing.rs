@@ -28,6 +28,9 @@ impl Bidder {
 /// more than can be written is more than can be bid.
 #[inline]
 pub(super) fn floor_of_event(floor: Nanos, rate: Ppm) -> Nanos {
+    if rate.0 == WHOLE {
+        return floor;
+    }
     let floor = (u128::from(floor.0) * u128::from(WHOLE)).div_ceil(u128::from(rate.0));
     Nanos(u64::try_from(floor).unwrap_or(u64::MAX))
 }

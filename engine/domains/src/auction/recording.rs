@@ -3,12 +3,14 @@
 
 use super::Auction;
 use super::conduct::decline;
+use super::hours::Hour;
 use super::messages::{
-    DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome, EventRecorded,
-    LineItemId, Nanos, PlacementId, PriceModel, RecordEvent, Reject, Reply, VoidWin, WinReleased, WinVoided,
+    AdvertiserId, DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome,
+    EventRecorded, LineItemId, Nanos, PlacementId, PriceModel, RecordConversion, RecordEvent, Reject, Reply, VoidWin,
+    WinId, WinReleased, WinVoided,
 };
 use super::topics;
-use super::wins::Win;
+use super::wins::{Tally, Win};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress, Timestamp};
 
@@ -22,50 +24,81 @@ fn billable(model: PriceModel) -> EventKind {
 }
 
 impl Auction {
-    /// Counts an event, and bills it when the line item pays for its kind.
+    /// Counts an event of a win.
     #[inline]
-    pub(super) fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Self>) -> Progress {
-        let kind = command.kind.get();
-        let Some(win) = self.wins.get_mut(command.win) else {
-            return decline(command.win, 0, DeclineReason::NoSuchWin, out);
-        };
-        let bills = billable(self.items[win.item].terms.model.get()) == kind;
-        let outcome = match (win.see(kind), bills) {
-            (false, _) => EventOutcome::Repeated,
-            (true, false) => EventOutcome::Counted,
-            (true, true) => EventOutcome::Billed,
-        };
-        let (mut amount, item) = (Nanos(0), LineItemId(win.item + 1));
-        if outcome != EventOutcome::Repeated {
-            self.items[win.item].tally.see(kind);
-            self.placements[win.placement].tally.see(kind);
+    pub(super) fn record(&mut self, now: Timestamp, command: RecordEvent, out: &mut Out<'_, Self>) -> Progress {
+        match self.wins.get(command.win).filter(|win| win.closed == 0).copied() {
+            Some(win) => self.happen(now, &win, command.kind.get(), command.source, out),
+            None => decline(command.win, 0, DeclineReason::NoSuchWin, out),
+        }
+    }
+
+    /// Counts a conversion for the win that touched the user last.
+    pub(super) fn convert(&mut self, now: Timestamp, command: RecordConversion, out: &mut Out<'_, Self>) -> Progress {
+        let touch = |win: &Win| Some((self.items[win.item].terms.attributes(win, now)?, win.id));
+        let last = self.wins.touching(command.user, command.advertiser).filter_map(touch).max();
+        match last.and_then(|(_, id)| self.wins.get(id).copied()) {
+            Some(win) => self.happen(now, &win, EventKind::Conversion, command.source, out),
+            None => decline(WinId(0), command.advertiser.0, DeclineReason::NoTouch, out),
+        }
+    }
+
+    /// Counts an event, and bills it when the line item pays for its kind.
+    fn happen(&mut self, now: Timestamp, win: &Win, kind: EventKind, source: u32, out: &mut Out<'_, Self>) -> Progress {
+        let outcome = self.outcome(now, win, kind, source);
+        let amount = if outcome == EventOutcome::Billed { win.price } else { Nanos(0) };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
+        let tallies = [&mut self.items[win.item].tally, &mut self.placements[win.placement].tally];
+        match outcome {
+            EventOutcome::Repeated | EventOutcome::Unattributed => {}
+            EventOutcome::Invalid => {
+                tallies.into_iter().for_each(Tally::mistrust);
+                self.hours.note(item, placement, now, Hour::mistrust);
+            }
+            EventOutcome::Counted | EventOutcome::Billed => {
+                tallies.into_iter().for_each(|tally| tally.see(kind));
+                self.hours.note(item, placement, now, |hour| hour.see(kind));
+                let waiting = self.wins.get_mut(win.id).expect("it waits");
+                waiting.see(kind, now);
+                waiting.billed |= u8::from(outcome == EventOutcome::Billed);
+            }
         }
         if outcome == EventOutcome::Billed {
-            win.billed = 1;
-            let win = *win;
-            amount = win.price;
-            self.bill(&win, out);
+            self.bill(now, win, out);
         }
-        let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
-        out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
+        let (id, reserved) = (win.id, Reserved::default());
+        let recorded = EventRecorded { amount, win: id, item, outcome: outcome.into(), reserved };
+        out.reply(Reply::EventRecorded(&recorded));
         Progress::Done
     }
 
+    /// What becomes of an event: the first that holds.
+    fn outcome(&mut self, now: Timestamp, win: &Win, kind: EventKind, source: u32) -> EventOutcome {
+        let terms = &self.items[win.item].terms;
+        if win.saw(kind) {
+            EventOutcome::Repeated
+        } else if self.traffic.is_invalid(win, kind, source, now) {
+            EventOutcome::Invalid
+        } else if kind == EventKind::Conversion && terms.attributes(win, now).is_none() {
+            EventOutcome::Unattributed
+        } else if kind == billable(terms.model.get()) {
+            EventOutcome::Billed
+        } else {
+            EventOutcome::Counted
+        }
+    }
+
     /// Bills what was held for a win, on every level and in the ledger.
-    fn bill(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+    fn bill(&mut self, now: Timestamp, win: &Win, out: &mut Out<'_, Self>) {
         self.on_levels(win.item, win.at, |budget, _| budget.bill(win.price));
         let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.bill(advertiser, publisher, win.price, share);
         placement.billed.0 += win.price.0;
         placement.publisher_amount.0 += publisher_amount.0;
-        let billed = EventBilled {
-            amount: win.price,
-            publisher_amount,
-            win: win.id,
-            item: LineItemId(win.item + 1),
-            placement: PlacementId(win.placement + 1),
-        };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
+        self.hours.note(item, placement, now, |hour| hour.bill(win.price));
+        let billed = EventBilled { amount: win.price, publisher_amount, win: win.id, item, placement };
         out.publish(topics::SPEND, advertiser.0, Event::EventBilled(&billed));
     }
 
@@ -76,7 +109,17 @@ impl Auction {
                 return Progress::More;
             }
             let win = self.wins.take_over(now).expect("one is over");
+            if win.closed == 1 {
+                continue;
+            }
             self.end(&win, out);
+            // What was billed can be taken back for a while.
+            if win.billed == 1 && self.traffic.terms.clawback > 0 {
+                let over = win.over.saturating_add(self.traffic.terms.clawback);
+                let mut closed = win;
+                (closed.closed, closed.touches, closed.over) = (1, AdvertiserId(0), over);
+                self.wins.add(closed);
+            }
         }
         Progress::Done
     }
@@ -84,8 +127,8 @@ impl Auction {
     /// What of a win was not shown does not count for its cap, and what was not billed is free.
     fn end(&mut self, win: &Win, out: &mut Out<'_, Self>) {
         if !win.saw(EventKind::Impression) {
-            for cap in self.caps_of(win).iter().filter(|cap| !cap.is_none()) {
-                self.caps.take_back(win.user, cap, win.at);
+            for cap in self.caps_of(win) {
+                self.caps.take_back(win.user, &cap, win.at);
             }
         }
         if win.billed == 0 {
@@ -94,7 +137,12 @@ impl Auction {
     }
 
     /// Takes a win back: it is over at once, and what it was billed is credited.
-    pub(super) fn void(&mut self, command: VoidWin, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
+    pub(super) fn void(
+        &mut self,
+        now: Timestamp,
+        command: VoidWin,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let Some(win) = self.wins.get(command.win).copied() else {
             return Ok(decline(command.win, 0, DeclineReason::NoSuchWin, out));
         };
@@ -103,10 +151,13 @@ impl Auction {
             return Err(Reject::CreditsFull);
         }
         self.wins.take(win.id);
-        self.items[win.item].tally.voided += 1;
-        self.end(&win, out);
+        let voided = &mut self.items[win.item].tally.voided;
+        *voided = voided.saturating_add(1);
+        if win.closed == 0 {
+            self.end(&win, out);
+        }
         if win.billed == 1 {
-            self.credit(&win, out);
+            self.credit(now, &win, out);
         }
         let amount = if win.billed == 1 { win.price } else { Nanos(0) };
         let (item, reserved) = (LineItemId(win.item + 1), Reserved::default());
@@ -115,20 +166,16 @@ impl Auction {
     }
 
     /// Gives back what a win was billed, on every level and in the ledger.
-    fn credit(&mut self, win: &Win, out: &mut Out<'_, Self>) {
+    fn credit(&mut self, now: Timestamp, win: &Win, out: &mut Out<'_, Self>) {
         self.on_levels(win.item, win.at, |budget, day| budget.credit(win.price, day));
         let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
         let publisher_amount = self.ledger.credit(advertiser, publisher, win.price, share);
         placement.billed.0 -= win.price.0;
         placement.publisher_amount.0 -= publisher_amount.0;
-        let credited = EventCredited {
-            amount: win.price,
-            publisher_amount,
-            win: win.id,
-            item: LineItemId(win.item + 1),
-            placement: PlacementId(win.placement + 1),
-        };
+        let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
+        self.hours.note(item, placement, now, |hour| hour.credit(win.price));
+        let credited = EventCredited { amount: win.price, publisher_amount, win: win.id, item, placement };
         out.publish(topics::SPEND, advertiser.0, Event::EventCredited(&credited));
     }
 

@@ -10,12 +10,13 @@
 //!
 //! Requests: `advertiser I total=N [daily=N] [zone=MINUTES]`, `campaign I of ADVERTISER total=N [daily=N] [zone=MINUTES]
 //! [cap=N/PERIOD]`, `creative I of ITEM [size=V] [weight=N] [cap=N/PERIOD]`, `item I of CAMPAIGN total=N bid=N [daily=N]
-//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/hour|day|week|life] [from=T] [to=T] [window=T] [even|plan=W,W…] [pid=P,I,D] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
+//! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/minute|hour|day|week|life] [from=T] [to=T] [window=T] [click=T] [view=T] [even|plan=W,W…] [pid=P,I,D] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
 //! [-DIMENSION=V] … [GROUP:+DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item|creative I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
 //! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
-//! `name DIMENSION TEXT`, `impression|click|conversion WIN`, `void WIN`, `invoice|credit ADVERTISER`,
-//! `report item|placement I`. A win is `N.S`: slot S, from 0, of the N-th
+//! `name DIMENSION TEXT`, `impression|click|conversion WIN [from=SOURCE]`, `conversion user N of ADVERTISER`, `traffic [clickafter=T]
+//! [clawback=T] [user=N] [source=N]`, `list|unlist SOURCE`, `void WIN`, `invoice|credit ADVERTISER`,
+//! `report item|placement I`, `report hour HOUR PLACEMENT [ITEM]`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -23,9 +24,10 @@
 
 use super::messages::{
     AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId, CurrencyId,
-    DefineBuckets, Dimension, Event, EventKind, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase, PlacementId,
-    Ppm, PriceModel, PriceRange, RecordEvent, Reply, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign,
-    SetCreative, SetFloor, SetLineItem, SetRate, TargetMode, UserKey, VoidWin, WHOLE, WinId,
+    DefineBuckets, DefineName, Dimension, Event, EventKind, LineItemId, ListSource, MakeCreditNote, MakeInvoice, Nanos,
+    Phase, PlacementId, Ppm, PriceModel, PriceRange, RecordConversion, RecordEvent, Reply, ReportHour, ReportLineItem,
+    ReportPlacement, Rounding, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic,
+    TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -55,6 +57,9 @@ const LIMITS: AuctionLimits = AuctionLimits {
     currencies: 2,
     buckets: 2,
     names: 2,
+    sources: 1,
+    event_rates: 3,
+    hours: 4,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -114,6 +119,7 @@ fn dimension(name: &str) -> Option<Dimension> {
 fn cap(value: &str) -> Option<(u32, CapPeriod)> {
     let (most, period) = value.split_once('/')?;
     let period = match period {
+        "minute" => CapPeriod::Minute,
         "hour" => CapPeriod::Hour,
         "day" => CapPeriod::Day,
         "week" => CapPeriod::Week,
@@ -197,6 +203,8 @@ fn parse(line: &str) -> Option<CommandImage> {
                     "from" => terms.starts = time(value)?,
                     "to" => terms.ends = time(value)?,
                     "window" => terms.window = time(value)?.0,
+                    "click" => terms.click_through = time(value)?.0,
+                    "view" => terms.view_through = time(value)?.0,
                     "even" => terms.plan = [1; 24],
                     "pid" => {
                         let gains: Option<Vec<u8>> = value.split(',').map(|gain| gain.parse().ok()).collect();
@@ -305,7 +313,33 @@ fn parse(line: &str) -> Option<CommandImage> {
             }
             image.set(client, Command::HoldAuction(&command, &attributes));
         }
-        [kind @ ("impression" | "click" | "conversion"), win] => {
+        ["conversion", "user", user, "of", advertiser] => {
+            let (user, advertiser) = (UserKey(user.parse().ok()?), AdvertiserId(number(advertiser)?));
+            image.set(client, Command::RecordConversion(&RecordConversion { user, advertiser, source: 0 }));
+        }
+        ["traffic", ref rest @ ..] => {
+            let mut terms = SetTraffic { click_after: 0, clawback: 0, user_most: 0, source_most: 0 };
+            for word in rest {
+                match word.split_once('=')? {
+                    ("clickafter", value) => terms.click_after = time(value)?.0,
+                    ("clawback", value) => terms.clawback = time(value)?.0,
+                    ("user", value) => terms.user_most = number(value)?,
+                    ("source", value) => terms.source_most = number(value)?,
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::SetTraffic(&terms));
+        }
+        [verb @ ("list" | "unlist"), source] => {
+            let (source, listed) = (number(source)?, u8::from(verb == "list"));
+            image.set(client, Command::ListSource(&ListSource { source, listed, reserved }));
+        }
+        [kind @ ("impression" | "click" | "conversion"), win, ref rest @ ..] => {
+            let source = match rest {
+                [] => 0,
+                [source] => number(source.strip_prefix("from=")?)?,
+                _ => return None,
+            };
             let (auction, slot) = win.split_once('.')?;
             let win = WinId(auction.parse::<u64>().ok()? * 8 + slot.parse::<u64>().ok()?);
             let kind = match kind {
@@ -314,7 +348,7 @@ fn parse(line: &str) -> Option<CommandImage> {
                 _ => EventKind::Conversion,
             };
             let (kind, reserved) = (kind.into(), Reserved::default());
-            image.set(client, Command::RecordEvent(&RecordEvent { win, kind, reserved }));
+            image.set(client, Command::RecordEvent(&RecordEvent { win, kind, reserved, source }));
         }
         ["rate", currency, rate] => {
             let (rate, currency) = (rate.parse().ok()?, CurrencyId(currency.parse().ok()?));
@@ -340,7 +374,7 @@ fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::DefineBuckets(&terms, &ranges));
         }
         ["name", dimension, name] => {
-            image.set(client, Command::DefineName(&workload::name(self::dimension(dimension)?, name)));
+            image.set(client, Command::DefineName(&DefineName::new(self::dimension(dimension)?, name)));
         }
         ["void", win] => {
             let (auction, slot) = win.split_once('.')?;
@@ -359,6 +393,16 @@ fn parse(line: &str) -> Option<CommandImage> {
             let (placement, reserved) = (PlacementId(number(placement)?), Reserved::default());
             image.set(client, Command::ReportPlacement(&ReportPlacement { placement, reserved }));
         }
+        ["report", "hour", hour, placement, ref rest @ ..] => {
+            let item = match rest {
+                [] => 0,
+                [item] => number(item)?,
+                _ => return None,
+            };
+            let (item, placement, reserved) = (LineItemId(item), PlacementId(number(placement)?), Reserved::default());
+            let hour = number(hour)?;
+            image.set(client, Command::ReportHour(&ReportHour { item, placement, hour, reserved }));
+        }
         ["invoice", advertiser] => {
             let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
             image.set(client, Command::MakeInvoice(&MakeInvoice { advertiser, reserved }));
@@ -370,6 +414,10 @@ fn parse(line: &str) -> Option<CommandImage> {
 
 fn shows(CreativeId(creative): CreativeId) -> String {
     if creative == 0 { String::new() } else { format!(" shows {creative}") }
+}
+
+fn invalid(count: u32) -> String {
+    if count == 0 { String::new() } else { format!(", {count} invalid") }
 }
 
 fn win(WinId(win): WinId) -> String {
@@ -444,7 +492,7 @@ fn answer(reply: &Reply<'_>) -> String {
             format!("-> credit note {} of {}: {} for {} events", n.number, n.advertiser, n.amount, n.events)
         }
         Reply::LineItemReport(r) => format!(
-            "-> item {}: {:?}, spent {}, held {}, {} won, {} shown, {} clicked, {} converted, {} void",
+            "-> item {}: {:?}, spent {}, held {}, {} won, {} shown, {} clicked, {} converted, {} void{}",
             r.item,
             r.phase.get(),
             r.spent,
@@ -453,14 +501,38 @@ fn answer(reply: &Reply<'_>) -> String {
             r.impressions,
             r.clicks,
             r.conversions,
-            r.voided
+            r.voided,
+            invalid(r.invalid)
         ),
         Reply::PlacementReport(r) => format!(
-            "-> placement {}: billed {}, {} of it the publisher's, {} auctions, {} won, {} shown, {} clicked, {} converted",
-            r.placement, r.billed, r.publisher_amount, r.auctions, r.wins, r.impressions, r.clicks, r.conversions
+            "-> placement {}: billed {}, {} of it the publisher's, {} auctions, {} won, {} shown, {} clicked, {} converted{}",
+            r.placement,
+            r.billed,
+            r.publisher_amount,
+            r.auctions,
+            r.wins,
+            r.impressions,
+            r.clicks,
+            r.conversions,
+            invalid(r.invalid)
         ),
         Reply::RateSet(r) => format!("-> currency {} is at {}", r.currency, r.rate),
         Reply::BucketsDefined(b) => format!("-> buckets {}", b.buckets),
+        Reply::HourReport(r) => format!(
+            "-> hour {} of placement {}, item {}: {} billed, {} credited, {} auctions, {} won, {} shown, {} clicked, {} converted{}",
+            r.hour,
+            r.placement,
+            r.item,
+            r.billed,
+            r.credited,
+            r.auctions,
+            r.wins,
+            r.impressions,
+            r.clicks,
+            r.conversions,
+            invalid(r.invalid)
+        ),
+        Reply::TrafficSet(t) => format!("-> traffic, {} sources listed", t.sources),
         Reply::NameIs(n) => format!("-> {:?} {}", n.dimension.get(), n.value),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }

@@ -8,12 +8,14 @@ use super::campaigns::Campaigns;
 use super::caps::{self, Cap, Caps, Subject};
 use super::creatives::Creatives;
 use super::currencies::Currencies;
+use super::hours::Hours;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
-use super::messages::{AdvertiserId, AuctionLimits, PlacementId, UserKey};
+use super::messages::{AdvertiserId, AuctionLimits, EventKind, PlacementId, UserKey};
 use super::names::Names;
 use super::placements::{Placement, Placements};
 use super::ranking::Ranking;
+use super::traffic::Traffic;
 use super::wins::{Win, Wins};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
@@ -27,6 +29,8 @@ impl Auction {
         self.placements.save(sink);
         self.wins.save(sink);
         self.caps.save(sink);
+        self.traffic.save(sink);
+        self.hours.save(sink);
         self.names.save(sink);
         self.ledger.save(sink);
         self.currencies.save(sink);
@@ -45,7 +49,9 @@ impl Auction {
             campaigns,
             placements: Placements::load(limits, source)?,
             wins: Wins::load(limits, source)?,
-            caps: Caps::load(limits, source)?,
+            caps: Caps::load(limits.counters as usize, source)?,
+            traffic: Traffic::load(limits, source)?,
+            hours: Hours::load(limits, source)?,
             names: Names::load(limits, source)?,
             ledger: Ledger::load(limits, source)?,
             currencies: Currencies::load(limits, source)?,
@@ -68,14 +74,18 @@ impl Auction {
             self.placements.place(PlacementId(win.placement + 1)).map_err(|_| Corrupt("the placement of a win"))?;
             let shown = win.creative.0 == 0
                 || self.creatives.get(win.creative).is_some_and(|creative| creative.terms.item == item.terms.item);
-            let caps = self.caps_of(win);
-            if !shown || (win.user.0 == 0 && !caps.iter().all(Cap::is_none)) {
+            if !shown || (win.user.0 == 0 && self.caps_of(win).next().is_some()) {
                 return Err(Corrupt("the creative or the user of a win"));
             }
-            if win.at.saturating_add(item.terms.window) != win.over {
+            let over = win.at.saturating_add(item.terms.window);
+            if win.over < over || (win.closed == 0 && win.over > over) {
                 return Err(Corrupt("when a win is over"));
             }
-            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), caps);
+            let touches = win.closed == 0 && win.user.0 != 0 && item.terms.has_windows();
+            if win.touches != if touches { self.advertiser_of(win.item) } else { AdvertiserId(0) } {
+                return Err(Corrupt("whom a win touches"));
+            }
+            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), self.caps_of(win));
         }
         let mut campaigns = BTreeMap::<u32, [u64; 3]>::new();
         for (place, item) in self.items.iter() {
@@ -149,13 +159,14 @@ struct Sums {
 }
 
 impl Sums {
-    fn add_win(&mut self, win: &Win, day: Day, caps: [Cap; caps::COUNTERS_PER_SLOT]) {
+    fn add_win(&mut self, win: &Win, day: Day, caps: impl Iterator<Item = Cap>) {
         let add = |sum: &mut u64| *sum = sum.saturating_add(win.price.0);
         if win.billed == 0 {
             add(self.held.entry(win.item).or_default());
         }
         add(self.used.entry((win.item, day)).or_default());
-        for cap in caps.iter().filter(|cap| !cap.is_none()) {
+        // What was not shown before it was over counts no more.
+        for cap in caps.filter(|_| win.closed == 0 || win.saw(EventKind::Impression)) {
             *self.users.entry((win.user, cap.subject, caps::period(cap.period, win.at))).or_default() += 1;
         }
     }

@@ -11,7 +11,7 @@ mod terms;
 
 pub use flow::Flow;
 pub use terms::{
-    advertiser, alternative, amount, attribute, auction, campaign, creative, line_item, name, placement, slot, target,
+    advertiser, alternative, amount, attribute, auction, campaign, creative, line_item, placement, slot, target,
 };
 
 use alloc::boxed::Box;
@@ -28,7 +28,7 @@ pub const KINDS: &[WorkloadKind] = &[
     },
     WorkloadKind {
         name: "large",
-        doc: "as open, over 100,000 line items, 1,000 of which match; preparing them takes 201,001 commands",
+        doc: "as open, over 100,000 line items, 1,000 of which match; preparing them takes 202,001 commands",
         new: |seed, clients| Box::new(Flow::new(seed, clients, LARGE)),
     },
     WorkloadKind {

@@ -99,6 +99,9 @@ const AUCTION: auction::messages::AuctionLimits = auction::messages::AuctionLimi
     currencies: 2,
     buckets: 2,
     names: 4,
+    sources: 2,
+    event_rates: 2,
+    hours: 4,
 };
 
 /// Any bytes, taken for commands of votes one after another, against the laws and the model.

@@ -6,6 +6,7 @@ pub mod feed;
 pub mod iso8583;
 pub mod journal;
 pub mod openrtb;
+pub mod pacing;
 pub mod replay;
 mod scenes;
 pub mod serve;

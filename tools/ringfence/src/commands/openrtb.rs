@@ -32,7 +32,9 @@ impl Openrtb {
         let (engine, session) = Session::start(self.engine.config()?, &config.named()?).context("the engine")?;
         let server = Server::bind(self.listen, config, engine)?;
         say!("listening on http://{}", server.address()?);
-        std::thread::Builder::new().name("openrtb-http".into()).spawn(move || server.run())?;
-        session.join().map_err(|_| anyhow::anyhow!("the session ended"))?.context("the engine")
+        let http = std::thread::Builder::new().name("openrtb-http".into()).spawn(move || server.run())?;
+        session.join().map_err(|_| anyhow::anyhow!("the session ended"))?.context("the engine")?;
+        // The session ends by itself when nobody can ask any more.
+        http.join().map_err(|_| anyhow::anyhow!("the HTTP side ended"))?.context("the HTTP side")
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use ringfence_domains::Domains;
 use ringfence_domains::auction::Explained;
 use ringfence_engine::Machine;
-use ringfence_engine::replay::{Blind, From, replay};
+use ringfence_engine::replay::{Blind, From, advance, replay};
 use ringfence_journal::Disk;
 use ringfence_kernel::Sequence;
 use serde_json::json;
@@ -42,7 +42,8 @@ impl Replay {
     /// When it cannot be done; the message says why.
     pub fn run(&self) -> anyhow::Result<()> {
         let from = if self.from_snapshot { From::Snapshot } else { From::Genesis };
-        let until = self.explain.map(|auction| auction.saturating_add(1)).or(self.until).map(Sequence);
+        // What an auction leaves behind is not in a snapshot: one that begins after it does not explain it.
+        let until = self.explain.or(self.until).map(Sequence);
         let storage = Disk::handle();
         let begun = Instant::now();
         let replayed = if self.json {
@@ -55,7 +56,10 @@ impl Replay {
         }
         .with_context(|| format!("replaying {}", self.dir.display()))?;
         if let Some(auction) = self.explain {
-            return explain(&replayed.machine, Sequence(auction), self.json);
+            let end = Some(Sequence(auction.saturating_add(1)));
+            let held = advance(&storage, &self.dir, Some(replayed.machine), end, &mut Blind)
+                .with_context(|| format!("replaying {}", self.dir.display()))?;
+            return explain(&held, Sequence(auction), self.json);
         }
         let seconds = begun.elapsed().as_secs_f64();
         let commands = replayed.machine.sequence().0 - replayed.from.0;
@@ -105,7 +109,7 @@ fn explain(machine: &Machine<Domains>, auction: Sequence, json: bool) -> anyhow:
     if json {
         let all = explained.iter().map(|one| {
             let Explained { item, bidder, priority, score, fate } = one;
-            json!({ "item": item.0, "bidder": bidder, "priority": priority, "score": score, "fate": format!("{fate:?}") })
+            json!({ "item": item.0, "bidder": bidder, "priority": priority, "score": score, "fate": fate.to_string() })
         });
         say!("{}", json!({ "auction": auction.0, "ranked": all.collect::<Vec<_>>() }));
         return Ok(());
@@ -113,7 +117,7 @@ fn explain(machine: &Machine<Domains>, auction: Sequence, json: bool) -> anyhow:
     say!("auction {}: {} line items and bids", auction.0, explained.len());
     for Explained { item, bidder, priority, score, fate } in &explained {
         let who = if item.0 == 0 { format!("bidder {bidder}") } else { format!("item {item}") };
-        say!("{who:<14} priority {priority:<2} score {score:<22} {fate:?}");
+        say!("{who:<14} priority {priority:<2} score {score:<22} {fate}");
     }
     Ok(())
 }

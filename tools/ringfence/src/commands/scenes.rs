@@ -249,7 +249,8 @@ impl Stage<'_> {
             let Ok(Reply::AuctionHeld(held)) = answer.reply() else { bail!("an auction is answered") };
             let (win, price, winner) = (held.win, held.price.0, held.item);
             say!("  auction {number}: advertiser {winner} wins an impression at 0.{:03}", price / THOUSANDTH);
-            let seen = RecordEvent { win, kind: EventKind::Impression.into(), reserved: Reserved::default() };
+            let seen =
+                RecordEvent { win, kind: EventKind::Impression.into(), reserved: Reserved::default(), source: 0 };
             self.ask(Command::RecordEvent(&seen))?;
         }
         say!("  The first is out when what is left no longer covers its price, and is never billed a cent over.");

@@ -31,7 +31,7 @@ messages! {
             cap: u32,
         },
         /// Prepares a line item. Saying the same again is answered again; other terms are refused.
-        2 => DefineLineItem: 120 {
+        2 => DefineLineItem: 136 {
             /// What it spends in all at most; not zero.
             total: Nanos,
             /// What it spends on a day of its campaign at most; zero when nothing but `total` bounds it.
@@ -72,6 +72,10 @@ messages! {
             /// How it follows its plan by feedback: proportional, integral and derivative gain, in hundredths. All zero holds
             /// it to its plan.
             gains: [u8; 3],
+            /// Nanoseconds after its click in which a conversion is a win's.
+            click_through: u64,
+            /// Nanoseconds after its impression in which a conversion is a win's. When both are zero, all are.
+            view_through: u64,
         } + targets: Target: 8 {
             /// Which value.
             value: u32,
@@ -178,7 +182,9 @@ messages! {
             /// What happened.
             kind: EventKindCode,
             /// Zero.
-            reserved: Reserved<7>,
+            reserved: Reserved<3>,
+            /// Where it came from: an opaque number; zero when nobody knows.
+            source: u32,
         },
         /// Makes an invoice of everything that an advertiser was billed since the last one.
         10 => MakeInvoice: 8 {
@@ -289,6 +295,47 @@ messages! {
             phase: PhaseCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Says that a user did what an advertiser wants: a conversion of the win that touched the user last.
+        21 => RecordConversion: 16 {
+            /// Who.
+            user: UserKey,
+            /// Whose line items are looked at: those with attribution windows.
+            advertiser: AdvertiserId,
+            /// Where it came from: an opaque number; zero when nobody knows.
+            source: u32,
+        },
+        /// Says what traffic is invalid from now on, and how long what was billed can be taken back.
+        22 => SetTraffic: 24 {
+            /// Nanoseconds after its impression before which a click is invalid; without an impression all are. Zero when no
+            /// click is invalid for that.
+            click_after: u64,
+            /// Nanoseconds after its window in which a win that was billed can still be taken back.
+            clawback: u64,
+            /// Events of a user that are valid in a minute; zero when all are.
+            user_most: u32,
+            /// Events of a source that are valid in a minute; zero when all are.
+            source_most: u32,
+        },
+        /// Puts a source on the list of those whose events are invalid, or takes it off.
+        23 => ListSource: 8 {
+            /// Which; not zero.
+            source: u32,
+            /// 1 when it is listed from now on, 0 when it is not.
+            listed: u8,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Asks what came of a line item at a placement in an hour.
+        24 => ReportHour: 16 {
+            /// Which line item; zero for all of the placement.
+            item: LineItemId,
+            /// Which placement.
+            placement: PlacementId,
+            /// Hours since the epoch.
+            hour: u32,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }

@@ -150,7 +150,9 @@ messages! {
             /// Conversions.
             conversions: u64,
             /// Wins that were taken back; what came of them is among the above.
-            voided: u64,
+            voided: u32,
+            /// Events that were invalid; they are not among the above.
+            invalid: u32,
             /// Which.
             item: LineItemId,
             /// Its phase.
@@ -176,8 +178,8 @@ messages! {
             conversions: u64,
             /// Which.
             placement: PlacementId,
-            /// Zero.
-            reserved: Reserved<4>,
+            /// Events that were invalid; they are not among the above.
+            invalid: u32,
         },
         /// The currency has its rate.
         62 => RateSet: 16 {
@@ -219,6 +221,38 @@ messages! {
             phase: PhaseCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// What is invalid is said.
+        67 => TrafficSet: 8 {
+            /// Sources that are listed.
+            sources: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// What came of a line item, or of all, at a placement in an hour: what happened in that hour, whenever it was won.
+        68 => HourReport: 56 {
+            /// What was billed.
+            billed: Nanos,
+            /// What was credited.
+            credited: Nanos,
+            /// Auctions that the placement held: wins of these are the win rate.
+            auctions: u64,
+            /// Slots that were won.
+            wins: u32,
+            /// Impressions.
+            impressions: u32,
+            /// Clicks.
+            clicks: u32,
+            /// Conversions.
+            conversions: u32,
+            /// Events that were invalid.
+            invalid: u32,
+            /// Which line item; zero for all of the placement.
+            item: LineItemId,
+            /// Which placement.
+            placement: PlacementId,
+            /// Hours since the epoch.
+            hour: u32,
         },
     }
 }

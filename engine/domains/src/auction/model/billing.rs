@@ -2,34 +2,52 @@
 
 use super::super::messages::{
     AdvertiserId, CreditNoteMade, DeclineReason, Event, EventBilled, EventCredited, EventKind, EventOutcome,
-    EventRecorded, InvoiceMade, LineItemId, LineItemReport, MakeInvoice, Nanos, PlacementId, PlacementReport,
-    PriceModel, RecordEvent, Reject, Reply, WinId, WinReleased, WinVoided,
+    EventRecorded, HourReport, InvoiceMade, LineItemId, LineItemReport, MakeInvoice, Nanos, PlacementId,
+    PlacementReport, PriceModel, RecordEvent, Reject, Reply, ReportHour, WinId, WinReleased, WinVoided,
 };
 use super::super::{Auction, topics};
-use super::{Entry, Level, Model, decline};
-use ringfence_kernel::Out;
+use super::{Entry, Level, Model, Win, decline};
+
+use alloc::collections::BTreeSet;
 use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Out, Timestamp};
 
 impl Model {
-    pub(super) fn record(&mut self, command: RecordEvent, out: &mut Out<'_, Auction>) {
-        let Some(win) = self.wins.get_mut(&command.win.0) else {
+    pub(super) fn record(&mut self, now: Timestamp, command: RecordEvent, out: &mut Out<'_, Auction>) {
+        if self.wins.get(&command.win.0).is_none_or(|win| win.closed) {
             return decline(command.win, 0, DeclineReason::NoSuchWin, out);
-        };
+        }
         let kind = command.kind.get();
-        let pays = match self.items[&win.item].terms.model.get() {
+        let invalid = !self.wins[&command.win.0].seen.contains_key(&kind) && self.is_invalid(now, &command);
+        let attributed = kind != EventKind::Conversion || self.touch(command.win.0, now).is_some();
+        let Win { item, placement, ref seen, .. } = self.wins[&command.win.0];
+        let pays = match self.items[&item].terms.model.get() {
             PriceModel::Cpm => EventKind::Impression,
             PriceModel::Cpc => EventKind::Click,
             PriceModel::Cpa => EventKind::Conversion,
         };
-        let (mut amount, item) = (Nanos(0), LineItemId(win.item));
-        if !win.seen.contains(&kind) {
-            self.log.push((win.item, win.placement, Entry::Event(kind)));
-        }
-        let outcome = if !win.seen.insert(kind) {
+        let outcome = if seen.contains_key(&kind) {
             EventOutcome::Repeated
+        } else if invalid {
+            EventOutcome::Invalid
+        } else if !attributed {
+            EventOutcome::Unattributed
         } else if kind != pays {
             EventOutcome::Counted
         } else {
+            EventOutcome::Billed
+        };
+        match outcome {
+            EventOutcome::Invalid => self.note(item, placement, Entry::Invalid),
+            EventOutcome::Counted | EventOutcome::Billed => self.note(item, placement, Entry::Event(kind)),
+            EventOutcome::Repeated | EventOutcome::Unattributed => {}
+        }
+        let win = self.wins.get_mut(&command.win.0).expect("it waits");
+        if matches!(outcome, EventOutcome::Counted | EventOutcome::Billed) {
+            win.seen.insert(kind, now);
+        }
+        let (mut amount, item) = (Nanos(0), LineItemId(item));
+        if outcome == EventOutcome::Billed {
             win.billed = true;
             amount = Nanos(win.price);
             let (placement, price, at) = (win.placement, win.price, win.at);
@@ -43,24 +61,32 @@ impl Model {
             (account.0, account.1) = (account.0 + price, account.1 + 1);
             let share = self.placements[&placement].0.share.0;
             let publisher_amount = Nanos((u128::from(price) * u128::from(share) / 1_000_000) as u64);
-            self.log.push((item.0, placement, Entry::Billed(price, publisher_amount.0)));
+            self.note(item.0, placement, Entry::Billed(price, publisher_amount.0));
             let (win, placement) = (command.win, PlacementId(placement));
             let billed = EventBilled { amount, publisher_amount, win, item, placement };
             out.publish(topics::SPEND, advertiser, Event::EventBilled(&billed));
-            EventOutcome::Billed
-        };
+        }
         let (win, outcome, reserved) = (command.win, outcome.into(), Reserved::default());
         out.reply(Reply::EventRecorded(&EventRecorded { amount, win, item, outcome, reserved }));
     }
 
     pub(super) fn end_window(&mut self, id: u64, out: &mut Out<'_, Auction>) {
-        let win = self.wins.remove(&id).expect("it waits");
+        let mut win = self.wins.remove(&id).expect("it waits");
+        if win.closed {
+            return;
+        }
         for counter in &win.counted {
-            if !win.seen.contains(&EventKind::Impression) {
+            if !win.seen.contains_key(&EventKind::Impression) {
                 *self.shown.get_mut(counter).expect("it was counted") -= 1;
             }
         }
         if win.billed {
+            // For a while it can be taken back.
+            if self.traffic.clawback > 0 {
+                win.over = win.over.saturating_add(self.traffic.clawback);
+                win.closed = true;
+                self.wins.insert(id, win);
+            }
             return;
         }
         let campaign = self.items[&win.item].terms.campaign.0;
@@ -102,8 +128,9 @@ impl Model {
         if win.billed && credited >= 1 << 63 {
             return Err(Reject::CreditsFull);
         }
-        self.log.push((win.item, win.placement, Entry::Voided));
+        self.note(win.item, win.placement, Entry::Voided);
         self.end_window(id.0, out);
+        self.wins.remove(&id.0);
         let item = LineItemId(win.item);
         if win.billed {
             for (level, day) in self.levels(win.item, win.at) {
@@ -115,7 +142,7 @@ impl Model {
             let credits = self.credits.entry(advertiser).or_default();
             (credits.0, credits.1) = (credits.0 + win.price, credits.1 + 1);
             self.credited.insert(advertiser, credited);
-            self.log.push((win.item, win.placement, Entry::Credited(win.price, part)));
+            self.note(win.item, win.placement, Entry::Credited(win.price, part));
             let (amount, publisher_amount, placement) = (Nanos(win.price), Nanos(part), PlacementId(win.placement));
             let credited = EventCredited { amount, publisher_amount, win: id, item, placement };
             out.publish(topics::SPEND, advertiser, Event::EventCredited(&credited));
@@ -141,6 +168,56 @@ impl Model {
         Ok(())
     }
 
+    /// Notes what a report counts.
+    pub(super) fn note(&mut self, item: u32, placement: u32, entry: Entry) {
+        self.log.push((item, placement, entry));
+        if entry == Entry::Voided {
+            return;
+        }
+        for item in BTreeSet::from([0, item]) {
+            let hour = (item, placement, self.hour);
+            if !self.hours.contains(&hour) {
+                if self.hours.len() as u64 == self.limits.hours {
+                    self.forgotten = Some(self.hours.remove(0).2);
+                }
+                self.hours.push(hour);
+            }
+            self.hourly.push((hour, entry));
+        }
+    }
+
+    pub(super) fn report_hour(&self, command: ReportHour, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        let ReportHour { item, placement, hour, .. } = command;
+        self.placements.get(&placement.0).ok_or(Reject::UnknownPlacement)?;
+        if item.0 != 0 && !self.items.contains_key(&item.0) {
+            return Err(Reject::UnknownLineItem);
+        }
+        if self.forgotten.is_some_and(|forgotten| hour <= forgotten) {
+            decline(WinId(0), placement.0, DeclineReason::HourForgotten, out);
+            return Ok(());
+        }
+        let entries = |of: u32| {
+            let key = (of, placement.0, hour);
+            self.hourly.iter().filter(move |(other, _)| *other == key).map(|(_, entry)| *entry)
+        };
+        let count = |entry: Entry| entries(item.0).filter(|other| *other == entry).count() as u32;
+        let sum = |amount: fn(Entry) -> u64| Nanos(entries(item.0).map(amount).sum());
+        out.reply(Reply::HourReport(&HourReport {
+            billed: sum(|entry| if let Entry::Billed(amount, _) = entry { amount } else { 0 }),
+            credited: sum(|entry| if let Entry::Credited(amount, _) = entry { amount } else { 0 }),
+            auctions: entries(0).filter(|entry| *entry == Entry::Auction).count() as u64,
+            wins: count(Entry::Win),
+            impressions: count(Entry::Event(EventKind::Impression)),
+            clicks: count(Entry::Event(EventKind::Click)),
+            conversions: count(Entry::Event(EventKind::Conversion)),
+            invalid: count(Entry::Invalid),
+            item,
+            placement,
+            hour,
+        }));
+        Ok(())
+    }
+
     /// How often the log has an entry, for a line item or a placement.
     pub(super) fn logged(&self, of: impl Fn(u32, u32) -> bool, entry: Entry) -> u64 {
         self.log.iter().filter(|(item, placement, other)| of(*item, *placement) && *other == entry).count() as u64
@@ -157,7 +234,8 @@ impl Model {
             impressions: count(Entry::Event(EventKind::Impression)),
             clicks: count(Entry::Event(EventKind::Click)),
             conversions: count(Entry::Event(EventKind::Conversion)),
-            voided: count(Entry::Voided),
+            voided: count(Entry::Voided) as u32,
+            invalid: count(Entry::Invalid) as u32,
             item,
             phase: known.phase.into(),
             reserved: Reserved::default(),
@@ -189,7 +267,7 @@ impl Model {
             clicks: count(Entry::Event(EventKind::Click)),
             conversions: count(Entry::Event(EventKind::Conversion)),
             placement,
-            reserved: Reserved::default(),
+            invalid: count(Entry::Invalid) as u32,
         }));
         Ok(())
     }

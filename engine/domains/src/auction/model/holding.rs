@@ -198,7 +198,7 @@ impl Model {
         if (self.wins.len() + slots.len()) as u64 > self.limits.wins {
             return Err(Reject::WinsFull);
         }
-        self.log.push((0, command.placement.0, Entry::Auction));
+        self.note(0, command.placement.0, Entry::Auction);
         let (now, floor) = (context.now, floor.0.max(self.in_house(command.currency, command.floor.0, true)));
         let serves = |item: &Item| {
             item.phase == Phase::Active && item.started && self.campaigns[&item.terms.campaign.0].1 == Phase::Active
@@ -213,7 +213,7 @@ impl Model {
                 Bidder::Item(id) => (self.items[id].terms.priority, self.items[id].score(), id - 1),
                 Bidder::Outside(at) => (0, u128::from(bids[*at].bucket) * 1_000_000, (1 << 31) + *at as u32),
             };
-            (core::cmp::Reverse((priority, score, draw(terms.seed, context, number))), number)
+            (core::cmp::Reverse((priority, score, draw(terms.seed, context.sequence, number))), number)
         });
         let mut held = AuctionHeld {
             win: WinId(0),
@@ -268,7 +268,7 @@ impl Model {
                 held.no_creative += 1;
             } else if !self.can_pay(*id, item.bid.bid.0, now) {
                 held.budget_spent += 1;
-            } else if !self.is_in_pace(*id, now, draw(terms.seed, context, *id - 1)) {
+            } else if !self.is_in_pace(*id, now, draw(terms.seed, context.sequence, *id - 1)) {
                 held.paced += 1;
             } else if !self.can_be_shown(*id, attributes, command.user, now, room) {
                 held.capped += 1;
@@ -329,7 +329,7 @@ impl Model {
         let bids = attributes.iter().filter(|attribute| attribute.dimension.get() == Dimension::Bidder);
         let entered = (1_u32 << 31..).zip(bids).map(|(number, attribute)| {
             let bid = self.in_house(command.currency, attribute.amount.0, false);
-            let up = draw(placement.seed, context, number) % 2 == 1;
+            let up = draw(placement.seed, context.sequence, number) % 2 == 1;
             Bid { bidder: attribute.value, bid, bucket: self.bucket(placement.buckets, bid, up) }
         });
         entered.collect()
@@ -360,8 +360,9 @@ impl Model {
         }
         let counted = self.count(item, creative, command.user, now);
         let (placement, over) = (command.placement.0, now.saturating_add(self.items[&item].terms.window));
-        self.log.push((item, placement, Entry::Win));
-        let (at, seen, billed) = (now, BTreeSet::new(), false);
-        self.wins.insert(win, Win { item, placement, price, at, over, counted, seen, billed });
+        self.note(item, placement, Entry::Win);
+        let (at, seen, user) = (now, BTreeMap::new(), command.user.0);
+        self.wins
+            .insert(win, Win { item, placement, price, at, over, counted, user, seen, billed: false, closed: false });
     }
 }

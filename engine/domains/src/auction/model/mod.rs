@@ -5,13 +5,14 @@ mod billing;
 mod holding;
 mod showing;
 mod terms;
+mod traffic;
 
 use super::messages::{
     Attribute, AuctionLimits, AuctionRule, BID_MAX, CampaignChanged, CampaignId, CampaignSet, CapPeriod, Command,
     DeclineReason, Declined, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem,
     DefineName, DefinePlacement, Dimension, Event, EventKind, LineItemChanged, LineItemId, LineItemSet, Nanos, Phase,
     PlacementId, PlacementSet, Ppm, PriceModel, PriceRange, Reject, Reply, SLOTS_MAX, SetBid, SetCampaign, SetFloor,
-    SetLineItem, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
+    SetLineItem, SetTraffic, Slot, TARGETS_MAX, Target, TargetMode, WHOLE, WINDOW_MAX, WinId, ZONE_MINUTES_MAX,
 };
 use super::{Auction, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -79,8 +80,12 @@ struct Win {
     over: Timestamp,
     /// What counted it.
     counted: Vec<Counter>,
-    seen: BTreeSet<EventKind>,
+    user: u64,
+    /// The events that came, and when.
+    seen: BTreeMap<EventKind, Timestamp>,
     billed: bool,
+    /// Its window is over.
+    closed: bool,
 }
 
 /// Whose budget, or whose cap.
@@ -102,6 +107,7 @@ enum Entry {
     Win,
     Event(EventKind),
     Voided,
+    Invalid,
     /// An amount and the publisher's part of it.
     Billed(u64, u64),
     Credited(u64, u64),
@@ -131,9 +137,19 @@ pub struct Model {
     credited: BTreeMap<u32, u128>,
     /// Everything that a report counts, with its line item (0 when it has none) and its placement.
     log: Vec<(u32, u32, Entry)>,
+    /// The hour of the command at hand; the same with the hour of each; and the hours of line items and placements that are
+    /// remembered, as they began, and the last that is not.
+    hour: u32,
+    hourly: Vec<((u32, u32, u32), Entry)>,
+    hours: Vec<(u32, u32, u32)>,
+    forgotten: Option<u32>,
     rates: BTreeMap<u16, u64>,
     buckets: BTreeMap<u8, (DefineBuckets, Vec<PriceRange>)>,
     names: Vec<DefineName>,
+    traffic: SetTraffic,
+    sources: BTreeSet<u32>,
+    /// Events of a minute, of users and of sources.
+    events: BTreeMap<(u64, bool, u64), u32>,
 }
 
 impl ringfence_kernel::laws::Model for Model {
@@ -156,14 +172,23 @@ impl ringfence_kernel::laws::Model for Model {
             credits: BTreeMap::new(),
             credited: BTreeMap::new(),
             log: Vec::new(),
+            hour: 0,
+            hourly: Vec::new(),
+            hours: Vec::new(),
+            forgotten: None,
             rates: BTreeMap::new(),
             buckets: BTreeMap::new(),
             names: Vec::new(),
+            traffic: SetTraffic { click_after: 0, clawback: 0, user_most: 0, source_most: 0 },
+            sources: BTreeSet::new(),
+            events: BTreeMap::new(),
         }
     }
 
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Auction>) -> Result<(), Reject> {
+        self.hour = (context.now.0 / HOUR) as u32;
         match command {
+            Command::ReportHour(command) => self.report_hour(*command, out),
             Command::DefineAdvertiser(terms) => self.define_advertiser(terms, out),
             Command::DefineCreative(terms) => self.define_creative(terms, out),
             Command::SetCreative(command) => self.set_creative(*command, out),
@@ -176,9 +201,19 @@ impl ringfence_kernel::laws::Model for Model {
             Command::SetFloor(command) => self.set_floor(*command, out),
             Command::HoldAuction(command, attributes) => self.hold(context, command, attributes, out),
             Command::RecordEvent(command) => {
-                self.record(*command, out);
+                self.record(context.now, *command, out);
                 Ok(())
             }
+            Command::RecordConversion(command) => {
+                self.convert(context.now, *command, out);
+                Ok(())
+            }
+            Command::SetTraffic(command) => {
+                self.traffic = *command;
+                self.answer_traffic(out);
+                Ok(())
+            }
+            Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.invoice(*command, out),
             Command::VoidWin(command) => self.void(command.win, out),
             Command::MakeCreditNote(command) => self.credit_note(command.advertiser, out),
@@ -307,6 +342,8 @@ impl Model {
             && terms.window <= WINDOW_MAX
             && cap_makes_sense(terms.cap, terms.cap_period.get())
             && terms.priority < 16
+            && terms.click_through <= WINDOW_MAX
+            && terms.view_through <= WINDOW_MAX
             && (terms.daily.0 > 0 || terms.plan.iter().all(|weight| *weight == 0))
             && (terms.plan != [0; 24] || terms.gains == [0; 3]);
         if !makes_sense {

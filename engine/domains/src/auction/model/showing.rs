@@ -6,7 +6,7 @@ use super::super::messages::{
 };
 use super::super::ranking::draw;
 use super::super::{Auction, topics};
-use super::{DAY, HOUR, Level, Model, budget_makes_sense, cap_makes_sense, decline, may_go};
+use super::{DAY, HOUR, Level, MINUTE, Model, budget_makes_sense, cap_makes_sense, decline, may_go};
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Timestamp};
@@ -15,6 +15,7 @@ use ringfence_kernel::{Context, Out, Timestamp};
 fn beginning(kind: CapPeriod, now: Timestamp) -> u64 {
     match kind {
         CapPeriod::None | CapPeriod::Life => 0,
+        CapPeriod::Minute => now.0 - now.0 % MINUTE,
         CapPeriod::Hour => now.0 - now.0 % HOUR,
         CapPeriod::Day => now.0 - now.0 % DAY,
         CapPeriod::Week => {
@@ -191,7 +192,7 @@ impl Model {
         let open = self.open(&fitting, user, context.now, room);
         let weight = |id: &u32| u128::from(self.creatives[id].0.weight);
         let all: u128 = open.iter().map(weight).sum();
-        let drawn = u128::from(draw(seed, context, (1 << 30) + item - 1));
+        let drawn = u128::from(draw(seed, context.sequence, (1 << 30) + item - 1));
         // The first up to which the weights are more than the drawn part of all.
         let mut sum = 0;
         let first = open.iter().find(|id| {

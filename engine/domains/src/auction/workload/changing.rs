@@ -1,12 +1,11 @@
 //! What changes while auctions are held.
 
 use super::super::messages::{
-    AdvertiserId, CampaignId, Command, CreativeId, Dimension, LineItemId, MakeCreditNote, MakeInvoice, Nanos, Phase,
-    PlacementId, Ppm, ReportLineItem, ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor,
-    SetLineItem, VoidWin, WinId,
+    AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, ListSource, MakeCreditNote,
+    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReportHour, ReportLineItem, ReportPlacement,
+    SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin, WinId,
 };
 use super::flow::{Flow, RECENT};
-use super::terms::name;
 use super::{Mix, pick};
 use ringfence_kernel::ClientId;
 use ringfence_kernel::messages::Reserved;
@@ -15,12 +14,13 @@ use ringfence_kernel::workload::CommandImage;
 impl Flow {
     /// A change: a bid, a floor, a phase, an invoice, or something else that is prepared.
     pub(super) fn change(&mut self, image: &mut CommandImage) {
-        let Mix { campaigns, items, placements, parties, .. } = self.mix;
+        let Mix { campaigns, items, placements, parties, users, tick, .. } = self.mix;
+        let now = self.now();
         let random = &mut self.random;
         let reserved = Reserved::default();
         let item = LineItemId(1 + random.below(u64::from(items) + 1) as u32);
         let phases = [Phase::Active, Phase::Active, Phase::Active, Phase::Paused, Phase::Paused, Phase::Ended];
-        match random.below(40) {
+        match random.below(48) {
             0..8 => {
                 let (bid, quality) = (Nanos(2 + random.below(12)), Ppm(pick(random, &[1_000_000, 700_000])));
                 let rate = Ppm(pick(random, &[1_000_000, 1_000_000, 500_000]));
@@ -78,7 +78,7 @@ impl Flow {
             31 => {
                 let dimension = pick(random, &[Dimension::Site, Dimension::Deal]);
                 let text = pick(random, &["", "a", "b", "site.example", "grün"]);
-                image.set(ClientId(1), Command::DefineName(&name(dimension, text)));
+                image.set(ClientId(1), Command::DefineName(&DefineName::new(dimension, text)));
             }
             32 => {
                 let advertiser = 1 + random.below(u64::from(parties) + 2) as u32;
@@ -96,6 +96,30 @@ impl Flow {
             36 => {
                 let id = 1 + random.below(u64::from(campaigns) + 2) as u32;
                 self.define_campaign(id, image);
+            }
+            37 => {
+                let (clawback, most) = (pick(random, &[0, 30, 300]) * tick, [0, 0, 2, 3]);
+                let (user_most, source_most) = (pick(random, &most), pick(random, &most));
+                let click_after = pick(random, &[0, 0, 0, 3]) * tick;
+                let terms = SetTraffic { click_after, clawback, user_most, source_most };
+                image.set(ClientId(1), Command::SetTraffic(&terms));
+            }
+            38 => {
+                let (source, listed) = (random.below(5) as u32, u8::from(random.percent(40)));
+                image.set(ClientId(1), Command::ListSource(&ListSource { source, listed, reserved }));
+            }
+            43..46 => {
+                let hour =
+                    (now / 3_600_000_000_000) as u32 - random.below(3) as u32 * u32::from(now > 7_200_000_000_000);
+                let placement = PlacementId(1 + random.below(placements.into()) as u32);
+                let item = if random.percent(40) { LineItemId(0) } else { item };
+                let command = ReportHour { item, placement, hour, reserved: Reserved::default() };
+                image.set(ClientId(1), Command::ReportHour(&command));
+            }
+            39..43 => {
+                let (user, source) = (UserKey(random.below(users)), random.below(4) as u32);
+                let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);
+                image.set(ClientId(1), Command::RecordConversion(&RecordConversion { user, advertiser, source }));
             }
             _ => {
                 let id = 1 + random.below(u64::from(items) + 10) as u32;

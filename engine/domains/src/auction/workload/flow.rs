@@ -128,8 +128,9 @@ impl Flow {
         let kinds = [EventKind::Impression, EventKind::Impression, EventKind::Click, EventKind::Conversion];
         let kind = if self.mix.varied { pick(random, &kinds) } else { EventKind::Impression };
         let (win, reserved) = (WinId(auction * SLOTS_MAX as u64 + slot), Reserved::default());
+        let source = if self.mix.varied { random.below(4) as u32 } else { 0 };
         let client = ClientId(1 + random.below(self.clients.into()) as u32);
-        image.set(client, Command::RecordEvent(&RecordEvent { win, kind: kind.into(), reserved }));
+        image.set(client, Command::RecordEvent(&RecordEvent { win, kind: kind.into(), reserved, source }));
     }
 }
 

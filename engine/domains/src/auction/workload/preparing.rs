@@ -34,7 +34,15 @@ pub(super) fn creatives(mix: &Mix) -> u64 {
 
 /// A cap, or none.
 fn cap(random: &mut Random) -> (u32, CapPeriodCode) {
-    let periods = [CapPeriod::None, CapPeriod::None, CapPeriod::Hour, CapPeriod::Day, CapPeriod::Week, CapPeriod::Life];
+    let periods = [
+        CapPeriod::None,
+        CapPeriod::None,
+        CapPeriod::Hour,
+        CapPeriod::Day,
+        CapPeriod::Week,
+        CapPeriod::Life,
+        CapPeriod::Minute,
+    ];
     let period = pick(random, &periods);
     (if period == CapPeriod::None { 0 } else { 1 + random.below(4) as u32 }, period.into())
 }
@@ -117,6 +125,10 @@ impl Flow {
             }
             terms.quality = Ppm(pick(random, &[1_000_000, 1_000_000, 700_000]));
             (terms.cap, terms.cap_period) = cap(random);
+            if random.percent(40) {
+                let most = terms.window / tick + 4;
+                (terms.click_through, terms.view_through) = (random.below(most) * tick, random.below(most) * tick);
+            }
         }
         image.set(ClientId(1), Command::DefineLineItem(&terms, &self.targets));
     }

@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AdvertiserId, Attribute, AuctionRule, CampaignId, CapPeriod, CreativeId, CurrencyId, DefineAdvertiser,
-    DefineCampaign, DefineCreative, DefineLineItem, DefineName, DefinePlacement, Dimension, HoldAuction, LineItemId,
-    NAME_BYTES, Nanos, PlacementId, Ppm, PriceModel, PublisherId, Slot, Target, TargetMode, UserKey, WHOLE,
+    DefineCampaign, DefineCreative, DefineLineItem, DefinePlacement, Dimension, HoldAuction, LineItemId, Nanos,
+    PlacementId, Ppm, PriceModel, PublisherId, Slot, Target, TargetMode, UserKey, WHOLE,
 };
 use ringfence_kernel::Timestamp;
 use ringfence_kernel::messages::Reserved;
@@ -74,6 +74,8 @@ pub fn line_item(item: u32, campaign: u32, total: u64, bid: u64) -> DefineLineIt
         plan: [0; 24],
         hours: [0; 21],
         gains: [0; 3],
+        click_through: 0,
+        view_through: 0,
     }
 }
 
@@ -114,17 +116,6 @@ pub fn attribute(dimension: Dimension, value: u32) -> Attribute {
 #[must_use]
 pub fn amount(dimension: Dimension, value: u32, amount: u64) -> Attribute {
     Attribute { amount: Nanos(amount), ..attribute(dimension, value) }
-}
-
-/// A name.
-///
-/// # Panics
-/// When it is longer than a name may be.
-#[must_use]
-pub fn name(dimension: Dimension, name: &str) -> DefineName {
-    let mut text = [0; NAME_BYTES];
-    text[..name.len()].copy_from_slice(name.as_bytes());
-    DefineName { text, dimension: dimension.into(), length: name.len() as u8, reserved: Reserved::default() }
 }
 
 /// An auction that nothing makes special.

@@ -56,7 +56,9 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             body[69] = 1 + model;
             body[70] %= 2;
             body[71..120].fill(0);
-            for (rank, at) in (128..body.len()).step_by(8).enumerate() {
+            keep(120, 8, 127, body);
+            keep(128, 8, 127, body);
+            for (rank, at) in (144..body.len()).step_by(8).enumerate() {
                 let mode = 1 + body[at + 5] % 2;
                 body[at..at + 8].copy_from_slice(&[rank as u8, 0, 0, 0, 1, mode, 0, 0]);
             }
@@ -117,12 +119,33 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             (body[3], body[8]) = (1, 1 + body[8] % 2);
             body[9..].fill(0);
         }
+        "RecordConversion" => {
+            keep(0, 8, 3, body);
+            number(8, body);
+            keep(12, 4, 3, body);
+        }
+        "ReportHour" => {
+            keep(0, 4, 3, body);
+            number(4, body);
+            keep(8, 8, 0, body);
+        }
+        "SetTraffic" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 127, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 3, body);
+        }
+        "ListSource" => {
+            keep(0, 4, 3, body);
+            keep(4, 4, 1, body);
+        }
         "RecordEvent" => {
             // Of one of the first 256 commands, the first slot.
             keep(2, 6, 0, body);
             (body[0], body[1]) = (body[0] & !7, body[1] & 7);
             body[8] = 1 + body[8] % 3;
-            body[9..].fill(0);
+            body[9..12].fill(0);
+            keep(12, 4, 3, body);
         }
         _ => keep(0, 8, 3, body),
     }
