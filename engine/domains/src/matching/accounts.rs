@@ -133,7 +133,12 @@ impl Accounts {
     /// Whether `account` is known or can become so.
     #[inline]
     pub(super) fn has_room_for(&self, account: Account) -> bool {
-        self.holders.room() > 0 || self.find(account).is_some()
+        self.holders.room() > 0 || self.knows(account)
+    }
+
+    #[cold]
+    fn knows(&self, account: Account) -> bool {
+        self.find(account).is_some()
     }
 
     /// The place of `account`, which is known from now on. There is room for it.

@@ -2,9 +2,7 @@
 
 use super::instruments;
 use super::levels::{NONE, better};
-use super::messages::{
-    AuctionIndication, DeclineReason, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId,
-};
+use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId};
 use super::phases::PhaseChange;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
@@ -189,9 +187,8 @@ impl Matching {
         for (((index, at), side), counter_order) in
             heads.into_iter().zip([bid, ask]).zip([Side::Buy, Side::Sell]).zip(counters)
         {
-            let (account, hidden) = (self.orders.account(index), self.orders.hidden(index));
-            let order = &mut self.orders[index];
-            order.filled += quantity;
+            let (account, open) = (self.orders.account(index), self.orders.open(index));
+            let order = &self.orders[index];
             let fill = Fill {
                 order: order.order,
                 client_order: order.client_order,
@@ -199,21 +196,13 @@ impl Matching {
                 trade: trade.trade,
                 price: trade.price,
                 quantity: trade.quantity,
-                remaining: Quantity(order.remaining - quantity + hidden),
+                remaining: Quantity(open - quantity),
                 instrument,
                 side: side.into(),
                 liquidity: Liquidity::Auction.into(),
                 reserved: Reserved::default(),
             };
-            if order.remaining == quantity && hidden > 0 {
-                self.orders.refill(&mut self.levels[at], index, at);
-            } else if order.remaining == quantity {
-                self.orders.leave(&mut self.levels[at], index);
-                self.orders.remove(index, DeclineReason::Filled);
-            } else {
-                order.remaining -= quantity;
-                self.levels[at].quantity -= quantity;
-            }
+            self.orders.fill(&mut self.levels[at], index, at, quantity);
             out.notify(account, Event::Fill(&fill));
         }
     }

@@ -22,6 +22,7 @@ mod trading;
 mod views;
 
 mod accounts;
+mod entered;
 mod instruments;
 mod levels;
 mod market;
@@ -136,7 +137,7 @@ impl Domain for Matching {
             limits: *limits,
             instruments: Instruments::new(limits.instruments as usize),
             levels: Levels::new(limits.levels as usize),
-            orders: Orders::new(limits.orders as usize, limits.accounts as usize, limits.specials as usize),
+            orders: Orders::new(limits),
             last_order: 0,
             last_trade: 0,
             pending: Pending::Nothing,

@@ -131,7 +131,7 @@ impl Matching {
             }
             self.enter_phase(&mut change, out);
         }
-        while let Some(index) = self.orders.for_auction.first_that_ends(change.instrument, change.to) {
+        while let Some(index) = self.orders.first_that_ends(change.instrument, change.to) {
             if out.room() < super::removal::OUTPUTS_EACH {
                 self.pending = Pending::Changing(change);
                 return Progress::More;

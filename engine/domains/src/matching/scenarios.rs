@@ -56,7 +56,7 @@ const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, leve
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 10,
+        least: 50,
         limits: LIMITS,
         time: nanoseconds,
         step,

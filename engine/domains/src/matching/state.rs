@@ -2,7 +2,7 @@
 
 use super::instruments::Instruments;
 use super::levels::{Levels, NONE, better};
-use super::messages::{MatchingLimits, ORDERS_MAX, Phase, Side};
+use super::messages::{MatchingLimits, ORDERS_MAX, OrderId, Phase, Side};
 use super::orders::Orders;
 use super::{Matching, Pending};
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ impl Matching {
         let (last_order, last_trade) = (source.value()?, source.value()?);
         let mut instruments = Instruments::load(limits.instruments as usize, source)?;
         let levels = Levels::load(limits.levels as usize, source, &mut instruments)?;
-        let orders = Orders::load(limits, &levels, source)?;
+        let orders = Orders::load(limits, &instruments, &levels, OrderId(last_order), source)?;
         instruments.settle(&levels);
         if instruments.iter().filter(|instrument| instrument.phase.get() == Phase::Continuous).any(|instrument| {
             let (bid, ask) = (instrument.half(Side::Buy).best, instrument.half(Side::Sell).best);

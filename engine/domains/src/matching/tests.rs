@@ -2,7 +2,7 @@
 
 use super::messages::{
     CancelMany, CancelManyOrder, ClientOrderId, Command, Event, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
-    NewOrder, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope, SetKillSwitch, Side, Sides,
+    NewOrder, NewStop, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope, SetKillSwitch, Side, Sides,
     TimeInForce,
 };
 use super::model::Model;
@@ -475,29 +475,77 @@ fn snapshots_say_what_the_books_hold() {
     assert_eq!(none, None, "an instrument that is not defined has no topics");
 }
 
-/// Guards against saved state that was damaged and is loaded as if it were whole.
+/// Guards against saved state that was damaged and is loaded as if it were whole: whatever loads is sound, and goes on.
 #[test]
 fn damaged_state_is_refused_or_loads_into_sound_books() {
-    let mut workload = workload("crowded", 15);
-    let mut harness = Harness::<Matching>::new(&TIGHT);
-    let mut image = CommandImage::default();
-    for step in 0..2_000 {
-        workload.next(&mut image);
-        harness.step(&Step::Command(image.clone()), Timestamp(1 + step), false);
-    }
-    let mut saved = Collected::default();
-    harness.domain.save(&mut saved);
-    let mut refused = 0;
-    for at in 0..saved.0.len() {
-        let mut damaged = saved.0.clone();
-        damaged[at] ^= 0x41;
-        match Matching::load(&TIGHT, &mut Reader(&damaged)) {
-            Err(_) => refused += 1,
-            Ok(matching) => matching.check_invariants(),
+    for (seed, kind) in [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk")] {
+        let mut workload = workload(kind, seed);
+        let mut harness = Harness::<Matching>::new(&TIGHT);
+        let mut image = CommandImage::default();
+        for step in 0..2_000 {
+            workload.next(&mut image);
+            harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
         }
-        assert!(Matching::load(&TIGHT, &mut Reader(&saved.0[..at])).is_err(), "cut at byte {at}");
+        let next: Vec<Step> = (0..60)
+            .map(|_| {
+                workload.next(&mut image);
+                Step::Command(image.clone())
+            })
+            .collect();
+        let mut saved = Collected::default();
+        harness.domain.save(&mut saved);
+        let mut refused = 0;
+        for at in 0..saved.0.len() {
+            let mut damaged = saved.0.clone();
+            damaged[at] ^= 0x41;
+            match Matching::load(&TIGHT, &mut Reader(&damaged)) {
+                Err(_) => refused += 1,
+                Ok(matching) => {
+                    matching.check_invariants();
+                    let mut goes_on = Harness::<Matching>::new(&TIGHT);
+                    goes_on.domain = matching;
+                    for (step, command) in (2_000..).zip(&next) {
+                        goes_on.step(command, Timestamp(1_000_000_000 + step * 1_000), false);
+                    }
+                    goes_on.domain.check_invariants();
+                }
+            }
+            assert!(Matching::load(&TIGHT, &mut Reader(&saved.0[..at])).is_err(), "cut at byte {at}");
+        }
+        assert!(refused > saved.0.len() / 4, "{kind}: most damage is seen: {refused} of {}", saved.0.len());
     }
-    assert!(refused > saved.0.len() / 4, "most damage is seen: {refused} of {}", saved.0.len());
+}
+
+/// Guards against a stop that is loaded with a price that its instrument has not, and stops the engine when it comes in.
+#[test]
+fn a_stop_with_a_damaged_price_is_refused() {
+    let stop = NewStop {
+        client_order: ClientOrderId(1),
+        trigger: Price(105),
+        price: Price(777_777),
+        trail: Price(0),
+        quantity: Quantity(1),
+        expires: Timestamp(0),
+        instrument: InstrumentId(2),
+        side: Side::Buy.into(),
+        time_in_force: TimeInForce::GoodTillCancelled.into(),
+        order_type: OrderType::Limit.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
+    };
+    let matching = after(&TIGHT, |send| {
+        send(1, Command::DefineInstrument(&super::workload::terms(2)));
+        send(2, Command::NewStop(&stop));
+    });
+    let mut saved = Collected::default();
+    matching.save(&mut saved);
+    let price = 777_777_i64.to_le_bytes();
+    let at = saved.0.windows(8).position(|bytes| bytes == price).expect("the stop is saved");
+    assert!(Matching::load(&TIGHT, &mut Reader(&saved.0)).is_ok());
+    for damaged in [i64::MIN, 2_000_001, 0] {
+        saved.0[at..at + 8].copy_from_slice(&damaged.to_le_bytes());
+        let refused = Matching::load(&TIGHT, &mut Reader(&saved.0));
+        assert_eq!(refused.err(), Some(ringfence_kernel::Corrupt("what stands beside an order")), "{damaged}");
+    }
 }
 
 #[derive(Default)]

@@ -39,6 +39,8 @@ pub(super) struct Taker {
     pub(super) reserve: Option<Reserve>,
     /// Whether it stands without trading first.
     pub(super) stands: bool,
+    /// The last order of those that it passed by, because they ask for more than it has; else [`NONE`].
+    pub(super) passed: u32,
 }
 
 /// Whence an order comes in.
@@ -77,7 +79,8 @@ impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
     pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        while taker.remaining > 0 && self.trades(&taker) {
+        let trades = self.trades(&taker);
+        while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
             let best = self.instruments[taker.instrument].half(other).best;
             let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
@@ -142,11 +145,10 @@ impl Matching {
     #[inline]
     pub(super) fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let level = &mut self.levels[at];
-        let (price, hidden) = (level.price, self.orders.hidden(index));
+        let price = level.price;
+        let (maker, open) = (&self.orders[index], self.orders.open(index));
         let maker_account = self.orders.account(index);
-        let maker = &mut self.orders[index];
         let quantity = maker.remaining.min(taker.remaining);
-        maker.filled += quantity;
         taker.filled += quantity;
         taker.remaining -= quantity;
         self.last_trade += 1;
@@ -167,21 +169,13 @@ impl Matching {
             trade: trade.trade,
             price,
             quantity: trade.quantity,
-            remaining: Quantity(maker.remaining - quantity + hidden),
+            remaining: Quantity(open - quantity),
             instrument,
             side: taker.side.opposite().into(),
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        if maker.remaining == quantity && hidden > 0 {
-            self.orders.refill(level, index, at);
-        } else if maker.remaining == quantity {
-            self.orders.leave(level, index);
-            self.orders.remove(index, DeclineReason::Filled);
-        } else {
-            maker.remaining -= quantity;
-            level.quantity -= quantity;
-        }
+        self.orders.fill(level, index, at, quantity);
         self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));

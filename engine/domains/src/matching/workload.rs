@@ -501,7 +501,8 @@ fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, i
     }
 }
 
-fn terms(instrument: u32) -> DefineInstrument {
+/// The terms that workloads give an instrument.
+pub(super) fn terms(instrument: u32) -> DefineInstrument {
     DefineInstrument {
         price_min: Price(1),
         price_max: Price(PRICE_MAX),
