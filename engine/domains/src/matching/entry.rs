@@ -5,7 +5,7 @@ use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
+    OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
@@ -44,6 +44,9 @@ impl Matching {
         }
         let side = command.side.get();
         let limit = self.limit(book, command, then)?;
+        if !book.is_plain && !matches!(command.order_type.get(), OrderType::Market | OrderType::MarketToLimit) {
+            book.check_tick(command.price)?;
+        }
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -132,6 +135,9 @@ impl Matching {
         let side = side.get();
         book.terms.check_quantity(command.quantity)?;
         let limit = self.limit_again(book, side, order.order_type.get(), command.price)?;
+        if !is_plain {
+            book.check_tick(command.price)?;
+        }
         if command.quantity.0 <= order.filled {
             return Ok(decline(command.client_order, DeclineReason::BelowFilled, out));
         }

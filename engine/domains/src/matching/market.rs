@@ -1,7 +1,8 @@
 //! What holds for an instrument beside its book: bands, a schedule of phases, and what it traded on its day.
 
 use super::instruments::{DAY, Terms};
-use super::messages::{Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::messages::{AllocationCode, OrderId, Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::ticks::TickTable;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::Timestamp;
 
@@ -80,8 +81,12 @@ impl Schedule {
 #[repr(C)]
 pub(super) struct Market {
     pub(super) phase: PhaseCode,
-    pub(super) reserved: [u8; 7],
+    pub(super) allocation: AllocationCode,
+    pub(super) reserved: [u8; 6],
     pub(super) volatility_ends: Timestamp,
+    pub(super) minimum_allocation: u64,
+    pub(super) top_orders: [OrderId; 2],
+    pub(super) ticks: TickTable,
     pub(super) bands: Bands,
     pub(super) schedule: Schedule,
     pub(super) statistics: Statistics,

@@ -9,17 +9,17 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
-    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetBands, SetKillSwitch,
-    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
+    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetAllocation, SetBands,
+    SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, SetTicks, TickBand,
 };
 pub use events::{
     AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
     StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet,
-    OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet,
-    Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
+    AccountReport, AllocationSet, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet,
+    OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport,
+    OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted, TicksSet,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -56,6 +56,8 @@ pub const QUANTITY_MAX: u64 = 1_000_000_000_000;
 pub const ORDERS_MAX: u64 = 16_000_000;
 /// Orders that one [`CancelMany`] may name: what fits the longest command image.
 pub const CANCEL_MANY_MAX: usize = 4_090;
+/// Bands of one [`SetTicks`].
+pub const TICKS_MAX: usize = 8;
 /// Entries of one [`SetSchedule`].
 pub const SCHEDULE_MAX: usize = 8;
 
@@ -226,6 +228,17 @@ choice! {
     }
 }
 choice! {
+    /// How what comes in is shared among the orders at a price.
+    pub enum Allocation as AllocationCode {
+        /// Oldest first.
+        PriceTime = 1,
+        /// Each has its share by what it displays; what is left goes by time.
+        ProRata = 2,
+        /// The same, after the order that bettered the market.
+        ProRataTop = 3,
+    }
+}
+choice! {
     /// Where a live order is.
     pub enum OrderState as OrderStateCode {
         /// It stands in the book, displayed or not.
@@ -290,7 +303,7 @@ rejects! {
         UnknownInstrument = 1001,
         /// The account has a live order of that number.
         DuplicateClientOrder = 1002,
-        /// The price is outside the instrument's bounds or not a multiple of its tick; or a market order has one.
+        /// The price is outside the instrument's bounds; or a market order has one.
         BadPrice = 1003,
         /// The quantity is zero, above 10¹² or not a multiple of the instrument's lot.
         BadQuantity = 1004,
@@ -328,6 +341,12 @@ rejects! {
         BadSchedule = 1019,
         /// What is displayed is not a multiple of the lot, or not less than the quantity.
         BadDisplay = 1020,
+        /// The minimum is not a multiple of the lot, or above 10¹²; or all goes by time, and there is one.
+        BadAllocation = 1021,
+        /// There are more than eight bands, they do not rise, or a tick or a first price is no multiple of what it should be.
+        BadTicks = 1022,
+        /// The price is not a multiple of the tick that holds there.
+        OffTick = 1023,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
-//! `mass_cancel`, `self_trade`, `limits`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
+mod allocation;
 mod auctions;
 mod entry;
 mod limits;
@@ -18,6 +19,7 @@ mod reports;
 mod reserve;
 mod self_trade;
 mod stops;
+mod ticks;
 mod trading;
 mod views;
 
@@ -43,6 +45,7 @@ mod scenarios;
 mod tests;
 
 use alloc::vec::Vec;
+use allocation::Sharing;
 use instruments::Instruments;
 use levels::Levels;
 use mass_cancel::MassCancelling;
@@ -90,6 +93,8 @@ pub struct Matching {
     /// Specials that were triggered in this decision, in that order, and how many of them have come in.
     triggered: Vec<Triggered>,
     came_in: usize,
+    /// The price at which a taker that goes on is shared out.
+    sharing: Option<Sharing>,
     /// The time at which what happens happens.
     now: Timestamp,
     /// Where bids are summed up while the price of an auction is looked for.
@@ -144,6 +149,7 @@ impl Domain for Matching {
             list: Vec::with_capacity(CANCEL_MANY_MAX),
             triggered: Vec::with_capacity(limits.specials as usize),
             came_in: 0,
+            sharing: None,
             now: Timestamp(0),
             bids: Vec::with_capacity(limits.levels as usize),
         }
@@ -154,6 +160,7 @@ impl Domain for Matching {
         match command {
             Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
             Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
+            Command::SetAllocation(_) | Command::SetTicks(..) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -186,6 +193,8 @@ impl Domain for Matching {
             Command::SetPhase(command) => self.set_phase(command, out),
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
+            Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }

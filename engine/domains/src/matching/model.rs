@@ -2,6 +2,7 @@
 //!
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
+mod allocation;
 mod entry;
 mod limits;
 mod phases;
@@ -12,8 +13,9 @@ mod self_trade;
 mod stops;
 
 use super::messages::{
-    ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TimeInForce, TopOfBook,
+    Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TickBand, TimeInForce,
+    TopOfBook,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -101,6 +103,12 @@ pub struct Model {
     self_trade: BTreeMap<u32, (u32, SelfTrade)>,
     /// Up to what orders of accounts are let in.
     order_limits: BTreeMap<u32, SetLimits>,
+    /// How what comes in is shared, and below which share there is none.
+    allocations: BTreeMap<u32, (Allocation, u64)>,
+    /// Which order of a side bettered the market last.
+    tops: BTreeMap<(u32, Side), u64>,
+    /// From which prices on which ticks hold.
+    ticks: BTreeMap<u32, Vec<TickBand>>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
     /// The price of the last trade of each instrument.
@@ -220,6 +228,9 @@ impl laws::Model for Model {
             killed: BTreeSet::new(),
             self_trade: BTreeMap::new(),
             order_limits: BTreeMap::new(),
+            allocations: BTreeMap::new(),
+            tops: BTreeMap::new(),
+            ticks: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
             trades: Vec::new(),
@@ -243,6 +254,8 @@ impl laws::Model for Model {
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
+            Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),

@@ -148,7 +148,11 @@ impl Matching {
         Ok(match order_type {
             OrderType::Limit => Ok(terms.ticks(price)?),
             OrderType::Market => best
-                .map(|best| terms.yielding(side, best, terms.in_ticks(terms.protection)))
+                .map(|best| {
+                    let worst = terms.yielding(side, best, terms.in_ticks(terms.protection));
+                    let worst = book.on_tick(side, worst).unwrap_or(best);
+                    if better(side, best, worst) { best } else { worst }
+                })
                 .ok_or(DeclineReason::NoLiquidity),
             OrderType::MarketToLimit => best.ok_or(DeclineReason::NoLiquidity),
             OrderType::PostOnly | OrderType::PostOnlySlide => {
@@ -158,6 +162,7 @@ impl Matching {
                     // Where the other side would have to yield one tick more, unless the range ends here.
                     Some(best) => Some(terms.yielding(other, best, 1))
                         .filter(|slid| order_type == OrderType::PostOnlySlide && *slid != best)
+                        .and_then(|slid| book.on_tick(side, slid))
                         .ok_or(DeclineReason::WouldTrade),
                 }
             }

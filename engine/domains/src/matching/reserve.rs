@@ -54,6 +54,7 @@ impl Matching {
             return Err(Reject::DuplicateClientOrder);
         }
         let ticks = terms.ticks(command.price)?;
+        self.instruments[instrument].check_tick(command.price)?;
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -153,6 +154,7 @@ impl Matching {
         };
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
+        self.note_top(at);
         self.say_level(at, out);
     }
 
@@ -161,9 +163,8 @@ impl Matching {
     #[cold]
     pub(super) fn take_hidden(&mut self, taker: &mut Taker, shown: Option<u32>, out: &mut Out<'_, Self>) -> bool {
         let Some((index, at)) = self.next_hidden(taker, shown) else { return false };
-        if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out)) {
-            self.trade(taker, index, at, out);
-        }
+        let quantity = self.orders[index].remaining.min(taker.remaining);
+        self.meet(taker, index, at, quantity, out);
         self.close_if_empty(at);
         if self.instruments[taker.instrument].has_stops() {
             self.trigger_stops(taker.instrument);

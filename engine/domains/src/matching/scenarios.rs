@@ -18,6 +18,8 @@
 //! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
 //! an auction alone say `at-open` or `at-close`.
 //!
+//! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
+//!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
@@ -30,11 +32,12 @@
 //! difference before it is committed.
 
 use super::messages::{
-    AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
-    GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
-    NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce,
-    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase,
-    SetSchedule, SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
+    Allocation, AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument,
+    Event, GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel,
+    MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price,
+    Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetKillSwitch,
+    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, SetTicks, Side, SideCode, Sides, StatisticsReport,
+    TickBand, TimeInForce,
 };
 use super::model::Model;
 use super::topics;
@@ -56,7 +59,7 @@ const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, leve
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 50,
+        least: 52,
         limits: LIMITS,
         time: nanoseconds,
         step,
@@ -175,6 +178,31 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let (scope, kill_switch, reserved) = (scope.into(), kill_switch.into(), Reserved::default());
             let set = SetKillSwitch { account: Account(account), scope, kill_switch, reserved };
             image.set(client, Command::SetKillSwitch(&set));
+        }
+        ["allocation", instrument, how, ref rest @ ..] => {
+            let allocation = match how {
+                "time" => Allocation::PriceTime,
+                "pro-rata" => Allocation::ProRata,
+                "top" => Allocation::ProRataTop,
+                _ => return None,
+            };
+            let minimum = match *rest {
+                ["minimum", minimum] => minimum.parse().ok()?,
+                [] => 0,
+                _ => return None,
+            };
+            let (minimum, instrument) = (Quantity(minimum), InstrumentId(instrument.parse().ok()?));
+            let (allocation, reserved) = (allocation.into(), Reserved::default());
+            image.set(client, Command::SetAllocation(&SetAllocation { minimum, instrument, allocation, reserved }));
+        }
+        ["ticks", instrument, ref bands @ ..] => {
+            let band = |pair: &[&str]| match *pair {
+                [from, tick] => Some(TickBand { from: price(from)?, tick: price(tick)? }),
+                _ => None,
+            };
+            let bands: Option<Vec<TickBand>> = bands.chunks(2).map(band).collect();
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::SetTicks(&SetTicks { instrument, reserved }, &bands?));
         }
         ["self-trade", of, "group", group, how] => {
             let self_trade = match how {
@@ -484,6 +512,8 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::PhaseSet(p) => {
             format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
         }
+        Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
+        Reply::TicksSet(t) => format!("-> ticks of {}: {} bands", t.instrument, t.bands),
         Reply::BandsSet(b) => format!("-> bands of {}", b.instrument),
         Reply::ScheduleSet(s) => format!("-> schedule of {}: {} a day", s.instrument, s.entries),
         Reply::StopAccepted(s) => {

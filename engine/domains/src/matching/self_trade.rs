@@ -29,10 +29,17 @@ impl Matching {
         Ok(Progress::Done)
     }
 
-    /// Whether the taker does not trade with the order at `index`, because it is of the same hands. Then one of them, or
+    /// Whether the taker does not trade that `quantity` with the order at `index`, because it is of the same hands. Then one of them, or
     /// both, are less or gone. At most two events are said.
     #[cold]
-    pub(super) fn prevent(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) -> bool {
+    pub(super) fn prevent(
+        &mut self,
+        taker: &mut Taker,
+        index: u32,
+        at: u32,
+        quantity: u64,
+        out: &mut Out<'_, Self>,
+    ) -> bool {
         let maker = &self.orders[index];
         let Some(self_trade) = self.orders.accounts.prevention(taker.account, maker.account) else { return false };
         match self_trade {
@@ -44,7 +51,6 @@ impl Matching {
                 taker.drop();
             }
             SelfTrade::DecrementAndCancel => {
-                let quantity = maker.remaining.min(taker.remaining);
                 self.decrement_maker(index, at, quantity, out);
                 taker.decrement(quantity, out);
             }
@@ -107,6 +113,7 @@ impl Matching {
             return (level.quantity + level.hidden, false);
         }
         // What is not displayed stands behind all that is.
+        let shared = self.instruments[level.instrument].is_shared();
         let (mut sum, mut hidden, mut index) = (0, 0, level.head);
         while index != NONE {
             let Order { account: maker, remaining, newer, .. } = self.orders[index];
@@ -116,7 +123,8 @@ impl Matching {
                     hidden += self.orders.hidden(index);
                 }
                 Some(SelfTrade::CancelOldest) => {}
-                Some(_) => return (sum, true),
+                // Where what comes in is shared it could be met before any other.
+                Some(_) => return (if shared { 0 } else { sum }, true),
             }
             index = newer;
         }

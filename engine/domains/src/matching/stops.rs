@@ -62,6 +62,10 @@ impl Matching {
             return Err(Reject::DuplicateClientOrder);
         }
         let ticks = terms.stop_prices(command)?;
+        self.instruments[instrument].check_tick(command.trigger)?;
+        if command.order_type.get() == OrderType::Limit {
+            self.instruments[instrument].check_tick(command.price)?;
+        }
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -155,14 +159,13 @@ impl Matching {
             next = self.orders.specials.trailing().next(index);
             let Order { level: at, special, .. } = self.orders[index];
             let Level { ticks, side, orders, .. } = self.levels[at];
-            let (terms, side) = (&self.instruments[instrument].terms, side.get());
-            let trail = self.orders.specials[special].trail;
-            let Some(follows) =
-                terms.away(side, last, trail).filter(|follows| better(side.opposite(), *follows, ticks))
-            else {
+            let (book, side) = (&self.instruments[instrument], side.get());
+            let follows = book.terms.away(side, last, self.orders.specials[special].trail);
+            let follows = follows.and_then(|follows| book.on_tick(side.opposite(), follows));
+            let Some(follows) = follows.filter(|follows| better(side.opposite(), *follows, ticks)) else {
                 continue;
             };
-            let level = waiting_at(instrument, side, follows, terms.price(follows));
+            let level = waiting_at(instrument, side, follows, book.terms.price(follows));
             // One that stood alone gives its level back first.
             if orders == 1 || self.has_room_for(&level) {
                 self.orders.leave(&mut self.levels[at], index);

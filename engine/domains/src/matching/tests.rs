@@ -89,6 +89,12 @@ fn prove_reserve_agrees_with_the_model() {
     laws_hold("reserve", &SMALL, 30, 40_000);
 }
 
+/// Guards against shares that are too large, too small, of another order, or lost; and against prices off their tick.
+#[test]
+fn prove_shares_agree_with_the_model() {
+    laws_hold("shares", &SMALL, 37, 40_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -114,6 +120,7 @@ fn prove_tight_agrees_with_the_model() {
         (24, "stops"),
         (28, "phases"),
         (31, "reserve"),
+        (38, "shares"),
     ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
@@ -133,6 +140,7 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
         (25, "stops"),
         (29, "phases"),
         (32, "reserve"),
+        (39, "shares"),
     ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
@@ -478,7 +486,8 @@ fn snapshots_say_what_the_books_hold() {
 /// Guards against saved state that was damaged and is loaded as if it were whole: whatever loads is sound, and goes on.
 #[test]
 fn damaged_state_is_refused_or_loads_into_sound_books() {
-    for (seed, kind) in [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk")] {
+    for (seed, kind) in [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk"), (40, "shares")]
+    {
         let mut workload = workload(kind, seed);
         let mut harness = Harness::<Matching>::new(&TIGHT);
         let mut image = CommandImage::default();

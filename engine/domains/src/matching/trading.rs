@@ -65,6 +65,9 @@ pub(super) enum Then {
     Drop(u64),
 }
 
+/// Outputs that one trade leads to at most: itself, two fills and what is left of the level.
+pub(super) const OUTPUTS_EACH: usize = 4;
+
 impl Matching {
     /// Lets an order trade, and the stops that this triggers after it.
     #[inline]
@@ -85,7 +88,7 @@ impl Matching {
             let best = self.instruments[taker.instrument].half(other).best;
             let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
             if self.instruments[taker.instrument].hidden(other).best != NONE {
-                if out.room() < 4 {
+                if out.room() < OUTPUTS_EACH {
                     self.pending = Pending::Taking(taker);
                     return Progress::More;
                 }
@@ -122,17 +125,18 @@ impl Matching {
 
     /// Trades with the orders at one level, oldest first, until the taker is filled or the level is empty.
     fn take_level(&mut self, taker: &mut Taker, at: u32, out: &mut Out<'_, Self>) -> Progress {
+        if self.instruments[taker.instrument].is_shared() && self.share_out(taker, at, out) == Progress::More {
+            return Progress::More;
+        }
         while taker.remaining > 0 && self.levels[at].orders > 0 {
-            // A trade, two fills and what is left of the level.
-            if out.room() < 4 {
+            if out.room() < OUTPUTS_EACH {
                 return Progress::More;
             }
             let index = self.levels[at].head;
-            if self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out) {
-                continue;
-            }
-            self.trade(taker, index, at, out);
+            let quantity = self.orders[index].remaining.min(taker.remaining);
+            self.meet(taker, index, at, quantity, out);
         }
+        self.sharing = None;
         self.say_level(at, out);
         self.close_if_empty(at);
         if self.instruments[taker.instrument].has_stops() {
@@ -141,14 +145,20 @@ impl Matching {
         Progress::Done
     }
 
-    /// Trades with the order at `index`, which stands at the level at `at`.
+    /// Trades `quantity` with the order at `index`, which stands at the level at `at`, unless it is of the same hands.
     #[inline]
-    pub(super) fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) {
+    pub(super) fn meet(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
+        if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, quantity, out)) {
+            self.trade(taker, index, at, quantity, out);
+        }
+    }
+
+    #[inline]
+    fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let level = &mut self.levels[at];
         let price = level.price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
         let maker_account = self.orders.account(index);
-        let quantity = maker.remaining.min(taker.remaining);
         taker.filled += quantity;
         taker.remaining -= quantity;
         self.last_trade += 1;
@@ -220,6 +230,9 @@ impl Matching {
         // Where nothing went, the best prices change only if the order stands among them.
         let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
         let plain = self.instruments[taker.instrument].is_plain;
+        if !plain {
+            self.note_top(at);
+        }
         if is_best || taker.filled > 0 || !plain || self.orders.accounts.prevent_any() {
             self.say_top(taker.instrument, out);
         }
@@ -260,6 +273,7 @@ impl Matching {
         let order = &mut self.orders[index];
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
+        self.note_top(at);
         self.say_level(at, out);
     }
 

@@ -64,6 +64,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, RESERVE)),
     },
     WorkloadKind {
+        name: "shares",
+        doc: "as reserve, shared by what is displayed at a price, with tables of ticks",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, SHARES)),
+    },
+    WorkloadKind {
         name: "phases",
         doc: "as stops, with phases, auctions, bands and schedules that change all the time",
         new: |seed, clients| Box::new(Flow::new(seed, clients, PHASES)),
@@ -114,6 +119,8 @@ pub struct Mix {
     pub reserve: u64,
     /// Share of commands that ask for a report.
     pub reports: u64,
+    /// Share of commands, in a thousand, that change how what comes in is shared, or the ticks.
+    pub shares: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -134,6 +141,7 @@ pub const NORMAL: Mix = Mix {
     phases: 0,
     reserve: 0,
     reports: 0,
+    shares: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -155,11 +163,15 @@ pub const CROWDED: Mix = Mix {
     phases: 0,
     reserve: 0,
     reports: 0,
+    shares: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
+const PHASES: Mix = Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
 /// Much that is not displayed.
 const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
+
+/// Shared by what is displayed.
+const SHARES: Mix = Mix { shares: 10, phases: 1, crossing: 30, quantity: 40, ..RESERVE };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -334,6 +346,9 @@ impl Workload for Flow {
         if self.mix.reports > 0 && self.random.percent(self.mix.reports) {
             let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
             draw_report(&mut self.random, client, self.mids.len() as u64, image);
+        } else if self.mix.shares > 0 && self.random.below(1_000) < self.mix.shares {
+            let instrument = self.random.below(self.mids.len() as u64) as usize;
+            phases::draw_shares(&mut self.random, instrument as u32 + 1, self.mids[instrument], image);
         } else if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
             let instrument = self.random.below(self.mids.len() as u64) as usize;
             phases::draw(&mut self.random, instrument as u32 + 1, self.mids[instrument], self.steps, image);

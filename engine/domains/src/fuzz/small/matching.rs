@@ -65,6 +65,25 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             keep(32, 4, 3, body);
             body[36..].fill(0);
         }
+        "SetAllocation" => {
+            keep(0, 8, 3, body);
+            keep(8, 4, 3, body);
+            body[12] = [1, 2, 3, 3][usize::from(body[12] % 4)];
+            body[13..].fill(0);
+            if body[12] == 1 {
+                body[0] = 0;
+            }
+        }
+        "SetTicks" => {
+            keep(0, 4, 3, body);
+            body[4..8].fill(0);
+            for (turn, band) in (0..).zip(body[16..].chunks_exact_mut(16)) {
+                let tick = 1 + band[8] % 3;
+                let from = (3 * turn + 2) / tick * tick;
+                band.fill(0);
+                (band[0], band[8]) = (from, tick);
+            }
+        }
         "SetSchedule" => {
             keep(0, 4, 3, body);
             body[4..8].fill(0);

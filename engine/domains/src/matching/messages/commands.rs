@@ -1,8 +1,8 @@
 //! What a client may ask.
 
 use super::{
-    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, PhaseCode, Price, Quantity,
-    ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
+    AllocationCode, ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, PhaseCode, Price,
+    Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -265,6 +265,29 @@ messages! {
             account: Account,
             /// How many may stand or wait at once.
             orders: u32,
+        },
+        /// Says how what comes in is shared among the orders at a price.
+        22 => SetAllocation: 16 {
+            /// A share below this is none: a multiple of the lot, zero when there is no such minimum.
+            minimum: Quantity,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// By time, or by what each displays.
+            allocation: AllocationCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Says from which prices on prices are multiples of other ticks; no bands: the instrument's own everywhere.
+        23 => SetTicks: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + bands: TickBand: 16 {
+            /// The first price of the band, a multiple of its tick: each higher than the one before.
+            from: Price,
+            /// Its tick, a multiple of the instrument's.
+            tick: Price,
         },
     }
 }

@@ -233,6 +233,20 @@ messages! {
             /// The lower half.
             turnover_low: u64,
         },
+        /// How what comes in is shared is as it was asked to be.
+        71 => AllocationSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The table of ticks is as it was asked to be.
+        72 => TicksSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// How many bands it has.
+            bands: u32,
+        },
         /// The account's limits are as they were asked to be.
         70 => LimitsSet: 8 {
             /// Which account.

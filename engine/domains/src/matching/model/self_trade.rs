@@ -33,18 +33,18 @@ impl Model {
         &mut self,
         how: SelfTrade,
         index: usize,
+        quantity: u64,
         taker: &mut Order,
         out: Says<'_, '_>,
     ) -> Option<u64> {
         let maker = self.orders[index];
         // How much of each goes.
-        let both = maker.remaining.min(taker.remaining);
         let (of_maker, of_taker) = match how {
             SelfTrade::Allow => (0, 0),
             SelfTrade::CancelNewest => (0, taker.remaining),
             SelfTrade::CancelOldest => (maker.open(), 0),
             SelfTrade::CancelBoth => (maker.open(), taker.remaining),
-            SelfTrade::DecrementAndCancel => (both, both),
+            SelfTrade::DecrementAndCancel => (quantity, quantity),
         };
         taker.remaining -= of_taker;
         if of_maker > 0 && of_maker < maker.open() {

@@ -44,7 +44,11 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(17) {
+        match self.random.below(18) {
+            17 => {
+                let (instrument, middle) = (self.random.below(6) as u32, self.random.below(40) as i64 - 10);
+                phases::draw_shares(&mut self.random, instrument, middle, image);
+            }
             16 => draw_report(&mut self.random, client, 5, image),
             15 => self.reserve(client, client_order, image),
             14 => {

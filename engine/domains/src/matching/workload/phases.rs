@@ -1,6 +1,9 @@
 //! What operators do to a market.
 
-use crate::matching::messages::{Command, InstrumentId, Phase, Price, ScheduleEntry, SetBands, SetPhase, SetSchedule};
+use crate::matching::messages::{
+    Allocation, Command, InstrumentId, Phase, Price, Quantity, ScheduleEntry, SetAllocation, SetBands, SetPhase,
+    SetSchedule, SetTicks, TickBand,
+};
 use alloc::vec::Vec;
 use ringfence_kernel::ClientId;
 use ringfence_kernel::messages::Reserved;
@@ -56,4 +59,30 @@ pub(super) fn draw(random: &mut Random, instrument: u32, middle: i64, steps: u64
             image.set(client, Command::SetSchedule(&SetSchedule { instrument, reserved }, &entries));
         }
     }
+}
+
+/// Changes how what comes in is shared, or the table of ticks.
+pub(super) fn draw_shares(random: &mut Random, instrument: u32, middle: i64, image: &mut CommandImage) {
+    let (client, instrument) = (ClientId(1), InstrumentId(instrument));
+    if random.percent(70) {
+        let (allocation, most) = match random.below(6) {
+            0 => (Allocation::PriceTime, 2),
+            1 | 2 => (Allocation::ProRata, 6),
+            _ => (Allocation::ProRataTop, 6),
+        };
+        let minimum = Quantity(if random.percent(50) { 0 } else { random.below(most) });
+        let (allocation, reserved) = (allocation.into(), Reserved::default());
+        return image.set(client, Command::SetAllocation(&SetAllocation { minimum, instrument, allocation, reserved }));
+    }
+    let mut from = middle - 8;
+    let bands: Vec<TickBand> = (0..random.below(5))
+        .map(|_| {
+            from += 1 + random.below(6) as i64;
+            let tick = if random.percent(95) { 1 + random.below(3) as i64 } else { random.below(9) as i64 - 2 };
+            // Mostly as it should be.
+            let off = if random.percent(95) && tick > 0 { from.rem_euclid(tick) } else { 0 };
+            TickBand { from: Price(from - off), tick: Price(tick) }
+        })
+        .collect();
+    image.set(client, Command::SetTicks(&SetTicks { instrument, reserved: Reserved::default() }, &bands));
 }
