@@ -4,6 +4,7 @@ use super::instruments;
 use super::levels::{NONE, better};
 use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId};
 use super::phases::PhaseChange;
+use super::settlement::{Open, Party};
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress};
@@ -132,8 +133,8 @@ impl Matching {
     /// Trades what crosses at the one price of `change`: best price first, oldest first.
     pub(super) fn uncross(&mut self, change: &mut PhaseChange, out: &mut Out<'_, Self>) -> Progress {
         loop {
-            // A trade, two fills and the levels of both.
-            if out.room() < 5 {
+            // And the level of the other.
+            if out.room() < super::trading::OUTPUTS_EACH + 1 {
                 return Progress::More;
             }
             let instrument = &self.instruments[change.instrument];
@@ -184,6 +185,16 @@ impl Matching {
         self.instruments[change.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         let counters = [seller.order, buyer.order];
+        let parties = [(heads[0], bid), (heads[1], ask)].map(|(index, at)| Party {
+            account: self.orders.account(index),
+            order: self.orders[index].order,
+            open: Open {
+                side: self.levels[at].side.get(),
+                price: self.levels[at].price,
+                quantity: self.orders.open(index),
+            },
+            takes: self.orders[index].order == taker,
+        });
         for (((index, at), side), counter_order) in
             heads.into_iter().zip([bid, ask]).zip([Side::Buy, Side::Sell]).zip(counters)
         {
@@ -204,6 +215,9 @@ impl Matching {
             };
             self.orders.fill(&mut self.levels[at], index, at, quantity);
             out.notify(account, Event::Fill(&fill));
+        }
+        if self.instruments[change.instrument].is_settled() {
+            self.settle_trade(change.instrument, trade.trade, trade.price, quantity, parties, out);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::messages::{
 use super::orders::Order;
 use super::pricing::Stay;
 use super::reserve::Wanted;
+use super::settlement::Open;
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
@@ -87,6 +88,9 @@ impl Matching {
         if !self.orders.accounts.has_room_for(account) {
             return Err(Reject::AccountsFull);
         }
+        if !is_plain && let Some(reason) = self.hold_new(account, instrument, Open { side, price, quantity })? {
+            return Ok(decline(command.client_order, reason, out));
+        }
         self.last_order += 1;
         let taker = Taker {
             order: OrderId(self.last_order),
@@ -158,6 +162,12 @@ impl Matching {
             return Ok(decline(command.client_order, reason, out));
         }
         let remaining = command.quantity.0 - order.filled;
+        if ticks != old_ticks {
+            self.room_for_level(instrument, side, ticks)?;
+        }
+        if !is_plain && let Some(reason) = self.hold_again(index, price, remaining)? {
+            return Ok(decline(command.client_order, reason, out));
+        }
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
             self.say_level(order.level, out);
@@ -175,7 +185,6 @@ impl Matching {
             }));
             return Ok(Progress::Done);
         }
-        self.room_for_level(instrument, side, ticks)?;
         self.orders.leave(&mut self.levels[order.level], index);
         self.say_level(order.level, out);
         self.close_if_empty(order.level);

@@ -3,9 +3,10 @@
 use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
-    Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price,
-    QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade, TradeId,
+    Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderId, Phase,
+    PhaseCode, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade, TradeId,
 };
+use super::settlement::Settlement;
 use super::ticks::TickTable;
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
@@ -60,6 +61,11 @@ impl Terms {
             && self.is_distance(self.protection)
             && self.day_end < DAY
             && self.price_decimals <= 18
+    }
+
+    /// The lowest price.
+    pub(super) fn lowest(&self) -> i64 {
+        self.price_min
     }
 
     /// `price` in ticks above the lowest, when an order may have it.
@@ -158,8 +164,8 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
-    /// Whether it is traded continuously by price and time, and has no bands and no table of ticks: nothing else is to be
-    /// looked at.
+    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks and no settlement: nothing
+    /// else is to be looked at.
     pub(super) is_plain: bool,
     pub(super) phase: PhaseCode,
     pub(super) allocation: AllocationCode,
@@ -168,6 +174,7 @@ pub(super) struct Instrument {
     /// The bid and the ask that bettered the market last; zero before the first.
     pub(super) top_orders: [OrderId; 2],
     pub(super) ticks: TickTable,
+    pub(super) settlement: Settlement,
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
@@ -201,6 +208,7 @@ impl Instrument {
             minimum_allocation: 0,
             top_orders: [OrderId(0); 2],
             ticks: TickTable::zeroed(),
+            settlement: Settlement::zeroed(),
             bids: Half::EMPTY,
             asks: Half::EMPTY,
             hidden: [Half::EMPTY; 2],
@@ -237,10 +245,22 @@ impl Instrument {
         self.see_plain();
     }
 
+    pub(super) fn set_settlement(&mut self, settlement: Settlement) {
+        self.settlement = settlement;
+        self.see_plain();
+    }
+
+    /// Whether nothing stands in its book or waits.
+    pub(super) fn is_empty(&self) -> bool {
+        let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
+        halves.into_iter().all(|half| half.best == NONE)
+    }
+
     fn see_plain(&mut self) {
         let has_bands = self.bands.static_band != Price(0) || self.bands.dynamic_band != Price(0);
         let by_time = self.allocation.get() == Allocation::PriceTime;
-        self.is_plain = self.phase.get() == Phase::Continuous && !has_bands && by_time && self.ticks.count == 0;
+        let looked_at = has_bands || !by_time || self.ticks.count > 0 || self.settlement.base.0 != 0;
+        self.is_plain = self.phase.get() == Phase::Continuous && !looked_at;
     }
 
     /// Whether the static band has room for an order at `price`.
@@ -268,7 +288,7 @@ impl Instrument {
     }
 
     fn market(&self) -> Market {
-        let Self { phase, allocation, minimum_allocation, top_orders, ticks, .. } = *self;
+        let Self { phase, allocation, minimum_allocation, top_orders, ticks, settlement, .. } = *self;
         let Self { volatility_ends, bands, schedule, statistics, .. } = *self;
         Market {
             phase,
@@ -278,13 +298,18 @@ impl Instrument {
             minimum_allocation,
             top_orders,
             ticks,
+            settlement,
             bands,
             schedule,
             statistics,
         }
     }
 
-    fn load_market(&mut self, market: &Market) -> Result<(), Corrupt> {
+    fn load_market(&mut self, market: &Market, assets: u32) -> Result<(), Corrupt> {
+        let settlement = market.settlement;
+        if settlement != Settlement::zeroed() && !settlement.is_sound(self.terms.lowest(), assets) {
+            return Err(Corrupt("the settlement of an instrument"));
+        }
         let phase = market.phase.try_get().ok_or(Corrupt("the phase of an instrument"))?;
         let ends = market.volatility_ends != Timestamp(0);
         let sound = market.reserved == [0; 6] && (!ends || phase == Phase::VolatilityAuction);
@@ -299,7 +324,7 @@ impl Instrument {
         }
         (self.bands, self.schedule, self.statistics) = (market.bands, market.schedule, market.statistics);
         self.set_allocation(allocation, minimum);
-        (self.top_orders, self.ticks) = (market.top_orders, market.ticks);
+        (self.top_orders, self.ticks, self.settlement) = (market.top_orders, market.ticks, settlement);
         self.set_phase(phase, market.volatility_ends);
         Ok(())
     }
@@ -480,7 +505,8 @@ impl Instruments {
     }
 
     /// What [`Instruments::save`] wrote. Books are still empty.
-    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+    pub(super) fn load(limits: &MatchingLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let (capacity, assets) = (limits.instruments as usize, limits.assets as u32);
         let mut instruments = Self::new(capacity);
         let mut before = None;
         for _ in 0..source.count(capacity, "instruments")? {
@@ -498,7 +524,7 @@ impl Instruments {
             if !said || known.last.reserved != [0; 7] {
                 return Err(Corrupt("the last trade of an instrument"));
             }
-            known.load_market(&source.value()?)?;
+            known.load_market(&source.value()?, assets)?;
             instruments.set_timer(place as u32);
         }
         Ok(instruments)

@@ -2,6 +2,7 @@
 
 use super::instruments::{DAY, Terms};
 use super::messages::{AllocationCode, OrderId, Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::settlement::Settlement;
 use super::ticks::TickTable;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::Timestamp;
@@ -87,6 +88,7 @@ pub(super) struct Market {
     pub(super) minimum_allocation: u64,
     pub(super) top_orders: [OrderId; 2],
     pub(super) ticks: TickTable,
+    pub(super) settlement: Settlement,
     pub(super) bands: Bands,
     pub(super) schedule: Schedule,
     pub(super) statistics: Statistics,

@@ -8,18 +8,20 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
-    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetAllocation, SetBands,
-    SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, SetTicks, TickBand,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
+    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
+    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule,
+    SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
 };
 pub use events::{
-    AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
-    StopTriggered, TopOfBook, Trade,
+    AuctionIndication, BalanceSaid, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented,
+    PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, AllocationSet, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet,
-    OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport,
-    OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted, TicksSet,
+    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, HoldingLimitSet,
+    InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled,
+    OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet,
+    SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -48,6 +50,15 @@ newtype! {
 newtype! {
     /// How much of an instrument, in its smallest unit.
     pub struct Quantity(u64);
+}
+
+newtype! {
+    /// What accounts have, where instruments are settled: a dense number from 1 up to the limit of assets.
+    pub struct AssetId(u32);
+}
+newtype! {
+    /// An operator's number of a transfer to or from an account, rising.
+    pub struct TransferId(u64);
 }
 
 /// The largest quantity of one order. With [`ORDERS_MAX`] orders at one price their sum still fits 64 bits.
@@ -204,6 +215,8 @@ choice! {
         AuctionOver = 10,
         /// It was triggered, and its instrument's phase has no place for it.
         PhaseForbids = 11,
+        /// It was triggered, and its account had not what it needs, or no place for what it would bring.
+        NoFunds = 12,
     }
 }
 choice! {
@@ -225,6 +238,15 @@ choice! {
         Halted = 7,
         /// The same, outside the hours of trading.
         Closed = 8,
+    }
+}
+choice! {
+    /// Which way a transfer goes.
+    pub enum Direction as DirectionCode {
+        /// To the account.
+        Deposit = 1,
+        /// From the account.
+        Withdrawal = 2,
     }
 }
 choice! {
@@ -293,6 +315,14 @@ choice! {
         AboveValue = 15,
         /// As many of the account's orders stand or wait as its limit lets.
         TooManyOrders = 16,
+        /// The account is not free to use what it needs.
+        NoFunds = 17,
+        /// The account would have more of an asset than its limit lets.
+        AboveHolding = 18,
+        /// The account's last transfer has a higher number.
+        StaleTransfer = 19,
+        /// The account's last transfer has that number, and was another.
+        TransferDiffers = 20,
     }
 }
 
@@ -347,6 +377,17 @@ rejects! {
         BadTicks = 1022,
         /// The price is not a multiple of the tick that holds there.
         OffTick = 1023,
+        /// An asset is none, or both are the same; a unit is zero; a fee is above a tenth, or both together give; or prices
+        /// begin at zero or below.
+        BadSettlement = 1024,
+        /// The instrument is settled otherwise, or has orders.
+        SettlementExists = 1025,
+        /// The number of the asset is zero or above the limit of assets.
+        BadAsset = 1026,
+        /// The amount or the transfer's number is zero; or there would be more than 2⁶³−1 of the asset.
+        BadAmount = 1027,
+        /// As many balances of accounts as may be there are.
+        BalancesFull = 1028,
     }
 }
 
@@ -364,6 +405,10 @@ limits! {
         /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
         /// orders, and where they wait or hide among price levels, as well.
         specials = 65536 in 0..=ORDERS_MAX,
+        /// Assets in which instruments are settled; their ids run from 1 to this.
+        assets = 64 in 0..=4_096,
+        /// Balances: of an account in an asset each.
+        balances = 65536 in 0..=16_777_216,
     }
 }
 

@@ -1,7 +1,8 @@
-//! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
+//! Order matching: order books, by price and time or shared, for many instruments. `README.md` has the rules in plain words.
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
-//! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
+//! `transfers` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -18,14 +19,17 @@ mod removal;
 mod reports;
 mod reserve;
 mod self_trade;
+mod settlement;
 mod stops;
 mod ticks;
 mod trading;
+mod transfers;
 mod views;
 
 mod accounts;
 mod entered;
 mod instruments;
+mod ledger;
 mod levels;
 mod market;
 mod orders;
@@ -47,6 +51,7 @@ mod tests;
 use alloc::vec::Vec;
 use allocation::Sharing;
 use instruments::Instruments;
+use ledger::Ledger;
 use levels::Levels;
 use mass_cancel::MassCancelling;
 use messages::{
@@ -83,6 +88,7 @@ pub struct Matching {
     instruments: Instruments,
     levels: Levels,
     orders: Orders,
+    ledger: Ledger,
     /// The numbers given last.
     last_order: u64,
     last_trade: u64,
@@ -143,6 +149,7 @@ impl Domain for Matching {
             instruments: Instruments::new(limits.instruments as usize),
             levels: Levels::new(limits.levels as usize),
             orders: Orders::new(limits),
+            ledger: Ledger::new(limits),
             last_order: 0,
             last_trade: 0,
             pending: Pending::Nothing,
@@ -160,7 +167,8 @@ impl Domain for Matching {
         match command {
             Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
             Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
-            Command::SetAllocation(_) | Command::SetTicks(..) => Roles::ADMINISTER,
+            Command::SetAllocation(_) | Command::SetTicks(..) | Command::SetSettlement(_) => Roles::ADMINISTER,
+            Command::Transfer(_) | Command::SetHoldingLimit(_) | Command::GetAsset(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -194,6 +202,11 @@ impl Domain for Matching {
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetSettlement(command) => self.set_settlement(command, out),
+            Command::Transfer(command) => self.transfer(command, out),
+            Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
+            Command::GetBalances(_) => Ok(self.get_balances(context, out)),
+            Command::GetAsset(command) => self.get_asset(command, out),
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }

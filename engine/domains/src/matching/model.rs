@@ -10,12 +10,13 @@ mod removal;
 mod reports;
 mod reserve;
 mod self_trade;
+mod settlement;
 mod stops;
 
 use super::messages::{
     Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TickBand, TimeInForce,
-    TopOfBook,
+    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, SetSettlement, Side, TickBand,
+    TimeInForce, TopOfBook, Transfer,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -109,6 +110,14 @@ pub struct Model {
     tops: BTreeMap<(u32, Side), u64>,
     /// From which prices on which ticks hold.
     ticks: BTreeMap<u32, Vec<TickBand>>,
+    /// In what instruments are settled.
+    settlements: BTreeMap<u32, SetSettlement>,
+    /// What accounts have of assets in all, and up to how much they may.
+    balances: BTreeMap<(u32, u32), (i128, u64)>,
+    /// What there is of assets, and what of it was taken in fees.
+    assets: BTreeMap<u32, (i128, i128)>,
+    /// The last transfer of each account, and what was free after it.
+    transfers: BTreeMap<u32, (Transfer, u64)>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
     /// The price of the last trade of each instrument.
@@ -231,6 +240,10 @@ impl laws::Model for Model {
             allocations: BTreeMap::new(),
             tops: BTreeMap::new(),
             ticks: BTreeMap::new(),
+            settlements: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            assets: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
             trades: Vec::new(),
@@ -255,6 +268,11 @@ impl laws::Model for Model {
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetSettlement(command) => self.set_settlement(command, out),
+            Command::Transfer(command) => self.transfer(command, out),
+            Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
+            Command::GetBalances(_) => self.get_balances(context, out),
+            Command::GetAsset(command) => self.get_asset(command, out),
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),

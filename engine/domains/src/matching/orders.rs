@@ -305,6 +305,12 @@ impl Orders {
         }
     }
 
+    /// The orders of a level, oldest first.
+    pub(super) fn queue_of(&self, level: &Level) -> impl Iterator<Item = u32> + use<'_> {
+        let first = (level.head != NONE).then_some(level.head);
+        core::iter::successors(first, |index| Some(self.orders[*index].newer).filter(|newer| *newer != NONE))
+    }
+
     /// The order that ends next, and when.
     #[inline]
     pub(super) fn next_to_expire(&self) -> Option<(Timestamp, u32)> {

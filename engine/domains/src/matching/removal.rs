@@ -54,6 +54,7 @@ impl Matching {
         if remaining == 0 {
             self.take_out(index, out);
         } else {
+            self.release_order(index, remaining);
             if self.shrink(index, at, command.quantity.0) {
                 self.say_level(at, out);
             }
@@ -164,14 +165,18 @@ impl Matching {
     #[inline]
     pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
         let at = self.orders[index].level;
-        let level = &mut self.levels[at];
+        let level = &self.levels[at];
         let (instrument, side) = (level.instrument, level.side.get());
-        let was_best = self.instruments[instrument].half(side).best == at;
-        self.orders.leave(level, index);
+        let book = &self.instruments[instrument];
+        let (was_best, is_plain) = (book.half(side).best == at, book.is_plain);
+        if !is_plain {
+            self.release_order(index, 0);
+        }
+        self.orders.leave(&mut self.levels[at], index);
         let order = self.orders.remove(index, DeclineReason::Cancelled);
         self.say_level(at, out);
         self.close_if_empty(at);
-        if was_best || !self.instruments[instrument].is_plain {
+        if was_best || !is_plain {
             self.say_top(instrument, out);
         }
         order

@@ -7,6 +7,7 @@ use super::messages::{
     DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Quantity, Reject, Side, TimeInForce,
 };
 use super::orders::Order;
+use super::settlement::Open;
 use super::specials::{RESERVE, Special};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::{Account, Context, Out, Progress};
@@ -69,8 +70,12 @@ impl Matching {
         }
         let level = stands_at(instrument, command.side.get(), ticks, command.price, display);
         self.room_for_special(account, &level)?;
-        self.last_order += 1;
         let (side, quantity) = (command.side.get(), command.quantity.0);
+        let order = Open { side, price: command.price, quantity };
+        if let Some(reason) = self.hold_new(account, instrument, order)? {
+            return Ok(decline(command.client_order, reason, out));
+        }
+        self.last_order += 1;
         let reach = self.reach(instrument, side, ticks);
         let taker = Taker {
             order: OrderId(self.last_order),

@@ -20,6 +20,9 @@
 //!
 //! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
 //!
+//! `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
+//! `holding A LIMIT of ASSET` and `asset ASSET` too; `balances` asks for one's own.
+//!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
@@ -32,12 +35,13 @@
 //! difference before it is committed.
 
 use super::messages::{
-    Allocation, AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument,
-    Event, GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel,
-    MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price,
-    Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetKillSwitch,
-    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade, SetTicks, Side, SideCode, Sides, StatisticsReport,
-    TickBand, TimeInForce,
+    Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
+    DefineInstrument, Direction, Event, GetAccount, GetAsset, GetBalances, GetBook, GetOpenOrders, GetOrder,
+    GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect,
+    OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade,
+    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule,
+    SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand, TimeInForce, Transfer,
+    TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -52,14 +56,15 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
-const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8 };
+const LIMITS: MatchingLimits =
+    MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8, assets: 3, balances: 8 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 52,
+        least: 54,
         limits: LIMITS,
         time: nanoseconds,
         step,
@@ -194,6 +199,42 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let (minimum, instrument) = (Quantity(minimum), InstrumentId(instrument.parse().ok()?));
             let (allocation, reserved) = (allocation.into(), Reserved::default());
             image.set(client, Command::SetAllocation(&SetAllocation { minimum, instrument, allocation, reserved }));
+        }
+        ["settle", instrument, base, "for", quote, "units", base_unit, quote_unit, "fees", maker, taker] => {
+            let asset = |word: &str| word.parse().ok().map(AssetId);
+            let settlement = SetSettlement {
+                base_unit: base_unit.parse().ok()?,
+                quote_unit: quote_unit.parse().ok()?,
+                base: asset(base)?,
+                quote: asset(quote)?,
+                maker_fee: maker.parse().ok()?,
+                taker_fee: taker.parse().ok()?,
+                instrument: InstrumentId(instrument.parse().ok()?),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetSettlement(&settlement));
+        }
+        [way @ ("deposit" | "withdraw"), account, amount, "of", asset, "as", number] => {
+            let direction = if way == "deposit" { Direction::Deposit } else { Direction::Withdrawal };
+            let transfer = Transfer {
+                transfer: TransferId(number.parse().ok()?),
+                amount: amount.parse().ok()?,
+                account: Account(account.parse().ok()?),
+                asset: AssetId(asset.parse().ok()?),
+                direction: direction.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::Transfer(&transfer));
+        }
+        ["holding", account, limit, "of", asset] => {
+            let (account, asset) = (Account(account.parse().ok()?), AssetId(asset.parse().ok()?));
+            let limit = limit.parse().ok()?;
+            image.set(client, Command::SetHoldingLimit(&SetHoldingLimit { limit, account, asset }));
+        }
+        ["balances"] => image.set(client, Command::GetBalances(&GetBalances { reserved: Reserved::default() })),
+        ["asset", asset] => {
+            let (asset, reserved) = (AssetId(asset.parse().ok()?), Reserved::default());
+            image.set(client, Command::GetAsset(&GetAsset { asset, reserved }));
         }
         ["ticks", instrument, ref bands @ ..] => {
             let band = |pair: &[&str]| match *pair {
@@ -454,6 +495,13 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
+        Event::Settled(s) => {
+            format!("to {id}: #{} settled for {} of {}, fee {}", s.order, s.amount, s.asset, s.fee)
+        }
+        Event::BalanceSaid(b) => {
+            let BalanceSaid { free, held, incoming, limit, asset, .. } = b;
+            format!("told {free} of {asset} free, {held} held, {incoming} to come, limit {limit}")
+        }
         Event::AuctionIndication(a) => {
             assert_eq!(header.topic.kind(), topics::AUCTIONS);
             let AuctionIndication { price, quantity, bid_surplus, ask_surplus } = a;
@@ -513,6 +561,14 @@ fn answer(reply: &Reply<'_>) -> String {
             format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
         }
         Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
+        Reply::SettlementSet(s) => format!("-> settlement of {}", s.instrument),
+        Reply::TransferMade(t) => {
+            format!("-> transfer {} of {}: {} of {}, {} free", t.transfer, t.account, t.amount, t.asset, t.free)
+        }
+        Reply::TransferDeclined(t) => format!("-> declined transfer {}: {:?}", t.transfer, t.reason.get()),
+        Reply::HoldingLimitSet(h) => format!("-> holding of {} in {}", h.account, h.asset),
+        Reply::BalancesSaid(b) => format!("-> {} balances", b.balances),
+        Reply::AssetReport(a) => format!("-> asset {}: {}, of it fees {}", a.asset, a.total, a.fees),
         Reply::TicksSet(t) => format!("-> ticks of {}: {} bands", t.instrument, t.bands),
         Reply::BandsSet(b) => format!("-> bands of {}", b.instrument),
         Reply::ScheduleSet(s) => format!("-> schedule of {}: {} a day", s.instrument, s.entries),

@@ -41,6 +41,7 @@ impl Matching {
         out: &mut Out<'_, Self>,
     ) -> bool {
         let maker = &self.orders[index];
+        let before = taker.remaining;
         let Some(self_trade) = self.orders.accounts.prevention(taker.account, maker.account) else { return false };
         match self_trade {
             SelfTrade::Allow => return false,
@@ -55,16 +56,19 @@ impl Matching {
                 taker.decrement(quantity, out);
             }
         }
+        self.release_taker(taker, before, taker.remaining);
         true
     }
 
     fn decrement_maker(&mut self, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
         let hidden = self.orders.hidden(index);
-        let maker = &mut self.orders[index];
+        let maker = &self.orders[index];
         if maker.remaining == quantity && hidden == 0 {
             return self.drop_maker(index, at, out);
         }
+        self.release_order(index, self.orders.open(index) - quantity);
+        let maker = &mut self.orders[index];
         if maker.remaining == quantity {
             self.orders.refill(&mut self.levels[at], index, at);
         } else {
@@ -80,6 +84,7 @@ impl Matching {
     fn drop_maker(&mut self, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
         let open = self.orders.open(index);
+        self.release_order(index, 0);
         self.orders.leave(&mut self.levels[at], index);
         let Order { order, client_order, filled, .. } = self.orders.remove(index, DeclineReason::Cancelled);
         let closed = OrderClosed {

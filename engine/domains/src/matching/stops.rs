@@ -9,6 +9,7 @@ use super::messages::{
 };
 use super::orders::Order;
 use super::reserve::Wanted;
+use super::settlement::Open;
 use super::specials::{STOP, Special};
 use super::trading::{Origin, Taker, Then};
 use super::{Matching, Pending};
@@ -241,7 +242,7 @@ impl Matching {
         None
     }
 
-    fn may_come_in(&self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
+    fn may_come_in(&mut self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
         let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
         if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
             return Err(CloseReason::PhaseForbids);
@@ -251,9 +252,13 @@ impl Matching {
         {
             return Err(CloseReason::BelowMinimum);
         }
-        match taker.then {
-            Then::Rest(_) => self.room_for_level(instrument, side, ticks).map_err(|_| CloseReason::LevelsFull),
-            _ => Ok(()),
+        if let Then::Rest(_) = taker.then {
+            self.room_for_level(instrument, side, ticks).map_err(|_| CloseReason::LevelsFull)?;
+        }
+        let order = Open { side, price: taker.price, quantity: remaining };
+        match self.hold_new(account, instrument, order) {
+            Ok(None) => Ok(()),
+            _ => Err(CloseReason::NoFunds),
         }
     }
 

@@ -19,10 +19,18 @@ use ringfence_kernel::{
     Account, ClientId, Cursor, Domain, Out, Outbox, OutputHeader, Progress, Roles, Timestamp, Topic,
 };
 
-const SMALL: MatchingLimits =
-    MatchingLimits { instruments: 8, orders: 6_000, levels: 2_000, accounts: 8, specials: 500 };
+const SMALL: MatchingLimits = MatchingLimits {
+    instruments: 8,
+    orders: 6_000,
+    levels: 2_000,
+    accounts: 8,
+    specials: 500,
+    assets: 4,
+    balances: 32,
+};
 /// So little room that commands run into every capacity.
-const TIGHT: MatchingLimits = MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, specials: 5 };
+const TIGHT: MatchingLimits =
+    MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, specials: 5, assets: 3, balances: 7 };
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -95,6 +103,13 @@ fn prove_shares_agree_with_the_model() {
     laws_hold("shares", &SMALL, 37, 40_000);
 }
 
+/// Guards against money that comes from nowhere or is lost, orders that hold too much or too little, and fees that are
+/// rounded otherwise.
+#[test]
+fn prove_funds_agree_with_the_model() {
+    laws_hold("funds", &SMALL, 41, 40_000);
+}
+
 /// Guards against orders that outlive a mass cancel, a kill switch or their session, or that go without any of these.
 #[test]
 fn prove_risk_agrees_with_the_model() {
@@ -121,6 +136,7 @@ fn prove_tight_agrees_with_the_model() {
         (28, "phases"),
         (31, "reserve"),
         (38, "shares"),
+        (42, "funds"),
     ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
@@ -141,6 +157,7 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
         (29, "phases"),
         (32, "reserve"),
         (39, "shares"),
+        (43, "funds"),
     ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
@@ -486,7 +503,8 @@ fn snapshots_say_what_the_books_hold() {
 /// Guards against saved state that was damaged and is loaded as if it were whole: whatever loads is sound, and goes on.
 #[test]
 fn damaged_state_is_refused_or_loads_into_sound_books() {
-    for (seed, kind) in [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk"), (40, "shares")]
+    for (seed, kind) in
+        [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk"), (40, "shares"), (44, "funds")]
     {
         let mut workload = workload(kind, seed);
         let mut harness = Harness::<Matching>::new(&TIGHT);

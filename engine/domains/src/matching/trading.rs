@@ -8,6 +8,7 @@ use super::messages::{
 };
 use super::orders::Order;
 use super::reserve::Reserve;
+use super::settlement::{Open, Party};
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress, Timestamp};
@@ -65,8 +66,8 @@ pub(super) enum Then {
     Drop(u64),
 }
 
-/// Outputs that one trade leads to at most: itself, two fills and what is left of the level.
-pub(super) const OUTPUTS_EACH: usize = 4;
+/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the level.
+pub(super) const OUTPUTS_EACH: usize = 6;
 
 impl Matching {
     /// Lets an order trade, and the stops that this triggers after it.
@@ -201,6 +202,15 @@ impl Matching {
                 ..fill
             }),
         );
+        if self.instruments[taker.instrument].is_settled() {
+            let maker = Open { side: taker.side.opposite(), price, quantity: open };
+            let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
+            let parties = [
+                Party { account: maker_account, order: trade.maker_order, open: maker, takes: false },
+                Party { account: taker.account, order: taker.order, open: taking, takes: true },
+            ];
+            self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
+        }
     }
 
     /// The taker has traded what it could: rests it or lets it go, and answers. Most of those that come in rest.
@@ -252,6 +262,9 @@ impl Matching {
             NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
             index => _ = self.orders.remove(index, reason),
+        }
+        if let Then::Cancel = taker.then {
+            self.release_taker(taker, taker.remaining, 0);
         }
         if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
             match taker.then {

@@ -4,6 +4,7 @@
 //! quoted. It believes that what it sent is live, as a client does before the answer comes, so that some cancels come
 //! too late.
 
+mod funds;
 mod hostile;
 mod phases;
 
@@ -69,6 +70,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, SHARES)),
     },
     WorkloadKind {
+        name: "funds",
+        doc: "as reserve, with instruments that are settled, deposits, withdrawals and auctions",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, FUNDS)),
+    },
+    WorkloadKind {
         name: "phases",
         doc: "as stops, with phases, auctions, bands and schedules that change all the time",
         new: |seed, clients| Box::new(Flow::new(seed, clients, PHASES)),
@@ -121,6 +127,8 @@ pub struct Mix {
     pub reports: u64,
     /// Share of commands, in a thousand, that change how what comes in is shared, or the ticks.
     pub shares: u64,
+    /// Share of commands, in a thousand, that move or ask for what accounts have. Instruments are then settled.
+    pub funds: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -142,6 +150,7 @@ pub const NORMAL: Mix = Mix {
     reserve: 0,
     reports: 0,
     shares: 0,
+    funds: 0,
 };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
@@ -164,6 +173,7 @@ pub const CROWDED: Mix = Mix {
     reserve: 0,
     reports: 0,
     shares: 0,
+    funds: 0,
 };
 /// Phases that change all the time.
 const PHASES: Mix = Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
@@ -172,6 +182,9 @@ const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40
 
 /// Shared by what is displayed.
 const SHARES: Mix = Mix { shares: 10, phases: 1, crossing: 30, quantity: 40, ..RESERVE };
+
+/// Settled, with little money.
+const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, ..RESERVE };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -194,6 +207,8 @@ pub struct Flow {
     /// What each client has counted its orders to.
     client_orders: Vec<u64>,
     steps: u64,
+    /// Transfers there were.
+    transfers: u64,
     /// Numbers of one list of cancels.
     list: Vec<CancelManyOrder>,
 }
@@ -211,6 +226,7 @@ impl Flow {
             live: Vec::new(),
             client_orders: alloc::vec![0; clients.max(1) as usize],
             steps: 0,
+            transfers: 0,
             list: Vec::new(),
         }
     }
@@ -335,6 +351,10 @@ impl Workload for Flow {
             self.defined += 1;
             return image.set(ClientId(1), Command::DefineInstrument(&terms(self.defined)));
         }
+        let settled = self.steps - u64::from(self.mix.instruments);
+        if self.mix.funds > 0 && settled <= u64::from(self.mix.instruments) {
+            return funds::settle(&mut self.random, settled as u32, image);
+        }
         if self.random.percent(self.mix.drift) {
             let at = self.random.below(self.mids.len() as u64) as usize;
             let step = if self.random.below(2) == 0 { 1 } else { -1 };
@@ -346,6 +366,9 @@ impl Workload for Flow {
         if self.mix.reports > 0 && self.random.percent(self.mix.reports) {
             let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
             draw_report(&mut self.random, client, self.mids.len() as u64, image);
+        } else if self.mix.funds > 0 && self.random.below(1_000) < self.mix.funds {
+            self.transfers += 1;
+            funds::draw(&mut self.random, self.clients, self.transfers, self.mids[0], image);
         } else if self.mix.shares > 0 && self.random.below(1_000) < self.mix.shares {
             let instrument = self.random.below(self.mids.len() as u64) as usize;
             phases::draw_shares(&mut self.random, instrument as u32 + 1, self.mids[instrument], image);

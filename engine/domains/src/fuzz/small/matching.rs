@@ -74,6 +74,39 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
                 body[0] = 0;
             }
         }
+        "SetSettlement" => {
+            for (at, mask) in [(0, 1), (8, 1), (16, 0), (24, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(32, 4, 3, body);
+            body[36..].fill(0);
+            let fees = [body[33] / 2, body[34]];
+            (body[0], body[8], body[16], body[20]) = (1, 1, 1, 2);
+            for (at, fee) in [(24, fees[0]), (28, fees[1])] {
+                body[at..at + 4].copy_from_slice(&(i32::from(fee) * 390).to_le_bytes());
+            }
+        }
+        "Transfer" => {
+            keep(0, 8, 31, body);
+            keep(8, 8, 255, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 1, body);
+            body[20] += 1;
+            body[24] = if body[24] < 200 { 1 } else { 2 };
+            body[25..].fill(0);
+        }
+        "SetHoldingLimit" => {
+            keep(0, 8, 63, body);
+            keep(8, 4, 3, body);
+            keep(12, 4, 1, body);
+            body[12] += 1;
+        }
+        "GetBalances" => body.fill(0),
+        "GetAsset" => {
+            keep(0, 4, 1, body);
+            body[0] += 1;
+            body[4..].fill(0);
+        }
         "SetTicks" => {
             keep(0, 4, 3, body);
             body[4..8].fill(0);

@@ -157,6 +157,10 @@ impl Model {
             }
             self.check_level(instrument, side, Price(price))?;
         }
+        self.has_room_for(order.account)?;
+        if let Some(reason) = self.afford(&order, price, quantity, None)? {
+            return decline(command.client_order, reason, out);
+        }
         self.know(context.account())?;
         self.last_order += 1;
         let before = self.top(instrument);
@@ -324,6 +328,7 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
+        self.settle(price.0, quantity.0, [(&maker, false), (&*taker, true)], out);
         if maker.open() == 0 {
             self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
@@ -365,6 +370,12 @@ impl Model {
         }
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
+        if price != order.price {
+            self.check_level(order.instrument, order.side, Price(price))?;
+        }
+        if let Some(reason) = self.afford(&order, price, remaining, Some(order.order))? {
+            return decline(command.client_order, reason, out);
+        }
         let (mut priority, mut dropped) = (Priority::Lost, None);
         let mut beyond = None;
         if price == order.price {
@@ -378,7 +389,6 @@ impl Model {
             self.orders[index] = order;
             self.say_level(&order, out);
         } else {
-            self.check_level(order.instrument, order.side, Price(price))?;
             self.orders.remove(index);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);

@@ -321,6 +321,8 @@ impl Model {
                 self.ended.push((own.account, own.client_order, DeclineReason::Filled));
             }
         }
+        let buyer_takes = buyer.order > seller.order;
+        self.settle(price, quantity, [(&buyer, buyer_takes), (&seller, !buyer_takes)], out);
         quantity
     }
 

@@ -208,11 +208,14 @@ impl Model {
 
     /// An account is known from its first order, or the first setting of its own.
     pub(super) fn know(&mut self, Account(account): Account) -> Result<(), Reject> {
-        if !self.accounts.contains(&account) && self.accounts.len() as u64 == self.limits.accounts {
-            return Err(Reject::AccountsFull);
-        }
+        self.has_room_for(account)?;
         self.accounts.insert(account);
         Ok(())
+    }
+
+    pub(super) fn has_room_for(&self, account: u32) -> Result<(), Reject> {
+        let full = self.accounts.len() as u64 == self.limits.accounts;
+        if full && !self.accounts.contains(&account) { Err(Reject::AccountsFull) } else { Ok(()) }
     }
 
     /// Closes the orders that are meant, each in its turn; gives how much that was, in how many orders.

@@ -68,10 +68,9 @@ impl Model {
         if !level_exists && self.levels() as u64 == self.limits.levels {
             return Err(Reject::LevelsFull);
         }
-        self.know(account)?;
-        self.last_order += 1;
+        self.has_room_for(account.0)?;
         let mut order = Order {
-            order: self.last_order,
+            order: self.last_order + 1,
             client_order: command.client_order.0,
             account: account.0,
             instrument,
@@ -90,6 +89,11 @@ impl Model {
             hides,
             minimum,
         };
+        if let Some(reason) = self.afford(&order, order.price, quantity, None)? {
+            return decline(command.client_order, reason, out);
+        }
+        self.know(account)?;
+        self.last_order += 1;
         let before = self.top(instrument);
         let reach = self.reach(&order);
         let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;

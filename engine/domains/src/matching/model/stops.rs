@@ -209,6 +209,9 @@ impl Model {
         if rests && self.check_level(instrument, side, Price(price)).is_err() {
             return Some(CloseReason::LevelsFull);
         }
+        if !matches!(self.afford(order, price, order.remaining, None), Ok(None)) {
+            return Some(CloseReason::NoFunds);
+        }
         let before = self.top(instrument);
         let dropped = self.trade(order, out);
         let left = order.remaining;
