@@ -54,6 +54,8 @@ fn roll() {
         marks: 4,
         sums: 5,
         nullifiers: 1,
+        sightings: 1,
+        quarantine: 1,
     };
     let mut votes = Harness::<Votes>::new(&limits);
     let election = ElectionId(1);
@@ -86,6 +88,8 @@ fn run(method: Method, seats: u16, candidates: u16) -> (f64, usize) {
         marks: 1 << 24,
         sums: 32,
         nullifiers: 1,
+        sightings: 1,
+        quarantine: 1,
     };
     let mut votes = Harness::<Votes>::new(&limits);
     let mut image = CommandImage::default();

@@ -110,6 +110,8 @@ const VOTES: votes::messages::VotesLimits = votes::messages::VotesLimits {
     marks: 30,
     sums: 40,
     nullifiers: 5,
+    sightings: 8,
+    quarantine: 3,
 };
 
 fn hold<M: laws::Model>(limits: &<M::Domain as Domain>::Limits, images: Vec<CommandImage>) {
@@ -173,7 +175,7 @@ mod tests {
             if let Some(header) = image.get_mut(24..32) {
                 // A header that some schema knows.
                 let schema = [0_u8, 1, 2, 3, 4, 255][random.below(6) as usize];
-                let template = [1 + random.below(9) as u8, 51 + random.below(7) as u8, 101 + random.below(9) as u8];
+                let template = [1 + random.below(20) as u8, 51 + random.below(16) as u8, 101 + random.below(16) as u8];
                 let template = template[random.below(3) as usize];
                 let length = 8 * (1 + random.below(8) as u8);
                 header.copy_from_slice(&[length, 0, template, 0, schema, 0, 1, 0]);
@@ -208,7 +210,7 @@ mod tests {
         let mut said = 0;
         for _ in 0..20 {
             let mut harness = laws::Harness::<votes::Votes>::new(&VOTES);
-            for image in images::<votes::messages::Command<'_>>(&bytes(&mut random, 12_000), small::votes) {
+            for image in images::<votes::messages::Command<'_>>(&bytes(&mut random, 16_000), small::votes) {
                 let outcome = harness.step(&Step::Command(image), ringfence_kernel::Timestamp(1), false);
                 said += u32::from(outcome.outputs.len() > 2);
             }

@@ -220,17 +220,23 @@ impl Ballots {
         Ok(())
     }
 
+    #[inline]
+    fn find(&self, election: u32, hash: u64) -> Option<u32> {
+        let same = |index: u32| self.get(index).election == election && *self.marks(index) == self.paper[..];
+        self.by_marks.get(hash, same)
+    }
+
+    /// The place of the ballot that was read, when one said the same before.
+    pub(super) fn known(&self, election: u32) -> Option<u32> {
+        self.find(election, hash(election, &self.paper))
+    }
+
     /// The place of the ballot that was read; taken for it when none said the same before. A new one follows `last`, the
     /// last new one of its election.
     #[inline]
     pub(super) fn place(&mut self, election: u32, last: u32) -> Result<u32, Reject> {
         let hash = hash(election, &self.paper);
-        let Self { ballots, marks, paper, .. } = self;
-        let same = |index: u32| {
-            let known: &Ballot = &ballots[index as usize];
-            known.election == election && marks[known.range()] == paper[..]
-        };
-        if let Some(index) = self.by_marks.get(hash, same) {
+        if let Some(index) = self.find(election, hash) {
             return Ok(index);
         }
         let marks_held = self.marks.len() - self.ballots.len();

@@ -5,22 +5,23 @@ use super::ballots::NONE;
 use super::elections::Voter;
 use super::messages::{
     BallotCast, BallotSpoilt, CastBallot, CastOutcome, ChangePolicy, DeclineReason, Declined, ElectionId, Mark, Phase,
-    Receipt, Reject, Reply, SpoilBallot, VoterId,
+    QuarantineEnding, Receipt, Reject, Reply, SpoilBallot, VoterId,
 };
+use super::screening::Origin;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress, Timestamp};
 
 impl Votes {
-    /// Takes a ballot in, or names the one that counts.
+    /// Takes a ballot in, or names the one that counts or is in quarantine.
     #[inline]
     pub(super) fn cast(
         &mut self,
         now: Timestamp,
-        command: &CastBallot,
+        CastBallot { election: id, voter: number }: CastBallot,
+        origin: Origin,
         marks: &[Mark],
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let CastBallot { election: id, voter: number } = *command;
         let place = self.elections.place(id)?;
         let Some(voter) = self.elections.voter(place, number) else {
             return Ok(decline(id, number, DeclineReason::NotRegistered, out));
@@ -35,32 +36,63 @@ impl Votes {
             let outcome = outcome.into();
             out.reply(Reply::BallotCast(&BallotCast { receipt, election: id, voter: number, outcome, reserved }));
         };
-        if voter.receipt != 0 && (phase != Phase::Open || changes != ChangePolicy::LastCounts) {
-            answer(voter.receipt, CastOutcome::AlreadyCast, out);
-            return Ok(Progress::Done);
+        let held = self.held(place, number);
+        if phase != Phase::Open || changes != ChangePolicy::LastCounts {
+            if let Some(held) = held {
+                answer(held.receipt, CastOutcome::Quarantined, out);
+                return Ok(Progress::Done);
+            }
+            if voter.receipt != 0 {
+                answer(voter.receipt, CastOutcome::AlreadyCast, out);
+                return Ok(Progress::Done);
+            }
         }
         if phase != Phase::Open {
+            self.note_attempt(place, number, origin, out)?;
             return Ok(decline(id, number, DeclineReason::WrongPhase, out));
         }
+        let judged = self.screening.judge(now, place, number, origin);
         self.ballots.read(&election.terms, marks)?;
+        if let Err(full) = self.screening.has_room(judged) {
+            // A repeat needs no room.
+            let known = self.ballots.known(place).ok_or(full)?;
+            let repeats = held.is_some_and(|held| held.ballot == known) || voter.receipt != 0 && voter.ballot == known;
+            if !repeats {
+                return Err(full);
+            }
+        }
         let ballot = self.take_in(place)?;
+        if let Some(held) = held {
+            if held.ballot == ballot {
+                answer(held.receipt, CastOutcome::Quarantined, out);
+                return Ok(Progress::Done);
+            }
+            self.end_quarantine(place, number, QuarantineEnding::Superseded, out);
+        }
         if voter.receipt != 0 && voter.ballot == ballot {
             answer(voter.receipt, CastOutcome::AlreadyCast, out);
             return Ok(Progress::Done);
         }
-        self.add(place, ballot, voter);
-        let outcome = if voter.receipt == 0 {
-            CastOutcome::Counted
-        } else {
-            self.take(place, voter.ballot, voter);
-            CastOutcome::Replaced
-        };
         self.last_receipt += 1;
         let receipt = self.last_receipt;
-        let row = self.elections[place].row(voter);
-        self.elections.set_ballot(place, number, receipt, ballot);
+        if self.screen(now, place, number, judged, ballot, out) {
+            answer(receipt, CastOutcome::Quarantined, out);
+            return Ok(Progress::Done);
+        }
+        let outcome = if voter.receipt == 0 { CastOutcome::Counted } else { CastOutcome::Replaced };
+        self.put(place, number, voter, receipt, ballot);
         answer(receipt, outcome, out);
-        Ok(self.note_change(place, row, now, out))
+        Ok(self.note_change(place, self.elections[place].row(voter), now, out))
+    }
+
+    /// Has a voter's ballot count, in place of the one that did.
+    #[inline]
+    pub(super) fn put(&mut self, place: u32, number: VoterId, voter: Voter, receipt: u64, ballot: u32) {
+        self.add(place, ballot, voter);
+        if voter.receipt != 0 {
+            self.take(place, voter.ballot, voter);
+        }
+        self.elections.set_ballot(place, number, receipt, ballot);
     }
 
     /// Takes a voter's ballot out of the count.

@@ -75,7 +75,8 @@ impl Votes {
     fn enter(&mut self, place: u32, phase: Phase, answer: Answer, out: &mut Out<'_, Self>) -> Progress {
         self.elections.set_phase(place, phase);
         self.say_changed(place, out);
-        if phase == Phase::Closed {
+        // What is in quarantine is settled before anything is counted.
+        if phase == Phase::Closed && self.elections[place].held == 0 {
             return self.report(place, Some(answer), out);
         }
         self.answer(place, answer, out);
@@ -120,6 +121,7 @@ impl Votes {
         let reason = match election.phase.get() {
             Phase::Draft => Some(DeclineReason::WrongPhase),
             Phase::Open if election.terms.results.get() == Results::AtClose => Some(DeclineReason::ResultsHidden),
+            Phase::Closed if election.held > 0 => Some(DeclineReason::BallotsHeld),
             Phase::Open | Phase::Closed | Phase::Certified => None,
         };
         if let Some(reason) = reason {

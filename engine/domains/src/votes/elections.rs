@@ -98,6 +98,8 @@ pub(super) struct Election {
     pub(super) registered: u32,
     /// Tokens that were issued.
     pub(super) tokens: u32,
+    /// Ballots in quarantine.
+    pub(super) held: u32,
     /// On whom the lot fell in each tie, of those that were decided.
     pub(super) decisions: [u16; DECISIONS_MAX],
     pub(super) decided: u16,
@@ -105,7 +107,7 @@ pub(super) struct Election {
     pub(super) stages: u16,
     pub(super) phase: PhaseCode,
     pub(super) count: CountStateCode,
-    reserved: [u8; 2],
+    reserved: [u8; 6],
 }
 
 impl Election {
@@ -512,7 +514,7 @@ fn valid(election: &Election) -> bool {
         && election.phase.is_valid()
         && election.count.is_valid()
         && usize::from(election.decided) <= DECISIONS_MAX
-        && election.reserved == [0; 2]
+        && election.reserved == [0; 6]
         && (election.refreshes == Timestamp(0) || terms.refresh > 0 && election.phase.get() == Phase::Open)
         && sound(terms)
 }

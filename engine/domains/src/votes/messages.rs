@@ -11,21 +11,23 @@ mod replies;
 pub use choices::{
     Action, ActionCode, CastOutcome, CastOutcomeCode, ChangePolicy, ChangePolicyCode, CountState, CountStateCode,
     DeclineReason, DeclineReasonCode, EarlierStages, EarlierStagesCode, Exclusions, ExclusionsCode, Fault, FaultCode,
-    Majority, MajorityCode, Method, MethodCode, Phase, PhaseCode, Quota, QuotaCode, Registration, RegistrationCode,
-    Results, ResultsCode, Secrecy, SecrecyCode, Standing, StandingCode, TieBreak, TieBreakCode, TieQuestion,
-    TieQuestionCode, TokenOutcome, TokenOutcomeCode, Until, UntilCode,
+    Majority, MajorityCode, Method, MethodCode, Phase, PhaseCode, Precaution, PrecautionCode, QuarantineEnding,
+    QuarantineEndingCode, Quota, QuotaCode, Registration, RegistrationCode, Results, ResultsCode, Secrecy, SecrecyCode,
+    Standing, StandingCode, TieBreak, TieBreakCode, TieQuestion, TieQuestionCode, TokenOutcome, TokenOutcomeCode,
+    Until, UntilCode, Verdict, VerdictCode,
 };
 pub use commands::{
-    AnonymousMark, CastAnonymously, CastBallot, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection,
-    IssueToken, Mark, RegisterVoters, SetPhase, SpoilBallot, VoterEntry,
+    AnonymousMark, CastAnonymously, CastBallot, CastOnline, Command, CountElection, DecideTie, DeclareWriteIn,
+    DefineElection, IssueToken, Mark, OnlineMark, RegisterVoters, SetPhase, SetScreening, SettleBallot, SpoilBallot,
+    VoterEntry,
 };
 pub use events::{
-    CandidateCounted, ElectionChanged, Event, LastPlacesCounted, PairCounted, RegionCandidateReported, RegionReported,
-    StageCounted, TieFound,
+    BallotFlagged, CandidateCounted, ElectionChanged, Event, LastPlacesCounted, PairCounted, QuarantineEnded,
+    RegionCandidateReported, RegionReported, StageCounted, TieFound,
 };
 pub use replies::{
-    AnonymousBallotCast, BallotCast, BallotSpoilt, Declined, ElectionCounted, ElectionDefined, PhaseChanged, Reply,
-    TokenIssued, VotersRegistered, WriteInDeclared,
+    AnonymousBallotCast, BallotCast, BallotSettled, BallotSpoilt, Declined, ElectionCounted, ElectionDefined,
+    PhaseChanged, Reply, ScreeningSet, TokenIssued, VotersRegistered, WriteInDeclared,
 };
 
 use ringfence_kernel::messages::Reserved;
@@ -117,6 +119,12 @@ rejects! {
         BadToken = 4020,
         /// As many tokens have cast ballots as may.
         NullifiersFull = 4021,
+        /// A number of ballots of a source and the period that it is for go together.
+        BadScreening = 4022,
+        /// As many sources, devices and voters on devices were seen as may be.
+        SightingsFull = 4023,
+        /// As many ballots are in quarantine as may be.
+        QuarantineFull = 4024,
     }
 }
 
@@ -137,6 +145,10 @@ limits! {
         sums = 65536 in 1..=268_435_456,
         /// Tokens of all elections that have cast ballots: 48 bytes each, and 16 to find them.
         nullifiers = 65536 in 1..=1_000_000_000,
+        /// Sources, devices and voters on a device that the rules of all elections look at: 40 bytes each, and 16 to find them.
+        sightings = 65536 in 1..=268_435_456,
+        /// Ballots of all elections in quarantine: 40 bytes each, and 16 to find them.
+        quarantine = 4096 in 1..=268_435_456,
     }
 }
 
@@ -149,9 +161,9 @@ impl VoterEntry {
 }
 
 impl Mark {
-    /// Marks of an anonymous ballot, which say the same.
+    /// Marks of an anonymous ballot or one cast online, which say the same.
     #[must_use]
-    pub fn of_anonymous(marks: &[AnonymousMark]) -> &[Self] {
+    pub fn of<T: bytemuck::NoUninit>(marks: &[T]) -> &[Self] {
         bytemuck::must_cast_slice(marks)
     }
 }

@@ -1,7 +1,7 @@
 //! Vote tallying: elections with a roll, one ballot a voter, counted exactly. `README.md` has the rules in plain words.
 //!
 //! [`Votes::apply`] is the table of contents. Elections stand in `elections` with their rolls, different ballots in
-//! `ballots`; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
+//! `ballots`; `screening` looks at where ballots come from; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
@@ -10,6 +10,7 @@ mod casting;
 mod conduct;
 mod publishing;
 mod reports;
+pub mod screening;
 mod tokens;
 
 mod ballots;
@@ -30,12 +31,13 @@ mod tests;
 use ballots::Ballots;
 use counting::Counter;
 use elections::Elections;
-use messages::{Command, Event, Mark, Reject, Reply, VotesLimits};
+use messages::{CastBallot, CastOnline, Command, Event, Mark, Reject, Reply, VotesLimits};
 use publishing::Counting;
 use reports::{Reporting, Reports};
 use ringfence_kernel::{
     Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
 };
+use screening::{Origin, Screening};
 use tokens::Tokens;
 
 /// Kinds of topics of this domain; their id is the election.
@@ -46,6 +48,8 @@ pub mod topics {
     pub const COUNTS: u16 = 2;
     /// What regions report. Its snapshot is all that is released.
     pub const REPORTS: u16 = 3;
+    /// Ballots that are flagged, and how their quarantine ends. Its snapshot is the quarantine.
+    pub const SCREENING: u16 = 4;
 }
 
 /// All elections, their rolls and their ballots.
@@ -55,6 +59,7 @@ pub struct Votes {
     ballots: Ballots,
     reports: Reports,
     tokens: Tokens,
+    screening: Screening,
     /// The receipt given last.
     last_receipt: u64,
     /// Room for one count.
@@ -83,8 +88,8 @@ impl Domain for Votes {
     type Limits = VotesLimits;
 
     fn topics(limits: &VotesLimits) -> u64 {
-        // The phase, the counts and the reports of each election.
-        limits.elections.saturating_mul(3)
+        // The phase, the counts, the reports and the screening of each election.
+        limits.elections.saturating_mul(4)
     }
 
     fn new(limits: &VotesLimits) -> Self {
@@ -93,6 +98,7 @@ impl Domain for Votes {
             ballots: Ballots::new(limits),
             reports: Reports::new(limits),
             tokens: Tokens::new(limits),
+            screening: Screening::new(limits),
             last_receipt: 0,
             counter: Counter::new(limits.ballots as usize),
             pending: None,
@@ -101,7 +107,10 @@ impl Domain for Votes {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::CastBallot(..) | Command::IssueToken(..) | Command::CastAnonymously(..) => Roles::TRADE,
+            Command::CastBallot(..)
+            | Command::CastOnline(..)
+            | Command::IssueToken(..)
+            | Command::CastAnonymously(..) => Roles::TRADE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -110,10 +119,16 @@ impl Domain for Votes {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(self.pending.is_none(), "a decision is ended before the next one");
         match command {
-            Command::CastBallot(command, marks) => self.cast(context.now, command, marks, out),
+            Command::CastBallot(command, marks) => self.cast(context.now, *command, Origin::default(), marks, out),
+            Command::CastOnline(command, marks) => {
+                let CastOnline { source, device, election, voter } = *command;
+                self.cast(context.now, CastBallot { election, voter }, Origin { source, device }, Mark::of(marks), out)
+            }
+            Command::SetScreening(command) => self.set_screening(command, out),
+            Command::SettleBallot(command) => self.settle(context.now, *command, out),
             Command::IssueToken(command) => self.issue(*command, out),
             Command::CastAnonymously(command, marks) => {
-                self.cast_anonymously(context.now, command, Mark::of_anonymous(marks), out)
+                self.cast_anonymously(context.now, command, Mark::of(marks), out)
             }
             Command::SpoilBallot(command) => self.spoil(context.now, *command, out),
             Command::RegisterVoters(command, voters) => self.register(*command, voters, out),

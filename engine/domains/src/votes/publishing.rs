@@ -152,6 +152,7 @@ impl Votes {
                 }
             }
             topics::REPORTS => return Some(self.reports_snapshot(place, cursor, out)),
+            topics::SCREENING => return Some(self.screening_snapshot(place, cursor, out)),
             _ => return None,
         }
         Some(Progress::Done)

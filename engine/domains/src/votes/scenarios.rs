@@ -13,17 +13,18 @@
 //! [batches] [static] [two] [hare|droop] [write_ins=N] [roll=I] [regions=N] [batch=N] [refresh=MICROSECONDS]
 //! [until_open] [anonymous]`, `register I from N: WEIGHT …` (`WEIGHTinREGION` where there are regions), `open|close|certify I`, `vote I by N: MARK …` (a mark is a candidate, in the order of
 //! ranks, or `CANDIDATE@VALUE`), `token I for N FINGERPRINT`, `vote I with TOKEN: MARK …`, `spoil I of N`, `count I`, `decide I tie N on CANDIDATE`,
-//! `declare CANDIDATE in I`. `latest` ignores earlier
+//! `declare CANDIDATE in I`, `vote I by N from SOURCE on DEVICE: MARK …`, `screen I [rate=BALLOTS/MICROSECONDS] [device=VOTERS] [attempts=N]
+//! [quarantine]`, `count|reject N in I`. `latest` ignores earlier
 //! stages.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn,
-    EarlierStages, ElectionId, Event, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase, Quota,
-    RegisterVoters, Registration, Reply, Results, Secrecy, SetPhase, SpoilBallot, Tally, TieBreak, Until, VOTE,
-    VoterEntry, VoterId, VotesLimits,
+    CandidateId, CastAnonymously, CastBallot, CastOnline, ChangePolicy, Command, CountElection, DecideTie,
+    DeclareWriteIn, EarlierStages, ElectionId, Event, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase,
+    Precaution, Quota, RegisterVoters, Registration, Reply, Results, Secrecy, SetPhase, SettleBallot, SpoilBallot,
+    Tally, TieBreak, Until, VOTE, Verdict, VoterEntry, VoterId, VotesLimits,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -38,8 +39,17 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 
-const LIMITS: VotesLimits =
-    VotesLimits { elections: 4, candidates: 16, voters: 64, ballots: 16, marks: 32, sums: 60, nullifiers: 3 };
+const LIMITS: VotesLimits = VotesLimits {
+    elections: 4,
+    candidates: 16,
+    voters: 64,
+    ballots: 16,
+    marks: 32,
+    sums: 60,
+    nullifiers: 3,
+    sightings: 9,
+    quarantine: 2,
+};
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -130,6 +140,34 @@ fn parse(line: &str) -> Option<CommandImage> {
             };
             let phase = SetPhase { election: id(election)?, phase: phase.into(), reserved: Reserved::default() };
             image.set(client, Command::SetPhase(&phase));
+        }
+        ["vote", election, "by", voter, "from", source, "on", device, ref marks @ ..] => {
+            let (election, voter) = (id(election)?, VoterId(number(voter)?));
+            let cast = CastOnline { source: source.parse().ok()?, device: device.parse().ok()?, election, voter };
+            let marks = self::marks(marks)?;
+            image.set(client, Command::CastOnline(&cast, bytemuck::must_cast_slice(&marks)));
+        }
+        ["screen", election, ref rules @ ..] => {
+            let quarantines = rules.last() == Some(&"quarantine");
+            let precaution = if quarantines { Precaution::Quarantine } else { Precaution::Flag };
+            let mut screening = workload::screening(id(election)?, precaution);
+            for rule in &rules[..rules.len() - usize::from(quarantines)] {
+                match rule.split_once('=')? {
+                    ("rate", rate) => {
+                        let (ballots, period) = rate.split_once('/')?;
+                        (screening.source_ballots, screening.period) = (number(ballots)?, number(period)?);
+                    }
+                    ("device", voters) => screening.device_voters = number(voters)?,
+                    ("attempts", attempts) => screening.attempts_max = number(attempts)?,
+                    _ => return None,
+                }
+            }
+            image.set(client, Command::SetScreening(&screening));
+        }
+        [verdict @ ("count" | "reject"), voter, "in", election] => {
+            let (election, voter, reserved) = (id(election)?, VoterId(number(voter)?), Reserved::default());
+            let verdict = if verdict == "count" { Verdict::Count } else { Verdict::Reject }.into();
+            image.set(client, Command::SettleBallot(&SettleBallot { election, voter, verdict, reserved }));
         }
         ["vote", election, "by", voter, ref marks @ ..] => {
             let cast = CastBallot { election: id(election)?, voter: VoterId(number(voter)?) };
@@ -224,6 +262,12 @@ fn say(slot: &Slot) -> String {
             assert_eq!(header.topic.kind(), topics::REPORTS);
             format!("region {} of {id}: {} ballots of weight {}, {} blank", r.region, r.ballots, r.weight, r.blank)
         }
+        Event::BallotFlagged(f) => {
+            assert_eq!(header.topic.kind(), topics::SCREENING);
+            let (of, met, precaution) = ((f.receipt, f.voter), f.rules, f.precaution.get());
+            format!("receipt {} of {} from {} on {} meets {met}: {precaution:?}", of.0, of.1, f.source, f.device)
+        }
+        Event::QuarantineEnded(e) => format!("receipt {} of {} is {:?}", e.receipt, e.voter, e.ending.get()),
         Event::RegionCandidateReported(c) => format!("  {}: {}", c.candidate, votes(c.votes)),
         Event::LastPlacesCounted(p) => format!("  {}: last on {}", p.candidate, votes(p.votes)),
         Event::PairCounted(p) => {
@@ -245,6 +289,8 @@ fn answer(reply: &Reply<'_>) -> String {
         }
         Reply::TokenIssued(t) => format!("-> token of {}: {:?}", t.voter, t.outcome.get()),
         Reply::AnonymousBallotCast(c) => format!("-> receipt {}: {:?}", c.receipt, c.outcome.get()),
+        Reply::ScreeningSet(s) => format!("-> {} is screened", s.election),
+        Reply::BallotSettled(s) => format!("-> receipt {} of {}: {:?}", s.receipt, s.voter, s.verdict.get()),
         Reply::WriteInDeclared(d) => format!("-> {} is declared", d.candidate),
         Reply::Declined(d) => format!("-> declined: {:?}", d.reason.get()),
     }

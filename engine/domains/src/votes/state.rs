@@ -3,8 +3,9 @@
 use super::Votes;
 use super::ballots::{Ballots, NONE, candidate};
 use super::elections::{Election, Elections, Voter};
-use super::messages::{VOTE, VoterId, VotesLimits};
+use super::messages::{CountState, Phase, VOTE, VoterId, VotesLimits};
 use super::reports::Reports;
+use super::screening::Screening;
 use super::tokens::{ANONYMOUS, Tokens};
 use alloc::vec::Vec;
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
@@ -17,6 +18,7 @@ impl Votes {
         self.ballots.save(sink);
         self.reports.save(sink);
         self.tokens.save(sink);
+        self.screening.save(sink);
     }
 
     pub(super) fn read(limits: &VotesLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -25,11 +27,23 @@ impl Votes {
         let ballots = Ballots::load(limits, source)?;
         let reports = Reports::load(limits, source)?;
         let tokens = Tokens::load(limits, source)?;
-        let small =
-            VotesLimits { elections: 0, candidates: 0, voters: 0, ballots: 0, marks: 0, sums: 0, nullifiers: 0 };
+        let screening = Screening::load(limits, source)?;
+        let small = VotesLimits {
+            elections: 0,
+            candidates: 0,
+            voters: 0,
+            ballots: 0,
+            marks: 0,
+            sums: 0,
+            nullifiers: 0,
+            sightings: 0,
+            quarantine: 0,
+        };
         let counter = super::Counter::new(limits.ballots as usize);
-        let mut votes = Self { elections, ballots, reports, tokens, last_receipt, counter, ..Self::new(&small) };
+        let mut votes =
+            Self { elections, ballots, reports, tokens, screening, last_receipt, counter, ..Self::new(&small) };
         votes.check_ballots()?;
+        votes.check_screening()?;
         votes.add_up()?;
         Ok(votes)
     }
@@ -87,6 +101,37 @@ impl Votes {
             return Err(Corrupt("the sum of a ballot"));
         }
         Ok(())
+    }
+
+    /// Rules are of elections that may have them, and ballots in quarantine are such as could be counted.
+    fn check_screening(&self) -> Result<(), Corrupt> {
+        for id in self.screening.screened() {
+            let place = self.elections.place(id).map_err(|_| Corrupt("the rules of no election"))?;
+            if self.elections[place].is_anonymous() {
+                return Err(Corrupt("the rules of an anonymous election"));
+            }
+        }
+        let mut held_in = alloc::collections::BTreeMap::<u32, u32>::new();
+        for held in self.screening.held() {
+            let (id, number) = held.voter();
+            let place = self.elections.place(id).map_err(|_| Corrupt("a ballot in quarantine of no election"))?;
+            let election = &self.elections[place];
+            let waits = match election.phase.get() {
+                Phase::Open => true,
+                Phase::Closed => election.count.get() == CountState::NotCounted,
+                Phase::Draft | Phase::Certified => false,
+            };
+            let known = (held.ballot as usize) < self.ballots.len() && self.ballots.get(held.ballot).election == place;
+            let voter = self.elections.voter(place, number).filter(|_| !election.is_anonymous());
+            let others = voter.is_some_and(|voter| voter.receipt == 0 || voter.ballot != held.ballot);
+            if !waits || !known || !others || held.receipt > self.last_receipt {
+                return Err(Corrupt("a ballot in quarantine"));
+            }
+            *held_in.entry(place).or_default() += 1;
+        }
+        let counted =
+            |(place, election, _): (u32, &Election, _)| held_in.get(&place).copied().unwrap_or(0) == election.held;
+        if self.elections.iter().all(counted) { Ok(()) } else { Err(Corrupt("ballots in quarantine")) }
     }
 
     /// Adds up again what each region has.

@@ -17,10 +17,21 @@ const SMALL: VotesLimits = VotesLimits {
     marks: 20_000,
     sums: 20_000,
     nullifiers: 2_000,
+    sightings: 2_000,
+    quarantine: 200,
 };
 /// So little room that commands run into every capacity.
-const TIGHT: VotesLimits =
-    VotesLimits { elections: 12, candidates: 60, voters: 250, ballots: 90, marks: 150, sums: 160, nullifiers: 9 };
+const TIGHT: VotesLimits = VotesLimits {
+    elections: 12,
+    candidates: 60,
+    voters: 250,
+    ballots: 90,
+    marks: 150,
+    sums: 160,
+    nullifiers: 9,
+    sightings: 12,
+    quarantine: 2,
+};
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -83,6 +94,8 @@ fn every_flipped_byte_is_refused_or_loads_into_a_state_that_saves_as_it_came() {
         marks: 2_000,
         sums: 2_000,
         nullifiers: 100,
+        sightings: 60,
+        quarantine: 20,
     };
     let (mut harness, mut flow) = (Harness::<Votes>::new(&limits), Flow::new(3, 2, CONDUCTED));
     let mut image = CommandImage::default();
@@ -102,6 +115,7 @@ fn conducted_elections_come_to_their_end() {
     use ringfence_kernel::outbox::{image as bytes_of, message};
     let (mut harness, mut flow) = (Harness::<Votes>::new(&SMALL), Flow::new(7, 5, CONDUCTED));
     let (mut image, mut certified, mut ties, mut counted) = (CommandImage::default(), 0, 0, 0);
+    let mut endings = [0; 3];
     for _ in 0..5_000 {
         flow.next(&mut image);
         assert!(Command::decode(image.header().message, image.body()).is_ok() && image.client != ClientId(0));
@@ -114,12 +128,17 @@ fn conducted_elections_come_to_their_end() {
                     Reply::ElectionCounted(count) => counted += u32::from(count.tie == 0),
                     _ => {}
                 }
-            } else if let Ok(Event::TieFound(_)) = Event::decode(header, body) {
-                ties += 1;
+                continue;
+            }
+            match Event::decode(header, body) {
+                Ok(Event::TieFound(_)) => ties += 1,
+                Ok(Event::QuarantineEnded(ended)) => endings[ended.ending.get() as usize - 1] += 1,
+                _ => {}
             }
         }
     }
     assert!(certified > 20 && ties > 10 && counted > 10, "{certified} certified, {ties} tied, {counted} counted");
+    assert!(endings.iter().all(|ended| *ended > 2), "{endings:?} in quarantine were counted, rejected, superseded");
 }
 
 /// Guards against a late subscriber who is told less than was counted, or a snapshot that ends with the first flush.

@@ -4,9 +4,10 @@
 //! of them again, too late, or against the rules.
 
 use super::messages::{
-    CandidateId, CastAnonymously, CastBallot, ChangePolicy, Command, CountElection, DecideTie, DeclareWriteIn,
-    DefineElection, EarlierStages, ElectionId, Exclusions, Fault, IssueToken, Majority, Mark, Method, Phase, Quota,
-    RegisterVoters, Registration, Results, Secrecy, SetPhase, SpoilBallot, TieBreak, Until, VoterEntry, VoterId,
+    CandidateId, CastAnonymously, CastBallot, CastOnline, ChangePolicy, Command, CountElection, DecideTie,
+    DeclareWriteIn, DefineElection, EarlierStages, ElectionId, Exclusions, Fault, IssueToken, Majority, Mark, Method,
+    Phase, Precaution, Quota, RegisterVoters, Registration, Results, Secrecy, SetPhase, SetScreening, SettleBallot,
+    SpoilBallot, TieBreak, Until, Verdict, VoterEntry, VoterId,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -130,6 +131,24 @@ pub fn terms(election: u32, method: Method, candidates: u16, seats: u16, voters:
     }
 }
 
+/// Rules of an election that ask nothing yet.
+#[must_use]
+pub fn screening(election: ElectionId, precaution: Precaution) -> SetScreening {
+    let (source_precaution, device_precaution, attempts_precaution) =
+        (precaution.into(), precaution.into(), precaution.into());
+    SetScreening {
+        election,
+        source_ballots: 0,
+        period: 0,
+        device_voters: 0,
+        attempts_max: 0,
+        source_precaution,
+        device_precaution,
+        attempts_precaution,
+        reserved: Reserved::default(),
+    }
+}
+
 /// Officers and voters.
 pub struct Flow {
     mix: Mix,
@@ -142,6 +161,8 @@ pub struct Flow {
     steps: u64,
     voters: Vec<VoterEntry>,
     marks: Vec<Mark>,
+    /// Who last cast a ballot online.
+    online: VoterId,
 }
 
 impl Flow {
@@ -158,6 +179,7 @@ impl Flow {
             steps: 0,
             voters: Vec::new(),
             marks: Vec::new(),
+            online: VoterId(1),
         }
     }
 
@@ -288,6 +310,12 @@ impl Flow {
         // Now and then a ballot or a token of the wrong kind of election.
         let secret =
             (self.terms.secrecy.get() == Secrecy::Anonymous) != (self.mix.method.is_none() && random.percent(3));
+        if !secret && self.mix.method.is_none() && random.percent(40) {
+            let (source, device) = (random.below(4), random.below(5));
+            let cast = CastOnline { source, device, election, voter };
+            self.online = voter;
+            return image.set(client, Command::CastOnline(&cast, bytemuck::must_cast_slice(&self.marks)));
+        }
         if !secret {
             return image.set(client, Command::CastBallot(&CastBallot { election, voter }, &self.marks));
         }
@@ -306,7 +334,8 @@ impl Flow {
         let phase = |phase: Phase| SetPhase { election, phase: phase.into(), reserved: Reserved::default() };
         let after = self.step.saturating_sub(self.mix.steps);
         match after {
-            0 if self.step == 1 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Open))),
+            0 if self.step == 1 && self.mix.method.is_none() && self.random.percent(30) => self.screen(image),
+            0 if self.step <= 2 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Open))),
             0 if self.mix.method.is_none() && self.random.percent(3) => {
                 let count = CountElection { election, reserved: Reserved::default() };
                 image.set(ClientId(1), Command::CountElection(&count));
@@ -325,24 +354,57 @@ impl Flow {
                 let voter = VoterId(1 + self.random.below(self.terms.voters.into()) as u32);
                 image.set(ClientId(1), Command::SpoilBallot(&SpoilBallot { election, voter }));
             }
+            0 if self.mix.method.is_none() && self.random.percent(12) => self.settle(image),
             0 => self.cast(image),
             1 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Closed))),
-            // Which tie it is nobody tells: some guesses are right.
+            // Whose ballots are in quarantine nobody tells, nor which tie it is: some guesses are right.
+            2..12 if self.random.percent(50) => self.settle(image),
             2..12 => {
                 let tie = 1 + self.random.below(3) as u16;
                 let candidate = CandidateId(1 + self.random.below(candidates.into()) as u16);
                 image.set(ClientId(1), Command::DecideTie(&DecideTie { election, tie, candidate }));
             }
             12 => image.set(ClientId(1), Command::SetPhase(&phase(Phase::Certified))),
+            13..17 => self.settle(image),
             _ => self.cast(image),
         }
+    }
+}
+
+impl Flow {
+    /// Rules, of which most ballots meet some.
+    fn screen(&mut self, image: &mut CommandImage) {
+        let random = &mut self.random;
+        let mut precaution = || [Precaution::Flag, Precaution::Quarantine][random.below(2) as usize].into();
+        let (source_precaution, device_precaution, attempts_precaution) = (precaution(), precaution(), precaution());
+        let source_ballots = random.below(4) as u32;
+        let screening = SetScreening {
+            source_ballots,
+            period: if source_ballots > 0 { 1 + random.below(30) as u32 } else { 0 },
+            device_voters: random.below(4) as u32,
+            attempts_max: random.below(3) as u32,
+            source_precaution,
+            device_precaution,
+            attempts_precaution,
+            ..self::screening(self.terms.election, Precaution::Flag)
+        };
+        image.set(ClientId(1), Command::SetScreening(&screening));
+    }
+
+    /// A guess at whose ballot is in quarantine.
+    fn settle(&mut self, image: &mut CommandImage) {
+        let (election, voters) = (self.terms.election, u64::from(self.terms.voters));
+        let voter = if self.random.percent(50) { self.online } else { VoterId(1 + self.random.below(voters) as u32) };
+        let verdict = if self.random.percent(50) { Verdict::Count } else { Verdict::Reject }.into();
+        let settle = SettleBallot { election, voter, verdict, reserved: Reserved::default() };
+        image.set(ClientId(1), Command::SettleBallot(&settle));
     }
 }
 
 impl Workload for Flow {
     fn next(&mut self, image: &mut CommandImage) {
         self.steps += 1;
-        let done = self.step > self.mix.steps.saturating_add(13);
+        let done = self.step > self.mix.steps.saturating_add(18);
         if self.terms.voters == 0 || done {
             self.terms = self.define();
             (self.registered, self.step) = (0, 0);
@@ -430,6 +492,27 @@ impl Hostile {
                     let cast = CastAnonymously { nullifier, election, reserved };
                     image.set(client, Command::CastAnonymously(&cast, &[]));
                 }
+            }
+            5 if self.random.percent(40) => {
+                let precaution = if self.random.percent(70) { Precaution::Quarantine } else { Precaution::Flag };
+                let screening = SetScreening {
+                    source_ballots: self.number(2) as u32,
+                    period: self.number(9) as u32,
+                    device_voters: self.number(2) as u32,
+                    attempts_max: self.number(2) as u32,
+                    ..screening(election, precaution)
+                };
+                image.set(client, Command::SetScreening(&screening));
+            }
+            5 if self.random.percent(50) => {
+                let verdict = if self.random.percent(50) { Verdict::Count } else { Verdict::Reject }.into();
+                let settle = SettleBallot { election, voter, verdict, reserved: Reserved::default() };
+                image.set(client, Command::SettleBallot(&settle));
+            }
+            8 | 9 => {
+                let (source, device) = (self.number(3), self.number(3));
+                let cast = CastOnline { source, device, election, voter };
+                image.set(client, Command::CastOnline(&cast, &[]));
             }
             5 => image.set(client, Command::SpoilBallot(&SpoilBallot { election, voter })),
             6 => {

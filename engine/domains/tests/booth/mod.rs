@@ -39,6 +39,8 @@ impl Booth {
             marks,
             sums: u64::from(terms.candidates) + 3,
             nullifiers: 1,
+            sightings: 1,
+            quarantine: 1,
         };
         let mut booth = Self(Harness::new(&limits));
         let election = terms.election;

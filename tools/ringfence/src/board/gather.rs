@@ -3,7 +3,7 @@
 use super::Entry;
 use crate::describe;
 use ringfence_domains::votes::messages::{
-    CastOutcome, Command, DefineElection, ElectionId, Event, Mark, Phase, Reply, VoterId,
+    CastOutcome, Command, DefineElection, ElectionId, Event, Mark, Phase, QuarantineEnding, Reply, VoterId,
 };
 use ringfence_domains::votes::{Votes, topics};
 use ringfence_engine::replay::Observer;
@@ -23,6 +23,8 @@ pub struct Gather {
     terms: Option<DefineElection>,
     /// The receipt of each voter's ballot that counts.
     receipts: HashMap<VoterId, u64>,
+    /// Receipt and marks of each voter's ballot in quarantine.
+    held: HashMap<VoterId, (u64, Vec<(u16, u32)>)>,
     official: bool,
     /// The command that is executed, until it was looked at.
     command: Option<CommandImage>,
@@ -39,6 +41,7 @@ impl Gather {
             rolls: HashMap::new(),
             terms: None,
             receipts: HashMap::new(),
+            held: HashMap::new(),
             official: false,
             command: None,
             entries: Vec::new(),
@@ -70,12 +73,22 @@ impl Gather {
                 self.entries.push(Entry::WriteIn { candidate: declared.candidate.0 });
             }
             (Command::CastBallot(cast, marks), Reply::BallotCast(answer)) if cast.election == self.election => {
-                self.cast(cast.voter, marks, answer.receipt.0, answer.outcome.get());
+                self.cast(cast.voter, said(marks), answer.receipt.0, answer.outcome.get());
+            }
+            (Command::CastOnline(cast, marks), Reply::BallotCast(answer)) if cast.election == self.election => {
+                self.cast(cast.voter, said(Mark::of(marks)), answer.receipt.0, answer.outcome.get());
+            }
+            (Command::SettleBallot(_), Reply::BallotSettled(settled)) if settled.election == self.election => {
+                if let Some((receipt, marks)) = self.held.remove(&settled.voter) {
+                    let known = self.receipts.contains_key(&settled.voter);
+                    let outcome = if known { CastOutcome::Replaced } else { CastOutcome::Counted };
+                    self.cast(settled.voter, marks, receipt, outcome);
+                }
             }
             (Command::CastAnonymously(cast, marks), Reply::AnonymousBallotCast(answer))
                 if cast.election == self.election && answer.outcome.get() == CastOutcome::Counted =>
             {
-                let (receipt, marks) = (answer.receipt.0, said(Mark::of_anonymous(marks)));
+                let (receipt, marks) = (answer.receipt.0, said(Mark::of(marks)));
                 self.entries.push(Entry::Cast { receipt, weight: 1, region: 0, marks });
             }
             (Command::SpoilBallot(_), Reply::BallotSpoilt(spoilt)) if spoilt.election == self.election => {
@@ -86,13 +99,19 @@ impl Gather {
         }
     }
 
-    fn cast(&mut self, voter: VoterId, marks: &[Mark], receipt: u64, outcome: CastOutcome) {
-        let marks = said(marks);
+    fn cast(&mut self, voter: VoterId, marks: Vec<(u16, u32)>, receipt: u64, outcome: CastOutcome) {
         let terms = self.terms.expect("an election is defined before ballots are cast");
         let roll = if terms.roll == ElectionId(0) { self.election } else { terms.roll };
         let (weight, region) = self.rolls[&roll][voter.0 as usize - 1];
         let entry = match outcome {
             CastOutcome::AlreadyCast => return,
+            CastOutcome::Quarantined => {
+                let known = self.held.insert(voter, (receipt, marks));
+                if known.is_none_or(|(known, _)| known != receipt) {
+                    self.entries.push(Entry::Held { receipt });
+                }
+                return;
+            }
             CastOutcome::Counted => Entry::Cast { receipt, weight, region, marks },
             CastOutcome::Replaced => Entry::Replaced { receipt, of: self.receipts[&voter], marks },
         };
@@ -107,6 +126,13 @@ impl Gather {
         match (header.topic.kind(), event) {
             (topics::PHASES, Event::ElectionChanged(changed)) => {
                 self.official = changed.phase.get() >= Phase::Closed;
+            }
+            (topics::SCREENING, Event::QuarantineEnded(ended)) => {
+                if ended.ending.get() != QuarantineEnding::Counted {
+                    self.held.remove(&ended.voter);
+                    self.entries.push(Entry::Rejected { receipt: ended.receipt.0 });
+                }
+                return;
             }
             // An officer's word comes before the count that is made with it.
             (topics::COUNTS, _) if self.official => self.note_decision(),

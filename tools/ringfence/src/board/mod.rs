@@ -60,6 +60,16 @@ pub enum Entry {
         /// Its receipt.
         receipt: u64,
     },
+    /// A ballot is in quarantine: it counts when it is cast by that receipt.
+    Held {
+        /// Its receipt.
+        receipt: u64,
+    },
+    /// A ballot in quarantine will not count: an officer rejected it, or its voter cast another.
+    Rejected {
+        /// Its receipt.
+        receipt: u64,
+    },
     /// An officer drew lots.
     Tie {
         /// The number of the tie.

@@ -16,7 +16,7 @@ use ringfence_kernel::outbox::image as bytes_of;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 use serde_json::{Map, Value};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What a recount found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub fn recount(board: &Board) -> anyhow::Result<Recount> {
     for (line, entry) in (1..).zip(&board.entries) {
         counter.take(entry).with_context(|| format!("line {line}"))?;
     }
+    if counter.held.is_empty() {
+        counter.count_if_closed()?;
+    }
     ensure!(counter.rows.is_empty(), "the board ends before its count does");
     Ok(counter.found)
 }
@@ -52,6 +55,10 @@ struct Counter {
     voters: HashMap<u64, VoterId>,
     last_voter: u32,
     last_receipt: u64,
+    /// Receipts of ballots in quarantine.
+    held: HashSet<u64>,
+    /// Whether it is closed and what was settled after that is still to come, before it is counted.
+    closes: bool,
     /// Rows that were counted again and not met on the board yet.
     rows: VecDeque<(String, Map<String, Value>)>,
     phase: Phase,
@@ -83,6 +90,8 @@ impl Counter {
             marks: papers.sum::<u64>() + 1,
             sums: u64::from(terms.regions.max(1)) * (u64::from(terms.candidates) + 3),
             nullifiers: 1,
+            sightings: 1,
+            quarantine: 1,
         };
         let mut counter = Self {
             booth: Harness::new(&limits),
@@ -90,6 +99,8 @@ impl Counter {
             voters: HashMap::new(),
             last_voter: 0,
             last_receipt: 0,
+            held: HashSet::new(),
+            closes: false,
             rows: VecDeque::new(),
             phase: Phase::Draft,
             found: Recount::default(),
@@ -112,6 +123,10 @@ impl Counter {
     }
 
     fn take(&mut self, entry: &Entry) -> anyhow::Result<()> {
+        let settles = matches!(entry, Entry::Cast { .. } | Entry::Replaced { .. } | Entry::Rejected { .. });
+        if !settles {
+            self.count_if_closed()?;
+        }
         match entry {
             Entry::Election { .. } => {
                 ensure!(self.last_voter == 0 && self.phase == Phase::Draft, "terms a second time")
@@ -137,6 +152,13 @@ impl Counter {
                 let voter = self.voters.remove(receipt).with_context(|| format!("receipt {receipt} does not count"))?;
                 self.command(Command::SpoilBallot(&SpoilBallot { election: ELECTION, voter }))?;
             }
+            Entry::Held { receipt } => {
+                self.next_receipt(*receipt)?;
+                self.held.insert(*receipt);
+            }
+            Entry::Rejected { receipt } => {
+                ensure!(self.held.remove(receipt), "receipt {receipt} is not in quarantine");
+            }
             Entry::Tie { tie, candidate } => {
                 let (tie, candidate) = (*tie, CandidateId(*candidate));
                 self.command(Command::DecideTie(&DecideTie { election: ELECTION, tie, candidate }))?;
@@ -156,8 +178,26 @@ impl Counter {
         Ok(())
     }
 
-    /// Receipts are given once, in the order of the log.
+    /// Counts what is closed, with all that was settled since.
+    fn count_if_closed(&mut self) -> anyhow::Result<()> {
+        if core::mem::take(&mut self.closes) {
+            ensure!(self.held.is_empty(), "{} ballots in quarantine are not settled", self.held.len());
+            self.enter(Phase::Closed)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase) -> anyhow::Result<()> {
+        let (phase, reserved) = (phase.into(), Reserved::default());
+        self.command(Command::SetPhase(&SetPhase { election: ELECTION, phase, reserved })).map(|_| ())
+    }
+
+    /// Receipts are given once, in the order of the log; a ballot that was in quarantine has its own.
     fn next_receipt(&mut self, receipt: u64) -> anyhow::Result<()> {
+        if self.held.remove(&receipt) {
+            return Ok(());
+        }
+        ensure!(!self.closes, "receipt {receipt} is given after the close");
         ensure!(receipt > self.last_receipt, "receipt {receipt} is not after {}", self.last_receipt);
         self.last_receipt = receipt;
         Ok(())
@@ -189,9 +229,10 @@ impl Counter {
         let phase = phases.into_iter().find(|phase| format!("{phase:?}") == said);
         let phase = phase.with_context(|| format!("there is no phase {said:?}"))?;
         if phase != self.phase {
-            let (phase, reserved) = (phase.into(), Reserved::default());
-            self.command(Command::SetPhase(&SetPhase { election: ELECTION, phase, reserved }))?;
-            self.phase = phase.get();
+            (self.phase, self.closes) = (phase, phase == Phase::Closed);
+            if !self.closes {
+                self.enter(phase)?;
+            }
         }
         (self.found.ballots, self.found.roll) = (self.voters.len() as u64, number("registered")?);
         let ballots = number("ballots")?;

@@ -64,6 +64,22 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
             body[36..40].fill(0);
             entries(48, body);
         }
+        "CastOnline" => {
+            (0..16).step_by(8).for_each(|at| keep(at, 8, 3, body));
+            (16..24).step_by(4).for_each(|at| keep(at, 4, 3, body));
+            entries(32, body);
+        }
+        "SetScreening" => {
+            (0..20).step_by(4).for_each(|at| keep(at, 4, 3, body));
+            body[8] = if body[4] == 0 { 0 } else { body[8].max(1) };
+            (20..23).for_each(|at| body[at] = 1 + body[at] % 2);
+            body[23] = 0;
+        }
+        "SettleBallot" => {
+            (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body));
+            body[8] = 1 + body[8] % 2;
+            body[9..].fill(0);
+        }
         "SetPhase" => {
             keep(0, 4, 3, body);
             body[4] = 1 + body[4] % 4;

@@ -24,6 +24,8 @@ fn burlington(method: Method, file: &str) -> (Vec<u64>, Vec<Standing>) {
         marks: 6_000,
         sums: 9,
         nullifiers: 0,
+        sightings: 0,
+        quarantine: 0,
     };
     let mut harness = Harness::<Votes>::new(&limits);
     let (election, reserved) = (ElectionId(1), Reserved::default());

@@ -193,6 +193,37 @@ choice! {
         Replaced = 2,
         /// The voter has voted: the receipt is of the ballot that counts.
         AlreadyCast = 3,
+        /// It is in quarantine and counts when an officer says so. The receipt is of that ballot.
+        Quarantined = 4,
+    }
+}
+choice! {
+    /// What becomes of a ballot that is flagged.
+    pub enum Precaution as PrecautionCode {
+        /// It counts.
+        Flag = 1,
+        /// It does not count until an officer says so.
+        Quarantine = 2,
+    }
+}
+choice! {
+    /// What an officer says of a ballot in quarantine.
+    pub enum Verdict as VerdictCode {
+        /// It counts.
+        Count = 1,
+        /// It is as if it had never been cast.
+        Reject = 2,
+    }
+}
+choice! {
+    /// How the quarantine of a ballot ends.
+    pub enum QuarantineEnding as QuarantineEndingCode {
+        /// It counts.
+        Counted = 1,
+        /// An officer rejected it.
+        Rejected = 2,
+        /// The voter has cast another.
+        Superseded = 3,
     }
 }
 choice! {
@@ -261,5 +292,9 @@ choice! {
         TokenIssued = 12,
         /// As many ballots were cast as tokens were issued.
         NoToken = 13,
+        /// The voter has no ballot in quarantine.
+        NotHeld = 14,
+        /// Ballots are in quarantine: it is counted when the last of them is settled.
+        BallotsHeld = 15,
     }
 }

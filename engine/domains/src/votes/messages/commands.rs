@@ -2,7 +2,8 @@
 
 use super::{
     CandidateId, ChangePolicyCode, EarlierStagesCode, ElectionId, ExclusionsCode, FaultCode, MajorityCode, MethodCode,
-    PhaseCode, QuotaCode, RegistrationCode, ResultsCode, SecrecyCode, TieBreakCode, UntilCode, VoterId,
+    PhaseCode, PrecautionCode, QuotaCode, RegistrationCode, ResultsCode, SecrecyCode, TieBreakCode, UntilCode,
+    VerdictCode, VoterId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -165,6 +166,57 @@ messages! {
             candidate: CandidateId,
             /// Zero.
             reserved: Reserved<2>,
+        },
+        /// Casts a voter's ballot from a source and a device, which the rules of the election look at. The client has made sure who
+        /// the voter is, and names both by numbers that tell nobody else what they are.
+        11 => CastOnline: 24 {
+            /// From where, as an address or a network; zero when that is not known.
+            source: u64,
+            /// On which device; zero when that is not known.
+            device: u64,
+            /// In which election.
+            election: ElectionId,
+            /// Whose ballot.
+            voter: VoterId,
+        } + marks: OnlineMark: 8 {
+            /// As of a mark of any identified ballot.
+            value: u32,
+            /// Whom it marks.
+            candidate: CandidateId,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says by which rules ballots that are cast online are screened from now on, until the election closes.
+        12 => SetScreening: 24 {
+            /// In which election.
+            election: ElectionId,
+            /// Ballots that one source may cast in a period; zero: any number.
+            source_ballots: u32,
+            /// How long the period is, in microseconds; zero with any number. Periods begin at multiples of it.
+            period: u32,
+            /// Voters who may vote from one device; zero: any number.
+            device_voters: u32,
+            /// Ballots that one source may try to cast while the election is not open; zero: any number.
+            attempts_max: u32,
+            /// What becomes of ballots beyond `source_ballots`.
+            source_precaution: PrecautionCode,
+            /// What becomes of ballots beyond `device_voters`.
+            device_precaution: PrecautionCode,
+            /// What becomes of ballots of a source beyond `attempts_max`.
+            attempts_precaution: PrecautionCode,
+            /// Zero.
+            reserved: Reserved<1>,
+        },
+        /// Has a ballot in quarantine counted, or rejects it.
+        13 => SettleBallot: 16 {
+            /// In which election.
+            election: ElectionId,
+            /// Whose ballot.
+            voter: VoterId,
+            /// What becomes of it.
+            verdict: VerdictCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
         /// Says that a write-in stands as a candidate. Until the election closes; saying it again changes nothing.
         8 => DeclareWriteIn: 8 {

@@ -1,6 +1,9 @@
 //! What the votes domain says beside the answer.
 
-use super::{ActionCode, CandidateId, CountStateCode, ElectionId, PhaseCode, StandingCode, Tally, TieQuestionCode};
+use super::{
+    ActionCode, CandidateId, CountStateCode, ElectionId, PhaseCode, PrecautionCode, QuarantineEndingCode, Receipt,
+    StandingCode, Tally, TieQuestionCode, VoterId,
+};
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
 
@@ -98,6 +101,36 @@ messages! {
             candidate: CandidateId,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// The rules find something strange about a ballot that was cast online. On the election's stream of screening.
+        109 => BallotFlagged: 32 {
+            /// Its receipt; zero for one that was declined because the election was not open: its source then tried once too
+            /// often.
+            receipt: Receipt,
+            /// From where it came.
+            source: u64,
+            /// On which device it was cast.
+            device: u64,
+            /// Whose ballot.
+            voter: VoterId,
+            /// The rules that it meets: 1 its source's ballots in a period, 2 the voters of its device, 4 what its source tried
+            /// while the election was not open; added up.
+            rules: u8,
+            /// What becomes of it.
+            precaution: PrecautionCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// A ballot is in quarantine no more. On the election's stream of screening.
+        110 => QuarantineEnded: 16 {
+            /// Its receipt.
+            receipt: Receipt,
+            /// Whose ballot.
+            voter: VoterId,
+            /// How it ended.
+            ending: QuarantineEndingCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
         /// Votes of those who rank a candidate last, in a count by Coombs. On the election's stream of counts, after the
         /// candidates of each stage.

@@ -2,7 +2,7 @@
 
 use super::{
     CandidateId, CastOutcomeCode, CountStateCode, DeclineReasonCode, ElectionId, PhaseCode, Receipt, TokenOutcomeCode,
-    VoterId,
+    VerdictCode, VoterId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -104,6 +104,26 @@ messages! {
             outcome: CastOutcomeCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Ballots that are cast online are screened by the rules.
+        61 => ScreeningSet: 8 {
+            /// In which election.
+            election: ElectionId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The ballot is in quarantine no more.
+        62 => BallotSettled: 24 {
+            /// Its receipt.
+            receipt: Receipt,
+            /// In which election.
+            election: ElectionId,
+            /// Whose ballot.
+            voter: VoterId,
+            /// What became of it.
+            verdict: VerdictCode,
+            /// Zero.
+            reserved: Reserved<7>,
         },
         /// The request was understood and had no effect.
         57 => Declined: 16 {

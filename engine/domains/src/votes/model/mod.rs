@@ -5,14 +5,16 @@ mod count;
 mod exclusions;
 mod keeping;
 mod reporting;
+mod screening;
 mod tokens;
 
 use super::messages::{
-    BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastOutcome, ChangePolicy, Command, CountState,
-    DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted, ElectionDefined,
-    ElectionId, Event, Exclusions, Fault, LastPlacesCounted, Majority, Mark, Method, Phase, PhaseChanged, Quota,
-    ROLL_WEIGHT_MAX, Receipt, Registration, Reject, Reply, Results, Secrecy, StageCounted, Standing, Tally, TieBreak,
-    TieFound, Until, VoterEntry, VoterId, VotersRegistered, VotesLimits, WEIGHT_MAX, WriteInDeclared,
+    BallotCast, BallotSpoilt, CandidateCounted, CandidateId, CastBallot, CastOutcome, ChangePolicy, Command,
+    CountState, DECISIONS_MAX, DeclineReason, Declined, DefineElection, ElectionChanged, ElectionCounted,
+    ElectionDefined, ElectionId, Event, Exclusions, Fault, LastPlacesCounted, Majority, Mark, Method, Phase,
+    PhaseChanged, QuarantineEnding, Quota, ROLL_WEIGHT_MAX, Receipt, Registration, Reject, Reply, Results, Secrecy,
+    StageCounted, Standing, Tally, TieBreak, TieFound, Until, VoterEntry, VoterId, VotersRegistered, VotesLimits,
+    WEIGHT_MAX, WriteInDeclared,
 };
 use super::{Votes, topics};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use count::Count;
 use reporting::Region;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, SessionChange, Timestamp};
+use screening::{Origin, Screening};
 
 /// What a paper says: candidates by number, with points.
 type Paper = Vec<(u16, u64)>;
@@ -40,6 +43,7 @@ struct Election {
     /// The fingerprint of each voter's token, and receipt and paper of each token that cast a ballot.
     tokens: BTreeMap<u32, u64>,
     spent: BTreeMap<[u8; 32], (u64, Paper)>,
+    screening: Screening,
     regions: BTreeMap<u16, Region>,
     /// When what changed is released.
     refreshes: Option<Timestamp>,
@@ -81,6 +85,9 @@ impl ringfence_kernel::laws::Model for Model {
             Command::RegisterVoters(c, _) => c.election,
             Command::SetPhase(c) => c.election,
             Command::CastBallot(c, _) => c.election,
+            Command::CastOnline(c, _) => c.election,
+            Command::SetScreening(c) => c.election,
+            Command::SettleBallot(c) => c.election,
             Command::IssueToken(c) => c.election,
             Command::CastAnonymously(c, _) => c.election,
             Command::SpoilBallot(c) => c.election,
@@ -95,10 +102,16 @@ impl ringfence_kernel::laws::Model for Model {
             Command::DefineElection(_) => None,
             Command::RegisterVoters(c, voters) => self.register(id, c.first, voters, out)?,
             Command::SetPhase(c) => self.set_phase(id, c.phase.get(), out),
-            Command::CastBallot(c, marks) => self.cast(context.now, id, c.voter, marks, out)?,
+            Command::CastBallot(c, marks) => self.cast(context.now, *c, Origin::default(), marks, out)?,
+            Command::CastOnline(c, marks) => {
+                let cast = CastBallot { election: id, voter: c.voter };
+                self.cast(context.now, cast, Origin { source: c.source, device: c.device }, Mark::of(marks), out)?
+            }
+            Command::SetScreening(c) => self.set_screening(c, out)?,
+            Command::SettleBallot(c) => self.settle(context.now, id, c.voter, c.verdict.get(), out),
             Command::IssueToken(c) => self.issue(*c, out)?,
             Command::CastAnonymously(c, marks) => {
-                self.cast_anonymously(context.now, id, c.nullifier, Mark::of_anonymous(marks), out)?
+                self.cast_anonymously(context.now, id, c.nullifier, Mark::of(marks), out)?
             }
             Command::SpoilBallot(c) => self.spoil(context.now, id, c.voter, out),
             Command::CountElection(_) => self.count_now(id, out),
@@ -203,9 +216,11 @@ impl Model {
                 let regions = regions.collect();
                 let terms = *terms;
                 let (tokens, spent) = (BTreeMap::new(), BTreeMap::new());
+                let screening = Screening::default();
                 let known = Election {
                     tokens,
                     spent,
+                    screening,
                     terms,
                     roll,
                     cast,
@@ -300,6 +315,13 @@ impl Model {
         self.at(id).phase = phase;
         self.say_changed(id, out);
         if phase == Phase::Closed {
+            self.count_when_settled(id, out);
+        }
+    }
+
+    /// Publishes and counts what is closed, unless ballots of it are in quarantine.
+    fn count_when_settled(&mut self, id: ElectionId, out: &mut Out<'_, Votes>) {
+        if self.at(id).screening.held.is_empty() {
             self.release(id.0, out);
             self.count(id, out);
         }
@@ -308,8 +330,8 @@ impl Model {
     fn cast(
         &mut self,
         now: Timestamp,
-        id: ElectionId,
-        number: VoterId,
+        CastBallot { election: id, voter: number }: CastBallot,
+        origin: Origin,
         marks: &[Mark],
         out: &mut Out<'_, Votes>,
     ) -> Result<Declining, Reject> {
@@ -322,25 +344,45 @@ impl Model {
             return Ok(Some((number, DeclineReason::Anonymous)));
         }
         let changeable = election.phase == Phase::Open && election.terms.changes.get() == ChangePolicy::LastCounts;
-        let (receipt, outcome) = match election.cast.get(&number.0) {
-            Some((receipt, _)) if !changeable => (*receipt, CastOutcome::AlreadyCast),
-            _ if election.phase != Phase::Open => return Ok(Some((number, DeclineReason::WrongPhase))),
-            known => {
+        let held = election.screening.held.get(&number.0);
+        let (receipt, outcome) = match (election.cast.get(&number.0), held) {
+            (_, Some(held)) if !changeable => (held.receipt, CastOutcome::Quarantined),
+            (Some((receipt, _)), None) if !changeable => (*receipt, CastOutcome::AlreadyCast),
+            _ if election.phase != Phase::Open => {
+                self.note_attempt(id, number, origin, out)?;
+                return Ok(Some((number, DeclineReason::WrongPhase)));
+            }
+            (known, held) => {
                 let paper = read(&election.terms, marks)?;
+                let repeats =
+                    known.is_some_and(|(_, before)| *before == paper) || held.is_some_and(|held| held.paper == paper);
+                let screened = self.screened(now, id, number, origin);
+                if !repeats {
+                    screened.as_ref().map_err(|full| *full)?;
+                }
                 self.keep(id, &paper)?;
-                match known {
-                    Some((receipt, before)) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
-                    known => {
+                if held.is_some_and(|held| held.paper != paper) {
+                    self.end_quarantine(id, number, QuarantineEnding::Superseded, out);
+                }
+                match (known, held) {
+                    (_, Some(held)) if held.paper == paper => (held.receipt, CastOutcome::Quarantined),
+                    (Some((receipt, before)), _) if *before == paper => (*receipt, CastOutcome::AlreadyCast),
+                    (known, _) => {
+                        let screened = screened?;
                         self.receipts += 1;
-                        let outcome = if known.is_some() { CastOutcome::Replaced } else { CastOutcome::Counted };
-                        let ballot = (self.receipts, paper);
-                        self.at(id).cast.insert(number.0, ballot);
-                        (self.receipts, outcome)
+                        let receipt = self.receipts;
+                        if self.screen(id, number, origin, screened, &paper, out) {
+                            (receipt, CastOutcome::Quarantined)
+                        } else {
+                            self.at(id).cast.insert(number.0, (receipt, paper));
+                            let outcome = if known.is_some() { CastOutcome::Replaced } else { CastOutcome::Counted };
+                            (receipt, outcome)
+                        }
                     }
                 }
             }
         };
-        let counts = outcome != CastOutcome::AlreadyCast;
+        let counts = matches!(outcome, CastOutcome::Counted | CastOutcome::Replaced);
         let (receipt, outcome, reserved) = (Receipt(receipt), outcome.into(), Reserved::default());
         out.reply(Reply::BallotCast(&BallotCast { receipt, election: id, voter: number, outcome, reserved }));
         if counts {
@@ -388,6 +430,7 @@ impl Model {
         let reason = match election.phase {
             Phase::Draft => DeclineReason::WrongPhase,
             Phase::Open if election.terms.results.get() == Results::AtClose => DeclineReason::ResultsHidden,
+            Phase::Closed if !election.screening.held.is_empty() => DeclineReason::BallotsHeld,
             _ => {
                 self.count_and_answer(id, out);
                 return None;
