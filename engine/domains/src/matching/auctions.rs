@@ -3,8 +3,10 @@
 use super::instruments;
 use super::levels::{NONE, better};
 use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId};
+use super::orders::Order;
 use super::phases::PhaseChange;
 use super::settlement::{Open, Party};
+use super::views::Before;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress};
@@ -133,8 +135,8 @@ impl Matching {
     /// Trades what crosses at the one price of `change`: best price first, oldest first.
     pub(super) fn uncross(&mut self, change: &mut PhaseChange, out: &mut Out<'_, Self>) -> Progress {
         loop {
-            // And the level of the other.
-            if out.room() < super::trading::OUTPUTS_EACH + 1 {
+            // And what is left of the other order, and of its level.
+            if out.room() < super::trading::OUTPUTS_EACH + 2 {
                 return Progress::More;
             }
             let instrument = &self.instruments[change.instrument];
@@ -185,6 +187,10 @@ impl Matching {
         self.instruments[change.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         let counters = [seller.order, buyer.order];
+        let befores = heads.map(|index| {
+            let Order { order, remaining: displayed, level: at, .. } = self.orders[index];
+            Before { at, order, displayed, open: self.orders.open(index) }
+        });
         let parties = [(heads[0], bid), (heads[1], ask)].map(|(index, at)| Party {
             account: self.orders.account(index),
             order: self.orders[index].order,
@@ -218,6 +224,9 @@ impl Matching {
         }
         if self.instruments[change.instrument].is_settled() {
             self.settle_trade(change.instrument, trade.trade, trade.price, quantity, parties, out);
+        }
+        for (index, before) in heads.into_iter().zip(befores) {
+            self.say_less(index, before, quantity, out);
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
-    Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderId, Phase,
-    PhaseCode, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade, TradeId,
+    Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderFeed,
+    OrderFeedCode, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade,
+    TradeId,
 };
 use super::settlement::Settlement;
 use super::ticks::TickTable;
@@ -164,7 +165,7 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
-    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks and no settlement: nothing
+    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks, no settlement and no feed of orders: nothing
     /// else is to be looked at.
     pub(super) is_plain: bool,
     pub(super) phase: PhaseCode,
@@ -175,6 +176,8 @@ pub(super) struct Instrument {
     pub(super) top_orders: [OrderId; 2],
     pub(super) ticks: TickTable,
     pub(super) settlement: Settlement,
+    /// Whether each order is said.
+    pub(super) order_feed: OrderFeedCode,
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
@@ -209,6 +212,7 @@ impl Instrument {
             top_orders: [OrderId(0); 2],
             ticks: TickTable::zeroed(),
             settlement: Settlement::zeroed(),
+            order_feed: OrderFeed::Off.into(),
             bids: Half::EMPTY,
             asks: Half::EMPTY,
             hidden: [Half::EMPTY; 2],
@@ -250,6 +254,17 @@ impl Instrument {
         self.see_plain();
     }
 
+    pub(super) fn set_order_feed(&mut self, feed: OrderFeed) {
+        self.order_feed = feed.into();
+        self.see_plain();
+    }
+
+    /// Whether each order is said.
+    #[inline]
+    pub(super) fn shows_orders(&self) -> bool {
+        !self.is_plain && self.order_feed.get() == OrderFeed::On
+    }
+
     /// Whether nothing stands in its book or waits.
     pub(super) fn is_empty(&self) -> bool {
         let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
@@ -259,7 +274,11 @@ impl Instrument {
     fn see_plain(&mut self) {
         let has_bands = self.bands.static_band != Price(0) || self.bands.dynamic_band != Price(0);
         let by_time = self.allocation.get() == Allocation::PriceTime;
-        let looked_at = has_bands || !by_time || self.ticks.count > 0 || self.settlement.base.0 != 0;
+        let looked_at = has_bands
+            || !by_time
+            || self.ticks.count > 0
+            || self.settlement.base.0 != 0
+            || self.order_feed.get() == OrderFeed::On;
         self.is_plain = self.phase.get() == Phase::Continuous && !looked_at;
     }
 
@@ -288,12 +307,13 @@ impl Instrument {
     }
 
     fn market(&self) -> Market {
-        let Self { phase, allocation, minimum_allocation, top_orders, ticks, settlement, .. } = *self;
+        let Self { phase, allocation, minimum_allocation, top_orders, ticks, settlement, order_feed, .. } = *self;
         let Self { volatility_ends, bands, schedule, statistics, .. } = *self;
         Market {
             phase,
             allocation,
-            reserved: [0; 6],
+            order_feed,
+            reserved: [0; 5],
             volatility_ends,
             minimum_allocation,
             top_orders,
@@ -312,8 +332,9 @@ impl Instrument {
         }
         let phase = market.phase.try_get().ok_or(Corrupt("the phase of an instrument"))?;
         let ends = market.volatility_ends != Timestamp(0);
-        let sound = market.reserved == [0; 6] && (!ends || phase == Phase::VolatilityAuction);
+        let sound = market.reserved == [0; 5] && (!ends || phase == Phase::VolatilityAuction);
         let allocation = market.allocation.try_get().ok_or(Corrupt("the allocation of an instrument"))?;
+        self.order_feed = market.order_feed.try_get().ok_or(Corrupt("the feed of an instrument"))?.into();
         let minimum = market.minimum_allocation;
         let shares = allocation != Allocation::PriceTime || minimum == 0;
         if !shares || minimum > QUANTITY_MAX || !self.terms.is_in_lots(minimum) || !market.ticks.is_sound(&self.terms) {

@@ -1,7 +1,7 @@
 //! What holds for an instrument beside its book: bands, a schedule of phases, and what it traded on its day.
 
 use super::instruments::{DAY, Terms};
-use super::messages::{AllocationCode, OrderId, Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::messages::{AllocationCode, OrderFeedCode, OrderId, Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
 use super::settlement::Settlement;
 use super::ticks::TickTable;
 use bytemuck::{Pod, Zeroable};
@@ -83,7 +83,8 @@ impl Schedule {
 pub(super) struct Market {
     pub(super) phase: PhaseCode,
     pub(super) allocation: AllocationCode,
-    pub(super) reserved: [u8; 6],
+    pub(super) order_feed: OrderFeedCode,
+    pub(super) reserved: [u8; 5],
     pub(super) volatility_ends: Timestamp,
     pub(super) minimum_allocation: u64,
     pub(super) top_orders: [OrderId; 2],

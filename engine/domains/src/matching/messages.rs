@@ -10,18 +10,18 @@ mod replies;
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
     GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
-    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule,
-    SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
+    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase,
+    SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
 };
 pub use events::{
     AuctionIndication, BalanceSaid, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented,
-    PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
+    OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
     AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, HoldingLimitSet,
     InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled,
-    OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet, SelfTradeSet,
-    SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
+    OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet,
+    SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -238,6 +238,15 @@ choice! {
         Halted = 7,
         /// The same, outside the hours of trading.
         Closed = 8,
+    }
+}
+choice! {
+    /// Whether each order of a book is market data.
+    pub enum OrderFeed as OrderFeedCode {
+        /// It is not.
+        Off = 1,
+        /// It is.
+        On = 2,
     }
 }
 choice! {

@@ -77,6 +77,8 @@ pub mod topics {
     pub const TOP: u16 = 3;
     /// [`super::messages::AuctionIndication`]. Its snapshot is the present one.
     pub const AUCTIONS: u16 = 4;
+    /// [`super::messages::OrderShown`]. Its snapshot is what every order displays, bids then asks, as they would trade.
+    pub const ORDERS: u16 = 6;
     /// [`super::messages::PhaseChanged`]. Its snapshot is the present phase.
     pub const PHASES: u16 = 5;
 }
@@ -138,8 +140,8 @@ impl Domain for Matching {
     type Limits = MatchingLimits;
 
     fn topics(limits: &MatchingLimits) -> u64 {
-        // Trades, levels, top, auctions and phases of each instrument.
-        limits.instruments.saturating_mul(5)
+        // Trades, levels, top, auctions, phases and orders of each instrument.
+        limits.instruments.saturating_mul(6)
     }
 
     fn new(limits: &MatchingLimits) -> Self {
@@ -167,7 +169,10 @@ impl Domain for Matching {
         match command {
             Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
             Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
-            Command::SetAllocation(_) | Command::SetTicks(..) | Command::SetSettlement(_) => Roles::ADMINISTER,
+            Command::SetAllocation(_)
+            | Command::SetTicks(..)
+            | Command::SetSettlement(_)
+            | Command::SetOrderFeed(_) => Roles::ADMINISTER,
             Command::Transfer(_) | Command::SetHoldingLimit(_) | Command::GetAsset(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
@@ -202,6 +207,7 @@ impl Domain for Matching {
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetOrderFeed(command) => self.set_order_feed(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),

@@ -15,8 +15,8 @@ mod stops;
 
 use super::messages::{
     Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, SetSettlement, Side, TickBand,
-    TimeInForce, TopOfBook, Transfer,
+    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Price, Priority, Quantity, Reject, Reply,
+    SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -110,6 +110,8 @@ pub struct Model {
     tops: BTreeMap<(u32, Side), u64>,
     /// From which prices on which ticks hold.
     ticks: BTreeMap<u32, Vec<TickBand>>,
+    /// Instruments each of whose orders is said.
+    shown: BTreeSet<u32>,
     /// In what instruments are settled.
     settlements: BTreeMap<u32, SetSettlement>,
     /// What accounts have of assets in all, and up to how much they may.
@@ -190,6 +192,42 @@ impl Model {
         out.publish(topics::LEVELS, order.instrument, Event::LevelChanged(&level));
     }
 
+    /// Says what an order displays now.
+    fn say_order(&self, order: &Order, quantity: u64, priority: Priority, out: Says<'_, '_>) {
+        if order.stop.is_some() || order.hides || !self.shown.contains(&order.instrument) {
+            return;
+        }
+        let shown = OrderShown {
+            order: OrderId(order.order),
+            price: Price(order.price),
+            quantity: Quantity(quantity),
+            side: order.side.into(),
+            priority: priority.into(),
+            reserved: Reserved::default(),
+        };
+        out.publish(topics::ORDERS, order.instrument, Event::OrderShown(&shown));
+    }
+
+    /// Says what is left of an order that was as `before`.
+    fn say_left(&self, before: &Order, out: Says<'_, '_>) {
+        let now = self.orders.iter().find(|order| order.order == before.order);
+        let (left, moved) = now.map_or((0, false), |now| (now.remaining, now.place != before.place));
+        self.say_order(before, left, if moved { Priority::Lost } else { Priority::Kept }, out);
+    }
+
+    fn set_order_feed(&mut self, command: &SetOrderFeed, out: Says<'_, '_>) -> Result<(), Reject> {
+        let SetOrderFeed { instrument, feed, reserved } = *command;
+        if !self.instruments.contains_key(&instrument.0) {
+            return Err(Reject::UnknownInstrument);
+        }
+        match feed.get() {
+            OrderFeed::On => self.shown.insert(instrument.0),
+            OrderFeed::Off => self.shown.remove(&instrument.0),
+        };
+        out.reply(Reply::OrderFeedSet(&OrderFeedSet { instrument, feed, reserved }));
+        Ok(())
+    }
+
     fn say_top(&mut self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
         let top = self.top(instrument);
         if top != *before {
@@ -240,6 +278,7 @@ impl laws::Model for Model {
             allocations: BTreeMap::new(),
             tops: BTreeMap::new(),
             ticks: BTreeMap::new(),
+            shown: BTreeSet::new(),
             settlements: BTreeMap::new(),
             balances: BTreeMap::new(),
             assets: BTreeMap::new(),
@@ -268,6 +307,7 @@ impl laws::Model for Model {
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetOrderFeed(command) => self.set_order_feed(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),

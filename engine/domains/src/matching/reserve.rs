@@ -4,7 +4,7 @@ use super::Matching;
 use super::entry::decline;
 use super::levels::{BOOK, HIDDEN, Level, NONE, better};
 use super::messages::{
-    DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Quantity, Reject, Side, TimeInForce,
+    DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::settlement::Open;
@@ -160,6 +160,7 @@ impl Matching {
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
         self.note_top(at);
+        self.say_order(at, taker.order, displayed, Priority::Lost, out);
         self.say_level(at, out);
     }
 

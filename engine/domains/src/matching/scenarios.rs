@@ -20,7 +20,7 @@
 //!
 //! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
 //!
-//! `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
+//! `orders I on|off`, `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
 //! `holding A LIMIT of ASSET` and `asset ASSET` too; `balances` asks for one's own.
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
@@ -38,10 +38,10 @@ use super::messages::{
     Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
     DefineInstrument, Direction, Event, GetAccount, GetAsset, GetBalances, GetBook, GetOpenOrders, GetOrder,
     GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope, SelfTrade,
-    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase, SetSchedule,
-    SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand, TimeInForce, Transfer,
-    TransferId,
+    OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope,
+    SelfTrade, SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
+    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand,
+    TimeInForce, Transfer, TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -64,7 +64,7 @@ const LIMITS: MatchingLimits =
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 54,
+        least: 55,
         limits: LIMITS,
         time: nanoseconds,
         step,
@@ -230,6 +230,11 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let (account, asset) = (Account(account.parse().ok()?), AssetId(asset.parse().ok()?));
             let limit = limit.parse().ok()?;
             image.set(client, Command::SetHoldingLimit(&SetHoldingLimit { limit, account, asset }));
+        }
+        ["orders", instrument, feed @ ("on" | "off")] => {
+            let feed = if feed == "on" { OrderFeed::On } else { OrderFeed::Off }.into();
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }));
         }
         ["balances"] => image.set(client, Command::GetBalances(&GetBalances { reserved: Reserved::default() })),
         ["asset", asset] => {
@@ -495,6 +500,14 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
+        Event::OrderShown(o) => {
+            assert_eq!(header.topic.kind(), topics::ORDERS);
+            let (side, place) = (side(o.side, "bid", "ask"), o.priority.get());
+            match o.quantity.0 {
+                0 => format!("order {id} #{} {side} {}: gone", o.order, o.price),
+                quantity => format!("order {id} #{} {side} {}: {quantity}, place {place:?}", o.order, o.price),
+            }
+        }
         Event::Settled(s) => {
             format!("to {id}: #{} settled for {} of {}, fee {}", s.order, s.amount, s.asset, s.fee)
         }
@@ -561,6 +574,7 @@ fn answer(reply: &Reply<'_>) -> String {
             format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
         }
         Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
+        Reply::OrderFeedSet(o) => format!("-> orders of {}: {:?}", o.instrument, o.feed.get()),
         Reply::SettlementSet(s) => format!("-> settlement of {}", s.instrument),
         Reply::TransferMade(t) => {
             format!("-> transfer {} of {}: {} of {}, {} free", t.transfer, t.account, t.amount, t.asset, t.free)

@@ -3,11 +3,12 @@
 use super::Matching;
 use super::levels::NONE;
 use super::messages::{
-    CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Quantity, Reject, Reply, SelfTrade, SelfTradeSet,
-    SetSelfTrade,
+    CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Priority, Quantity, Reject, Reply, SelfTrade,
+    SelfTradeSet, SetSelfTrade,
 };
 use super::orders::Order;
 use super::trading::{Taker, Then};
+use super::views::Before;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress};
 
@@ -67,7 +68,9 @@ impl Matching {
         if maker.remaining == quantity && hidden == 0 {
             return self.drop_maker(index, at, out);
         }
-        self.release_order(index, self.orders.open(index) - quantity);
+        let open = self.orders.open(index);
+        let before = Before { at, order: self.orders[index].order, displayed: self.orders[index].remaining, open };
+        self.release_order(index, open - quantity);
         let maker = &mut self.orders[index];
         if maker.remaining == quantity {
             self.orders.refill(&mut self.levels[at], index, at);
@@ -79,6 +82,7 @@ impl Matching {
         let (decremented, remaining) = (Quantity(quantity), Quantity(self.orders.open(index)));
         let less = OrderDecremented { order, client_order, decremented, remaining };
         out.notify(account, Event::OrderDecremented(&less));
+        self.say_less(index, before, quantity, out);
     }
 
     fn drop_maker(&mut self, index: u32, at: u32, out: &mut Out<'_, Self>) {
@@ -96,6 +100,7 @@ impl Matching {
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
+        self.say_order(at, order, 0, Priority::Kept, out);
     }
 
     /// What keeps an order of `taker` from trading with one of the account at `maker`: nothing, what ends or lessens the

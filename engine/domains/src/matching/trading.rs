@@ -9,6 +9,7 @@ use super::messages::{
 use super::orders::Order;
 use super::reserve::Reserve;
 use super::settlement::{Open, Party};
+use super::views::Before;
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress, Timestamp};
@@ -66,8 +67,9 @@ pub(super) enum Then {
     Drop(u64),
 }
 
-/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the level.
-pub(super) const OUTPUTS_EACH: usize = 6;
+/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the order and
+/// of the level.
+pub(super) const OUTPUTS_EACH: usize = 7;
 
 impl Matching {
     /// Lets an order trade, and the stops that this triggers after it.
@@ -105,8 +107,8 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // The level where it rests, the best prices and the auction; or another phase, and what that begins with.
-        if out.room() < 5 {
+        // Itself, the level where it rests, the best prices and the auction; or another phase, and what that begins with.
+        if out.room() < 6 {
             self.pending = Pending::Taking(taker);
             return Progress::More;
         }
@@ -159,6 +161,7 @@ impl Matching {
         let level = &mut self.levels[at];
         let price = level.price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
+        let displayed = maker.remaining;
         let maker_account = self.orders.account(index);
         taker.filled += quantity;
         taker.remaining -= quantity;
@@ -211,6 +214,10 @@ impl Matching {
             ];
             self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
         }
+        if self.instruments[taker.instrument].shows_orders() {
+            let before = Before { at, order: trade.maker_order, displayed, open };
+            self.say_less(index, before, quantity, out);
+        }
     }
 
     /// The taker has traded what it could: rests it or lets it go, and answers. Most of those that come in rest.
@@ -236,6 +243,7 @@ impl Matching {
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
         self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
         self.say_level(at, out);
         // Where nothing went, the best prices change only if the order stands among them.
         let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
@@ -287,6 +295,7 @@ impl Matching {
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
         self.note_top(at);
+        self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
         self.say_level(at, out);
     }
 

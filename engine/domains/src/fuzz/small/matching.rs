@@ -101,6 +101,11 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             keep(12, 4, 1, body);
             body[12] += 1;
         }
+        "SetOrderFeed" => {
+            keep(0, 4, 3, body);
+            body[4] = 2 - body[4] % 4 / 3;
+            body[5..].fill(0);
+        }
         "GetBalances" => body.fill(0),
         "GetAsset" => {
             keep(0, 4, 1, body);

@@ -2,8 +2,8 @@
 
 use super::{
     AllocationCode, AssetId, ClientOrderId, DirectionCode, InstrumentId, KillSwitchCode, OnDisconnectCode,
-    OrderTypeCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
-    TransferId,
+    OrderFeedCode, OrderTypeCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
+    TimeInForceCode, TransferId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -338,6 +338,15 @@ messages! {
         27 => GetBalances: 8 {
             /// Zero.
             reserved: Reserved<8>,
+        },
+        /// Says whether an instrument's stream of orders is said.
+        29 => SetOrderFeed: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Whether it is.
+            feed: OrderFeedCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
         /// Asks for what there is of an asset.
         28 => GetAsset: 8 {

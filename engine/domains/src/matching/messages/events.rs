@@ -2,7 +2,7 @@
 
 use super::{
     AssetId, ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price,
-    Quantity, SideCode, TimeInForceCode, TradeId,
+    PriorityCode, Quantity, SideCode, TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -217,6 +217,21 @@ messages! {
             asset: AssetId,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// What an order displays now. On the instrument's stream of orders.
+        114 => OrderShown: 32 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// Its price.
+            price: Price,
+            /// How much; zero when it is out of the book.
+            quantity: Quantity,
+            /// On which side.
+            side: SideCode,
+            /// Whether it stands where it stood, or behind all others at its price.
+            priority: PriorityCode,
+            /// Zero.
+            reserved: Reserved<6>,
         },
     }
 }

@@ -1,8 +1,9 @@
 //! What answers a command.
 
 use super::{
-    AssetId, ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStateCode,
-    OrderStatusCode, OrderTypeCode, PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode, SideCode, TransferId,
+    AssetId, ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderFeedCode, OrderId,
+    OrderStateCode, OrderStatusCode, OrderTypeCode, PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode, SideCode,
+    TransferId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, messages};
@@ -300,6 +301,15 @@ messages! {
             asset: AssetId,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// Whether the stream of orders is said is as it was asked to be.
+        79 => OrderFeedSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// As asked.
+            feed: OrderFeedCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
         /// The account's limits are as they were asked to be.
         70 => LimitsSet: 8 {

@@ -239,6 +239,7 @@ impl Model {
         order.place = self.last_place;
         self.orders.push(order);
         self.note_top(&order);
+        self.say_order(&order, order.remaining, Priority::Lost, out);
         self.say_level(&order, out);
     }
 
@@ -329,6 +330,7 @@ impl Model {
             out.notify(Account(own.account), Event::Fill(&fill));
         }
         self.settle(price.0, quantity.0, [(&maker, false), (&*taker, true)], out);
+        self.say_left(&maker, out);
         if maker.open() == 0 {
             self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
@@ -387,9 +389,11 @@ impl Model {
             }
             order.remaining = remaining;
             self.orders[index] = order;
+            self.say_order(&order, remaining, priority, out);
             self.say_level(&order, out);
         } else {
             self.orders.remove(index);
+            self.say_order(&order, 0, Priority::Kept, out);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
             let reach = self.reach(&order);

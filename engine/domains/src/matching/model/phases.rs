@@ -323,6 +323,8 @@ impl Model {
         }
         let buyer_takes = buyer.order > seller.order;
         self.settle(price, quantity, [(&buyer, buyer_takes), (&seller, !buyer_takes)], out);
+        self.say_left(&buyer, out);
+        self.say_left(&seller, out);
         quantity
     }
 

@@ -24,6 +24,7 @@ impl Model {
             self.orders[index].remaining -= quantity - of_hidden;
         }
         if quantity > of_hidden {
+            self.say_left(&order, out);
             self.say_level(&order, out);
         }
         self.say_top(order.instrument, &before, out);

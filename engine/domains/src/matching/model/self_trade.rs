@@ -50,6 +50,7 @@ impl Model {
         if of_maker > 0 && of_maker < maker.open() {
             take_from(&mut self.orders, index, of_maker, &mut self.last_place);
             say_decremented(&self.orders[index], of_maker, out);
+            self.say_left(&maker, out);
         } else if of_maker > 0 {
             self.orders.remove(index);
             self.ended.push((maker.account, maker.client_order, DeclineReason::Cancelled));
@@ -62,6 +63,7 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(maker.account), Event::OrderClosed(&closed));
+            self.say_left(&maker, out);
         }
         if of_taker > 0 && taker.remaining > 0 {
             say_decremented(taker, of_taker, out);

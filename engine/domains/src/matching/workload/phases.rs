@@ -1,8 +1,8 @@
 //! What operators do to a market.
 
 use crate::matching::messages::{
-    Allocation, Command, InstrumentId, Phase, Price, Quantity, ScheduleEntry, SetAllocation, SetBands, SetPhase,
-    SetSchedule, SetTicks, TickBand,
+    Allocation, Command, InstrumentId, OrderFeed, Phase, Price, Quantity, ScheduleEntry, SetAllocation, SetBands,
+    SetOrderFeed, SetPhase, SetSchedule, SetTicks, TickBand,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::ClientId;
@@ -64,6 +64,11 @@ pub(super) fn draw(random: &mut Random, instrument: u32, middle: i64, steps: u64
 /// Changes how what comes in is shared, or the table of ticks.
 pub(super) fn draw_shares(random: &mut Random, instrument: u32, middle: i64, image: &mut CommandImage) {
     let (client, instrument) = (ClientId(1), InstrumentId(instrument));
+    if random.percent(20) {
+        let feed = if random.percent(70) { OrderFeed::On } else { OrderFeed::Off }.into();
+        return image
+            .set(client, Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved: Reserved::default() }));
+    }
     if random.percent(70) {
         let (allocation, most) = match random.below(6) {
             0 => (Allocation::PriceTime, 2),
