@@ -53,6 +53,92 @@ fn prove_normal_agrees_with_the_model() {
     laws_hold("normal", &SMALL, 1, 10_000);
 }
 
+/// Guards against books that go wrong where prices travel, are swept and abandoned, or most orders are moved.
+#[test]
+fn prove_travelling_prices_agree_with_the_model() {
+    for (seed, kind) in [(45, "swing-25"), (46, "swing-40"), (47, "flash-crash"), (48, "exchange-core")] {
+        laws_hold(kind, &SMALL, seed, 2_500);
+    }
+}
+
+/// Guards against a workload that is not of the shape that its figures are published for.
+#[test]
+fn workloads_have_their_shapes() {
+    let shapes = ["normal", "static", "swing-25", "swing-40", "flash-crash", "exchange-core"].map(|kind| {
+        let shape = Shape::of(kind);
+        std::println!("{kind}: {shape:?}");
+        shape
+    });
+    let [normal, deep, swing, far, crash, exchange] = shapes;
+    assert!(normal.refused + deep.refused + exchange.refused < 0.01, "they are decided");
+    assert!(deep.orders > 10_000.0 && deep.levels < 100.0, "{deep:?}");
+    assert!((800.0..1_200.0).contains(&exchange.orders) && (650.0..850.0).contains(&exchange.levels), "{exchange:?}");
+    assert!(exchange.touched > 1.5, "a move touches two levels: {exchange:?}");
+    assert!(far.travelled > swing.travelled * 3 / 2 && swing.travelled > 50_000, "{swing:?} {far:?}");
+    assert!(crash.sweep_max > 30 && crash.sweep_max > 2 * normal.sweep_max, "{crash:?} {normal:?}");
+}
+
+/// What a workload's messages do, by the message, after the first tenth.
+#[derive(Debug)]
+#[allow(dead_code, reason = "printed")]
+struct Shape {
+    orders: f64,
+    levels: f64,
+    fills: f64,
+    touched: f64,
+    refused: f64,
+    /// The most levels that one message emptied.
+    sweep_max: usize,
+    /// From the lowest to the highest price of a trade.
+    travelled: u64,
+}
+
+impl Shape {
+    fn of(kind: &str) -> Self {
+        let limits = MatchingLimits { orders: 60_000, levels: 30_000, ..SMALL };
+        let (mut harness, mut workload) = (Harness::<Matching>::new(&limits), workload(kind, 1));
+        let (mut image, count) = (CommandImage::default(), steps(220_000));
+        let mut shape =
+            Self { orders: 0.0, levels: 0.0, fills: 0.0, touched: 0.0, refused: 0.0, sweep_max: 0, travelled: 0 };
+        let (mut lowest, mut highest, mut looks) = (i64::MAX, i64::MIN, 0.0);
+        for step in 0..count {
+            workload.next(&mut image);
+            let outcome = harness.step(&Step::Command(image.clone()), Timestamp(1_000_000_000 + step * 1_000), false);
+            if step < count / 10 {
+                continue;
+            }
+            shape.refused += f64::from(u8::from(outcome.reject.is_some()));
+            let mut emptied = 0;
+            for slot in &outcome.outputs {
+                match Event::decode(message(self::image(slot)), &self::image(slot)[OUTPUT_HEADER_BYTES..]) {
+                    Ok(Event::Trade(trade)) => {
+                        shape.fills += 1.0;
+                        (lowest, highest) = (lowest.min(trade.price.0), highest.max(trade.price.0));
+                    }
+                    Ok(Event::LevelChanged(level)) => {
+                        shape.touched += 1.0;
+                        emptied += usize::from(level.orders == 0);
+                    }
+                    _ => {}
+                }
+            }
+            shape.sweep_max = shape.sweep_max.max(emptied);
+            if step % 1_000 == 0 {
+                looks += 1.0;
+                shape.orders += harness.domain.orders.live().count() as f64;
+                let live = harness.domain.levels.entries().iter().filter(|level| level.orders > 0);
+                shape.levels += live.count() as f64;
+            }
+        }
+        let messages = (count - count / 10) as f64;
+        (shape.orders, shape.levels) = (shape.orders / looks, shape.levels / looks);
+        (shape.fills, shape.touched) = (shape.fills / messages, shape.touched / messages);
+        shape.refused /= messages;
+        shape.travelled = (highest - lowest) as u64;
+        shape
+    }
+}
+
 /// Guards against queues that lose or reorder what stands in them.
 #[test]
 fn prove_static_agrees_with_the_model() {
@@ -432,6 +518,7 @@ fn ladders_keep_order_over_the_whole_range_of_prices() {
 enum Said {
     Level(i64, u64, u32),
     Open(u64),
+    Shown(u64),
     Other(u16),
 }
 
@@ -443,6 +530,7 @@ fn snapshot(matching: &Matching, topic: Topic) -> Vec<Said> {
             let (header, body) = (message(image(slot)), &image(slot)[OUTPUT_HEADER_BYTES..]);
             said.push(match Event::decode(header, body).expect("an event") {
                 Event::LevelChanged(level) => Said::Level(level.price.0, level.quantity.0, level.orders),
+                Event::OrderShown(shown) => Said::Shown(shown.order.0),
                 Event::OpenOrder(open) => Said::Open(open.client_order.0),
                 _ => Said::Other(header.template),
             });
@@ -469,15 +557,18 @@ fn snapshots_say_what_the_books_hold() {
     let matching = &harness.domain;
     for (place, instrument) in matching.instruments.iter().enumerate().take(2) {
         let id = place as u32 + 1;
-        let mut expected = Vec::new();
+        let (mut expected, mut queues) = (Vec::new(), Vec::new());
         for side in [Side::Buy, Side::Sell] {
             let mut levels: Vec<_> = matching.levels.entries().iter().filter(|l| l.orders > 0).collect();
             levels.retain(|level| level.instrument == place as u32 && level.side.get() == side);
             levels.sort_by_key(|level| if side == Side::Buy { !level.ticks } else { level.ticks });
             expected.extend(levels.iter().map(|level| Said::Level(level.price.0, level.quantity, level.orders)));
+            let queued = levels.iter().flat_map(|level| matching.orders.queue_of(level));
+            queues.extend(queued.map(|index| Said::Shown(matching.orders[index].order.0)));
         }
         assert!(expected.len() > 64, "more than one flush");
         assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::LEVELS, id)), expected);
+        assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::ORDERS, id)), queues);
         assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::TOP, id)), [Said::Other(103)]);
         assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::TRADES, id)), [Said::Other(101)]);
         assert!(instrument.last_trade().is_some());
