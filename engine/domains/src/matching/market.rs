@@ -42,6 +42,11 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// One by which the phase never changes.
+    pub(super) fn none() -> Self {
+        Self::zeroed()
+    }
+
     /// The schedule of `entries`, to be kept from `now` on, when it makes sense.
     pub(super) fn of(entries: &[ScheduleEntry], now: Timestamp) -> Option<Self> {
         let mut schedule = Self { seen: now, count: entries.len() as u64, ..Self::zeroed() };
@@ -60,7 +65,7 @@ impl Schedule {
         let (phases, no_phases) = self.phases.split_at(self.count as usize);
         times.is_sorted_by(|a, b| a < b)
             && times.iter().all(|time| *time < DAY)
-            && phases.iter().all(|phase| phase.try_get().is_some_and(|phase| phase != Phase::VolatilityAuction))
+            && phases.iter().all(|phase| phase.try_get().is_some_and(Phase::is_scheduled))
             && none.iter().all(|time| *time == 0)
             && no_phases.iter().all(|phase| *phase == PhaseCode::zeroed())
     }

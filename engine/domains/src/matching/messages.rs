@@ -217,6 +217,8 @@ choice! {
         PhaseForbids = 11,
         /// It was triggered, and its account had not what it needs, or no place for what it would bring.
         NoFunds = 12,
+        /// Its instrument was delisted.
+        Delisted = 13,
     }
 }
 choice! {
@@ -238,6 +240,10 @@ choice! {
         Halted = 7,
         /// The same, outside the hours of trading.
         Closed = 8,
+        /// It is known, and nothing has come in or traded yet.
+        Announced = 9,
+        /// It is traded no more, for good: it has no orders and no other phase.
+        Delisted = 10,
     }
 }
 choice! {
@@ -376,7 +382,8 @@ rejects! {
         SpecialsFull = 1017,
         /// A band is below zero or not a multiple of the tick; or it is dynamic, and the auction has no length.
         BadBands = 1018,
-        /// Its times are not below a day or do not rise; or it has more than eight, or an auction for volatility.
+        /// Its times are not below a day or do not rise; or it has more than eight; or one is an auction for volatility, or is
+        /// for an instrument that is not traded yet or no more.
         BadSchedule = 1019,
         /// What is displayed is not a multiple of the lot, or not less than the quantity.
         BadDisplay = 1020,
@@ -397,6 +404,8 @@ rejects! {
         BadAmount = 1027,
         /// As many balances of accounts as may be there are.
         BalancesFull = 1028,
+        /// The instrument is delisted; or it is to be announced, and has orders or has traded.
+        BadPhase = 1029,
     }
 }
 

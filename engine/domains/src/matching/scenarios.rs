@@ -15,7 +15,8 @@
 //! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
 //!
 //! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
-//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
+//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`, `announced`,
+//! `delisted`. Orders for
 //! an auction alone say `at-open` or `at-close`.
 //!
 //! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
@@ -64,7 +65,7 @@ const LIMITS: MatchingLimits =
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 55,
+        least: 56,
         limits: LIMITS,
         time: nanoseconds,
         step,
@@ -373,6 +374,8 @@ fn phase(name: &str) -> Option<Phase> {
         "volatility" => Phase::VolatilityAuction,
         "halted" => Phase::Halted,
         "closed" => Phase::Closed,
+        "announced" => Phase::Announced,
+        "delisted" => Phase::Delisted,
         _ => return None,
     })
 }

@@ -55,7 +55,7 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
         "SetPhase" => {
             keep(0, 4, 3, body);
             // Mostly where something comes of orders.
-            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 1, 8, 3, 1][usize::from(body[4] % 16)];
+            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 9, 8, 3, 10][usize::from(body[4] % 16)];
             body[5..].fill(0);
         }
         "SetBands" => {

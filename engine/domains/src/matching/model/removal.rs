@@ -147,17 +147,20 @@ impl Model {
         // One account's orders go as they were entered; everyone's as they would trade.
         let turn = |order: &Order| match whose {
             Some(_) => (0, 0, Side::Buy, 0, order.order),
-            // Stops come after the book, those nearest to being triggered first; then what displays nothing.
-            None => {
-                let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
-                let up = (order.side == Side::Sell) != (waits == 1);
-                let rank = if up { i128::from(price) } else { -i128::from(price) };
-                (order.instrument, waits, order.side, rank, order.place)
-            }
+            None => Self::turn(order),
         };
         let (cancelled, orders) = self.close_all(meant, turn, CloseReason::Cancelled, out);
         out.reply(Reply::OrdersCancelled(&OrdersCancelled { cancelled, orders, unknown: 0 }));
         Ok(())
+    }
+
+    /// When an order is come to of everyone's: as it would trade; stops come after the book, those nearest to being
+    /// triggered first; then what displays nothing.
+    pub(super) fn turn(order: &Order) -> (u32, u8, Side, i128, u64) {
+        let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
+        let up = (order.side == Side::Sell) != (waits == 1);
+        let rank = if up { i128::from(price) } else { -i128::from(price) };
+        (order.instrument, waits, order.side, rank, order.place)
     }
 
     pub(super) fn set_kill_switch(
@@ -220,7 +223,7 @@ impl Model {
     }
 
     /// Closes the orders that are meant, each in its turn; gives how much that was, in how many orders.
-    fn close_all<T: Ord>(
+    pub(super) fn close_all<T: Ord>(
         &mut self,
         meant: impl Fn(&Order) -> bool,
         turn: impl Fn(&Order) -> T,

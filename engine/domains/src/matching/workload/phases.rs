@@ -29,7 +29,12 @@ pub(super) fn draw(random: &mut Random, instrument: u32, middle: i64, steps: u64
             // Halts are rare, and trading goes on after most of what interrupts it.
             let phase = if random.percent(50) { 0 } else { random.below(8) as usize };
             let phase = if phase >= 6 && random.percent(50) { 2 } else { phase };
-            let (phase, reserved) = (PHASES[phase].into(), Reserved::default());
+            let phase = match random.below(1_500) {
+                0 => Phase::Delisted,
+                1..=30 => Phase::Announced,
+                _ => PHASES[phase],
+            };
+            let (phase, reserved) = (phase.into(), Reserved::default());
             image.set(client, Command::SetPhase(&SetPhase { instrument, phase, reserved }));
         }
         7 | 8 => {
