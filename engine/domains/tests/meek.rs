@@ -2,8 +2,11 @@
 //! the last digit that it prints.
 
 mod booth;
+#[path = "booth/published.rs"]
+mod published;
 
-use booth::{Booth, Stage, stages};
+use booth::Booth;
+use published::{Stage, stages};
 use ringfence_domains::votes::messages::{
     CandidateId, DefineElection, EarlierStages, MEEK_VOTE, Mark, Method, Standing, TieBreak,
 };

@@ -2,9 +2,12 @@
 //! exact. Those left out are named with the reason.
 
 mod booth;
+#[path = "booth/published.rs"]
+mod published;
 
-use booth::{Booth, Stage};
+use booth::Booth;
 use calamine::{Data, Reader as _, Xlsx, open_workbook};
+use published::Stage;
 use ringfence_domains::votes::messages::{
     CandidateId, Command, DecideTie, DefineElection, EarlierStages, Exclusions, Fault, Majority, Mark, Method,
     Standing, TieBreak, Until, VOTE,
@@ -208,13 +211,13 @@ fn count(terms: &DefineElection, papers: &[Paper], drawn: &[u16]) -> Vec<Stage> 
     };
     let papers: Vec<_> = papers.iter().map(marks).collect();
     let (mut booth, outputs) = Booth::conduct(terms, &papers);
-    let (mut stages, mut tied) = booth::stages(&outputs);
+    let (mut stages, mut tied) = published::stages(&outputs);
     let mut number = 0;
     while !tied.is_empty() {
         number += 1;
         let candidate = *drawn.iter().find(|candidate| tied.contains(candidate)).expect("someone was drawn");
         let decision = DecideTie { election: terms.election, tie: number, candidate: CandidateId(candidate) };
-        (stages, tied) = booth::stages(&booth.step(Command::DecideTie(&decision)));
+        (stages, tied) = published::stages(&booth.step(Command::DecideTie(&decision)));
     }
     stages
 }

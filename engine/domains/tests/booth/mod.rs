@@ -2,24 +2,13 @@
 
 use ringfence_domains::votes::Votes;
 use ringfence_domains::votes::messages::{
-    CastBallot, Command, DefineElection, Event, Mark, Phase, RegisterVoters, SetPhase, Standing, VoterEntry, VoterId,
-    VotesLimits,
+    CastBallot, Command, DefineElection, Mark, Phase, RegisterVoters, SetPhase, VoterEntry, VoterId, VotesLimits,
 };
-use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
+use ringfence_kernel::image::Slot;
 use ringfence_kernel::laws::{Harness, Step};
-use ringfence_kernel::messages::{Message as _, Reserved};
-use ringfence_kernel::outbox::{image as bytes_of, message};
+use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
-
-/// What was published of a stage, in the units of the method.
-#[derive(Debug, Default)]
-pub(crate) struct Stage {
-    pub(crate) votes: Vec<u64>,
-    pub(crate) standing: Vec<Standing>,
-    pub(crate) quota: u64,
-    pub(crate) exhausted: u64,
-}
+use ringfence_kernel::{ClientId, Timestamp};
 
 /// The engine's side of one election.
 pub(crate) struct Booth(Harness<Votes>);
@@ -66,28 +55,4 @@ impl Booth {
         assert_eq!(outcome.reject, None, "{command:?}");
         outcome.outputs
     }
-}
-
-/// The stages that were published, and who is tied at the end.
-pub(crate) fn stages(outputs: &[Slot]) -> (Vec<Stage>, Vec<u16>) {
-    let (mut stages, mut tied) = (Vec::<Stage>::new(), Vec::new());
-    for slot in outputs {
-        let bytes = bytes_of(slot);
-        if OutputHeader::read(bytes).expect("it has one").kind != kind::EVENT {
-            continue;
-        }
-        match Event::decode(message(bytes), &bytes[OUTPUT_HEADER_BYTES..]).expect("an event") {
-            Event::StageCounted(stage) => {
-                stages.push(Stage { quota: stage.quota.0, exhausted: stage.exhausted.0, ..Stage::default() });
-            }
-            Event::CandidateCounted(row) => {
-                let stage = stages.last_mut().expect("a stage comes first");
-                stage.votes.push(row.votes.0);
-                stage.standing.push(row.standing.get());
-            }
-            Event::TieFound(tie) => tied.push(tie.candidate.0),
-            _ => {}
-        }
-    }
-    (stages, tied)
 }
