@@ -170,7 +170,9 @@ impl Matching {
         }
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
-            self.say_order(order.level, order.order, remaining, priority, out);
+            if !is_plain {
+                self.say_order(order.level, order.order, remaining, priority, out);
+            }
             self.say_level(order.level, out);
             self.say_top(instrument, out);
             let Order { order, client_order, filled, .. } = self.orders[index];
@@ -187,7 +189,9 @@ impl Matching {
             return Ok(Progress::Done);
         }
         self.orders.leave(&mut self.levels[order.level], index);
-        self.say_order(order.level, order.order, 0, Priority::Kept, out);
+        if !is_plain {
+            self.say_order(order.level, order.order, 0, Priority::Kept, out);
+        }
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
         let taker = Taker {

@@ -227,7 +227,7 @@ impl Matching {
     }
 
     /// Of the order at `index` only `quantity` will be open any more. Stops hold nothing while they wait.
-    #[inline]
+    #[cold]
     pub(super) fn release_order(&mut self, index: u32, quantity: u64) {
         let Level { instrument, side, price, waits, .. } = self.levels[self.orders[index].level];
         if self.instruments[instrument].is_settled() && waits != WAITS {

@@ -243,14 +243,14 @@ impl Matching {
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
         self.orders.add(taker.account, order, expires, &mut self.levels, at);
-        self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
-        self.say_level(at, out);
-        // Where nothing went, the best prices change only if the order stands among them.
-        let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
         let plain = self.instruments[taker.instrument].is_plain;
         if !plain {
             self.note_top(at);
+            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
         }
+        self.say_level(at, out);
+        // Where nothing went, the best prices change only if the order stands among them.
+        let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
         if is_best || taker.filled > 0 || !plain || self.orders.accounts.prevent_any() {
             self.say_top(taker.instrument, out);
         }
@@ -271,7 +271,7 @@ impl Matching {
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
             index => _ = self.orders.remove(index, reason),
         }
-        if let Then::Cancel = taker.then {
+        if !self.instruments[taker.instrument].is_plain && matches!(taker.then, Then::Cancel) {
             self.release_taker(taker, taker.remaining, 0);
         }
         if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
@@ -294,8 +294,10 @@ impl Matching {
         let order = &mut self.orders[index];
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
-        self.note_top(at);
-        self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+        if !self.instruments[taker.instrument].is_plain {
+            self.note_top(at);
+            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+        }
         self.say_level(at, out);
     }
 

@@ -37,7 +37,7 @@ impl Matching {
     }
 
     /// Says that an order of the level at `at` displays that much now, where each order is said.
-    #[inline]
+    #[cold]
     pub(super) fn say_order(
         &self,
         at: u32,
@@ -54,7 +54,7 @@ impl Matching {
     }
 
     /// Says what the order at `index`, if it still is, displays now that `quantity` of what it displayed is gone.
-    #[inline]
+    #[cold]
     pub(super) fn say_less(&self, index: u32, before: Before, quantity: u64, out: &mut Out<'_, Self>) {
         let (left, priority) = match before.displayed - quantity {
             _ if before.open == quantity => (0, Priority::Kept),
