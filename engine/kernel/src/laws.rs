@@ -232,27 +232,11 @@ pub struct Often {
     pub restores: u64,
 }
 
-/// How often [`check`] closes a session and opens it again: every so many steps.
+/// How often [`steps`] closes a session and opens it again: every so many steps.
 const RECONNECTS: u64 = 97;
 
-/// Runs `steps` steps of `workload`, `tick` nanoseconds apart, against the laws and the model `M`. The sessions of
-/// its clients are opened first; now and then one of them is closed and opened again.
-///
-/// # Panics
-/// When a law is broken; the message carries the step at which.
-pub fn check<M: Model>(
-    limits: &<M::Domain as Domain>::Limits,
-    clients: u32,
-    workload: &mut dyn Workload,
-    steps: u64,
-    tick: u64,
-    often: Often,
-) {
-    let steps = self::steps(clients, workload, steps);
-    check_steps::<M>(limits, steps, tick, often);
-}
-
-/// The steps of [`check`]: the first `count` of `workload`, sessions that open, close and open again among them.
+/// The first `count` steps of `workload`: the sessions of its clients are opened first; now and then one of them is
+/// closed and opened again.
 pub fn steps(clients: u32, workload: &mut dyn Workload, count: u64) -> impl Iterator<Item = Step> {
     let mut image = CommandImage::default();
     (0..count).map(move |step| {

@@ -5,6 +5,7 @@ use super::messages::{
     ClientOrderId, DeclineReason, DeclineReasonCode, KillSwitch, KillSwitchCode, OnDisconnect, OnDisconnectCode,
     Quantity, SelfTrade, SelfTradeCode,
 };
+use super::transfers::LastTransfer;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, Slab};
@@ -88,6 +89,8 @@ pub(super) struct Accounts {
     ended: Vec<Ended>,
     /// The limits of each, by the same place.
     limits: Vec<OrderLimits>,
+    /// The last transfer of each, by the same place.
+    transfers: Vec<LastTransfer>,
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
@@ -116,7 +119,8 @@ impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
         let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
         let (limits, by_account) = (Vec::with_capacity(capacity), HashIndex::new(capacity));
-        Self { holders, ended, limits, by_account, killed: 0, preventing: 0, limited: 0 }
+        let transfers = Vec::with_capacity(capacity);
+        Self { holders, ended, limits, transfers, by_account, killed: 0, preventing: 0, limited: 0 }
     }
 
     /// Accounts that are known.
@@ -133,7 +137,12 @@ impl Accounts {
     /// Whether `account` is known or can become so.
     #[inline]
     pub(super) fn has_room_for(&self, account: Account) -> bool {
-        self.holders.room() > 0 || self.find(account).is_some()
+        self.holders.room() > 0 || self.knows(account)
+    }
+
+    #[cold]
+    fn knows(&self, account: Account) -> bool {
+        self.find(account).is_some()
     }
 
     /// The place of `account`, which is known from now on. There is room for it.
@@ -161,6 +170,7 @@ impl Accounts {
         let place = self.holders.insert(holder).expect("room was looked for");
         self.ended.push(Ended::zeroed());
         self.limits.push(OrderLimits::zeroed());
+        self.transfers.push(LastTransfer::zeroed());
         self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
         place
     }
@@ -197,6 +207,14 @@ impl Accounts {
 
     pub(super) fn limits(&self, place: u32) -> OrderLimits {
         self.limits[place as usize]
+    }
+
+    pub(super) fn transfer(&self, place: u32) -> LastTransfer {
+        self.transfers[place as usize]
+    }
+
+    pub(super) fn set_transfer(&mut self, place: u32, transfer: LastTransfer) {
+        self.transfers[place as usize] = transfer;
     }
 
     /// Whether any account has limits.
@@ -252,6 +270,7 @@ impl Accounts {
         self.holders.save(sink);
         sink.values(&self.ended);
         sink.values(&self.limits);
+        sink.values(&self.transfers);
     }
 
     /// What [`Accounts::save`] wrote. Whether the lists of orders are whole is for [`super::orders`] to see.
@@ -279,6 +298,13 @@ impl Accounts {
         for place in 0..accounts.len() {
             accounts.limits.push(OrderLimits::zeroed());
             accounts.set_limits(place, source.value()?);
+        }
+        for _ in 0..accounts.len() {
+            let transfer: LastTransfer = source.value()?;
+            if !transfer.is_sound() {
+                return Err(Corrupt("the last transfer of an account"));
+            }
+            accounts.transfers.push(transfer);
         }
         Ok(accounts)
     }

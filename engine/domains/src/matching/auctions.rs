@@ -2,10 +2,11 @@
 
 use super::instruments;
 use super::levels::{NONE, better};
-use super::messages::{
-    AuctionIndication, DeclineReason, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId,
-};
+use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId};
+use super::orders::Order;
 use super::phases::PhaseChange;
+use super::settlement::{Open, Party};
+use super::views::Before;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress};
@@ -134,8 +135,8 @@ impl Matching {
     /// Trades what crosses at the one price of `change`: best price first, oldest first.
     pub(super) fn uncross(&mut self, change: &mut PhaseChange, out: &mut Out<'_, Self>) -> Progress {
         loop {
-            // A trade, two fills and the levels of both.
-            if out.room() < 5 {
+            // And what is left of the other order, and of its level.
+            if out.room() < super::trading::OUTPUTS_EACH + 2 {
                 return Progress::More;
             }
             let instrument = &self.instruments[change.instrument];
@@ -186,12 +187,25 @@ impl Matching {
         self.instruments[change.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         let counters = [seller.order, buyer.order];
+        let befores = heads.map(|index| {
+            let Order { order, remaining: displayed, level: at, .. } = self.orders[index];
+            Before { at, order, displayed, open: self.orders.open(index) }
+        });
+        let parties = [(heads[0], bid), (heads[1], ask)].map(|(index, at)| Party {
+            account: self.orders.account(index),
+            order: self.orders[index].order,
+            open: Open {
+                side: self.levels[at].side.get(),
+                price: self.levels[at].price,
+                quantity: self.orders.open(index),
+            },
+            takes: self.orders[index].order == taker,
+        });
         for (((index, at), side), counter_order) in
             heads.into_iter().zip([bid, ask]).zip([Side::Buy, Side::Sell]).zip(counters)
         {
-            let (account, hidden) = (self.orders.account(index), self.orders.hidden(index));
-            let order = &mut self.orders[index];
-            order.filled += quantity;
+            let (account, open) = (self.orders.account(index), self.orders.open(index));
+            let order = &self.orders[index];
             let fill = Fill {
                 order: order.order,
                 client_order: order.client_order,
@@ -199,22 +213,20 @@ impl Matching {
                 trade: trade.trade,
                 price: trade.price,
                 quantity: trade.quantity,
-                remaining: Quantity(order.remaining - quantity + hidden),
+                remaining: Quantity(open - quantity),
                 instrument,
                 side: side.into(),
                 liquidity: Liquidity::Auction.into(),
                 reserved: Reserved::default(),
             };
-            if order.remaining == quantity && hidden > 0 {
-                self.orders.refill(&mut self.levels[at], index, at);
-            } else if order.remaining == quantity {
-                self.orders.leave(&mut self.levels[at], index);
-                self.orders.remove(index, DeclineReason::Filled);
-            } else {
-                order.remaining -= quantity;
-                self.levels[at].quantity -= quantity;
-            }
+            self.orders.fill(&mut self.levels[at], index, at, quantity);
             out.notify(account, Event::Fill(&fill));
+        }
+        if self.instruments[change.instrument].is_settled() {
+            self.settle_trade(change.instrument, trade.trade, trade.price, quantity, parties, out);
+        }
+        for (index, before) in heads.into_iter().zip(befores) {
+            self.say_less(index, before, quantity, out);
         }
     }
 }

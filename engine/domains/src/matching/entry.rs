@@ -5,11 +5,12 @@ use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
+    OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
 use super::reserve::Wanted;
+use super::settlement::Open;
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
@@ -36,18 +37,21 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let account = context.account();
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
-        let terms = &self.instruments[instrument].terms;
-        terms.check_quantity(command.quantity)?;
-        let Stay { then, minimum } = terms.stay(context.now, command)?;
+        let book = &self.instruments[instrument];
+        book.terms.check_quantity(command.quantity)?;
+        let Stay { then, minimum } = book.terms.stay(context.now, command)?;
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
         let side = command.side.get();
-        let limit = self.limit(instrument, command, then)?;
+        let limit = self.limit(book, command, then)?;
+        if !book.is_plain && !matches!(command.order_type.get(), OrderType::Market | OrderType::MarketToLimit) {
+            book.check_tick(command.price)?;
+        }
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
-        let is_plain = self.instruments[instrument].is_plain;
+        let is_plain = book.is_plain;
         let time_in_force = command.time_in_force.get();
         let for_auction = matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose);
         if (!is_plain || for_auction)
@@ -59,14 +63,14 @@ impl Matching {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
+        let price = book.terms.price(ticks);
         let rests = matches!(then, Then::Rest(_));
         if self.orders.accounts.limit_any()
-            && let Some(reason) =
-                self.breaks_limit(account, self.instruments[instrument].terms.price(ticks), command.quantity, rests)
+            && let Some(reason) = self.breaks_limit(account, price, command.quantity, rests)
         {
             return Ok(decline(command.client_order, reason, out));
         }
-        let reach = self.reach(instrument, side, ticks);
+        let reach = if is_plain { ticks } else { self.reach(instrument, side, ticks) };
         let quantity = command.quantity.0;
         if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
@@ -84,6 +88,9 @@ impl Matching {
         if !self.orders.accounts.has_room_for(account) {
             return Err(Reject::AccountsFull);
         }
+        if !is_plain && let Some(reason) = self.hold_new(account, instrument, Open { side, price, quantity })? {
+            return Ok(decline(command.client_order, reason, out));
+        }
         self.last_order += 1;
         let taker = Taker {
             order: OrderId(self.last_order),
@@ -93,7 +100,7 @@ impl Matching {
             side,
             order_type: command.order_type,
             on_disconnect: command.on_disconnect,
-            price: self.instruments[instrument].terms.price(ticks),
+            price,
             ticks,
             reach,
             only: if for_auction { time_in_force as u8 } else { 0 },
@@ -103,6 +110,7 @@ impl Matching {
             origin: Origin::Entered,
             reserve: None,
             stands: command.order_type.get().is_post_only(),
+            passed: NONE,
             then,
         };
         Ok(self.take(taker, out))
@@ -126,14 +134,18 @@ impl Matching {
             return Ok(decline(command.client_order, reason, out));
         }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
-        let is_plain = self.instruments[instrument].is_plain;
+        let book = &self.instruments[instrument];
+        let is_plain = book.is_plain;
         let side = side.get();
-        self.instruments[instrument].terms.check_quantity(command.quantity)?;
-        let limit = self.limit_again(instrument, side, order.order_type.get(), command.price)?;
+        book.terms.check_quantity(command.quantity)?;
+        let limit = self.limit_again(book, side, order.order_type.get(), command.price)?;
+        if !is_plain {
+            book.check_tick(command.price)?;
+        }
         if command.quantity.0 <= order.filled {
             return Ok(decline(command.client_order, DeclineReason::BelowFilled, out));
         }
-        if !is_plain && !self.instruments[instrument].phase.get().is_open() {
+        if !is_plain && !book.phase.get().is_open() {
             return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
         }
         if !is_plain && self.is_outside(instrument, limit) {
@@ -143,15 +155,24 @@ impl Matching {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        let price = self.instruments[instrument].terms.price(ticks);
+        let price = book.terms.price(ticks);
         if self.orders.accounts.limit_any()
             && let Some(reason) = self.breaks_limit(account, price, command.quantity, false)
         {
             return Ok(decline(command.client_order, reason, out));
         }
         let remaining = command.quantity.0 - order.filled;
+        if ticks != old_ticks {
+            self.room_for_level(instrument, side, ticks)?;
+        }
+        if !is_plain && let Some(reason) = self.hold_again(index, price, remaining)? {
+            return Ok(decline(command.client_order, reason, out));
+        }
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
+            if !is_plain {
+                self.say_order(order.level, order.order, remaining, priority, out);
+            }
             self.say_level(order.level, out);
             self.say_top(instrument, out);
             let Order { order, client_order, filled, .. } = self.orders[index];
@@ -167,8 +188,10 @@ impl Matching {
             }));
             return Ok(Progress::Done);
         }
-        self.room_for_level(instrument, side, ticks)?;
         self.orders.leave(&mut self.levels[order.level], index);
+        if !is_plain {
+            self.say_order(order.level, order.order, 0, Priority::Kept, out);
+        }
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
         let taker = Taker {
@@ -181,7 +204,7 @@ impl Matching {
             on_disconnect: order.on_disconnect,
             price,
             ticks,
-            reach: self.reach(instrument, side, ticks),
+            reach: if is_plain { ticks } else { self.reach(instrument, side, ticks) },
             only: order.only,
             remaining,
             filled: order.filled,
@@ -189,6 +212,7 @@ impl Matching {
             origin: Origin::Replaced,
             reserve: None,
             stands: order.order_type.get().is_post_only(),
+            passed: NONE,
             then: Then::Rest(Timestamp(0)),
         };
         Ok(self.take(taker, out))

@@ -3,9 +3,12 @@
 use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
-    AuctionIndication, DefineInstrument, InstrumentId, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity,
-    Reject, Side, SideCode, TopOfBook, Trade, TradeId,
+    Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderFeed,
+    OrderFeedCode, OrderId, Phase, PhaseCode, Price, QUANTITY_MAX, Quantity, Reject, Side, SideCode, TopOfBook, Trade,
+    TradeId,
 };
+use super::settlement::Settlement;
+use super::ticks::TickTable;
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::Timers;
@@ -61,6 +64,11 @@ impl Terms {
             && self.price_decimals <= 18
     }
 
+    /// The lowest price.
+    pub(super) fn lowest(&self) -> i64 {
+        self.price_min
+    }
+
     /// `price` in ticks above the lowest, when an order may have it.
     #[inline]
     pub(super) fn ticks(&self, price: Price) -> Result<u64, Reject> {
@@ -73,7 +81,7 @@ impl Terms {
             return Ok(above);
         }
         let ticks = above / self.tick as u64;
-        if ticks * self.tick as u64 == above { Ok(ticks) } else { Err(Reject::BadPrice) }
+        if ticks * self.tick as u64 == above { Ok(ticks) } else { Err(Reject::OffTick) }
     }
 
     /// The price that many `ticks` above the lowest.
@@ -128,6 +136,11 @@ impl Terms {
         if sound { Ok(()) } else { Err(Reject::BadQuantity) }
     }
 
+    /// `quantity`, or the next less that is a multiple of the lot.
+    pub(super) fn in_lots(&self, quantity: u64) -> u64 {
+        quantity - quantity % self.lot
+    }
+
     #[inline]
     pub(super) fn is_in_lots(&self, quantity: u64) -> bool {
         self.lot == 1 || quantity.is_multiple_of(self.lot)
@@ -152,9 +165,19 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
-    /// Whether it is traded continuously and has no bands: nothing else is to be looked at.
+    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks, no settlement and no feed of orders: nothing
+    /// else is to be looked at.
     pub(super) is_plain: bool,
     pub(super) phase: PhaseCode,
+    pub(super) allocation: AllocationCode,
+    /// A share below this is none.
+    pub(super) minimum_allocation: u64,
+    /// The bid and the ask that bettered the market last; zero before the first.
+    pub(super) top_orders: [OrderId; 2],
+    pub(super) ticks: TickTable,
+    pub(super) settlement: Settlement,
+    /// Whether each order is said.
+    pub(super) order_feed: OrderFeedCode,
     /// Bids and asks; their levels are among all levels.
     bids: Half,
     asks: Half,
@@ -184,6 +207,12 @@ impl Instrument {
             terms,
             is_plain: true,
             phase: Phase::Continuous.into(),
+            allocation: Allocation::PriceTime.into(),
+            minimum_allocation: 0,
+            top_orders: [OrderId(0); 2],
+            ticks: TickTable::zeroed(),
+            settlement: Settlement::zeroed(),
+            order_feed: OrderFeed::Off.into(),
             bids: Half::EMPTY,
             asks: Half::EMPTY,
             hidden: [Half::EMPTY; 2],
@@ -201,13 +230,56 @@ impl Instrument {
     /// It has that phase from now on, until `ends` unless that is zero.
     pub(super) fn set_phase(&mut self, phase: Phase, ends: Timestamp) {
         (self.phase, self.volatility_ends) = (phase.into(), ends);
-        self.set_bands(self.bands);
+        self.see_plain();
     }
 
     pub(super) fn set_bands(&mut self, bands: Bands) {
         self.bands = bands;
-        let has_bands = bands.static_band != Price(0) || bands.dynamic_band != Price(0);
-        self.is_plain = self.phase.get() == Phase::Continuous && !has_bands;
+        self.see_plain();
+    }
+
+    /// From now on it is so shared, whoever bettered the market before.
+    pub(super) fn set_allocation(&mut self, allocation: Allocation, minimum: u64) {
+        (self.allocation, self.minimum_allocation, self.top_orders) = (allocation.into(), minimum, [OrderId(0); 2]);
+        self.see_plain();
+    }
+
+    pub(super) fn set_ticks(&mut self, ticks: TickTable) {
+        self.ticks = ticks;
+        self.see_plain();
+    }
+
+    pub(super) fn set_settlement(&mut self, settlement: Settlement) {
+        self.settlement = settlement;
+        self.see_plain();
+    }
+
+    pub(super) fn set_order_feed(&mut self, feed: OrderFeed) {
+        self.order_feed = feed.into();
+        self.see_plain();
+    }
+
+    /// Whether each order is said.
+    #[inline]
+    pub(super) fn shows_orders(&self) -> bool {
+        !self.is_plain && self.order_feed.get() == OrderFeed::On
+    }
+
+    /// Whether nothing stands in its book or waits.
+    pub(super) fn is_empty(&self) -> bool {
+        let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
+        halves.into_iter().all(|half| half.best == NONE)
+    }
+
+    fn see_plain(&mut self) {
+        let has_bands = self.bands.static_band != Price(0) || self.bands.dynamic_band != Price(0);
+        let by_time = self.allocation.get() == Allocation::PriceTime;
+        let looked_at = has_bands
+            || !by_time
+            || self.ticks.count > 0
+            || self.settlement.base.0 != 0
+            || self.order_feed.get() == OrderFeed::On;
+        self.is_plain = self.phase.get() == Phase::Continuous && !looked_at;
     }
 
     /// Whether the static band has room for an order at `price`.
@@ -235,18 +307,45 @@ impl Instrument {
     }
 
     fn market(&self) -> Market {
-        let Self { phase, volatility_ends, bands, schedule, statistics, .. } = *self;
-        Market { phase, reserved: [0; 7], volatility_ends, bands, schedule, statistics }
+        let Self { phase, allocation, minimum_allocation, top_orders, ticks, settlement, order_feed, .. } = *self;
+        let Self { volatility_ends, bands, schedule, statistics, .. } = *self;
+        Market {
+            phase,
+            allocation,
+            order_feed,
+            reserved: [0; 5],
+            volatility_ends,
+            minimum_allocation,
+            top_orders,
+            ticks,
+            settlement,
+            bands,
+            schedule,
+            statistics,
+        }
     }
 
-    fn load_market(&mut self, market: &Market) -> Result<(), Corrupt> {
+    fn load_market(&mut self, market: &Market, assets: u32) -> Result<(), Corrupt> {
+        let settlement = market.settlement;
+        if settlement != Settlement::zeroed() && !settlement.is_sound(self.terms.lowest(), assets) {
+            return Err(Corrupt("the settlement of an instrument"));
+        }
         let phase = market.phase.try_get().ok_or(Corrupt("the phase of an instrument"))?;
         let ends = market.volatility_ends != Timestamp(0);
-        let sound = market.reserved == [0; 7] && (!ends || phase == Phase::VolatilityAuction);
+        let sound = market.reserved == [0; 5] && (!ends || phase == Phase::VolatilityAuction);
+        let allocation = market.allocation.try_get().ok_or(Corrupt("the allocation of an instrument"))?;
+        self.order_feed = market.order_feed.try_get().ok_or(Corrupt("the feed of an instrument"))?.into();
+        let minimum = market.minimum_allocation;
+        let shares = allocation != Allocation::PriceTime || minimum == 0;
+        if !shares || minimum > QUANTITY_MAX || !self.terms.is_in_lots(minimum) || !market.ticks.is_sound(&self.terms) {
+            return Err(Corrupt("the allocation or the ticks of an instrument"));
+        }
         if !sound || !market.bands.is_sound(&self.terms) || !market.schedule.is_sound() {
             return Err(Corrupt("the market of an instrument"));
         }
         (self.bands, self.schedule, self.statistics) = (market.bands, market.schedule, market.statistics);
+        self.set_allocation(allocation, minimum);
+        (self.top_orders, self.ticks, self.settlement) = (market.top_orders, market.ticks, settlement);
         self.set_phase(phase, market.volatility_ends);
         Ok(())
     }
@@ -427,7 +526,8 @@ impl Instruments {
     }
 
     /// What [`Instruments::save`] wrote. Books are still empty.
-    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+    pub(super) fn load(limits: &MatchingLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let (capacity, assets) = (limits.instruments as usize, limits.assets as u32);
         let mut instruments = Self::new(capacity);
         let mut before = None;
         for _ in 0..source.count(capacity, "instruments")? {
@@ -445,7 +545,7 @@ impl Instruments {
             if !said || known.last.reserved != [0; 7] {
                 return Err(Corrupt("the last trade of an instrument"));
             }
-            known.load_market(&source.value()?)?;
+            known.load_market(&source.value()?, assets)?;
             instruments.set_timer(place as u32);
         }
         Ok(instruments)

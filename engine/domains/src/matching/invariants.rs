@@ -20,7 +20,6 @@ impl Matching {
         for order in self.orders.live() {
             let sum = sums.entry(order.level).or_default();
             (sum.0, sum.1) = (sum.0 + order.remaining, sum.1 + 1);
-            assert!(order.remaining > 0, "an order that rests is open");
         }
         for (level, (quantity, orders)) in sums {
             let level = &self.levels[level];

@@ -1,7 +1,9 @@
 //! What holds for an instrument beside its book: bands, a schedule of phases, and what it traded on its day.
 
 use super::instruments::{DAY, Terms};
-use super::messages::{Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::messages::{AllocationCode, OrderFeedCode, OrderId, Phase, PhaseCode, Price, SCHEDULE_MAX, ScheduleEntry};
+use super::settlement::Settlement;
+use super::ticks::TickTable;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::Timestamp;
 
@@ -40,6 +42,11 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// One by which the phase never changes.
+    pub(super) fn none() -> Self {
+        Self::zeroed()
+    }
+
     /// The schedule of `entries`, to be kept from `now` on, when it makes sense.
     pub(super) fn of(entries: &[ScheduleEntry], now: Timestamp) -> Option<Self> {
         let mut schedule = Self { seen: now, count: entries.len() as u64, ..Self::zeroed() };
@@ -58,7 +65,7 @@ impl Schedule {
         let (phases, no_phases) = self.phases.split_at(self.count as usize);
         times.is_sorted_by(|a, b| a < b)
             && times.iter().all(|time| *time < DAY)
-            && phases.iter().all(|phase| phase.try_get().is_some_and(|phase| phase != Phase::VolatilityAuction))
+            && phases.iter().all(|phase| phase.try_get().is_some_and(Phase::is_scheduled))
             && none.iter().all(|time| *time == 0)
             && no_phases.iter().all(|phase| *phase == PhaseCode::zeroed())
     }
@@ -80,8 +87,14 @@ impl Schedule {
 #[repr(C)]
 pub(super) struct Market {
     pub(super) phase: PhaseCode,
-    pub(super) reserved: [u8; 7],
+    pub(super) allocation: AllocationCode,
+    pub(super) order_feed: OrderFeedCode,
+    pub(super) reserved: [u8; 5],
     pub(super) volatility_ends: Timestamp,
+    pub(super) minimum_allocation: u64,
+    pub(super) top_orders: [OrderId; 2],
+    pub(super) ticks: TickTable,
+    pub(super) settlement: Settlement,
     pub(super) bands: Bands,
     pub(super) schedule: Schedule,
     pub(super) statistics: Statistics,

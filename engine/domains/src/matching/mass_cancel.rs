@@ -200,6 +200,12 @@ impl Matching {
         Walk::Books { instrument, end, part: 0, level: self.part(instrument, 0).best }
     }
 
+    /// The first order of a book, as everyone's would be cancelled.
+    pub(super) fn first_of_book(&self, instrument: u32) -> Option<u32> {
+        let best = (0..PARTS).map(|part| self.part(instrument, part).best).find(|best| *best != NONE)?;
+        Some(self.levels[best].head)
+    }
+
     fn part(&self, instrument: u32, part: usize) -> Half {
         let instrument = &self.instruments[instrument];
         let side = if part.is_multiple_of(2) { Side::Buy } else { Side::Sell };

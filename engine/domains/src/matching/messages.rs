@@ -8,18 +8,20 @@ mod events;
 mod replies;
 
 pub use commands::{
-    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders, GetOrder,
-    GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry, SetBands, SetKillSwitch,
-    SetLimits, SetOnDisconnect, SetPhase, SetSchedule, SetSelfTrade,
+    Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
+    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
+    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase,
+    SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
 };
 pub use events::{
-    AuctionIndication, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented, PhaseChanged,
-    StopTriggered, TopOfBook, Trade,
+    AuctionIndication, BalanceSaid, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented,
+    OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, BandsSet, BookSaid, Declined, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet,
-    OpenOrdersSaid, OrderAccepted, OrderCancelled, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet,
-    Reply, ScheduleSet, SelfTradeSet, StatisticsReport, StopAccepted,
+    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, HoldingLimitSet,
+    InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled,
+    OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet,
+    SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -50,12 +52,23 @@ newtype! {
     pub struct Quantity(u64);
 }
 
+newtype! {
+    /// What accounts have, where instruments are settled: a dense number from 1 up to the limit of assets.
+    pub struct AssetId(u32);
+}
+newtype! {
+    /// An operator's number of a transfer to or from an account, rising.
+    pub struct TransferId(u64);
+}
+
 /// The largest quantity of one order. With [`ORDERS_MAX`] orders at one price their sum still fits 64 bits.
 pub const QUANTITY_MAX: u64 = 1_000_000_000_000;
 /// More orders than this no limit may allow.
 pub const ORDERS_MAX: u64 = 16_000_000;
 /// Orders that one [`CancelMany`] may name: what fits the longest command image.
 pub const CANCEL_MANY_MAX: usize = 4_090;
+/// Bands of one [`SetTicks`].
+pub const TICKS_MAX: usize = 8;
 /// Entries of one [`SetSchedule`].
 pub const SCHEDULE_MAX: usize = 8;
 
@@ -202,6 +215,10 @@ choice! {
         AuctionOver = 10,
         /// It was triggered, and its instrument's phase has no place for it.
         PhaseForbids = 11,
+        /// It was triggered, and its account had not what it needs, or no place for what it would bring.
+        NoFunds = 12,
+        /// Its instrument was delisted.
+        Delisted = 13,
     }
 }
 choice! {
@@ -223,6 +240,39 @@ choice! {
         Halted = 7,
         /// The same, outside the hours of trading.
         Closed = 8,
+        /// It is known, and nothing has come in or traded yet.
+        Announced = 9,
+        /// It is traded no more, for good: it has no orders and no other phase.
+        Delisted = 10,
+    }
+}
+choice! {
+    /// Whether each order of a book is market data.
+    pub enum OrderFeed as OrderFeedCode {
+        /// It is not.
+        Off = 1,
+        /// It is.
+        On = 2,
+    }
+}
+choice! {
+    /// Which way a transfer goes.
+    pub enum Direction as DirectionCode {
+        /// To the account.
+        Deposit = 1,
+        /// From the account.
+        Withdrawal = 2,
+    }
+}
+choice! {
+    /// How what comes in is shared among the orders at a price.
+    pub enum Allocation as AllocationCode {
+        /// Oldest first.
+        PriceTime = 1,
+        /// Each has its share by what it displays; what is left goes by time.
+        ProRata = 2,
+        /// The same, after the order that bettered the market.
+        ProRataTop = 3,
     }
 }
 choice! {
@@ -280,6 +330,14 @@ choice! {
         AboveValue = 15,
         /// As many of the account's orders stand or wait as its limit lets.
         TooManyOrders = 16,
+        /// The account is not free to use what it needs.
+        NoFunds = 17,
+        /// The account would have more of an asset than its limit lets.
+        AboveHolding = 18,
+        /// The account's last transfer has a higher number.
+        StaleTransfer = 19,
+        /// The account's last transfer has that number, and was another.
+        TransferDiffers = 20,
     }
 }
 
@@ -290,7 +348,7 @@ rejects! {
         UnknownInstrument = 1001,
         /// The account has a live order of that number.
         DuplicateClientOrder = 1002,
-        /// The price is outside the instrument's bounds or not a multiple of its tick; or a market order has one.
+        /// The price is outside the instrument's bounds; or a market order has one.
         BadPrice = 1003,
         /// The quantity is zero, above 10¹² or not a multiple of the instrument's lot.
         BadQuantity = 1004,
@@ -324,10 +382,30 @@ rejects! {
         SpecialsFull = 1017,
         /// A band is below zero or not a multiple of the tick; or it is dynamic, and the auction has no length.
         BadBands = 1018,
-        /// Its times are not below a day or do not rise; or it has more than eight, or an auction for volatility.
+        /// Its times are not below a day or do not rise; or it has more than eight; or one is an auction for volatility, or is
+        /// for an instrument that is not traded yet or no more.
         BadSchedule = 1019,
         /// What is displayed is not a multiple of the lot, or not less than the quantity.
         BadDisplay = 1020,
+        /// The minimum is not a multiple of the lot, or above 10¹²; or all goes by time, and there is one.
+        BadAllocation = 1021,
+        /// There are more than eight bands, they do not rise, or a tick or a first price is no multiple of what it should be.
+        BadTicks = 1022,
+        /// The price is not a multiple of the tick that holds there.
+        OffTick = 1023,
+        /// An asset is none, or both are the same; a unit is zero; a fee is above a tenth, or both together give; or prices
+        /// begin at zero or below.
+        BadSettlement = 1024,
+        /// The instrument is settled otherwise, or has orders.
+        SettlementExists = 1025,
+        /// The number of the asset is zero or above the limit of assets.
+        BadAsset = 1026,
+        /// The amount or the transfer's number is zero; or there would be more than 2⁶³−1 of the asset.
+        BadAmount = 1027,
+        /// As many balances of accounts as may be there are.
+        BalancesFull = 1028,
+        /// The instrument is delisted; or it is to be announced, and has orders or has traded.
+        BadPhase = 1029,
     }
 }
 
@@ -345,6 +423,10 @@ limits! {
         /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
         /// orders, and where they wait or hide among price levels, as well.
         specials = 65536 in 0..=ORDERS_MAX,
+        /// Assets in which instruments are settled; their ids run from 1 to this.
+        assets = 64 in 0..=4_096,
+        /// Balances: of an account in an asset each.
+        balances = 65536 in 0..=16_777_216,
     }
 }
 

@@ -1,12 +1,14 @@
-//! Order matching: price-time priority books for many instruments. `README.md` has the rules in plain words.
+//! Order matching: order books, by price and time or shared, for many instruments. `README.md` has the rules in plain words.
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
-//! `mass_cancel`, `self_trade`, `limits`, `phases` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
+//! `transfers` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
+mod allocation;
 mod auctions;
 mod entry;
 mod limits;
@@ -17,12 +19,17 @@ mod removal;
 mod reports;
 mod reserve;
 mod self_trade;
+mod settlement;
 mod stops;
+mod ticks;
 mod trading;
+mod transfers;
 mod views;
 
 mod accounts;
+mod entered;
 mod instruments;
+mod ledger;
 mod levels;
 mod market;
 mod orders;
@@ -42,7 +49,9 @@ mod scenarios;
 mod tests;
 
 use alloc::vec::Vec;
+use allocation::Sharing;
 use instruments::Instruments;
+use ledger::Ledger;
 use levels::Levels;
 use mass_cancel::MassCancelling;
 use messages::{
@@ -68,6 +77,8 @@ pub mod topics {
     pub const TOP: u16 = 3;
     /// [`super::messages::AuctionIndication`]. Its snapshot is the present one.
     pub const AUCTIONS: u16 = 4;
+    /// [`super::messages::OrderShown`]. Its snapshot is what every order displays, bids then asks, as they would trade.
+    pub const ORDERS: u16 = 6;
     /// [`super::messages::PhaseChanged`]. Its snapshot is the present phase.
     pub const PHASES: u16 = 5;
 }
@@ -79,6 +90,7 @@ pub struct Matching {
     instruments: Instruments,
     levels: Levels,
     orders: Orders,
+    ledger: Ledger,
     /// The numbers given last.
     last_order: u64,
     last_trade: u64,
@@ -89,6 +101,8 @@ pub struct Matching {
     /// Specials that were triggered in this decision, in that order, and how many of them have come in.
     triggered: Vec<Triggered>,
     came_in: usize,
+    /// The price at which a taker that goes on is shared out.
+    sharing: Option<Sharing>,
     /// The time at which what happens happens.
     now: Timestamp,
     /// Where bids are summed up while the price of an auction is looked for.
@@ -126,8 +140,8 @@ impl Domain for Matching {
     type Limits = MatchingLimits;
 
     fn topics(limits: &MatchingLimits) -> u64 {
-        // Trades, levels, top, auctions and phases of each instrument.
-        limits.instruments.saturating_mul(5)
+        // Trades, levels, top, auctions, phases and orders of each instrument.
+        limits.instruments.saturating_mul(6)
     }
 
     fn new(limits: &MatchingLimits) -> Self {
@@ -136,13 +150,15 @@ impl Domain for Matching {
             limits: *limits,
             instruments: Instruments::new(limits.instruments as usize),
             levels: Levels::new(limits.levels as usize),
-            orders: Orders::new(limits.orders as usize, limits.accounts as usize, limits.specials as usize),
+            orders: Orders::new(limits),
+            ledger: Ledger::new(limits),
             last_order: 0,
             last_trade: 0,
             pending: Pending::Nothing,
             list: Vec::with_capacity(CANCEL_MANY_MAX),
             triggered: Vec::with_capacity(limits.specials as usize),
             came_in: 0,
+            sharing: None,
             now: Timestamp(0),
             bids: Vec::with_capacity(limits.levels as usize),
         }
@@ -153,6 +169,11 @@ impl Domain for Matching {
         match command {
             Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
             Command::SetPhase(_) | Command::SetBands(_) | Command::SetSchedule(..) => Roles::ADMINISTER,
+            Command::SetAllocation(_)
+            | Command::SetTicks(..)
+            | Command::SetSettlement(_)
+            | Command::SetOrderFeed(_) => Roles::ADMINISTER,
+            Command::Transfer(_) | Command::SetHoldingLimit(_) | Command::GetAsset(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
@@ -185,6 +206,14 @@ impl Domain for Matching {
             Command::SetPhase(command) => self.set_phase(command, out),
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
+            Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetSettlement(command) => self.set_settlement(command, out),
+            Command::Transfer(command) => self.transfer(command, out),
+            Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
+            Command::GetBalances(_) => Ok(self.get_balances(context, out)),
+            Command::GetAsset(command) => self.get_asset(command, out),
+            Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
+mod allocation;
 mod entry;
 mod limits;
 mod phases;
@@ -9,11 +10,13 @@ mod removal;
 mod reports;
 mod reserve;
 mod self_trade;
+mod settlement;
 mod stops;
 
 use super::messages::{
-    ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderType, Price, Quantity, Reject, Reply, SelfTrade, SetLimits, Side, TimeInForce, TopOfBook,
+    Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
+    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Price, Priority, Quantity, Reject, Reply,
+    SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -101,6 +104,22 @@ pub struct Model {
     self_trade: BTreeMap<u32, (u32, SelfTrade)>,
     /// Up to what orders of accounts are let in.
     order_limits: BTreeMap<u32, SetLimits>,
+    /// How what comes in is shared, and below which share there is none.
+    allocations: BTreeMap<u32, (Allocation, u64)>,
+    /// Which order of a side bettered the market last.
+    tops: BTreeMap<(u32, Side), u64>,
+    /// From which prices on which ticks hold.
+    ticks: BTreeMap<u32, Vec<TickBand>>,
+    /// Instruments each of whose orders is said.
+    shown: BTreeSet<u32>,
+    /// In what instruments are settled.
+    settlements: BTreeMap<u32, SetSettlement>,
+    /// What accounts have of assets in all, and up to how much they may.
+    balances: BTreeMap<(u32, u32), (i128, u64)>,
+    /// What there is of assets, and what of it was taken in fees.
+    assets: BTreeMap<u32, (i128, i128)>,
+    /// The last transfer of each account, and what was free after it.
+    transfers: BTreeMap<u32, (Transfer, u64)>,
     /// Those all of whose orders go with the session.
     fragile: BTreeSet<u32>,
     /// The price of the last trade of each instrument.
@@ -173,6 +192,42 @@ impl Model {
         out.publish(topics::LEVELS, order.instrument, Event::LevelChanged(&level));
     }
 
+    /// Says what an order displays now.
+    fn say_order(&self, order: &Order, quantity: u64, priority: Priority, out: Says<'_, '_>) {
+        if order.stop.is_some() || order.hides || !self.shown.contains(&order.instrument) {
+            return;
+        }
+        let shown = OrderShown {
+            order: OrderId(order.order),
+            price: Price(order.price),
+            quantity: Quantity(quantity),
+            side: order.side.into(),
+            priority: priority.into(),
+            reserved: Reserved::default(),
+        };
+        out.publish(topics::ORDERS, order.instrument, Event::OrderShown(&shown));
+    }
+
+    /// Says what is left of an order that was as `before`.
+    fn say_left(&self, before: &Order, out: Says<'_, '_>) {
+        let now = self.orders.iter().find(|order| order.order == before.order);
+        let (left, moved) = now.map_or((0, false), |now| (now.remaining, now.place != before.place));
+        self.say_order(before, left, if moved { Priority::Lost } else { Priority::Kept }, out);
+    }
+
+    fn set_order_feed(&mut self, command: &SetOrderFeed, out: Says<'_, '_>) -> Result<(), Reject> {
+        let SetOrderFeed { instrument, feed, reserved } = *command;
+        if !self.instruments.contains_key(&instrument.0) {
+            return Err(Reject::UnknownInstrument);
+        }
+        match feed.get() {
+            OrderFeed::On => self.shown.insert(instrument.0),
+            OrderFeed::Off => self.shown.remove(&instrument.0),
+        };
+        out.reply(Reply::OrderFeedSet(&OrderFeedSet { instrument, feed, reserved }));
+        Ok(())
+    }
+
     fn say_top(&mut self, instrument: u32, before: &TopOfBook, out: Says<'_, '_>) {
         let top = self.top(instrument);
         if top != *before {
@@ -220,6 +275,14 @@ impl laws::Model for Model {
             killed: BTreeSet::new(),
             self_trade: BTreeMap::new(),
             order_limits: BTreeMap::new(),
+            allocations: BTreeMap::new(),
+            tops: BTreeMap::new(),
+            ticks: BTreeMap::new(),
+            shown: BTreeSet::new(),
+            settlements: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            assets: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             fragile: BTreeSet::new(),
             last_prices: BTreeMap::new(),
             trades: Vec::new(),
@@ -243,6 +306,14 @@ impl laws::Model for Model {
             Command::SetBands(command) => self.set_bands(command, out),
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::DefineInstrument(define) => self.define(define, out),
+            Command::SetAllocation(command) => self.set_allocation(command, out),
+            Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetSettlement(command) => self.set_settlement(command, out),
+            Command::Transfer(command) => self.transfer(command, out),
+            Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
+            Command::GetBalances(_) => self.get_balances(context, out),
+            Command::GetAsset(command) => self.get_asset(command, out),
+            Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),

@@ -1,8 +1,12 @@
 //! Orders that rest: one slab, their queues at each level, and the ways to find them.
 
 use super::accounts::{Accounts, Holder};
+use super::instruments::Instruments;
 use super::levels::{BOOK, Level, Levels, NONE};
-use super::messages::{ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderTypeCode};
+use super::messages::{
+    ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase, Price,
+    QUANTITY_MAX,
+};
 use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
@@ -69,10 +73,15 @@ impl Order {
     /// Whether an order that rests can have these bytes.
     fn is_sound(&self) -> bool {
         self.remaining > 0
+            && self.remaining.saturating_add(self.filled) <= QUANTITY_MAX
             && self.order_type.try_get().is_some()
             && self.on_disconnect.try_get().is_some()
             && self.timed <= 1
-            && matches!(self.only, 0 | AT_OPEN | AT_CLOSE)
+            && match self.only {
+                0 => true,
+                AT_OPEN | AT_CLOSE => self.order_type == OrderType::Limit.into(),
+                _ => false,
+            }
     }
 }
 
@@ -115,12 +124,14 @@ fn hash(account: Account, client_order: ClientOrderId) -> u64 {
 }
 
 impl Orders {
-    pub(super) fn new(orders: usize, accounts: usize, stops: usize) -> Self {
+    pub(super) fn new(limits: &MatchingLimits) -> Self {
+        let (orders, accounts) = (limits.orders as usize, limits.accounts as usize);
+        let (instruments, specials) = (limits.instruments as usize, limits.specials as usize);
         Self {
             orders: Slab::new(orders),
             accounts: Accounts::new(accounts),
-            specials: Specials::new(stops),
-            for_auction: ForAuction::new(stops),
+            specials: Specials::new(instruments, specials),
+            for_auction: ForAuction::new(instruments, specials),
             by_client: KeyIndex::new(orders),
             timers: Timers::new(orders),
         }
@@ -178,7 +189,7 @@ impl Orders {
             self.timers.set(index, expires, rank);
         }
         if order.only != 0 {
-            self.for_auction.insert(levels[level].instrument, &order, index);
+            self.for_auction.push(levels[level].instrument, order.only, index);
         }
         self.queue(&mut levels[level], index, level);
         index
@@ -219,16 +230,13 @@ impl Orders {
         self.specials.remove(stop, index)
     }
 
-    /// Puts the order at `index` last into the queue of `level`, which stands at `at`.
+    /// Puts the order at `index` last into the queue of `level`, which stands at `at`: what it displays.
     #[inline]
     pub(super) fn queue(&mut self, level: &mut Level, index: u32, at: u32) {
         let order = &mut self.orders[index];
         (order.level, order.older, order.newer) = (at, level.tail, NONE);
         level.quantity += order.remaining;
         level.orders += 1;
-        if order.special != NONE {
-            level.hidden += self.specials[order.special].hidden;
-        }
         match core::mem::replace(&mut level.tail, index) {
             NONE => level.head = index,
             older => self.orders[older].newer = index,
@@ -278,6 +286,29 @@ impl Orders {
         let display = self.specials[special].display;
         self.orders[index].remaining = self.specials.uncover(special, display);
         self.queue(level, index, at);
+        level.hidden += self.specials[special].hidden;
+    }
+
+    /// That much of what the order at `index` displays has traded. When it was all, it displays the next part, or is gone.
+    #[inline]
+    pub(super) fn fill(&mut self, level: &mut Level, index: u32, at: u32, quantity: u64) {
+        let order = &mut self.orders[index];
+        order.filled += quantity;
+        if order.remaining > quantity {
+            order.remaining -= quantity;
+            level.quantity -= quantity;
+        } else if order.special != NONE && self.specials[order.special].hidden > 0 {
+            self.refill(level, index, at);
+        } else {
+            self.leave(level, index);
+            self.remove(index, DeclineReason::Filled);
+        }
+    }
+
+    /// The orders of a level, oldest first.
+    pub(super) fn queue_of(&self, level: &Level) -> impl Iterator<Item = u32> + use<'_> {
+        let first = (level.head != NONE).then_some(level.head);
+        core::iter::successors(first, |index| Some(self.orders[*index].newer).filter(|newer| *newer != NONE))
     }
 
     /// The order that ends next, and when.
@@ -289,6 +320,12 @@ impl Orders {
     /// When the order at `index` ends; zero when it does not by itself.
     pub(super) fn expires(&self, index: u32) -> Timestamp {
         self.timers.get(index).unwrap_or_default()
+    }
+
+    /// The order of `instrument` that was entered first, of those for an auction alone that do not stand in `phase`.
+    pub(super) fn first_that_ends(&self, instrument: u32, phase: Phase) -> Option<u32> {
+        let ends = self.for_auction.that_end(instrument, phase);
+        ends.into_iter().flatten().min_by_key(|index| self.orders[*index].order)
     }
 
     /// The first order of `account`, as they were entered.
@@ -320,15 +357,23 @@ impl Orders {
     }
 
     /// What [`Orders::save`] wrote, every link of every list followed once.
-    pub(super) fn load(limits: &MatchingLimits, levels: &Levels, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let (capacity, accounts, stops) = (limits.orders as usize, limits.accounts as usize, limits.specials as usize);
+    pub(super) fn load(
+        limits: &MatchingLimits,
+        instruments: &Instruments,
+        levels: &Levels,
+        last_order: OrderId,
+        source: &mut impl Source,
+    ) -> Result<Self, Corrupt> {
+        let (instruments_max, specials_max) = (limits.instruments as usize, limits.specials as usize);
         let mut orders = Self {
-            accounts: Accounts::load(accounts, source)?,
-            orders: Slab::load(capacity, source)?,
-            specials: Specials::load(stops, source)?,
-            ..Self::new(capacity, accounts, stops)
+            accounts: Accounts::load(limits.accounts as usize, source)?,
+            orders: Slab::load(limits.orders as usize, source)?,
+            specials: Specials::load(instruments_max, specials_max, source)?,
+            ..Self::new(limits)
         };
-        let mut waiting = 0;
+        let mut beside = 0;
+        // As they were entered: those that trail and those for an auction, and in the end all.
+        let mut entered = alloc::vec::Vec::with_capacity(orders.orders.len());
         for index in 0..orders.orders.entries().len() as u32 {
             let Order { order, timed, .. } = orders.orders[index];
             if timed != 0 {
@@ -347,17 +392,12 @@ impl Orders {
                 if level.waits != BOOK && order.special == NONE {
                     return Err(Corrupt("an order outside the book"));
                 }
-                if order.only != 0 {
-                    if orders.for_auction.room() == 0 {
-                        return Err(Corrupt("the number of orders for an auction"));
-                    }
-                    orders.for_auction.insert(level.instrument, &order, at);
-                }
                 if order.special != NONE {
-                    orders.specials.hang(order.special, at, order.order, level)?;
-                    waiting += 1;
-                    hidden += u128::from(orders.specials[order.special].hidden);
+                    let terms = &instruments[level.instrument].terms;
+                    hidden += u128::from(orders.specials.check(&order, level, terms)?.hidden);
+                    beside += 1;
                 }
+                entered.push((order.order, at));
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
                 (older, at) = (at, order.newer);
             }
@@ -368,8 +408,16 @@ impl Orders {
         if walk.left != 0 {
             return Err(Corrupt("orders outside all levels"));
         }
-        if waiting != orders.specials.len() {
+        if beside != orders.specials.len() {
             return Err(Corrupt("a stop without an order"));
+        }
+        entered.sort_unstable();
+        let numbered = entered.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !numbered || entered.last().is_some_and(|(newest, _)| *newest > last_order) {
+            return Err(Corrupt("the numbers of orders"));
+        }
+        for (_, at) in entered {
+            orders.enlist(at, levels)?;
         }
         walk.left = orders.orders.len();
         for holder in 0..orders.accounts.len() {
@@ -392,6 +440,24 @@ impl Orders {
             }
         }
         if walk.left == 0 { Ok(orders) } else { Err(Corrupt("orders without an account")) }
+    }
+}
+
+impl Orders {
+    /// After loading: puts the order at `index`, which was entered last, into the lists where it is looked for.
+    fn enlist(&mut self, index: u32, levels: &Levels) -> Result<(), Corrupt> {
+        let Order { only, special, level, .. } = self.orders[index];
+        let instrument = levels[level].instrument;
+        if only != 0 && self.for_auction.room() == 0 {
+            return Err(Corrupt("the number of orders for an auction"));
+        }
+        if only != 0 {
+            self.for_auction.push(instrument, only, index);
+        }
+        if special != NONE && self.specials[special].trail != Price(0) {
+            self.specials.trails(instrument, index);
+        }
+        Ok(())
     }
 }
 

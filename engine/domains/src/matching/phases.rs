@@ -47,6 +47,11 @@ impl Phase {
         matches!(self, Self::Continuous) || self.collects()
     }
 
+    /// Whether a schedule may have it.
+    pub(super) const fn is_scheduled(self) -> bool {
+        !matches!(self, Self::VolatilityAuction | Self::Announced | Self::Delisted)
+    }
+
     /// Whether an order that says this of its time comes in, or stands, in this phase.
     pub(super) const fn takes(self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
         match time_in_force {
@@ -64,7 +69,12 @@ impl Matching {
     #[cold]
     pub(super) fn set_phase(&mut self, command: &SetPhase, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
-        let change = self.phase_change(instrument, command.phase.get(), true);
+        let (book, to) = (&self.instruments[instrument], command.phase.get());
+        let is_new = book.is_empty() && book.last_trade().is_none();
+        if book.phase.get() == Phase::Delisted && to != Phase::Delisted || to == Phase::Announced && !is_new {
+            return Err(Reject::BadPhase);
+        }
+        let change = self.phase_change(instrument, to, true);
         Ok(self.go_on_changing(change, out))
     }
 
@@ -97,6 +107,9 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let schedule = Schedule::of(entries, context.now).ok_or(Reject::BadSchedule)?;
+        if self.instruments[instrument].phase.get() == Phase::Delisted {
+            return Err(Reject::BadPhase);
+        }
         self.instruments[instrument].schedule = schedule;
         self.instruments.set_timer(instrument);
         let (instrument, entries) = (command.instrument, entries.len() as u32);
@@ -115,7 +128,8 @@ impl Matching {
 
     fn phase_change(&mut self, instrument: u32, to: Phase, asked: bool) -> PhaseChange {
         let from = self.instruments[instrument].phase.get();
-        let uncrosses = from != to && (to == Phase::Continuous || from.is_auction() && to != Phase::Halted);
+        let ends = from.is_auction() && !matches!(to, Phase::Halted | Phase::Delisted);
+        let uncrosses = from != to && (to == Phase::Continuous || ends);
         let indication = if uncrosses { self.indication(instrument) } else { AuctionIndication::NOTHING };
         let (price, volume) = (indication.price, indication.quantity.0);
         PhaseChange { instrument, to, asked, stage: Stage::Uncross, price, volume, left: volume, partly: [false; 2] }
@@ -131,12 +145,12 @@ impl Matching {
             }
             self.enter_phase(&mut change, out);
         }
-        while let Some(index) = self.orders.for_auction.first_that_ends(change.instrument, change.to) {
+        while let Some((index, reason)) = self.next_that_ends(&change) {
             if out.room() < super::removal::OUTPUTS_EACH {
                 self.pending = Pending::Changing(change);
                 return Progress::More;
             }
-            self.close(index, CloseReason::AuctionOver, out);
+            self.close(index, reason, out);
         }
         if change.asked {
             let (instrument, phase) = (instruments::id(change.instrument), change.to.into());
@@ -147,6 +161,14 @@ impl Matching {
             self.trigger_stops(change.instrument);
         }
         self.let_triggered_in(out)
+    }
+
+    /// The next order that has no place in the new phase, and why.
+    fn next_that_ends(&self, change: &PhaseChange) -> Option<(u32, CloseReason)> {
+        let for_auction = self.orders.first_that_ends(change.instrument, change.to);
+        let delisted = || self.first_of_book(change.instrument).filter(|_| change.to == Phase::Delisted);
+        let for_auction = for_auction.map(|index| (index, CloseReason::AuctionOver));
+        for_auction.or_else(|| delisted().map(|index| (index, CloseReason::Delisted)))
     }
 
     fn enter_phase(&mut self, change: &mut PhaseChange, out: &mut Out<'_, Self>) {
@@ -160,6 +182,9 @@ impl Matching {
             return;
         }
         self.instruments[place].set_phase(change.to, Timestamp(0));
+        if change.to == Phase::Delisted {
+            self.instruments[place].schedule = Schedule::none();
+        }
         self.instruments.set_timer(place);
         let changed = PhaseChanged { phase: change.to.into(), reserved: Reserved::default() };
         out.publish(topics::PHASES, instruments::id(place).0, Event::PhaseChanged(&changed));

@@ -1,7 +1,7 @@
 //! What an order asks for: the price at which it trades and rests, how long it stays, and how much it must find.
 
 use super::Matching;
-use super::instruments::Terms;
+use super::instruments::{Instrument, Terms};
 use super::levels::{NONE, better};
 use super::messages::{DeclineReason, NewOrder, OrderType, Price, Quantity, Reject, Side, TimeInForce};
 use super::trading::{Taker, Then};
@@ -34,16 +34,28 @@ impl Terms {
         }
     }
 
+    /// When an order that says this of its time ends by itself; zero when it does not.
+    pub(super) fn until(
+        &self,
+        now: Timestamp,
+        time_in_force: TimeInForce,
+        expires: Timestamp,
+    ) -> Result<Timestamp, Reject> {
+        match time_in_force {
+            TimeInForce::GoodTillDate if expires > now => Ok(expires),
+            TimeInForce::GoodTillDate => Err(Reject::BadExpiry),
+            _ if expires != Timestamp(0) => Err(Reject::BadExpiry),
+            TimeInForce::Day => Ok(self.end_of_day(now)),
+            _ => Ok(Timestamp(0)),
+        }
+    }
+
     #[cold]
     fn stay_otherwise(&self, time_in_force: TimeInForce, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
-        let expires = order.expires;
+        let until = self.until(now, time_in_force, order.expires)?;
         let then = match time_in_force {
-            TimeInForce::GoodTillDate if expires > now => Then::Rest(expires),
-            TimeInForce::GoodTillDate => return Err(Reject::BadExpiry),
-            _ if expires != Timestamp(0) => return Err(Reject::BadExpiry),
-            TimeInForce::Day => Then::Rest(self.end_of_day(now)),
-            TimeInForce::GoodTillCancelled | TimeInForce::AtOpen | TimeInForce::AtClose => Then::Rest(expires),
             TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => Then::Cancel,
+            _ => Then::Rest(until),
         };
         let minimum = match (time_in_force, order.minimum.0) {
             (TimeInForce::FillOrKill, 0) => order.quantity.0,
@@ -75,13 +87,8 @@ impl Matching {
     }
 
     /// The worst price, in ticks, at which an order trades before an auction comes between.
-    #[inline]
-    pub(super) fn reach(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
-        if self.instruments[instrument].is_plain { ticks } else { self.reach_in_band(instrument, side, ticks) }
-    }
-
     #[cold]
-    fn reach_in_band(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
+    pub(super) fn reach(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
         let (terms, band) = (&self.instruments[instrument].terms, self.instruments[instrument].bands.dynamic_band);
         let Some(last) = self.last_ticks(instrument).filter(|_| band != Price(0)) else { return ticks };
         let end = terms.yielding(side, last, terms.in_ticks(band));
@@ -102,12 +109,12 @@ pub(super) type Limit = Result<u64, DeclineReason>;
 impl Matching {
     /// The limit of a new order.
     #[inline]
-    pub(super) fn limit(&self, instrument: u32, order: &NewOrder, then: Then) -> Result<Limit, Reject> {
+    pub(super) fn limit(&self, book: &Instrument, order: &NewOrder, then: Then) -> Result<Limit, Reject> {
         match order.order_type.get() {
-            OrderType::Limit => self.instruments[instrument].terms.ticks(order.price).map(Ok),
+            OrderType::Limit => book.terms.ticks(order.price).map(Ok),
             OrderType::Market | OrderType::MarketToLimit if order.price != Price(0) => Err(Reject::BadPrice),
             OrderType::PostOnly | OrderType::PostOnlySlide if matches!(then, Then::Cancel) => Err(Reject::BadOrderType),
-            order_type => self.limit_found(instrument, order.side.get(), order_type, order.price),
+            order_type => self.limit_found(book, order.side.get(), order_type, order.price),
         }
     }
 
@@ -115,14 +122,14 @@ impl Matching {
     #[inline]
     pub(super) fn limit_again(
         &self,
-        instrument: u32,
+        book: &Instrument,
         side: Side,
         order_type: OrderType,
         price: Price,
     ) -> Result<Limit, Reject> {
         match order_type {
-            OrderType::PostOnly | OrderType::PostOnlySlide => self.limit_found(instrument, side, order_type, price),
-            _ => self.instruments[instrument].terms.ticks(price).map(Ok),
+            OrderType::PostOnly | OrderType::PostOnlySlide => self.limit_found(book, side, order_type, price),
+            _ => book.terms.ticks(price).map(Ok),
         }
     }
 
@@ -130,18 +137,22 @@ impl Matching {
     #[cold]
     pub(super) fn limit_found(
         &self,
-        instrument: u32,
+        book: &Instrument,
         side: Side,
         order_type: OrderType,
         price: Price,
     ) -> Result<Limit, Reject> {
-        let (terms, other) = (&self.instruments[instrument].terms, side.opposite());
-        let best = self.instruments[instrument].half(other).best;
+        let (terms, other) = (&book.terms, side.opposite());
+        let best = book.half(other).best;
         let best = (best != NONE).then(|| self.levels[best].ticks);
         Ok(match order_type {
             OrderType::Limit => Ok(terms.ticks(price)?),
             OrderType::Market => best
-                .map(|best| terms.yielding(side, best, terms.in_ticks(terms.protection)))
+                .map(|best| {
+                    let worst = terms.yielding(side, best, terms.in_ticks(terms.protection));
+                    let worst = book.on_tick(side, worst).unwrap_or(best);
+                    if better(side, best, worst) { best } else { worst }
+                })
                 .ok_or(DeclineReason::NoLiquidity),
             OrderType::MarketToLimit => best.ok_or(DeclineReason::NoLiquidity),
             OrderType::PostOnly | OrderType::PostOnlySlide => {
@@ -151,6 +162,7 @@ impl Matching {
                     // Where the other side would have to yield one tick more, unless the range ends here.
                     Some(best) => Some(terms.yielding(other, best, 1))
                         .filter(|slid| order_type == OrderType::PostOnlySlide && *slid != best)
+                        .and_then(|slid| book.on_tick(side, slid))
                         .ok_or(DeclineReason::WouldTrade),
                 }
             }

@@ -3,7 +3,7 @@
 use super::levels::NONE;
 use super::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
-    OrdersCancelled, Quantity, Reduce, Reject, Reply,
+    OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
 use super::{Matching, Pending};
@@ -22,8 +22,8 @@ pub(super) struct CancellingMany {
     at: usize,
 }
 
-/// Outputs that one order taken out leads to at most: its end, its level, the best prices, the auction.
-pub(super) const OUTPUTS_EACH: usize = 4;
+/// Outputs that one order taken out leads to at most: its end, that it is gone, its level, the best prices, the auction.
+pub(super) const OUTPUTS_EACH: usize = 5;
 
 impl Matching {
     #[inline]
@@ -54,7 +54,9 @@ impl Matching {
         if remaining == 0 {
             self.take_out(index, out);
         } else {
+            self.release_order(index, remaining);
             if self.shrink(index, at, command.quantity.0) {
+                self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
                 self.say_level(at, out);
             }
             self.say_top(instrument, out);
@@ -164,14 +166,21 @@ impl Matching {
     #[inline]
     pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
         let at = self.orders[index].level;
-        let level = &mut self.levels[at];
+        let level = &self.levels[at];
         let (instrument, side) = (level.instrument, level.side.get());
-        let was_best = self.instruments[instrument].half(side).best == at;
-        self.orders.leave(level, index);
+        let book = &self.instruments[instrument];
+        let (was_best, is_plain) = (book.half(side).best == at, book.is_plain);
+        if !is_plain {
+            self.release_order(index, 0);
+        }
+        self.orders.leave(&mut self.levels[at], index);
         let order = self.orders.remove(index, DeclineReason::Cancelled);
+        if !is_plain {
+            self.say_order(at, order.order, 0, Priority::Kept, out);
+        }
         self.say_level(at, out);
         self.close_if_empty(at);
-        if was_best || !self.instruments[instrument].is_plain {
+        if was_best || !is_plain {
             self.say_top(instrument, out);
         }
         order

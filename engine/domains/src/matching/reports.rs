@@ -3,7 +3,7 @@
 use super::instruments;
 use super::levels::{Level, NONE};
 use super::messages::{
-    AccountReport, BookSaid, Event, GetBook, GetOrder, GetStatistics, OpenOrdersSaid, OrderReport, OrderState,
+    AccountReport, AssetId, BookSaid, Event, GetBook, GetOrder, GetStatistics, OpenOrdersSaid, OrderReport, OrderState,
     Quantity, Reject, Reply, Side, StatisticsReport,
 };
 use super::orders::Order;
@@ -14,16 +14,18 @@ use ringfence_kernel::{Account, Context, Out, Progress, SessionId};
 /// A report that is being said.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reporting {
-    session: SessionId,
+    pub(super) session: SessionId,
     /// How much was said.
-    said: u32,
-    what: What,
+    pub(super) said: u32,
+    pub(super) what: What,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum What {
+pub(super) enum What {
     /// The orders of an account, from this one on.
     Orders(u32),
+    /// The balances of the account at a place, from this asset on.
+    Balances { account: u32, next: AssetId },
     /// The levels of a book, from this one on, and how many of its side may still be said.
     Book { instrument: u32, side: Side, level: u32, left: u16, depth: u16 },
 }
@@ -130,6 +132,7 @@ impl Matching {
                 let said = OpenOrdersSaid { orders: reporting.said, reserved: Reserved::default() };
                 out.reply(Reply::OpenOrdersSaid(&said));
             }
+            What::Balances { .. } => Self::say_balances(reporting.said, out),
             What::Book { instrument, .. } => {
                 let (instrument, levels) = (instruments::id(instrument), reporting.said);
                 out.reply(Reply::BookSaid(&BookSaid { instrument, levels }));
@@ -146,6 +149,13 @@ impl Matching {
                 let index = core::mem::replace(next, self.orders.next_of(*next).unwrap_or(NONE));
                 out.tell(reporting.session, self.open(index).as_event());
                 true
+            }
+            What::Balances { account, next } => {
+                let balance = self.next_balance(*account, next);
+                if let Some(balance) = &balance {
+                    out.tell(reporting.session, Event::BalanceSaid(balance));
+                }
+                balance.is_some()
             }
             What::Book { instrument, side, level, left, depth } => {
                 let book = &self.instruments[*instrument];

@@ -4,10 +4,10 @@ use super::Matching;
 use super::entry::decline;
 use super::levels::{BOOK, HIDDEN, Level, NONE, better};
 use super::messages::{
-    DeclineReason, NewOrder, NewReserve, OrderId, OrderType, Phase, Price, Quantity, Reject, Side, TimeInForce,
+    DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side, TimeInForce,
 };
 use super::orders::Order;
-use super::pricing::Stay;
+use super::settlement::Open;
 use super::specials::{RESERVE, Special};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::{Account, Context, Out, Progress};
@@ -45,9 +45,9 @@ impl Matching {
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let terms = &self.instruments[instrument].terms;
         terms.check_quantity(command.quantity)?;
-        let Stay { then, .. } = terms.stay(context.now, &as_order(command))?;
-        let for_auction = matches!(command.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose);
-        if for_auction || matches!(then, Then::Cancel) {
+        let time_in_force = command.time_in_force.get();
+        let until = terms.until(context.now, time_in_force, command.expires)?;
+        if !matches!(time_in_force, TimeInForce::GoodTillCancelled | TimeInForce::GoodTillDate | TimeInForce::Day) {
             return Err(Reject::BadOrderType);
         }
         let Reserve { display, minimum } = self.reserve(instrument, command)?;
@@ -55,6 +55,7 @@ impl Matching {
             return Err(Reject::DuplicateClientOrder);
         }
         let ticks = terms.ticks(command.price)?;
+        self.instruments[instrument].check_tick(command.price)?;
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -67,20 +68,14 @@ impl Matching {
         if let Some(reason) = self.breaks_limit(account, command.price, command.quantity, true) {
             return Ok(decline(command.client_order, reason, out));
         }
-        if self.orders.room() == 0 {
-            return Err(Reject::OrdersFull);
-        }
-        if self.orders.specials.room() == 0 {
-            return Err(Reject::SpecialsFull);
-        }
-        if !self.has_room_for(&stands_at(instrument, command.side.get(), ticks, command.price, display)) {
-            return Err(Reject::LevelsFull);
-        }
-        if !self.orders.accounts.has_room_for(account) {
-            return Err(Reject::AccountsFull);
+        let level = stands_at(instrument, command.side.get(), ticks, command.price, display);
+        self.room_for_special(account, &level)?;
+        let (side, quantity) = (command.side.get(), command.quantity.0);
+        let order = Open { side, price: command.price, quantity };
+        if let Some(reason) = self.hold_new(account, instrument, order)? {
+            return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
-        let (side, quantity) = (command.side.get(), command.quantity.0);
         let reach = self.reach(instrument, side, ticks);
         let taker = Taker {
             order: OrderId(self.last_order),
@@ -98,12 +93,27 @@ impl Matching {
             filled: 0,
             place: NONE,
             origin: Origin::Entered,
-            then,
+            then: Then::Rest(until),
             reserve: Some(Reserve { display, minimum }),
+            passed: NONE,
             // One with a minimum trades at once what it finds of it, or stands.
             stands: minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }),
         };
         Ok(self.take(taker, out))
+    }
+
+    /// Whether there is room for an order with something beside it, at `level`.
+    pub(super) fn room_for_special(&self, account: Account, level: &Level) -> Result<(), Reject> {
+        if self.orders.room() == 0 {
+            return Err(Reject::OrdersFull);
+        }
+        if self.orders.specials.room() == 0 {
+            return Err(Reject::SpecialsFull);
+        }
+        if !self.has_room_for(level) {
+            return Err(Reject::LevelsFull);
+        }
+        if self.orders.accounts.has_room_for(account) { Ok(()) } else { Err(Reject::AccountsFull) }
     }
 
     fn reserve(&self, instrument: u32, command: &NewReserve) -> Result<Reserve, Reject> {
@@ -149,6 +159,8 @@ impl Matching {
         };
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
+        self.note_top(at);
+        self.say_order(at, taker.order, displayed, Priority::Lost, out);
         self.say_level(at, out);
     }
 
@@ -157,9 +169,8 @@ impl Matching {
     #[cold]
     pub(super) fn take_hidden(&mut self, taker: &mut Taker, shown: Option<u32>, out: &mut Out<'_, Self>) -> bool {
         let Some((index, at)) = self.next_hidden(taker, shown) else { return false };
-        if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out)) {
-            self.trade(taker, index, at, out);
-        }
+        let quantity = self.orders[index].remaining.min(taker.remaining);
+        self.meet(taker, index, at, quantity, out);
         self.close_if_empty(at);
         if self.instruments[taker.instrument].has_stops() {
             self.trigger_stops(taker.instrument);
@@ -167,18 +178,23 @@ impl Matching {
         true
     }
 
-    fn next_hidden(&self, taker: &Taker, shown: Option<u32>) -> Option<(u32, u32)> {
+    /// What the taker passes by asks for more than there is, and there is never more again: it is not looked at twice.
+    fn next_hidden(&self, taker: &mut Taker, shown: Option<u32>) -> Option<(u32, u32)> {
         let half = self.instruments[taker.instrument].hidden(taker.side.opposite());
-        let mut next = Some(half.best).filter(|at| *at != NONE);
-        while let Some(at) = next.filter(|at| self.comes_before(*at, taker.side, taker.reach, shown)) {
-            let mut index = self.levels[at].head;
+        let (mut at, mut index) = match taker.passed {
+            NONE => (half.best, self.levels[half.best].head),
+            passed => (self.orders[passed].level, self.orders[passed].newer),
+        };
+        while self.comes_before(at, taker.side, taker.reach, shown) {
             while index != NONE {
                 if self.asks_at_most(index, taker.remaining) {
                     return Some((index, at));
                 }
+                taker.passed = index;
                 index = self.orders[index].newer;
             }
-            next = self.levels.worse(half, at);
+            at = self.levels.worse(half, at)?;
+            index = self.levels[at].head;
         }
         None
     }
@@ -245,22 +261,4 @@ impl Matching {
 fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
     let waits = if display == 0 { HIDDEN } else { BOOK };
     Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
-}
-
-/// What it has in common with an order that displays itself.
-fn as_order(reserve: &NewReserve) -> NewOrder {
-    let NewReserve { client_order, price, quantity, expires, instrument, side, time_in_force, .. } = *reserve;
-    let (minimum, order_type, on_disconnect) = (Quantity(0), OrderType::Limit.into(), reserve.on_disconnect);
-    NewOrder {
-        client_order,
-        price,
-        quantity,
-        minimum,
-        expires,
-        instrument,
-        side,
-        time_in_force,
-        order_type,
-        on_disconnect,
-    }
 }

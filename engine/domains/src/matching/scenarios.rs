@@ -15,8 +15,14 @@
 //! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
 //!
 //! `phase I NAME`, `bands I reference P static D dynamic D length T` and `schedule I T NAME T NAME …` are an operator's;
-//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`. Orders for
+//! the names are `continuous`, `pre-open`, `opening`, `intraday`, `closing`, `volatility`, `halted`, `closed`, `announced`,
+//! `delisted`. Orders for
 //! an auction alone say `at-open` or `at-close`.
+//!
+//! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
+//!
+//! `orders I on|off`, `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
+//! `holding A LIMIT of ASSET` and `asset ASSET` too; `balances` asks for one's own.
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
@@ -30,11 +36,13 @@
 //! difference before it is committed.
 
 use super::messages::{
-    AuctionIndication, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, Event,
-    GetAccount, GetBook, GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
-    NewOrder, NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderType, Phase, Price, Quantity, Reduce,
-    Replace, Reply, ScheduleEntry, Scope, SelfTrade, SetBands, SetKillSwitch, SetLimits, SetOnDisconnect, SetPhase,
-    SetSchedule, SetSelfTrade, Side, SideCode, Sides, StatisticsReport, TimeInForce,
+    Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
+    DefineInstrument, Direction, Event, GetAccount, GetAsset, GetBalances, GetBook, GetOpenOrders, GetOrder,
+    GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect,
+    OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope,
+    SelfTrade, SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
+    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand,
+    TimeInForce, Transfer, TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -49,14 +57,15 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
-const LIMITS: MatchingLimits = MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8 };
+const LIMITS: MatchingLimits =
+    MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8, assets: 3, balances: 8 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
 fn scenarios_are_as_written() {
     let transcripts = Transcripts::<Model> {
         folder: "matching/scenarios",
-        least: 10,
+        least: 56,
         limits: LIMITS,
         time: nanoseconds,
         step,
@@ -175,6 +184,72 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let (scope, kill_switch, reserved) = (scope.into(), kill_switch.into(), Reserved::default());
             let set = SetKillSwitch { account: Account(account), scope, kill_switch, reserved };
             image.set(client, Command::SetKillSwitch(&set));
+        }
+        ["allocation", instrument, how, ref rest @ ..] => {
+            let allocation = match how {
+                "time" => Allocation::PriceTime,
+                "pro-rata" => Allocation::ProRata,
+                "top" => Allocation::ProRataTop,
+                _ => return None,
+            };
+            let minimum = match *rest {
+                ["minimum", minimum] => minimum.parse().ok()?,
+                [] => 0,
+                _ => return None,
+            };
+            let (minimum, instrument) = (Quantity(minimum), InstrumentId(instrument.parse().ok()?));
+            let (allocation, reserved) = (allocation.into(), Reserved::default());
+            image.set(client, Command::SetAllocation(&SetAllocation { minimum, instrument, allocation, reserved }));
+        }
+        ["settle", instrument, base, "for", quote, "units", base_unit, quote_unit, "fees", maker, taker] => {
+            let asset = |word: &str| word.parse().ok().map(AssetId);
+            let settlement = SetSettlement {
+                base_unit: base_unit.parse().ok()?,
+                quote_unit: quote_unit.parse().ok()?,
+                base: asset(base)?,
+                quote: asset(quote)?,
+                maker_fee: maker.parse().ok()?,
+                taker_fee: taker.parse().ok()?,
+                instrument: InstrumentId(instrument.parse().ok()?),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetSettlement(&settlement));
+        }
+        [way @ ("deposit" | "withdraw"), account, amount, "of", asset, "as", number] => {
+            let direction = if way == "deposit" { Direction::Deposit } else { Direction::Withdrawal };
+            let transfer = Transfer {
+                transfer: TransferId(number.parse().ok()?),
+                amount: amount.parse().ok()?,
+                account: Account(account.parse().ok()?),
+                asset: AssetId(asset.parse().ok()?),
+                direction: direction.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::Transfer(&transfer));
+        }
+        ["holding", account, limit, "of", asset] => {
+            let (account, asset) = (Account(account.parse().ok()?), AssetId(asset.parse().ok()?));
+            let limit = limit.parse().ok()?;
+            image.set(client, Command::SetHoldingLimit(&SetHoldingLimit { limit, account, asset }));
+        }
+        ["orders", instrument, feed @ ("on" | "off")] => {
+            let feed = if feed == "on" { OrderFeed::On } else { OrderFeed::Off }.into();
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }));
+        }
+        ["balances"] => image.set(client, Command::GetBalances(&GetBalances { reserved: Reserved::default() })),
+        ["asset", asset] => {
+            let (asset, reserved) = (AssetId(asset.parse().ok()?), Reserved::default());
+            image.set(client, Command::GetAsset(&GetAsset { asset, reserved }));
+        }
+        ["ticks", instrument, ref bands @ ..] => {
+            let band = |pair: &[&str]| match *pair {
+                [from, tick] => Some(TickBand { from: price(from)?, tick: price(tick)? }),
+                _ => None,
+            };
+            let bands: Option<Vec<TickBand>> = bands.chunks(2).map(band).collect();
+            let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
+            image.set(client, Command::SetTicks(&SetTicks { instrument, reserved }, &bands?));
         }
         ["self-trade", of, "group", group, how] => {
             let self_trade = match how {
@@ -299,6 +374,8 @@ fn phase(name: &str) -> Option<Phase> {
         "volatility" => Phase::VolatilityAuction,
         "halted" => Phase::Halted,
         "closed" => Phase::Closed,
+        "announced" => Phase::Announced,
+        "delisted" => Phase::Delisted,
         _ => return None,
     })
 }
@@ -426,6 +503,21 @@ fn say(slot: &Slot) -> String {
         Event::OrderDecremented(d) => {
             format!("to {id}: {} less by {}, {} open", d.client_order, d.decremented, d.remaining)
         }
+        Event::OrderShown(o) => {
+            assert_eq!(header.topic.kind(), topics::ORDERS);
+            let (side, place) = (side(o.side, "bid", "ask"), o.priority.get());
+            match o.quantity.0 {
+                0 => format!("order {id} #{} {side} {}: gone", o.order, o.price),
+                quantity => format!("order {id} #{} {side} {}: {quantity}, place {place:?}", o.order, o.price),
+            }
+        }
+        Event::Settled(s) => {
+            format!("to {id}: #{} settled for {} of {}, fee {}", s.order, s.amount, s.asset, s.fee)
+        }
+        Event::BalanceSaid(b) => {
+            let BalanceSaid { free, held, incoming, limit, asset, .. } = b;
+            format!("told {free} of {asset} free, {held} held, {incoming} to come, limit {limit}")
+        }
         Event::AuctionIndication(a) => {
             assert_eq!(header.topic.kind(), topics::AUCTIONS);
             let AuctionIndication { price, quantity, bid_surplus, ask_surplus } = a;
@@ -484,6 +576,17 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::PhaseSet(p) => {
             format!("-> phase of {} {:?}: {} @ {}", p.instrument, p.phase.get(), p.quantity, p.price)
         }
+        Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
+        Reply::OrderFeedSet(o) => format!("-> orders of {}: {:?}", o.instrument, o.feed.get()),
+        Reply::SettlementSet(s) => format!("-> settlement of {}", s.instrument),
+        Reply::TransferMade(t) => {
+            format!("-> transfer {} of {}: {} of {}, {} free", t.transfer, t.account, t.amount, t.asset, t.free)
+        }
+        Reply::TransferDeclined(t) => format!("-> declined transfer {}: {:?}", t.transfer, t.reason.get()),
+        Reply::HoldingLimitSet(h) => format!("-> holding of {} in {}", h.account, h.asset),
+        Reply::BalancesSaid(b) => format!("-> {} balances", b.balances),
+        Reply::AssetReport(a) => format!("-> asset {}: {}, of it fees {}", a.asset, a.total, a.fees),
+        Reply::TicksSet(t) => format!("-> ticks of {}: {} bands", t.instrument, t.bands),
         Reply::BandsSet(b) => format!("-> bands of {}", b.instrument),
         Reply::ScheduleSet(s) => format!("-> schedule of {}: {} a day", s.instrument, s.entries),
         Reply::StopAccepted(s) => {

@@ -3,11 +3,12 @@
 use super::Matching;
 use super::levels::NONE;
 use super::messages::{
-    CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Quantity, Reject, Reply, SelfTrade, SelfTradeSet,
-    SetSelfTrade,
+    CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Priority, Quantity, Reject, Reply, SelfTrade,
+    SelfTradeSet, SetSelfTrade,
 };
 use super::orders::Order;
 use super::trading::{Taker, Then};
+use super::views::Before;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress};
 
@@ -29,11 +30,19 @@ impl Matching {
         Ok(Progress::Done)
     }
 
-    /// Whether the taker does not trade with the order at `index`, because it is of the same hands. Then one of them, or
+    /// Whether the taker does not trade that `quantity` with the order at `index`, because it is of the same hands. Then one of them, or
     /// both, are less or gone. At most two events are said.
     #[cold]
-    pub(super) fn prevent(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) -> bool {
+    pub(super) fn prevent(
+        &mut self,
+        taker: &mut Taker,
+        index: u32,
+        at: u32,
+        quantity: u64,
+        out: &mut Out<'_, Self>,
+    ) -> bool {
         let maker = &self.orders[index];
+        let before = taker.remaining;
         let Some(self_trade) = self.orders.accounts.prevention(taker.account, maker.account) else { return false };
         match self_trade {
             SelfTrade::Allow => return false,
@@ -44,21 +53,25 @@ impl Matching {
                 taker.drop();
             }
             SelfTrade::DecrementAndCancel => {
-                let quantity = maker.remaining.min(taker.remaining);
                 self.decrement_maker(index, at, quantity, out);
                 taker.decrement(quantity, out);
             }
         }
+        self.release_taker(taker, before, taker.remaining);
         true
     }
 
     fn decrement_maker(&mut self, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
         let hidden = self.orders.hidden(index);
-        let maker = &mut self.orders[index];
+        let maker = &self.orders[index];
         if maker.remaining == quantity && hidden == 0 {
             return self.drop_maker(index, at, out);
         }
+        let open = self.orders.open(index);
+        let before = Before { at, order: self.orders[index].order, displayed: self.orders[index].remaining, open };
+        self.release_order(index, open - quantity);
+        let maker = &mut self.orders[index];
         if maker.remaining == quantity {
             self.orders.refill(&mut self.levels[at], index, at);
         } else {
@@ -69,11 +82,13 @@ impl Matching {
         let (decremented, remaining) = (Quantity(quantity), Quantity(self.orders.open(index)));
         let less = OrderDecremented { order, client_order, decremented, remaining };
         out.notify(account, Event::OrderDecremented(&less));
+        self.say_less(index, before, quantity, out);
     }
 
     fn drop_maker(&mut self, index: u32, at: u32, out: &mut Out<'_, Self>) {
         let account = self.orders.account(index);
         let open = self.orders.open(index);
+        self.release_order(index, 0);
         self.orders.leave(&mut self.levels[at], index);
         let Order { order, client_order, filled, .. } = self.orders.remove(index, DeclineReason::Cancelled);
         let closed = OrderClosed {
@@ -85,6 +100,7 @@ impl Matching {
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
+        self.say_order(at, order, 0, Priority::Kept, out);
     }
 
     /// What keeps an order of `taker` from trading with one of the account at `maker`: nothing, what ends or lessens the
@@ -107,6 +123,7 @@ impl Matching {
             return (level.quantity + level.hidden, false);
         }
         // What is not displayed stands behind all that is.
+        let shared = self.instruments[level.instrument].is_shared();
         let (mut sum, mut hidden, mut index) = (0, 0, level.head);
         while index != NONE {
             let Order { account: maker, remaining, newer, .. } = self.orders[index];
@@ -116,7 +133,8 @@ impl Matching {
                     hidden += self.orders.hidden(index);
                 }
                 Some(SelfTrade::CancelOldest) => {}
-                Some(_) => return (sum, true),
+                // Where what comes in is shared it could be met before any other.
+                Some(_) => return (if shared { 0 } else { sum }, true),
             }
             index = newer;
         }

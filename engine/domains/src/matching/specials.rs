@@ -1,10 +1,11 @@
 //! What stops know beyond other orders, while they wait: what each becomes, and which of them trail; and which orders
 //! stand for an auction alone.
 
+use super::entered::Entered;
+use super::instruments::Terms;
 use super::levels::{BOOK, HIDDEN, Level, WAITS};
-use super::messages::{OrderId, OrderType, Phase, Price, TimeInForce, TimeInForceCode};
+use super::messages::{OrderId, OrderType, Phase, Price, QUANTITY_MAX, TimeInForce, TimeInForceCode};
 use super::orders::Order;
-use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::Slab;
 use ringfence_kernel::{Corrupt, Sink, Source};
@@ -37,15 +38,12 @@ pub(super) struct Special {
 pub(super) const STOP: u8 = 1;
 pub(super) const RESERVE: u8 = 2;
 
-/// A stop that trails: the place of its instrument, its number and its own place.
-type Trailing = (u32, OrderId, u32);
-
-/// All stops that wait.
+/// All stops that wait and orders with a reserve.
 #[derive(Clone, Debug)]
 pub(super) struct Specials {
     specials: Slab<Special>,
-    /// Those that trail, by instrument and as they were entered. Built again when it is loaded.
-    trailing: Vec<Trailing>,
+    /// Stops that trail, by instrument. Built again when it is loaded.
+    trailing: Entered,
 }
 
 impl core::ops::Index<u32> for Specials {
@@ -56,8 +54,8 @@ impl core::ops::Index<u32> for Specials {
 }
 
 impl Specials {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { specials: Slab::new(capacity), trailing: Vec::with_capacity(capacity) }
+    pub(super) fn new(instruments: usize, capacity: usize) -> Self {
+        Self { specials: Slab::new(capacity), trailing: Entered::new(instruments, capacity) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,39 +75,27 @@ impl Specials {
         quantity
     }
 
-    /// Adds that of the order at `index`; there is room.
-    pub(super) fn insert(&mut self, stop: Special, index: u32) -> u32 {
-        self.follow(&stop, index);
-        self.specials.insert(stop).expect("room was looked for")
+    /// Adds that of the order at `index`, which comes after all others of its kind; there is room.
+    pub(super) fn insert(&mut self, special: Special, index: u32) -> u32 {
+        if special.trail != Price(0) {
+            self.trailing.push(special.instrument, index);
+        }
+        self.specials.insert(special).expect("room was looked for")
     }
 
     /// Takes out that of the order at `index`.
     #[cold]
     pub(super) fn remove(&mut self, place: u32, index: u32) -> Special {
-        let stop = self.specials.remove(place);
-        if stop.trail != Price(0) {
-            let at = self.trailing.binary_search(&(stop.instrument, stop.order, index)).expect("it trails");
-            self.trailing.remove(at);
+        let special = self.specials.remove(place);
+        if special.trail != Price(0) {
+            self.trailing.remove(index);
         }
-        stop
+        special
     }
 
-    fn follow(&mut self, stop: &Special, index: u32) {
-        if stop.trail != Price(0) {
-            let trailing = (stop.instrument, stop.order, index);
-            let at = self.trailing.partition_point(|known| *known < trailing);
-            self.trailing.insert(at, trailing);
-        }
-    }
-
-    /// Where those of `instrument` that trail begin.
-    pub(super) fn first_trailing(&self, instrument: u32) -> usize {
-        self.trailing.partition_point(|(of, ..)| *of < instrument)
-    }
-
-    /// The place of the order that trails there, if it is one of `instrument`.
-    pub(super) fn trailing(&self, at: usize, instrument: u32) -> Option<u32> {
-        self.trailing.get(at).filter(|(of, ..)| *of == instrument).map(|(.., index)| *index)
+    /// The stops that trail, by instrument and as they were entered.
+    pub(super) fn trailing(&self) -> &Entered {
+        &self.trailing
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
@@ -117,25 +103,54 @@ impl Specials {
     }
 
     /// What [`Specials::save`] wrote. Which trail is found when they are hung up.
-    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
-        Ok(Self { specials: Slab::load(capacity, source)?, ..Self::new(capacity) })
+    pub(super) fn load(instruments: usize, capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        Ok(Self { specials: Slab::load(capacity, source)?, ..Self::new(instruments, capacity) })
     }
 
-    /// After loading: the order at `index`, which waits at `level`, has the stop at `place` beside it.
-    pub(super) fn hang(&mut self, place: u32, index: u32, order: OrderId, level: &Level) -> Result<(), Corrupt> {
-        let stop = *self.specials.entries().get(place as usize).ok_or(Corrupt("a stop outside the slab"))?;
-        let known = stop.time_in_force.try_get().is_some() && stop.trail.0 >= 0 && stop.reserved == [0; 2];
-        let placed = match (level.waits, stop.kind) {
-            (WAITS, STOP) => stop.hidden == 0 && stop.display == 0 && stop.minimum == 0,
-            (BOOK, RESERVE) => stop.trail == Price(0) && stop.display > 0 && stop.minimum == 0,
-            (HIDDEN, RESERVE) => stop.trail == Price(0) && stop.display == 0 && stop.hidden == 0,
+    /// After loading: what stands beside `order`, which stands at `level`, if the two make sense together.
+    pub(super) fn check(&self, order: &Order, level: &Level, terms: &Terms) -> Result<Special, Corrupt> {
+        let special = self.specials.entries().get(order.special as usize).ok_or(Corrupt("a stop outside the slab"))?;
+        let placed = match (level.waits, special.kind) {
+            (WAITS, STOP) => special.is_stop(order, terms),
+            (BOOK, RESERVE) => special.is_reserve(order) && special.display > 0 && special.minimum == 0,
+            (HIDDEN, RESERVE) => special.is_reserve(order) && special.display == 0 && special.hidden == 0,
             _ => false,
         };
-        if !known || !placed || stop.order != order || stop.instrument != level.instrument {
+        let its = special.order == order.order && special.instrument == level.instrument && order.only == 0;
+        let open = order.remaining.saturating_add(order.filled).saturating_add(special.hidden);
+        if !placed || !its || open > QUANTITY_MAX || special.reserved != [0; 2] {
             return Err(Corrupt("what stands beside an order"));
         }
-        self.follow(&stop, index);
-        Ok(())
+        Ok(*special)
+    }
+
+    /// After loading: the order at `index` trails, and comes after all others that do.
+    pub(super) fn trails(&mut self, instrument: u32, index: u32) {
+        self.trailing.push(instrument, index);
+    }
+}
+
+impl Special {
+    /// Whether it can stand beside a stop that was entered so.
+    fn is_stop(&self, order: &Order, terms: &Terms) -> bool {
+        let prices = match order.order_type.get() {
+            OrderType::Limit => self.trail == Price(0) && terms.ticks(self.price).is_ok(),
+            OrderType::Market | OrderType::MarketToLimit => self.price == Price(0) && terms.is_distance(self.trail),
+            _ => false,
+        };
+        let time_in_force = self.time_in_force.try_get();
+        prices
+            && time_in_force.is_some_and(|time| !matches!(time, TimeInForce::AtOpen | TimeInForce::AtClose))
+            && order.filled == 0
+            && (self.hidden, self.display, self.minimum) == (0, 0, 0)
+    }
+
+    /// Whether it can stand beside an order that displays a part of itself, or nothing.
+    fn is_reserve(&self, order: &Order) -> bool {
+        (self.price, self.trail) == (Price(0), Price(0))
+            && self.time_in_force == TimeInForce::GoodTillCancelled.into()
+            && order.order_type == OrderType::Limit.into()
+            && self.minimum <= QUANTITY_MAX
     }
 }
 
@@ -143,42 +158,39 @@ impl Specials {
 pub(super) const AT_OPEN: u8 = TimeInForce::AtOpen as u8;
 pub(super) const AT_CLOSE: u8 = TimeInForce::AtClose as u8;
 
-/// Orders that stand for an auction alone, by instrument and as they were entered. Built again when it is loaded.
+/// Orders that stand for an auction alone. Built again when it is loaded.
 #[derive(Clone, Debug)]
 pub(super) struct ForAuction {
-    orders: Vec<(u32, OrderId, u32, TimeInForce)>,
-    capacity: usize,
+    /// Of each instrument those for its opening, and those for its closing auction.
+    orders: Entered,
 }
 
 impl ForAuction {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { orders: Vec::with_capacity(capacity), capacity }
+    pub(super) fn new(instruments: usize, capacity: usize) -> Self {
+        Self { orders: Entered::new(2 * instruments, capacity) }
     }
 
     /// Orders that still fit.
     pub(super) fn room(&self) -> usize {
-        self.capacity - self.orders.len()
+        self.orders.room()
     }
 
-    /// Adds the order at `index`; there is room.
-    #[cold]
-    pub(super) fn insert(&mut self, instrument: u32, order: &Order, index: u32) {
-        let auction = if order.only == AT_OPEN { TimeInForce::AtOpen } else { TimeInForce::AtClose };
-        let at = self.orders.partition_point(|(of, number, ..)| (*of, *number) < (instrument, order.order));
-        self.orders.insert(at, (instrument, order.order, index, auction));
+    /// Adds the order at `index`, which stands for the auction that `only` says and comes last; there is room.
+    pub(super) fn push(&mut self, instrument: u32, only: u8, index: u32) {
+        self.orders.push(2 * instrument + u32::from(only == AT_CLOSE), index);
     }
 
-    #[cold]
     pub(super) fn remove(&mut self, index: u32) {
-        let at = self.orders.iter().position(|(.., known, _)| *known == index).expect("it stands for an auction");
-        self.orders.remove(at);
+        self.orders.remove(index);
     }
 
-    /// The first of `instrument` that does not stand in `phase`.
-    pub(super) fn first_that_ends(&self, instrument: u32, phase: Phase) -> Option<u32> {
-        let first = self.orders.partition_point(|(of, ..)| *of < instrument);
-        let of_it = self.orders[first..].iter().take_while(|(of, ..)| *of == instrument);
-        let mut ends = of_it.filter(|(.., auction)| !phase.takes(OrderType::Limit, *auction));
-        ends.next().map(|(_, _, index, _)| *index)
+    /// The first for the opening and the first for the closing auction of `instrument`, of those that do not stand in
+    /// `phase`.
+    pub(super) fn that_end(&self, instrument: u32, phase: Phase) -> [Option<u32>; 2] {
+        let first = |auction, list| {
+            let ends = !phase.takes(OrderType::Limit, auction);
+            self.orders.first(2 * instrument + list).filter(|_| ends)
+        };
+        [first(TimeInForce::AtOpen, 0), first(TimeInForce::AtClose, 1)]
     }
 }

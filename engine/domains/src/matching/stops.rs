@@ -4,12 +4,12 @@ use super::entry::decline;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS, better};
 use super::messages::{
-    CloseReason, DeclineReason, Event, NewOrder, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
-    Side, StopAccepted, StopTriggered, TimeInForce,
+    CloseReason, DeclineReason, Event, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply, Side,
+    StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
-use super::pricing::Stay;
 use super::reserve::Wanted;
+use super::settlement::Open;
 use super::specials::{STOP, Special};
 use super::trading::{Origin, Taker, Then};
 use super::{Matching, Pending};
@@ -58,12 +58,15 @@ impl Matching {
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let terms = &self.instruments[instrument].terms;
         terms.check_quantity(command.quantity)?;
-        let Stay { then, .. } = terms.stay(context.now, &as_order(command))?;
-        let expires = if let Then::Rest(expires) = then { expires } else { Timestamp(0) };
+        let expires = terms.until(context.now, command.time_in_force.get(), command.expires)?;
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
         let ticks = terms.stop_prices(command)?;
+        self.instruments[instrument].check_tick(command.trigger)?;
+        if command.order_type.get() == OrderType::Limit {
+            self.instruments[instrument].check_tick(command.price)?;
+        }
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -77,19 +80,8 @@ impl Matching {
         if let Some(reason) = self.breaks_limit(account, price, command.quantity, true) {
             return Ok(decline(command.client_order, reason, out));
         }
-        if self.orders.room() == 0 {
-            return Err(Reject::OrdersFull);
-        }
-        if self.orders.specials.room() == 0 {
-            return Err(Reject::SpecialsFull);
-        }
         let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
-        if !self.has_room_for(&level) {
-            return Err(Reject::LevelsFull);
-        }
-        if !self.orders.accounts.has_room_for(account) {
-            return Err(Reject::AccountsFull);
-        }
+        self.room_for_special(account, &level)?;
         self.last_order += 1;
         self.wait(account, command, expires, level);
         let (order, client_order, trigger) = (OrderId(self.last_order), command.client_order, command.trigger);
@@ -163,19 +155,18 @@ impl Matching {
     }
 
     fn trail_stops(&mut self, instrument: u32, last: u64) {
-        let mut next = self.orders.specials.first_trailing(instrument);
-        while let Some(index) = self.orders.specials.trailing(next, instrument) {
-            next += 1;
+        let mut next = self.orders.specials.trailing().first(instrument);
+        while let Some(index) = next {
+            next = self.orders.specials.trailing().next(index);
             let Order { level: at, special, .. } = self.orders[index];
             let Level { ticks, side, orders, .. } = self.levels[at];
-            let (terms, side) = (&self.instruments[instrument].terms, side.get());
-            let trail = self.orders.specials[special].trail;
-            let Some(follows) =
-                terms.away(side, last, trail).filter(|follows| better(side.opposite(), *follows, ticks))
-            else {
+            let (book, side) = (&self.instruments[instrument], side.get());
+            let follows = book.terms.away(side, last, self.orders.specials[special].trail);
+            let follows = follows.and_then(|follows| book.on_tick(side.opposite(), follows));
+            let Some(follows) = follows.filter(|follows| better(side.opposite(), *follows, ticks)) else {
                 continue;
             };
-            let level = waiting_at(instrument, side, follows, terms.price(follows));
+            let level = waiting_at(instrument, side, follows, book.terms.price(follows));
             // One that stood alone gives its level back first.
             if orders == 1 || self.has_room_for(&level) {
                 self.orders.leave(&mut self.levels[at], index);
@@ -212,7 +203,7 @@ impl Matching {
         let Triggered { index, instrument, side, trigger, stop: Special { price, time_in_force, .. } } = triggered;
         let (order, account) = (self.orders[index], self.orders.account(index));
         let limit = self
-            .limit_found(instrument, side, order.order_type.get(), price)
+            .limit_found(&self.instruments[instrument], side, order.order_type.get(), price)
             .expect("its prices were looked at when it was entered");
         let ticks = limit.unwrap_or_default();
         let found = if limit.is_ok() { self.instruments[instrument].terms.price(ticks) } else { Price(0) };
@@ -238,6 +229,7 @@ impl Matching {
             origin: Origin::Triggered,
             reserve: None,
             stands: false,
+            passed: NONE,
             then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
         };
         let Err(reason) =
@@ -250,7 +242,7 @@ impl Matching {
         None
     }
 
-    fn may_come_in(&self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
+    fn may_come_in(&mut self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
         let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
         if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
             return Err(CloseReason::PhaseForbids);
@@ -260,9 +252,13 @@ impl Matching {
         {
             return Err(CloseReason::BelowMinimum);
         }
-        match taker.then {
-            Then::Rest(_) => self.room_for_level(instrument, side, ticks).map_err(|_| CloseReason::LevelsFull),
-            _ => Ok(()),
+        if let Then::Rest(_) = taker.then {
+            self.room_for_level(instrument, side, ticks).map_err(|_| CloseReason::LevelsFull)?;
+        }
+        let order = Open { side, price: taker.price, quantity: remaining };
+        match self.hold_new(account, instrument, order) {
+            Ok(None) => Ok(()),
+            _ => Err(CloseReason::NoFunds),
         }
     }
 
@@ -275,22 +271,4 @@ impl Matching {
 /// A level where stops wait.
 fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
     Level { waits: WAITS, ..Level::empty(instrument, side.into(), ticks, trigger) }
-}
-
-/// What it has in common with an order that comes in at once.
-fn as_order(stop: &NewStop) -> NewOrder {
-    let NewStop { client_order, price, quantity, expires, instrument, side, time_in_force, order_type, .. } = *stop;
-    let (minimum, on_disconnect) = (Quantity(0), stop.on_disconnect);
-    NewOrder {
-        client_order,
-        price,
-        quantity,
-        minimum,
-        expires,
-        instrument,
-        side,
-        time_in_force,
-        order_type,
-        on_disconnect,
-    }
 }

@@ -8,6 +8,8 @@ use super::messages::{
 };
 use super::orders::Order;
 use super::reserve::Reserve;
+use super::settlement::{Open, Party};
+use super::views::Before;
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Out, Progress, Timestamp};
@@ -39,6 +41,8 @@ pub(super) struct Taker {
     pub(super) reserve: Option<Reserve>,
     /// Whether it stands without trading first.
     pub(super) stands: bool,
+    /// The last order of those that it passed by, because they ask for more than it has; else [`NONE`].
+    pub(super) passed: u32,
 }
 
 /// Whence an order comes in.
@@ -63,6 +67,10 @@ pub(super) enum Then {
     Drop(u64),
 }
 
+/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the order and
+/// of the level.
+pub(super) const OUTPUTS_EACH: usize = 7;
+
 impl Matching {
     /// Lets an order trade, and the stops that this triggers after it.
     #[inline]
@@ -77,12 +85,13 @@ impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
     pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        while taker.remaining > 0 && self.trades(&taker) {
+        let trades = self.trades(&taker);
+        while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
             let best = self.instruments[taker.instrument].half(other).best;
             let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
             if self.instruments[taker.instrument].hidden(other).best != NONE {
-                if out.room() < 4 {
+                if out.room() < OUTPUTS_EACH {
                     self.pending = Pending::Taking(taker);
                     return Progress::More;
                 }
@@ -98,8 +107,8 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // The level where it rests, the best prices and the auction; or another phase, and what that begins with.
-        if out.room() < 5 {
+        // Itself, the level where it rests, the best prices and the auction; or another phase, and what that begins with.
+        if out.room() < 6 {
             self.pending = Pending::Taking(taker);
             return Progress::More;
         }
@@ -119,17 +128,18 @@ impl Matching {
 
     /// Trades with the orders at one level, oldest first, until the taker is filled or the level is empty.
     fn take_level(&mut self, taker: &mut Taker, at: u32, out: &mut Out<'_, Self>) -> Progress {
+        if self.instruments[taker.instrument].is_shared() && self.share_out(taker, at, out) == Progress::More {
+            return Progress::More;
+        }
         while taker.remaining > 0 && self.levels[at].orders > 0 {
-            // A trade, two fills and what is left of the level.
-            if out.room() < 4 {
+            if out.room() < OUTPUTS_EACH {
                 return Progress::More;
             }
             let index = self.levels[at].head;
-            if self.orders.accounts.prevent_any() && self.prevent(taker, index, at, out) {
-                continue;
-            }
-            self.trade(taker, index, at, out);
+            let quantity = self.orders[index].remaining.min(taker.remaining);
+            self.meet(taker, index, at, quantity, out);
         }
+        self.sharing = None;
         self.say_level(at, out);
         self.close_if_empty(at);
         if self.instruments[taker.instrument].has_stops() {
@@ -138,15 +148,21 @@ impl Matching {
         Progress::Done
     }
 
-    /// Trades with the order at `index`, which stands at the level at `at`.
+    /// Trades `quantity` with the order at `index`, which stands at the level at `at`, unless it is of the same hands.
     #[inline]
-    pub(super) fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, out: &mut Out<'_, Self>) {
+    pub(super) fn meet(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
+        if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, quantity, out)) {
+            self.trade(taker, index, at, quantity, out);
+        }
+    }
+
+    #[inline]
+    fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let level = &mut self.levels[at];
-        let (price, hidden) = (level.price, self.orders.hidden(index));
+        let price = level.price;
+        let (maker, open) = (&self.orders[index], self.orders.open(index));
+        let displayed = maker.remaining;
         let maker_account = self.orders.account(index);
-        let maker = &mut self.orders[index];
-        let quantity = maker.remaining.min(taker.remaining);
-        maker.filled += quantity;
         taker.filled += quantity;
         taker.remaining -= quantity;
         self.last_trade += 1;
@@ -167,21 +183,13 @@ impl Matching {
             trade: trade.trade,
             price,
             quantity: trade.quantity,
-            remaining: Quantity(maker.remaining - quantity + hidden),
+            remaining: Quantity(open - quantity),
             instrument,
             side: taker.side.opposite().into(),
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        if maker.remaining == quantity && hidden > 0 {
-            self.orders.refill(level, index, at);
-        } else if maker.remaining == quantity {
-            self.orders.leave(level, index);
-            self.orders.remove(index, DeclineReason::Filled);
-        } else {
-            maker.remaining -= quantity;
-            level.quantity -= quantity;
-        }
+        self.orders.fill(level, index, at, quantity);
         self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
@@ -197,6 +205,19 @@ impl Matching {
                 ..fill
             }),
         );
+        if self.instruments[taker.instrument].is_settled() {
+            let maker = Open { side: taker.side.opposite(), price, quantity: open };
+            let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
+            let parties = [
+                Party { account: maker_account, order: trade.maker_order, open: maker, takes: false },
+                Party { account: taker.account, order: taker.order, open: taking, takes: true },
+            ];
+            self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
+        }
+        if self.instruments[taker.instrument].shows_orders() {
+            let before = Before { at, order: trade.maker_order, displayed, open };
+            self.say_less(index, before, quantity, out);
+        }
     }
 
     /// The taker has traded what it could: rests it or lets it go, and answers. Most of those that come in rest.
@@ -222,10 +243,14 @@ impl Matching {
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
         self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        let plain = self.instruments[taker.instrument].is_plain;
+        if !plain {
+            self.note_top(at);
+            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+        }
         self.say_level(at, out);
         // Where nothing went, the best prices change only if the order stands among them.
         let is_best = self.instruments[taker.instrument].half(taker.side).best == at;
-        let plain = self.instruments[taker.instrument].is_plain;
         if is_best || taker.filled > 0 || !plain || self.orders.accounts.prevent_any() {
             self.say_top(taker.instrument, out);
         }
@@ -245,6 +270,9 @@ impl Matching {
             NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
             index => _ = self.orders.remove(index, reason),
+        }
+        if !self.instruments[taker.instrument].is_plain && matches!(taker.then, Then::Cancel) {
+            self.release_taker(taker, taker.remaining, 0);
         }
         if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
             match taker.then {
@@ -266,6 +294,10 @@ impl Matching {
         let order = &mut self.orders[index];
         (order.remaining, order.filled) = (taker.remaining, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
+        if !self.instruments[taker.instrument].is_plain {
+            self.note_top(at);
+            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+        }
         self.say_level(at, out);
     }
 

@@ -2,7 +2,10 @@
 
 use super::instruments;
 use super::levels::{BOOK, HIDDEN, Level, NONE, WAITS};
-use super::messages::{Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, PhaseChanged, Quantity, Side};
+use super::messages::{
+    Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, OrderFeedSet, OrderId, OrderShown, PhaseChanged, Priority,
+    Quantity, Reject, Reply, SetOrderFeed, Side,
+};
 use super::orders::Order;
 use super::specials::Special;
 use super::{Matching, topics};
@@ -18,6 +21,47 @@ impl Matching {
             return;
         }
         out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
+    }
+
+    #[cold]
+    pub(super) fn set_order_feed(
+        &mut self,
+        command: &SetOrderFeed,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        let SetOrderFeed { instrument, feed, .. } = *command;
+        let place = self.instruments.place(instrument).ok_or(Reject::UnknownInstrument)?;
+        self.instruments[place].set_order_feed(feed.get());
+        out.reply(Reply::OrderFeedSet(&OrderFeedSet { instrument, feed, reserved: Reserved::default() }));
+        Ok(Progress::Done)
+    }
+
+    /// Says that an order of the level at `at` displays that much now, where each order is said.
+    #[cold]
+    pub(super) fn say_order(
+        &self,
+        at: u32,
+        order: OrderId,
+        quantity: u64,
+        priority: Priority,
+        out: &mut Out<'_, Self>,
+    ) {
+        let level = &self.levels[at];
+        if self.instruments[level.instrument].shows_orders() && level.waits == BOOK {
+            let shown = order_shown(level, order, quantity, priority);
+            out.publish(topics::ORDERS, instruments::id(level.instrument).0, Event::OrderShown(&shown));
+        }
+    }
+
+    /// Says what the order at `index`, if it still is, displays now that `quantity` of what it displayed is gone.
+    #[cold]
+    pub(super) fn say_less(&self, index: u32, before: Before, quantity: u64, out: &mut Out<'_, Self>) {
+        let (left, priority) = match before.displayed - quantity {
+            _ if before.open == quantity => (0, Priority::Kept),
+            0 => (self.orders[index].remaining, Priority::Lost),
+            left => (left, Priority::Kept),
+        };
+        self.say_order(before.at, before.order, left, priority, out);
     }
 
     /// Takes a level without orders out of its book.
@@ -47,6 +91,7 @@ impl Matching {
         let place = self.instruments.place(InstrumentId(topic.id()))?;
         let instrument = &self.instruments[place];
         match topic.kind() {
+            topics::ORDERS => return Some(self.all_orders(place, cursor, out)),
             topics::LEVELS => return Some(self.all_levels(place, cursor, out)),
             topics::TOP => out.part(Event::TopOfBook(&instrument.top(&self.levels))),
             topics::TRADES => {
@@ -62,6 +107,33 @@ impl Matching {
             _ => return None,
         }
         Some(Progress::Done)
+    }
+
+    /// Every order that is displayed, bids and then asks, as they would trade. The cursor is the next order and one; zero
+    /// at the start.
+    fn all_orders(&self, place: u32, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Progress {
+        let instrument = &self.instruments[place];
+        let first = |side| Some(instrument.half(side).best).filter(|at| *at != NONE).map(|at| self.levels[at].head);
+        let mut next = match cursor.0 {
+            0 => first(Side::Buy).or_else(|| first(Side::Sell)),
+            index => Some((index - 1) as u32),
+        };
+        while let Some(index) = next {
+            if out.room() == 0 {
+                *cursor = Cursor(u64::from(index) + 1);
+                return Progress::More;
+            }
+            let Order { order, remaining, level: at, newer, .. } = self.orders[index];
+            let level = &self.levels[at];
+            out.part(Event::OrderShown(&order_shown(level, order, remaining, Priority::Lost)));
+            let side = level.side.get();
+            next = Some(newer).filter(|newer| *newer != NONE);
+            if next.is_none() {
+                let worse = self.levels.worse(instrument.half(side), at).map(|at| self.levels[at].head);
+                next = worse.or_else(|| if side == Side::Buy { first(Side::Sell) } else { None });
+            }
+        }
+        Progress::Done
     }
 
     /// Bids and then asks, best first. The cursor is the next level and one; zero at the start.
@@ -161,6 +233,22 @@ impl Matching {
             reserved: Reserved::default(),
         })
     }
+}
+
+/// An order before something of what it displayed went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    /// Its level, which still is.
+    pub(super) at: u32,
+    pub(super) order: OrderId,
+    pub(super) displayed: u64,
+    /// All that it had open.
+    pub(super) open: u64,
+}
+
+fn order_shown(level: &Level, order: OrderId, quantity: u64, priority: Priority) -> OrderShown {
+    let (price, quantity, side) = (level.price, Quantity(quantity), level.side);
+    OrderShown { order, price, quantity, side, priority: priority.into(), reserved: Reserved::default() }
 }
 
 pub(super) fn level_changed(level: &Level) -> LevelChanged {

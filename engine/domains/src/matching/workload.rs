@@ -4,6 +4,8 @@
 //! quoted. It believes that what it sent is live, as a client does before the answer comes, so that some cancels come
 //! too late.
 
+mod exchange;
+mod funds;
 mod hostile;
 mod phases;
 
@@ -15,6 +17,7 @@ use super::messages::{
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use exchange::Exchange;
 use hostile::Hostile;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
@@ -32,6 +35,26 @@ pub const KINDS: &[WorkloadKind] = &[
         name: "static",
         doc: "one instrument whose price stays; ten deep levels a side, 20,000 live orders",
         new: |seed, clients| Box::new(Flow::new(seed, clients, STATIC)),
+    },
+    WorkloadKind {
+        name: "swing-25",
+        doc: "as normal, of one instrument whose price travels up by a quarter and back in a million commands",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { swing: 25, ..TRAVELS })),
+    },
+    WorkloadKind {
+        name: "swing-40",
+        doc: "the same, by two fifths",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { swing: 40, ..TRAVELS })),
+    },
+    WorkloadKind {
+        name: "flash-crash",
+        doc: "as normal, of one instrument that falls by a tenth in 2,000 of 100,000 commands, swept by sellers, and rises again",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, Mix { crash: 60, ..TRAVELS })),
+    },
+    WorkloadKind {
+        name: "exchange-core",
+        doc: "exchange-core's mix: 9 % rest, 3 % trade at once, 6 % cancel, 82 % replace; 1,000 orders at 750 prices",
+        new: |seed, clients| Box::new(Exchange::new(seed, clients)),
     },
     WorkloadKind {
         name: "crowded",
@@ -62,6 +85,16 @@ pub const KINDS: &[WorkloadKind] = &[
         name: "reserve",
         doc: "as stops, with icebergs, hidden orders, minimums and all or none, and self-trade prevention",
         new: |seed, clients| Box::new(Flow::new(seed, clients, RESERVE)),
+    },
+    WorkloadKind {
+        name: "shares",
+        doc: "as reserve, shared by what is displayed at a price, with tables of ticks",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, SHARES)),
+    },
+    WorkloadKind {
+        name: "funds",
+        doc: "as reserve, with instruments that are settled, deposits, withdrawals and auctions",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, FUNDS)),
     },
     WorkloadKind {
         name: "phases",
@@ -114,6 +147,14 @@ pub struct Mix {
     pub reserve: u64,
     /// Share of commands that ask for a report.
     pub reports: u64,
+    /// Share of commands, in a thousand, that change how what comes in is shared, or the ticks.
+    pub shares: u64,
+    /// By how many hundredths of itself the middle travels up, and back, in a million commands.
+    pub swing: u64,
+    /// Share of new orders that sweep while the middle falls by a tenth: in the last 2,000 of each 100,000 commands.
+    pub crash: u64,
+    /// Share of commands, in a thousand, that move or ask for what accounts have. Instruments are then settled.
+    pub funds: u64,
 }
 
 /// Prices wander; realistic shares.
@@ -134,7 +175,13 @@ pub const NORMAL: Mix = Mix {
     phases: 0,
     reserve: 0,
     reports: 0,
+    shares: 0,
+    swing: 0,
+    crash: 0,
+    funds: 0,
 };
+/// A price that travels.
+const TRAVELS: Mix = Mix { instruments: 1, drift: 20, ..NORMAL };
 /// A price that stays, and deep queues.
 pub const STATIC: Mix = Mix { instruments: 1, drift: 0, spread: 5, live: 20_000, crossing: 8, ..NORMAL };
 /// Few prices and many trades.
@@ -155,11 +202,21 @@ pub const CROWDED: Mix = Mix {
     phases: 0,
     reserve: 0,
     reports: 0,
+    shares: 0,
+    swing: 0,
+    crash: 0,
+    funds: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
+const PHASES: Mix = Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
 /// Much that is not displayed.
 const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
+
+/// Shared by what is displayed.
+const SHARES: Mix = Mix { shares: 10, phases: 1, crossing: 30, quantity: 40, ..RESERVE };
+
+/// Settled, with little money.
+const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, ..RESERVE };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -182,6 +239,8 @@ pub struct Flow {
     /// What each client has counted its orders to.
     client_orders: Vec<u64>,
     steps: u64,
+    /// Transfers there were.
+    transfers: u64,
     /// Numbers of one list of cancels.
     list: Vec<CancelManyOrder>,
 }
@@ -199,6 +258,7 @@ impl Flow {
             live: Vec::new(),
             client_orders: alloc::vec![0; clients.max(1) as usize],
             steps: 0,
+            transfers: 0,
             list: Vec::new(),
         }
     }
@@ -316,12 +376,68 @@ impl Flow {
     }
 }
 
+/// Commands there and back.
+const SWING: u64 = 1_000_000;
+/// Commands from one crash to the end of the next, in how many of them the price falls, and in how many it comes back.
+const CRASH: u64 = 100_000;
+const FALL: u64 = 2_000;
+const RISE: u64 = 20_000;
+
+impl Flow {
+    /// Whether the price falls.
+    fn crashes(&self) -> bool {
+        self.mix.crash > 0 && self.steps % CRASH >= CRASH - FALL
+    }
+
+    /// Moves the middle to where it is by now.
+    fn travel(&mut self) {
+        let at = self.steps % SWING;
+        let up = (MID as u64 * self.mix.swing / 100 * at.min(SWING - at) / (SWING / 2)) as i64;
+        let at = self.steps % CRASH;
+        let fallen = match self.mix.crash {
+            0 => 0,
+            _ if self.crashes() => (at - (CRASH - FALL)) * 1_000 / FALL,
+            _ if self.steps > CRASH => RISE.saturating_sub(at) * 1_000 / RISE,
+            _ => 0,
+        };
+        let middle = MID + up - MID / 10 * fallen as i64 / 1_000;
+        self.mids.fill(middle);
+    }
+
+    /// An order that sells whatever is bid, far down.
+    fn sweep(&mut self, image: &mut CommandImage) {
+        let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
+        let count = &mut self.client_orders[client.0 as usize - 1];
+        *count += 1;
+        let order = NewOrder {
+            client_order: ClientOrderId(*count),
+            price: Price(MID - MID / 5),
+            quantity: Quantity(1 + self.random.below(self.mix.quantity * 100)),
+            minimum: Quantity(0),
+            expires: Timestamp(0),
+            instrument: InstrumentId(1),
+            side: Side::Sell.into(),
+            time_in_force: TimeInForce::ImmediateOrCancel.into(),
+            order_type: OrderType::Limit.into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+        };
+        image.set(client, Command::NewOrder(&order));
+    }
+}
+
 impl Workload for Flow {
     fn next(&mut self, image: &mut CommandImage) {
         self.steps += 1;
         if self.defined < self.mix.instruments {
             self.defined += 1;
             return image.set(ClientId(1), Command::DefineInstrument(&terms(self.defined)));
+        }
+        let settled = self.steps - u64::from(self.mix.instruments);
+        if self.mix.funds > 0 && settled <= u64::from(self.mix.instruments) {
+            return funds::settle(&mut self.random, settled as u32, image);
+        }
+        if self.mix.swing > 0 || self.mix.crash > 0 {
+            self.travel();
         }
         if self.random.percent(self.mix.drift) {
             let at = self.random.below(self.mids.len() as u64) as usize;
@@ -334,6 +450,12 @@ impl Workload for Flow {
         if self.mix.reports > 0 && self.random.percent(self.mix.reports) {
             let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
             draw_report(&mut self.random, client, self.mids.len() as u64, image);
+        } else if self.mix.funds > 0 && self.random.below(1_000) < self.mix.funds {
+            self.transfers += 1;
+            funds::draw(&mut self.random, self.clients, self.transfers, self.mids[0], image);
+        } else if self.mix.shares > 0 && self.random.below(1_000) < self.mix.shares {
+            let instrument = self.random.below(self.mids.len() as u64) as usize;
+            phases::draw_shares(&mut self.random, instrument as u32 + 1, self.mids[instrument], image);
         } else if self.mix.phases > 0 && self.random.below(1_000) < self.mix.phases {
             let instrument = self.random.below(self.mids.len() as u64) as usize;
             phases::draw(&mut self.random, instrument as u32 + 1, self.mids[instrument], self.steps, image);
@@ -342,6 +464,8 @@ impl Workload for Flow {
             draw_risk(&mut self.random, self.clients, client, self.mids[0], image);
         } else if !self.live.is_empty() && self.random.percent(self.mix.changes) {
             self.change(image);
+        } else if self.crashes() && self.random.percent(self.mix.crash) {
+            self.sweep(image);
         } else if self.live.is_empty() || self.random.percent(adds) {
             self.new_order(image);
         } else {
@@ -501,7 +625,8 @@ fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, i
     }
 }
 
-fn terms(instrument: u32) -> DefineInstrument {
+/// The terms that workloads give an instrument.
+pub(super) fn terms(instrument: u32) -> DefineInstrument {
     DefineInstrument {
         price_min: Price(1),
         price_max: Price(PRICE_MAX),

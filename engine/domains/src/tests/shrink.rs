@@ -16,7 +16,7 @@ const TRIES_MAX: usize = 3_000;
 
 type Limits<M> = <<M as Model>::Domain as Domain>::Limits;
 
-/// As [`laws::check`], of the commands that `workload` makes again as often as it is asked. `tick` nanoseconds lie
+/// As [`laws::check_steps`], of the commands that `workload` makes again as often as it is asked. `tick` nanoseconds lie
 /// between two steps.
 ///
 /// # Panics

@@ -55,7 +55,7 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
         "SetPhase" => {
             keep(0, 4, 3, body);
             // Mostly where something comes of orders.
-            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 1, 8, 3, 1][usize::from(body[4] % 16)];
+            body[4] = [1, 1, 1, 2, 3, 4, 5, 6, 3, 1, 3, 7, 9, 8, 3, 10][usize::from(body[4] % 16)];
             body[5..].fill(0);
         }
         "SetBands" => {
@@ -64,6 +64,63 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             }
             keep(32, 4, 3, body);
             body[36..].fill(0);
+        }
+        "SetAllocation" => {
+            keep(0, 8, 3, body);
+            keep(8, 4, 3, body);
+            body[12] = [1, 2, 3, 3][usize::from(body[12] % 4)];
+            body[13..].fill(0);
+            if body[12] == 1 {
+                body[0] = 0;
+            }
+        }
+        "SetSettlement" => {
+            for (at, mask) in [(0, 1), (8, 1), (16, 0), (24, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(32, 4, 3, body);
+            body[36..].fill(0);
+            let fees = [body[33] / 2, body[34]];
+            (body[0], body[8], body[16], body[20]) = (1, 1, 1, 2);
+            for (at, fee) in [(24, fees[0]), (28, fees[1])] {
+                body[at..at + 4].copy_from_slice(&(i32::from(fee) * 390).to_le_bytes());
+            }
+        }
+        "Transfer" => {
+            keep(0, 8, 31, body);
+            keep(8, 8, 255, body);
+            keep(16, 4, 3, body);
+            keep(20, 4, 1, body);
+            body[20] += 1;
+            body[24] = if body[24] < 200 { 1 } else { 2 };
+            body[25..].fill(0);
+        }
+        "SetHoldingLimit" => {
+            keep(0, 8, 63, body);
+            keep(8, 4, 3, body);
+            keep(12, 4, 1, body);
+            body[12] += 1;
+        }
+        "SetOrderFeed" => {
+            keep(0, 4, 3, body);
+            body[4] = 2 - body[4] % 4 / 3;
+            body[5..].fill(0);
+        }
+        "GetBalances" => body.fill(0),
+        "GetAsset" => {
+            keep(0, 4, 1, body);
+            body[0] += 1;
+            body[4..].fill(0);
+        }
+        "SetTicks" => {
+            keep(0, 4, 3, body);
+            body[4..8].fill(0);
+            for (turn, band) in (0..).zip(body[16..].chunks_exact_mut(16)) {
+                let tick = 1 + band[8] % 3;
+                let from = (3 * turn + 2) / tick * tick;
+                band.fill(0);
+                (band[0], band[8]) = (from, tick);
+            }
         }
         "SetSchedule" => {
             keep(0, 4, 3, body);

@@ -1,8 +1,9 @@
 //! What a client may ask.
 
 use super::{
-    ClientOrderId, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderTypeCode, PhaseCode, Price, Quantity,
-    ScopeCode, SelfTradeCode, SideCode, SidesCode, TimeInForceCode,
+    AllocationCode, AssetId, ClientOrderId, DirectionCode, InstrumentId, KillSwitchCode, OnDisconnectCode,
+    OrderFeedCode, OrderTypeCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
+    TimeInForceCode, TransferId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Timestamp, messages};
@@ -265,6 +266,94 @@ messages! {
             account: Account,
             /// How many may stand or wait at once.
             orders: u32,
+        },
+        /// Says how what comes in is shared among the orders at a price.
+        22 => SetAllocation: 16 {
+            /// A share below this is none: a multiple of the lot, zero when there is no such minimum.
+            minimum: Quantity,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// By time, or by what each displays.
+            allocation: AllocationCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Says from which prices on prices are multiples of other ticks; no bands: the instrument's own everywhere.
+        23 => SetTicks: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        } + bands: TickBand: 16 {
+            /// The first price of the band, a multiple of its tick: each higher than the one before.
+            from: Price,
+            /// Its tick, a multiple of the instrument's.
+            tick: Price,
+        },
+        /// Says in what an instrument is settled, while it has no orders. Saying the same again is answered again; other
+        /// terms are refused.
+        24 => SetSettlement: 40 {
+            /// How much of the base a unit of quantity is.
+            base_unit: u64,
+            /// How much of the quote a unit of price times quantity is.
+            quote_unit: u64,
+            /// What is bought and sold.
+            base: AssetId,
+            /// In what it is paid.
+            quote: AssetId,
+            /// The fee of the order that rested, in millionths of what is paid; below zero it is given.
+            maker_fee: i32,
+            /// The fee of the order that came in.
+            taker_fee: i32,
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Brings an asset to an account from outside, or takes it out. Made once, however often it is said.
+        25 => Transfer: 32 {
+            /// Its number, above that of the account's transfer before.
+            transfer: TransferId,
+            /// How much.
+            amount: u64,
+            /// Whose.
+            account: Account,
+            /// Of what.
+            asset: AssetId,
+            /// In or out.
+            direction: DirectionCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Says up to how much of an asset an account may have, with what its orders to buy would bring.
+        26 => SetHoldingLimit: 16 {
+            /// How much; zero is no limit.
+            limit: u64,
+            /// Whose.
+            account: Account,
+            /// Of what.
+            asset: AssetId,
+        },
+        /// Asks for what the account has: each balance is told to the session before the answer.
+        27 => GetBalances: 8 {
+            /// Zero.
+            reserved: Reserved<8>,
+        },
+        /// Says whether an instrument's stream of orders is said.
+        29 => SetOrderFeed: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Whether it is.
+            feed: OrderFeedCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// Asks for what there is of an asset.
+        28 => GetAsset: 8 {
+            /// Which.
+            asset: AssetId,
+            /// Zero.
+            reserved: Reserved<4>,
         },
     }
 }

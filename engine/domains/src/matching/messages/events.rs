@@ -1,8 +1,8 @@
 //! What the matching domain says beside the answer.
 
 use super::{
-    ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price, Quantity,
-    SideCode, TimeInForceCode, TradeId,
+    AssetId, ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price,
+    PriorityCode, Quantity, SideCode, TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Timestamp, messages};
@@ -187,6 +187,51 @@ messages! {
             phase: PhaseCode,
             /// Zero.
             reserved: Reserved<7>,
+        },
+        /// A trade of the account's order was settled. On the account's stream, behind the fills.
+        112 => Settled: 40 {
+            /// The engine's number of the account's order.
+            order: OrderId,
+            /// The trade.
+            trade: TradeId,
+            /// What was paid for it, by the buyer to the seller.
+            amount: u64,
+            /// What it cost the account beside; below zero it was given.
+            fee: i64,
+            /// In what both are.
+            asset: AssetId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// What the account has of an asset. Only in reports.
+        113 => BalanceSaid: 40 {
+            /// What it may use.
+            free: u64,
+            /// What its orders hold.
+            held: u64,
+            /// What its orders to buy would bring.
+            incoming: u64,
+            /// Up to what it may have all three together; zero when there is no such limit.
+            limit: u64,
+            /// Of what.
+            asset: AssetId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// What an order displays now. On the instrument's stream of orders.
+        114 => OrderShown: 32 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// Its price.
+            price: Price,
+            /// How much; zero when it is out of the book.
+            quantity: Quantity,
+            /// On which side.
+            side: SideCode,
+            /// Whether it stands where it stood, or behind all others at its price.
+            priority: PriorityCode,
+            /// Zero.
+            reserved: Reserved<6>,
         },
     }
 }

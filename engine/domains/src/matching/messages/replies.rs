@@ -1,8 +1,9 @@
 //! What answers a command.
 
 use super::{
-    ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderId, OrderStateCode,
-    OrderStatusCode, OrderTypeCode, PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode, SideCode,
+    AssetId, ClientOrderId, DeclineReasonCode, InstrumentId, KillSwitchCode, OnDisconnectCode, OrderFeedCode, OrderId,
+    OrderStateCode, OrderStatusCode, OrderTypeCode, PhaseCode, Price, PriorityCode, Quantity, SelfTradeCode, SideCode,
+    TransferId,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, messages};
@@ -232,6 +233,83 @@ messages! {
             turnover_high: i64,
             /// The lower half.
             turnover_low: u64,
+        },
+        /// How what comes in is shared is as it was asked to be.
+        71 => AllocationSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The table of ticks is as it was asked to be.
+        72 => TicksSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// How many bands it has.
+            bands: u32,
+        },
+        /// The instrument is settled as it was asked to be.
+        73 => SettlementSet: 8 {
+            /// Which instrument.
+            instrument: InstrumentId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// The transfer is made, now or before.
+        74 => TransferMade: 32 {
+            /// Its number.
+            transfer: TransferId,
+            /// How much.
+            amount: u64,
+            /// What the account was free to use of the asset after it.
+            free: u64,
+            /// Whose.
+            account: Account,
+            /// Of what.
+            asset: AssetId,
+        },
+        /// The transfer was understood and is not made.
+        75 => TransferDeclined: 16 {
+            /// Its number.
+            transfer: TransferId,
+            /// Why.
+            reason: DeclineReasonCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Up to how much the account may have is as it was asked to be.
+        76 => HoldingLimitSet: 8 {
+            /// Whose.
+            account: Account,
+            /// Of what.
+            asset: AssetId,
+        },
+        /// All balances of the account were told.
+        77 => BalancesSaid: 8 {
+            /// How many.
+            balances: u32,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// What there is of an asset.
+        78 => AssetReport: 24 {
+            /// What was deposited and not withdrawn: all balances and the fees.
+            total: u64,
+            /// What was taken in fees.
+            fees: u64,
+            /// Which.
+            asset: AssetId,
+            /// Zero.
+            reserved: Reserved<4>,
+        },
+        /// Whether the stream of orders is said is as it was asked to be.
+        79 => OrderFeedSet: 8 {
+            /// Which instrument's.
+            instrument: InstrumentId,
+            /// As asked.
+            feed: OrderFeedCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
         /// The account's limits are as they were asked to be.
         70 => LimitsSet: 8 {

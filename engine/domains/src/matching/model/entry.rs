@@ -7,7 +7,7 @@ use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
     OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity,
-    Reject, Replace, Reply, SelfTrade, Side, TimeInForce, Trade, TradeId,
+    Reject, Replace, Reply, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -18,9 +18,12 @@ impl Model {
     pub(super) fn check_price(&self, instrument: u32, price: Price) -> Result<(), Reject> {
         let terms = &self.instruments[&instrument];
         // Multiples of the tick are counted from zero, in numbers wide enough for every difference.
-        let sound =
-            price >= terms.price_min && price <= terms.price_max && i128::from(price.0) % i128::from(terms.tick.0) == 0;
-        if sound { Ok(()) } else { Err(Reject::BadPrice) }
+        let multiple = i128::from(price.0) % i128::from(terms.tick.0) == 0;
+        match price >= terms.price_min && price <= terms.price_max {
+            true if multiple => Ok(()),
+            true => Err(Reject::OffTick),
+            false => Err(Reject::BadPrice),
+        }
     }
 
     pub(super) fn check_quantity(&self, instrument: u32, quantity: Quantity) -> Result<(), Reject> {
@@ -94,7 +97,10 @@ impl Model {
         match command.price {
             Price(0) if is_market => {}
             _ if is_market => return Err(Reject::BadPrice),
-            price => self.check_price(instrument, price)?,
+            price => {
+                self.check_price(instrument, price)?;
+                self.check_tick(instrument, price)?;
+            }
         }
         if self.killed.contains(&context.account().0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
@@ -151,6 +157,10 @@ impl Model {
             }
             self.check_level(instrument, side, Price(price))?;
         }
+        self.has_room_for(order.account)?;
+        if let Some(reason) = self.afford(&order, price, quantity, None)? {
+            return decline(command.client_order, reason, out);
+        }
         self.know(context.account())?;
         self.last_order += 1;
         let before = self.top(instrument);
@@ -197,11 +207,16 @@ impl Model {
         let price = match (order_type, best) {
             (OrderType::Limit, _) => i128::from(asked),
             (OrderType::Market | OrderType::MarketToLimit, None) => return Err(DeclineReason::NoLiquidity),
-            (OrderType::Market, Some(best)) => (best + up * i128::from(terms.protection.0)).clamp(lowest, highest),
+            (OrderType::Market, Some(best)) => {
+                let worst = (best + up * i128::from(terms.protection.0)).clamp(lowest, highest);
+                let worst = self.on_tick(instrument, worst, side == Side::Sell);
+                if side == Side::Buy { worst.max(best) } else { worst.min(best) }
+            }
             (OrderType::MarketToLimit, Some(best)) => best,
             (OrderType::PostOnly | OrderType::PostOnlySlide, best) => {
                 let trades = best.is_some_and(|best| (i128::from(asked) - best) * up >= 0);
-                let slid = best.map(|best| best - up * i128::from(terms.tick.0));
+                let nearest = |best| self.on_tick(instrument, best - up * i128::from(terms.tick.0), side == Side::Sell);
+                let slid = best.map(nearest);
                 match slid.filter(|slid| (lowest..=highest).contains(slid)) {
                     _ if !trades => i128::from(asked),
                     Some(slid) if order_type == OrderType::PostOnlySlide => slid,
@@ -223,6 +238,8 @@ impl Model {
         self.last_place += 1;
         order.place = self.last_place;
         self.orders.push(order);
+        self.note_top(&order);
+        self.say_order(&order, order.remaining, Priority::Lost, out);
         self.say_level(&order, out);
     }
 
@@ -257,12 +274,13 @@ impl Model {
                 self.trigger(taker.instrument);
             }
             let Some(maker) = maker else { break };
+            let comes_to = last.is_none() && !maker.hides;
             last = Some(maker).filter(|maker| !maker.hides);
-            let index = self.orders.iter().position(|order| order.order == maker.order).expect("it was just seen");
-            match self.prevention(taker.account, maker.account) {
-                SelfTrade::Allow => self.trade_with(index, taker, out),
-                how => dropped = self.prevent(how, index, taker, out),
+            if comes_to && self.shares(taker.instrument) {
+                dropped = self.share(maker.price, taker, out);
+                continue;
             }
+            dropped = self.meet(maker.order, maker.remaining.min(taker.remaining), taker, out);
             if maker.hides {
                 self.trigger(taker.instrument);
             }
@@ -274,12 +292,11 @@ impl Model {
         dropped
     }
 
-    fn trade_with(&mut self, index: usize, taker: &mut Order, out: Says<'_, '_>) {
+    pub(super) fn trade_with(&mut self, index: usize, quantity: u64, taker: &mut Order, out: Says<'_, '_>) {
         self.last_trade += 1;
         let (instrument, price) = (taker.instrument, self.orders[index].price);
         self.last_prices.insert(instrument, price);
         let maker = &mut self.orders[index];
-        let quantity = maker.remaining.min(taker.remaining);
         self.trades.push(Traded { instrument, at: self.now, price, quantity });
         (maker.filled, taker.filled) = (maker.filled + quantity, taker.filled + quantity);
         taker.remaining -= quantity;
@@ -312,6 +329,8 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
+        self.settle(price.0, quantity.0, [(&maker, false), (&*taker, true)], out);
+        self.say_left(&maker, out);
         if maker.open() == 0 {
             self.ended.push((maker.account, maker.client_order, DeclineReason::Filled));
         }
@@ -330,6 +349,7 @@ impl Model {
         }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;
+        self.check_tick(order.instrument, command.price)?;
         if command.quantity.0 <= order.filled {
             return decline(command.client_order, DeclineReason::BelowFilled, out);
         }
@@ -352,6 +372,12 @@ impl Model {
         }
         let before = self.top(order.instrument);
         let remaining = command.quantity.0 - order.filled;
+        if price != order.price {
+            self.check_level(order.instrument, order.side, Price(price))?;
+        }
+        if let Some(reason) = self.afford(&order, price, remaining, Some(order.order))? {
+            return decline(command.client_order, reason, out);
+        }
         let (mut priority, mut dropped) = (Priority::Lost, None);
         let mut beyond = None;
         if price == order.price {
@@ -363,10 +389,11 @@ impl Model {
             }
             order.remaining = remaining;
             self.orders[index] = order;
+            self.say_order(&order, remaining, priority, out);
             self.say_level(&order, out);
         } else {
-            self.check_level(order.instrument, order.side, Price(price))?;
             self.orders.remove(index);
+            self.say_order(&order, 0, Priority::Kept, out);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
             let reach = self.reach(&order);

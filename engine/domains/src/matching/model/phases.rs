@@ -66,7 +66,8 @@ impl Market {
         match (time_in_force, self.phase) {
             (TimeInForce::AtOpen, Phase::PreOpen | Phase::OpeningAuction) => limit,
             (TimeInForce::AtClose, Phase::ClosingAuction) => limit,
-            (TimeInForce::AtOpen | TimeInForce::AtClose, _) | (_, Phase::Halted | Phase::Closed) => false,
+            (TimeInForce::AtOpen | TimeInForce::AtClose, _)
+            | (_, Phase::Halted | Phase::Closed | Phase::Announced | Phase::Delisted) => false,
             (_, Phase::Continuous) => true,
             (TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill, _) => false,
             _ => limit,
@@ -96,7 +97,13 @@ impl Model {
         if !self.markets.contains_key(&instrument) {
             return Err(Reject::UnknownInstrument);
         }
-        let (price, quantity) = self.change_phase(instrument, command.phase.get(), out);
+        let (from, to) = (self.markets[&instrument].phase, command.phase.get());
+        let has_orders = self.orders.iter().any(|order| order.instrument == instrument);
+        let is_new = !has_orders && !self.last_prices.contains_key(&instrument);
+        if from == Phase::Delisted && to != Phase::Delisted || to == Phase::Announced && !is_new {
+            return Err(Reject::BadPhase);
+        }
+        let (price, quantity) = self.change_phase(instrument, to, out);
         let (instrument, phase, reserved) = (command.instrument, command.phase, Reserved::default());
         out.reply(Reply::PhaseSet(&PhaseSet { price, quantity, instrument, phase, reserved }));
         self.resume_stops(command.instrument.0, command.phase.get());
@@ -129,9 +136,13 @@ impl Model {
         let market = self.markets.get_mut(&command.instrument.0).ok_or(Reject::UnknownInstrument)?;
         let schedule: Vec<_> = entries.iter().map(|entry| (entry.time, entry.phase.get())).collect();
         let rises = schedule.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let sound = schedule.iter().all(|(time, phase)| *time < DAY && *phase != Phase::VolatilityAuction);
+        let never = [Phase::VolatilityAuction, Phase::Announced, Phase::Delisted];
+        let sound = schedule.iter().all(|(time, phase)| *time < DAY && !never.contains(phase));
         if schedule.len() > 8 || !rises || !sound {
             return Err(Reject::BadSchedule);
+        }
+        if market.phase == Phase::Delisted {
+            return Err(Reject::BadPhase);
         }
         (market.schedule, market.seen) = (schedule, context.now);
         let (instrument, entries) = (command.instrument, entries.len() as u32);
@@ -167,7 +178,8 @@ impl Model {
     /// Uncrosses where that is to be done, and makes it the new phase; says at which price how much traded.
     fn change_phase(&mut self, instrument: u32, to: Phase, out: Says<'_, '_>) -> (Price, Quantity) {
         let from = &self.markets[&instrument];
-        let uncrosses = from.phase != to && (to == Phase::Continuous || from.is_auction() && to != Phase::Halted);
+        let ends = from.is_auction() && to != Phase::Halted && to != Phase::Delisted;
+        let uncrosses = from.phase != to && (to == Phase::Continuous || ends);
         let found = if uncrosses { self.indication(instrument) } else { NOTHING };
         if found.quantity.0 > 0 {
             let before = self.top(instrument);
@@ -187,6 +199,10 @@ impl Model {
         for number in ending {
             let index = self.orders.iter().position(|order| order.order == number).expect("it was just seen");
             self.close(index, CloseReason::AuctionOver, out);
+        }
+        if to == Phase::Delisted {
+            self.market(instrument).schedule.clear();
+            self.close_all(|order| order.instrument == instrument, Self::turn, CloseReason::Delisted, out);
         }
         (found.price, found.quantity)
     }
@@ -321,6 +337,10 @@ impl Model {
                 self.ended.push((own.account, own.client_order, DeclineReason::Filled));
             }
         }
+        let buyer_takes = buyer.order > seller.order;
+        self.settle(price, quantity, [(&buyer, buyer_takes), (&seller, !buyer_takes)], out);
+        self.say_left(&buyer, out);
+        self.say_left(&seller, out);
         quantity
     }
 

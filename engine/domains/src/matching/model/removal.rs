@@ -24,6 +24,7 @@ impl Model {
             self.orders[index].remaining -= quantity - of_hidden;
         }
         if quantity > of_hidden {
+            self.say_left(&order, out);
             self.say_level(&order, out);
         }
         self.say_top(order.instrument, &before, out);
@@ -146,17 +147,20 @@ impl Model {
         // One account's orders go as they were entered; everyone's as they would trade.
         let turn = |order: &Order| match whose {
             Some(_) => (0, 0, Side::Buy, 0, order.order),
-            // Stops come after the book, those nearest to being triggered first; then what displays nothing.
-            None => {
-                let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
-                let up = (order.side == Side::Sell) != (waits == 1);
-                let rank = if up { i128::from(price) } else { -i128::from(price) };
-                (order.instrument, waits, order.side, rank, order.place)
-            }
+            None => Self::turn(order),
         };
         let (cancelled, orders) = self.close_all(meant, turn, CloseReason::Cancelled, out);
         out.reply(Reply::OrdersCancelled(&OrdersCancelled { cancelled, orders, unknown: 0 }));
         Ok(())
+    }
+
+    /// When an order is come to of everyone's: as it would trade; stops come after the book, those nearest to being
+    /// triggered first; then what displays nothing.
+    pub(super) fn turn(order: &Order) -> (u32, u8, Side, i128, u64) {
+        let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
+        let up = (order.side == Side::Sell) != (waits == 1);
+        let rank = if up { i128::from(price) } else { -i128::from(price) };
+        (order.instrument, waits, order.side, rank, order.place)
     }
 
     pub(super) fn set_kill_switch(
@@ -208,15 +212,18 @@ impl Model {
 
     /// An account is known from its first order, or the first setting of its own.
     pub(super) fn know(&mut self, Account(account): Account) -> Result<(), Reject> {
-        if !self.accounts.contains(&account) && self.accounts.len() as u64 == self.limits.accounts {
-            return Err(Reject::AccountsFull);
-        }
+        self.has_room_for(account)?;
         self.accounts.insert(account);
         Ok(())
     }
 
+    pub(super) fn has_room_for(&self, account: u32) -> Result<(), Reject> {
+        let full = self.accounts.len() as u64 == self.limits.accounts;
+        if full && !self.accounts.contains(&account) { Err(Reject::AccountsFull) } else { Ok(()) }
+    }
+
     /// Closes the orders that are meant, each in its turn; gives how much that was, in how many orders.
-    fn close_all<T: Ord>(
+    pub(super) fn close_all<T: Ord>(
         &mut self,
         meant: impl Fn(&Order) -> bool,
         turn: impl Fn(&Order) -> T,

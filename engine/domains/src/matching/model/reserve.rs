@@ -41,6 +41,7 @@ impl Model {
             return Err(Reject::DuplicateClientOrder);
         }
         self.check_price(instrument, command.price)?;
+        self.check_tick(instrument, command.price)?;
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
@@ -67,10 +68,9 @@ impl Model {
         if !level_exists && self.levels() as u64 == self.limits.levels {
             return Err(Reject::LevelsFull);
         }
-        self.know(account)?;
-        self.last_order += 1;
+        self.has_room_for(account.0)?;
         let mut order = Order {
-            order: self.last_order,
+            order: self.last_order + 1,
             client_order: command.client_order.0,
             account: account.0,
             instrument,
@@ -89,6 +89,11 @@ impl Model {
             hides,
             minimum,
         };
+        if let Some(reason) = self.afford(&order, order.price, quantity, None)? {
+            return decline(command.client_order, reason, out);
+        }
+        self.know(account)?;
+        self.last_order += 1;
         let before = self.top(instrument);
         let reach = self.reach(&order);
         let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;
@@ -126,6 +131,17 @@ impl Model {
     pub(super) fn finds(&self, taker: &Order, reach: i64) -> u64 {
         let (mut orders, mut order, mut last_place) = (self.orders.clone(), *taker, self.last_place);
         while let Some(index) = next_maker(&orders, &order, reach).filter(|_| order.remaining > 0) {
+            let at_price = |other: &&Order| {
+                !other.hides && (other.instrument, other.price) == (order.instrument, orders[index].price)
+            };
+            let ends = |other: &Order| {
+                !matches!(self.prevention(order.account, other.account), SelfTrade::Allow | SelfTrade::CancelOldest)
+            };
+            // Where what comes in is shared it could meet any of those who stand there first.
+            let met = orders.iter().filter(|other| other.side != order.side && other.stop.is_none()).filter(at_price);
+            if self.shares(order.instrument) && !orders[index].hides && met.clone().any(ends) {
+                break;
+            }
             match self.prevention(order.account, orders[index].account) {
                 SelfTrade::Allow => {
                     let quantity = order.remaining.min(orders[index].remaining);

@@ -33,23 +33,24 @@ impl Model {
         &mut self,
         how: SelfTrade,
         index: usize,
+        quantity: u64,
         taker: &mut Order,
         out: Says<'_, '_>,
     ) -> Option<u64> {
         let maker = self.orders[index];
         // How much of each goes.
-        let both = maker.remaining.min(taker.remaining);
         let (of_maker, of_taker) = match how {
             SelfTrade::Allow => (0, 0),
             SelfTrade::CancelNewest => (0, taker.remaining),
             SelfTrade::CancelOldest => (maker.open(), 0),
             SelfTrade::CancelBoth => (maker.open(), taker.remaining),
-            SelfTrade::DecrementAndCancel => (both, both),
+            SelfTrade::DecrementAndCancel => (quantity, quantity),
         };
         taker.remaining -= of_taker;
         if of_maker > 0 && of_maker < maker.open() {
             take_from(&mut self.orders, index, of_maker, &mut self.last_place);
             say_decremented(&self.orders[index], of_maker, out);
+            self.say_left(&maker, out);
         } else if of_maker > 0 {
             self.orders.remove(index);
             self.ended.push((maker.account, maker.client_order, DeclineReason::Cancelled));
@@ -62,6 +63,7 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(maker.account), Event::OrderClosed(&closed));
+            self.say_left(&maker, out);
         }
         if of_taker > 0 && taker.remaining > 0 {
             say_decremented(taker, of_taker, out);

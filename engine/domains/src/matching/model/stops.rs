@@ -43,6 +43,10 @@ impl Model {
         if command.trail.0 < 0 || command.trail.0 % self.instruments[&instrument].tick.0 != 0 {
             return Err(Reject::BadPrice);
         }
+        self.check_tick(instrument, command.trigger)?;
+        if becomes_limit {
+            self.check_tick(instrument, command.price)?;
+        }
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
@@ -142,6 +146,7 @@ impl Model {
             Side::Buy => (i128::from(last) + i128::from(stop.trail), -1),
             Side::Sell => (i128::from(last) - i128::from(stop.trail), 1),
         };
+        let follows = self.on_tick(order.instrument, follows, order.side == Side::Buy);
         let in_range = (i128::from(terms.price_min.0)..=i128::from(terms.price_max.0)).contains(&follows);
         if !in_range || (follows - i128::from(stop.trigger)) * nearer <= 0 {
             return;
@@ -203,6 +208,9 @@ impl Model {
         }
         if rests && self.check_level(instrument, side, Price(price)).is_err() {
             return Some(CloseReason::LevelsFull);
+        }
+        if !matches!(self.afford(order, price, order.remaining, None), Ok(None)) {
+            return Some(CloseReason::NoFunds);
         }
         let before = self.top(instrument);
         let dropped = self.trade(order, out);

@@ -1,6 +1,6 @@
 //! What no client should send.
 
-use super::{draw_report, draw_risk, phases, terms};
+use super::{draw_report, draw_risk, funds, phases, terms};
 use crate::matching::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
     NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
@@ -44,7 +44,19 @@ impl Hostile {
 
     fn command(&mut self, client: ClientId, image: &mut CommandImage) {
         let client_order = ClientOrderId(if self.random.percent(1) { u64::MAX } else { self.random.below(40) });
-        match self.random.below(17) {
+        match self.random.below(20) {
+            19 => {
+                let instrument = 1 + self.random.below(5) as u32;
+                funds::settle(&mut self.random, instrument, image);
+            }
+            18 => {
+                let number = self.random.below(400);
+                funds::draw(&mut self.random, self.clients, number, 10, image);
+            }
+            17 => {
+                let (instrument, middle) = (self.random.below(6) as u32, self.random.below(40) as i64 - 10);
+                phases::draw_shares(&mut self.random, instrument, middle, image);
+            }
             16 => draw_report(&mut self.random, client, 5, image),
             15 => self.reserve(client, client_order, image),
             14 => {
