@@ -156,8 +156,9 @@ impl Rankings {
         let mut known = 0;
         loop {
             let (sum, like, shared) = match branch.below() {
-                Below::Ballot(at) => (weight(at), at, usize::MAX),
-                Below::Node(at) => (self.nodes[at as usize].weight, self.node(at).1, self.node(at).2.into()),
+                // A ballot's marks end.
+                Below::Ballot(at) => (weight(at), at, usize::from(u16::MAX)),
+                Below::Node(at) => (self.node(at).0, self.node(at).1, self.node(at).2.into()),
             };
             let other = marks(like);
             let parts = (known..).find(|at| *at >= shared || said[*at] != other[*at]).expect("no two are alike");
