@@ -132,8 +132,8 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
         "SetTraffic" => {
             keep(0, 8, 3, body);
             keep(8, 8, 127, body);
-            keep(16, 4, 3, body);
-            keep(20, 4, 3, body);
+            keep(16, 4, 7, body);
+            keep(20, 4, 7, body);
         }
         "ListSource" => {
             keep(0, 4, 3, body);
@@ -145,7 +145,10 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             (body[0], body[1]) = (body[0] & !7, body[1] & 7);
             body[8] = 1 + body[8] % 3;
             body[9..12].fill(0);
-            keep(12, 4, 3, body);
+            // Mostly of a source that is not known.
+            let source = if body[12] < 64 { body[12] % 4 } else { 0 };
+            body[12] = source;
+            body[13..].fill(0);
         }
         _ => keep(0, 8, 3, body),
     }
