@@ -88,7 +88,7 @@ fn matching() -> Decisions<Domains> {
     prepare("matching", find("matching", "normal").expect("the workload exists"), 1, COMMANDS)
 }
 
-#[library_benchmark(config = limit(1_223_000), setup = matching)]
+#[library_benchmark(config = limit(1_160_000), setup = matching)]
 #[bench::matching_normal()]
 fn apply(mut decisions: Decisions<Domains>) -> Decisions<Domains> {
     decisions.decide();
