@@ -72,6 +72,12 @@ pub const PROOFS: &[Proof] = &[
         filter: "votes_agree_with_the_model",
     },
     Proof {
+        name: "votes-elections",
+        shows: "10⁶ random elections by every method, counted as the slow twin counts, and with what every count must keep",
+        package: "ringfence-domains",
+        filter: "prove_random_elections",
+    },
+    Proof {
         name: "scotland",
         shows: "158 wards sent as ballots over TCP: every cell of every stage is as published, to the fifth decimal",
         package: "ringfence",
