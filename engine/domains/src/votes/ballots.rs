@@ -134,6 +134,7 @@ fn hash(election: u32, marks: &[u16]) -> u64 {
 impl Ballots {
     pub(super) fn new(limits: &VotesLimits) -> Self {
         let (capacity, marks_capacity) = (limits.ballots as usize, limits.marks as usize);
+        assert!(marks_capacity + capacity < 1 << 31, "a count has a bit left where it notes the place of a mark");
         Self {
             ballots: Vec::with_capacity(capacity),
             capacity,
@@ -291,7 +292,7 @@ impl Ballots {
     pub(super) fn weight(&self, branch: Branch) -> u64 {
         match branch.below() {
             Below::Ballot(at) => self.get(at).weight,
-            Below::Node(at) => self.rankings.node(at).0,
+            Below::Node(at) => self.rankings.node(at).weight,
         }
     }
 

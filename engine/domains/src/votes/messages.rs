@@ -140,7 +140,7 @@ limits! {
         /// Different ballots of all elections: 142 bytes each with room for a count, and up to 16 more to find them, marks aside.
         ballots = 65536 in 1..=268_435_456,
         /// Marks on the different ballots: 2 bytes each.
-        marks = 524288 in 1..=2_147_483_648,
+        marks = 524288 in 1..=1_073_741_824,
         /// Sums of all elections, for each region one of each candidate and three more: 24 bytes each.
         sums = 65536 in 1..=268_435_456,
         /// Tokens of all elections that have cast ballots: 48 bytes each, and 16 to find them.

@@ -1,7 +1,8 @@
 //! Vote tallying: elections with a roll, one ballot a voter, counted exactly. `README.md` has the rules in plain words.
 //!
 //! [`Votes::apply`] is the table of contents. Elections stand in `elections` with their rolls, different ballots in
-//! `ballots`, those whose ballots move by how they begin in `rankings`; `screening` looks at where ballots come from; `reports` keeps what each region has; `counting` makes stages and `publishing` says those.
+//! `ballots`, and those that move from candidate to candidate also in `rankings`, by how they begin. `screening` looks at
+//! where ballots come from, `reports` keeps what each region has, `counting` makes stages and `publishing` says those.
 #![doc = include_str!("README.md")]
 
 pub mod messages;

@@ -64,15 +64,15 @@ const ROOT: Stem = Stem { parent: NONE, sibling: Branch::NONE, mark: 0 };
 
 /// Where rankings part.
 #[derive(Clone, Copy, Debug)]
-struct Node {
+pub(super) struct Node {
     /// Of all ballots below.
-    weight: u64,
+    pub(super) weight: u64,
     /// Its first branch.
     first: Branch,
     /// One of the ballots below.
-    ballot: u32,
+    pub(super) ballot: u32,
     /// How many marks all of them share.
-    shared: u16,
+    pub(super) shared: u16,
     stem: Stem,
 }
 
@@ -107,18 +107,15 @@ impl Rankings {
         self.roots[election as usize].exists()
     }
 
-    /// The weight of a node's ballots, one of them, and how many marks all of them share.
     #[inline]
-    pub(super) fn node(&self, at: u32) -> (u64, u32, u16) {
-        let node = &self.nodes[at as usize];
-        (node.weight, node.ballot, node.shared)
+    pub(super) fn node(&self, at: u32) -> &Node {
+        &self.nodes[at as usize]
     }
 
     /// The branches of a node, each with the mark at which it parts from the others.
     #[inline]
     pub(super) fn branches(&self, at: u32) -> impl Iterator<Item = (Branch, u16)> {
-        let first = self.nodes[at as usize].first;
-        core::iter::successors(first.exists(), |branch| self.stem(*branch).sibling.exists())
+        core::iter::successors(self.node(at).first.exists(), |branch| self.stem(*branch).sibling.exists())
             .map(|branch| (branch, self.stem(branch).mark))
     }
 
@@ -158,7 +155,10 @@ impl Rankings {
             let (sum, like, shared) = match branch.below() {
                 // A ballot's marks end.
                 Below::Ballot(at) => (weight(at), at, usize::from(u16::MAX)),
-                Below::Node(at) => (self.node(at).0, self.node(at).1, self.node(at).2.into()),
+                Below::Node(at) => {
+                    let Node { weight, ballot, shared, .. } = *self.node(at);
+                    (weight, ballot, shared.into())
+                }
             };
             let other = marks(like);
             let parts = (known..).find(|at| *at >= shared || said[*at] != other[*at]).expect("no two are alike");
@@ -196,8 +196,8 @@ impl Rankings {
         } else if self.nodes[parent as usize].first == branch {
             &mut self.nodes[parent as usize].first
         } else {
-            let before = self.branches(parent).map(|(other, _)| other);
-            let before = before.into_iter().find(|other| self.stem(*other).sibling == branch).expect("it hangs there");
+            let before = self.branches(parent).find(|(other, _)| self.stem(*other).sibling == branch);
+            let (before, _) = before.expect("it hangs there");
             &mut self.stem_mut(before).sibling
         };
         *above = Branch::node(at);

@@ -47,7 +47,7 @@ const LIMITS: VotesLimits = VotesLimits {
     marks: 32,
     sums: 60,
     nullifiers: 3,
-    sightings: 9,
+    sightings: 10,
     quarantine: 2,
 };
 

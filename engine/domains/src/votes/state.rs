@@ -8,6 +8,7 @@ use super::reports::Reports;
 use super::screening::Screening;
 use super::tokens::{ANONYMOUS, Tokens};
 use alloc::vec::Vec;
+use bytemuck::Zeroable;
 use ringfence_kernel::{Corrupt, Domain, Sink, Source};
 
 impl Votes {
@@ -28,20 +29,17 @@ impl Votes {
         let reports = Reports::load(limits, source)?;
         let tokens = Tokens::load(limits, source)?;
         let screening = Screening::load(limits, source)?;
-        let small = VotesLimits {
-            elections: 0,
-            candidates: 0,
-            voters: 0,
-            ballots: 0,
-            marks: 0,
-            sums: 0,
-            nullifiers: 0,
-            sightings: 0,
-            quarantine: 0,
-        };
         let counter = super::Counter::new(limits.ballots as usize);
-        let mut votes =
-            Self { elections, ballots, reports, tokens, screening, last_receipt, counter, ..Self::new(&small) };
+        let mut votes = Self {
+            elections,
+            ballots,
+            reports,
+            tokens,
+            screening,
+            last_receipt,
+            counter,
+            ..Self::new(&VotesLimits::zeroed())
+        };
         votes.check_ballots()?;
         let Self { elections, ballots, .. } = &mut votes;
         ballots.rank_all(|place| elections[place].terms.method.get().moves());

@@ -2,6 +2,7 @@
 
 use super::super::ballots::{Ballots, END, candidate};
 use super::super::messages::{Action, Method, Standing, TieQuestion, Until, VOTE};
+use super::super::rankings::Node;
 use super::Counter;
 use super::piles::Held;
 
@@ -33,8 +34,8 @@ impl Counter {
     /// Gives ballots to the next who receives them.
     #[inline(always)]
     fn give(&mut self, ballots: &Ballots, held: Held) {
-        if held.node().is_some() {
-            return self.give_branch(ballots, held);
+        if let Some((node, seen)) = held.node() {
+            return self.give_branch(ballots, held, node, seen);
         }
         let votes = held.weight * u64::from(held.value);
         match held.next(ballots, &self.receivers) {
@@ -48,30 +49,28 @@ impl Counter {
 
     /// Gives rankings that begin alike to the next who receives them: all together, or each branch by itself where they part.
     #[inline(never)]
-    fn give_branch(&mut self, ballots: &Ballots, held: Held) {
-        let Some((node, seen)) = held.node() else { return self.give(ballots, held) };
-        let (_, like, shared) = ballots.rankings().node(node);
+    fn give_branch(&mut self, ballots: &Ballots, held: Held, node: u32, seen: u16) {
+        let Node { ballot, shared, .. } = *ballots.rankings().node(node);
         for seen in seen..shared {
-            let candidate = candidate(ballots.mark(like, seen));
+            let candidate = candidate(ballots.mark(ballot, seen));
             if self.receives(candidate) {
                 self.votes[candidate] += held.weight * u64::from(held.value);
                 return self.piles.push(candidate, held.seen(seen + 1));
             }
         }
+        // What a branch parts with stands beside it: to read it among its marks would take twice as long.
         for (branch, mark) in ballots.rankings().branches(node) {
             let votes = ballots.weight(branch) * u64::from(held.value);
-            match votes {
-                0 => {}
-                _ if mark == END => self.exhausted += votes,
-                _ => {
-                    let (candidate, part) = (candidate(mark), Held::branch(ballots, branch, shared + 1, held.value));
-                    if self.receives(candidate) {
-                        self.votes[candidate] += votes;
-                        self.piles.push(candidate, part);
-                    } else {
-                        self.give_branch(ballots, part);
-                    }
-                }
+            if votes == 0 || mark == END {
+                self.exhausted += votes;
+                continue;
+            }
+            let (candidate, part) = (candidate(mark), Held::branch(ballots, branch, shared + 1, held.value));
+            if self.receives(candidate) {
+                self.votes[candidate] += votes;
+                self.piles.push(candidate, part);
+            } else {
+                self.give(ballots, part);
             }
         }
     }

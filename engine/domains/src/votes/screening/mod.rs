@@ -18,7 +18,7 @@ use super::{Votes, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Cursor, Out, Progress, Timestamp};
 use sightings::Judgement;
-pub(super) use sightings::{Held, Origin, Screening};
+pub(super) use sightings::{Origin, Quarantined, Screening};
 
 /// Rules that a ballot has met, a bit each.
 pub mod rules {
@@ -54,7 +54,7 @@ impl Votes {
 
     /// A voter's ballot in quarantine.
     #[inline]
-    pub(super) fn held(&self, place: u32, voter: VoterId) -> Option<Held> {
+    pub(super) fn held(&self, place: u32, voter: VoterId) -> Option<Quarantined> {
         let election = &self.elections[place];
         if election.held == 0 {
             return None;
@@ -73,7 +73,7 @@ impl Votes {
         if self.screening.note_attempt(place, origin)? {
             let id = self.elections[place].id();
             let precaution = self.screening.rules[place as usize].attempts_precaution.get();
-            self.say_flagged(&Held::of(id, voter, origin, rules::ATTEMPTS, 0, 0), precaution, out);
+            self.say_flagged(&Quarantined::of(id, voter, origin, rules::ATTEMPTS, 0, 0), precaution, out);
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Votes {
             return false;
         }
         let id = self.elections[place].id();
-        let held = Held::of(id, voter, judged.origin, judged.rules, self.last_receipt, ballot);
+        let held = Quarantined::of(id, voter, judged.origin, judged.rules, self.last_receipt, ballot);
         let precaution = if judged.quarantines { Precaution::Quarantine } else { Precaution::Flag };
         self.say_flagged(&held, precaution, out);
         if judged.quarantines {
@@ -104,7 +104,7 @@ impl Votes {
         judged.quarantines
     }
 
-    fn say_flagged(&self, held: &Held, precaution: Precaution, out: &mut Out<'_, Self>) {
+    fn say_flagged(&self, held: &Quarantined, precaution: Precaution, out: &mut Out<'_, Self>) {
         out.publish(topics::SCREENING, held.election.0, Event::BallotFlagged(&held.flagged(precaution)));
     }
 
@@ -115,7 +115,7 @@ impl Votes {
         voter: VoterId,
         ending: QuarantineEnding,
         out: &mut Out<'_, Self>,
-    ) -> Held {
+    ) -> Quarantined {
         let id = self.elections[place].id();
         let held = self.screening.release(id, voter);
         self.elections[place].held -= 1;

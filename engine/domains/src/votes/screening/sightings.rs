@@ -50,7 +50,7 @@ struct Sighting {
 /// A ballot in quarantine. Zero where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(in super::super) struct Held {
+pub(in super::super) struct Quarantined {
     pub(in super::super) receipt: u64,
     source: u64,
     device: u64,
@@ -79,7 +79,7 @@ pub(in super::super) struct Screening {
     sightings: Vec<Sighting>,
     sightings_capacity: usize,
     by_key: KeyIndex,
-    pub(super) held: Slab<Held>,
+    pub(super) held: Slab<Quarantined>,
     by_voter: KeyIndex,
 }
 
@@ -229,7 +229,7 @@ impl Screening {
         self.has_room(Judgement { missing, ..Judgement::default() })?;
         let (known, _) = self.sight(source);
         known.attempts = known.attempts.saturating_add(1);
-        Ok(known.attempts == asked.attempts_max + 1)
+        Ok(known.attempts - 1 == asked.attempts_max)
     }
 
     pub(super) fn find_held(&self, election: ElectionId, voter: VoterId) -> Option<u32> {
@@ -238,19 +238,19 @@ impl Screening {
     }
 
     /// Puts a ballot into quarantine; there is room, and none of that voter.
-    pub(super) fn hold(&mut self, held: Held) {
+    pub(super) fn hold(&mut self, held: Quarantined) {
         let at = self.held.insert(held).expect("there is room");
         self.by_voter.insert(hash_of_voter(held.election, held.voter), at).expect("as many keys as ballots");
     }
 
-    pub(super) fn release(&mut self, election: ElectionId, voter: VoterId) -> Held {
+    pub(super) fn release(&mut self, election: ElectionId, voter: VoterId) -> Quarantined {
         let at = self.find_held(election, voter).expect("it was found");
         self.by_voter.remove(hash_of_voter(election, voter), at);
         self.held.remove(at)
     }
 
     /// Ballots in quarantine.
-    pub(in super::super) fn held(&self) -> impl Iterator<Item = &Held> {
+    pub(in super::super) fn held(&self) -> impl Iterator<Item = &Quarantined> {
         self.held.entries().iter().filter(|held| held.receipt != 0)
     }
 
@@ -306,7 +306,7 @@ impl Screening {
         all.held = Slab::load(limits.quarantine as usize, source)?;
         for at in 0..all.held.entries().len() as u32 {
             let held = all.held[at];
-            if held == Held::zeroed() {
+            if held == Quarantined::zeroed() {
                 continue;
             }
             let known = held.receipt != 0 && held.rules != 0 && held.reserved == [0; 3];
@@ -324,7 +324,7 @@ impl Screening {
     }
 }
 
-impl Held {
+impl Quarantined {
     pub(in super::super) fn voter(&self) -> (ElectionId, VoterId) {
         (self.election, self.voter)
     }
@@ -340,9 +340,7 @@ impl Held {
             reserved: Reserved::default(),
         }
     }
-}
 
-impl Held {
     pub(super) const fn of(
         election: ElectionId,
         voter: VoterId,
