@@ -1,6 +1,5 @@
 //! How transactions end: completed, reversed or timed out.
 
-use super::cards::NONE;
 use super::days::Day;
 use super::kept::Keep as _;
 use super::messages::{
@@ -233,7 +232,7 @@ impl Atm {
         let limits = if of.by_account == 1 { ledger.limits(of.account) } else { None };
         let of_terminal = if of.dispenses() { terminals.get(of.terminal).ok() } else { None };
         let limits = [
-            (of.card != NONE).then(|| &mut cards[of.card].limits),
+            of.has_card().then(|| &mut cards[of.card].limits),
             account_limits.at(limits),
             of_terminal.map(|terminal| &mut terminal.limits),
         ];

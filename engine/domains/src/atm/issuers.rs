@@ -1,7 +1,7 @@
 //! Remote issuers: the routes that lead to them, and what was approved in their stead.
 
 use super::kept::Keep;
-use super::messages::{Amount, BusinessDate, IssuerId, LINK_TRACE_MAX, PREFIX_MAX, SetIssuer, Trace};
+use super::messages::{AMOUNT_MAX, Amount, BusinessDate, IssuerId, LINK_TRACE_MAX, PREFIX_MAX, SetIssuer, Trace};
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, SortedMap};
@@ -98,6 +98,9 @@ impl Issuers {
             if issuer.advice_lasts_ns > 0 && issuer.settlement as usize >= accounts {
                 return Err(Corrupt("the account of an issuer"));
             }
+            if issuer.stand_in_max.0.max(issuer.stand_in_day_max.0) > AMOUNT_MAX {
+                return Err(Corrupt("the limits of an issuer"));
+            }
         }
         Ok(loaded)
     }
@@ -188,6 +191,6 @@ impl Keep for StoodIn {
     }
 
     fn is_sound(&self) -> bool {
-        self.count > 0
+        self.count > 0 && self.amount <= AMOUNT_MAX
     }
 }

@@ -120,11 +120,6 @@ impl<T: Keep> Kept<T> {
     }
 
     /// All that are kept, by place.
-    pub(super) fn all(&self) -> &[T] {
-        &self.ring
-    }
-
-    /// All that are kept.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.ring.iter()
     }

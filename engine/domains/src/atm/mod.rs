@@ -2,8 +2,9 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
-//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` the totals, `operator` and `transfers` what the bank does; what they decide over stands in
-//! `ledger`, `cards`, `days`, `terminals` and `transactions`.
+//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` the totals,
+//! `operator` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
+//! `terminals`, `issuers` and `transactions`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;

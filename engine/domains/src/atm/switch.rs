@@ -264,8 +264,7 @@ impl Atm {
 
     /// Says all advices that are due, from `cursor` on.
     pub(super) fn snapshot_advices(&self, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Progress {
-        let all = self.transactions.all();
-        while let Some(transaction) = all.get(cursor.0 as usize) {
+        for transaction in self.transactions.iter().skip(cursor.0 as usize) {
             if transaction.advises == 1 {
                 if out.room() == 0 {
                     return Progress::More;

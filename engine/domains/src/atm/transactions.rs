@@ -106,7 +106,7 @@ impl Transaction {
 
     /// Whether its card is one of this host.
     pub(super) fn has_card(&self) -> bool {
-        self.was_authorized() && self.card != NONE
+        self.was_authorized() && self.issuer == IssuerId(0)
     }
 
     /// Whether amount and notes are held until somebody says what came out.
@@ -277,6 +277,8 @@ impl Keep for Transaction {
             && (state != State::Deposited || self.is(TransactionType::Deposit))
             && (state != State::Held || self.dispenses())
             && (state != State::Asked || self.issuer.0 > 0)
-            && self.fee.0 <= 2 * AMOUNT_MAX
+            && self.fee.0.max(self.asked_fee.0) <= 2 * AMOUNT_MAX
+            && self.posted.0.checked_add(self.fee.0).is_some()
+            && self.amount.0.checked_add(self.asked_fee.0).is_some()
     }
 }

@@ -13,6 +13,7 @@ use ringfence_domains::atm::messages::{
     Advise, Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Forward, Forwarded, Key, PinVerdict,
     Reject, Reply, Reverse, Service, SetService, TerminalId, TransactionType,
 };
+use ringfence_domains::atm::topics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -43,7 +44,7 @@ impl<M: SecurityModule> Server<M> {
         let done = match asked {
             Asked::Echo => Ok(answer::bare(&message, *b"00")),
             Asked::Keys(terminal) => self.exchange(terminal, &message),
-            _ if !self.client.is_connected() || !self.references.is_complete() => Err(Refusal::Silent),
+            _ if !self.client.is_connected() || !self.is_ready() => Err(Refusal::Silent),
             _ => {
                 return self.send(Pending {
                     connection: name,
@@ -198,9 +199,15 @@ impl<M: SecurityModule> Server<M> {
             let (header, rejected) = (output.header, output.rejected());
             let came = match header.kind {
                 kind::EVENT | kind::SNAPSHOT => {
-                    if header.kind == kind::SNAPSHOT && header.flags & flag::LAST != 0 {
-                        self.references.complete(header.topic);
-                        continue;
+                    if header.kind == kind::SNAPSHOT {
+                        let is_last = header.flags & flag::LAST != 0;
+                        if header.topic.kind() == topics::ADVICES {
+                            self.switch.snapshot(is_last);
+                        }
+                        if is_last {
+                            self.awaited.retain(|topic| *topic != header.topic);
+                            continue;
+                        }
                     }
                     match output.decode() {
                         Ok(Event::PinReferenceSet(said)) => self.references.set(said),
@@ -228,8 +235,8 @@ impl<M: SecurityModule> Server<M> {
                 }
                 kind::REJECT => match rejected {
                     Some(rejected) if self.pending.contains_key(&header.request) => Came::Refused(rejected.code),
-                    Some(rejected) if !self.references.is_complete() => {
-                        return Err(ServeError::References(rejected.code));
+                    Some(rejected) if !self.is_ready() => {
+                        return Err(ServeError::Follow(rejected.code));
                     }
                     _ => continue,
                 },

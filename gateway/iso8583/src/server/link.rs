@@ -82,6 +82,10 @@ impl Link {
 
     /// Connects when it is not connected, under a new name; whether it did, so that it must sign on.
     pub(crate) fn connect(&mut self, registry: &Registry, name: usize) -> io::Result<bool> {
+        // One on which nobody answers the sign-on is lost.
+        if !self.signed_on && self.connection.as_ref().is_some_and(|made| made.heard.elapsed() > self.timeout) {
+            self.connection = None;
+        }
         if self.connection.is_some() || self.tried.is_some_and(|tried| tried.elapsed() < PAUSE) {
             return Ok(false);
         }

@@ -8,7 +8,7 @@
 //! # Guarantees
 //! Whatever comes is answered, or refused by name: a message that cannot be read gets a 30 with the field that is to
 //! blame, in as far as it can be told whose it is; what is no request at all is dropped and counted. Nothing that comes
-//! panics. The PIN, its block and the card's number never leave this process.
+//! panics. The PIN and the card's number leave this process for the card's issuer alone, the PIN under that one's key.
 //!
 //! A request that the engine does not answer in time is refused with 91 and taken back, so that it stays undone.
 //!
@@ -77,9 +77,12 @@ pub enum ServeError {
     /// The layout of the settings is none.
     #[error(transparent)]
     Layout(#[from] BadLayout),
-    /// The engine does not let it follow PIN references.
-    #[error("the engine does not let this client follow PIN references: {0}")]
-    References(ringfence_client::kernel::reject::Code),
+    /// The engine does not let it follow PIN references, routes or advices.
+    #[error("the engine does not let this client follow what it must: {0}")]
+    Follow(ringfence_client::kernel::reject::Code),
+    /// The settings contradict themselves.
+    #[error("{0}")]
+    Settings(&'static str),
 }
 
 /// What was done since the start.
@@ -123,6 +126,8 @@ pub struct Server<M> {
     /// The session whose socket is polled.
     polled: Option<SessionId>,
     references: References,
+    /// The topics that are not known in full yet: until they are, transactions are refused with 91.
+    awaited: Vec<Topic>,
     pending: HashMap<RequestId, Pending>,
     /// What is verified again, because the PIN was changed meanwhile.
     again: VecDeque<Pending>,
@@ -138,11 +143,12 @@ pub struct Server<M> {
 }
 
 impl<M: SecurityModule> Server<M> {
-    /// Listens, and follows the PIN references of the engine that `client` is logged on to.
+    /// Listens, and follows PIN references, routes and advices of the engine that `client` is logged on to.
     ///
     /// # Errors
     /// When the settings or the sockets are not what they should be.
     pub fn new(settings: Settings, module: M, mut client: Client) -> Result<Self, ServeError> {
+        settings.check().map_err(ServeError::Settings)?;
         let layout = settings.messages()?;
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(settings.listen)?;
@@ -171,7 +177,8 @@ impl<M: SecurityModule> Server<M> {
             next: FIRST,
             client,
             polled: None,
-            references: References::awaiting(followed),
+            references: References::default(),
+            awaited: followed,
             pending: HashMap::new(),
             again: VecDeque::new(),
             taken_back: VecDeque::new(),
@@ -195,10 +202,10 @@ impl<M: SecurityModule> Server<M> {
         self.counts
     }
 
-    /// Whether the PIN references of all cards are known: before that transactions are refused with 91.
+    /// Whether the PIN references of all cards are known, and routes and advices where there are issuers: before that transactions are refused with 91.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.references.is_complete()
+        self.awaited.is_empty()
     }
 
     /// Does what there is to do; waits at most `wait` for something to come.
@@ -277,6 +284,7 @@ impl<M: SecurityModule> Server<M> {
             let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), ENGINE, both)?;
             self.polled = session;
+            self.switch.reconnected();
         }
         Ok(())
     }
@@ -343,7 +351,9 @@ impl<M: SecurityModule> Server<M> {
     /// What a message that could be read asks for, and the key that its answer is authenticated with.
     fn look_at(&self, message: &Message, bytes: &[u8]) -> (Option<Arc<WrappedKey>>, Result<Asked, Refusal>) {
         let key = &self.keys.of(request::terminal(message, &self.settings).ok()).mac;
-        let must = self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
+        // A terminal may ask for keys without one; between hosts keys are agreed on.
+        let of_host = request::acquirer(message, &self.settings).is_some();
+        let must = of_host || self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
         match authentic::check(message, bytes, &self.layout, &self.module, key) {
             Err(refusal) => (None, Err(refusal)),
             Ok(false) if must => (None, Err(Refusal::Mac)),

@@ -79,7 +79,7 @@ impl Asked {
 }
 
 /// The other acquirer that a message comes from, if it does.
-fn acquirer(message: &Message, settings: &Settings) -> Option<TerminalId> {
+pub(crate) fn acquirer(message: &Message, settings: &Settings) -> Option<TerminalId> {
     let name = core::str::from_utf8(message.get(32)?).ok()?;
     settings.acquirers.get(name).map(|acquirer| TerminalId(acquirer.terminal))
 }
@@ -267,6 +267,8 @@ impl Reader<'_> {
         match self.need(70)? {
             b"001" => Ok(Asked::Service(self.terminal()?, true)),
             b"002" => Ok(Asked::Service(self.terminal()?, false)),
+            // Between hosts keys are agreed on, and given to nobody.
+            b"101" | b"161" if acquirer(self.message, self.settings).is_some() => Err(Refusal::NotPermitted),
             b"101" | b"161" => Ok(Asked::Keys(self.terminal()?)),
             b"201" if self.settings.cutover => {
                 let date = nearest(self.need(15)?, self.today).ok_or(Refusal::Field(15))?;

@@ -204,6 +204,26 @@ const fn default_connections() -> usize {
 }
 
 impl Settings {
+    /// What of the settings cannot work together.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let twice = |mut numbers: Vec<u32>| {
+            numbers.sort_unstable();
+            numbers.windows(2).any(|pair| pair[0] == pair[1])
+        };
+        match () {
+            () if !self.issuers.is_empty() && self.keys.cover.is_none() => {
+                Err("there are remote issuers, and no key to cover card numbers with")
+            }
+            () if twice(self.issuers.iter().map(|issuer| issuer.issuer.into()).collect()) => {
+                Err("two remote issuers have one number")
+            }
+            () if twice(self.acquirers.values().map(|acquirer| acquirer.terminal).collect()) => {
+                Err("two acquirers are one terminal")
+            }
+            () => Ok(()),
+        }
+    }
+
     /// The layout of messages.
     ///
     /// # Errors

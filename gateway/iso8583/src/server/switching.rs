@@ -5,7 +5,7 @@ use super::dates::month_and_day;
 use super::link::{Link, Name};
 use super::refusal::Refusal;
 use super::request::{Asked, Card};
-use super::{FIRST, Pending, ServeError, Server, authentic};
+use super::{Pending, ServeError, Server, authentic};
 use crate::message::Message;
 use crate::security::{PinUnderKey, SecurityModule};
 use ringfence_client::kernel::messages::Reserved;
@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 
 /// Advices that an issuer is told at once.
 const TOLD_MAX: usize = 64;
+/// The length of field 41.
+const NAME_BYTES: usize = 8;
 
 /// What the engine says of remote issuers, and the connections to them.
 #[derive(Default)]
@@ -28,6 +30,8 @@ pub(crate) struct Switch {
     pub(crate) links: BTreeMap<u16, Link>,
     /// Advices that are due, and when each was said last.
     advices: BTreeMap<Key, (AdviceDue, Option<Instant>)>,
+    /// Whether a snapshot of them has begun and not ended.
+    in_snapshot: bool,
     /// What issuers answered, for the engine.
     answers: VecDeque<(Pending, Answer)>,
     acknowledged: VecDeque<Acknowledge>,
@@ -39,11 +43,35 @@ impl Switch {
     }
 
     pub(crate) fn due(&mut self, said: &AdviceDue) {
-        self.advices.insert(Key(said.terminal, said.trace, said.date), (*said, None));
+        let key = Key(said.terminal, said.trace, said.date);
+        self.forget(key);
+        self.advices.insert(key, (*said, None));
     }
 
     pub(crate) fn done(&mut self, said: &AdviceDone) {
-        self.advices.remove(&Key(said.terminal, said.trace, said.date));
+        self.forget(Key(said.terminal, said.trace, said.date));
+    }
+
+    /// What was due of a transaction is not due any more, and nobody waits for its acknowledgement.
+    fn forget(&mut self, key: Key) {
+        let Some((advice, _)) = self.advices.remove(&key) else { return };
+        if let Some(link) = self.links.get_mut(&advice.issuer.0) {
+            link.told.retain(|_, (told, _)| *told != key);
+        }
+    }
+
+    /// A part of a snapshot of what is due, which is all that is: with its first part, what was due before is forgotten.
+    pub(crate) fn snapshot(&mut self, is_last: bool) {
+        if !self.in_snapshot {
+            self.advices.clear();
+            self.links.values_mut().for_each(|link| link.told.clear());
+        }
+        self.in_snapshot = !is_last;
+    }
+
+    /// A snapshot that had not ended does not any more: the session is another one.
+    pub(crate) fn reconnected(&mut self) {
+        self.in_snapshot = false;
     }
 
     /// The first eight digits of a card's number, and where they lead.
@@ -158,7 +186,7 @@ impl<M: SecurityModule> Server<M> {
 
     fn connect_link(&mut self, issuer: u16) -> Result<(), ServeError> {
         let Some(link) = self.switch.links.get_mut(&issuer) else { return Ok(()) };
-        if link.connect(self.poll.registry(), self.next.max(FIRST))? {
+        if link.connect(self.poll.registry(), self.next)? {
             self.next += 1;
             let mut message = Message::new(*b"0800");
             message.set(11, b"000001").set(32, link.acquirer.as_bytes()).set(70, b"001");
@@ -229,7 +257,9 @@ impl<M: SecurityModule> Server<M> {
             };
             let mut message = advice_message(advice, said.is_some(), &link.acquirer, currency);
             message.set(2, pan.digits());
-            message.set(41, format!("{}{:05}", self.settings.terminal_prefix, advice.terminal.0).as_bytes());
+            let prefix = &self.settings.terminal_prefix;
+            let digits = NAME_BYTES.saturating_sub(prefix.len());
+            message.set(41, format!("{prefix}{:0digits$}", advice.terminal.0).as_bytes());
             let name = Name::of(&message);
             match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
                 Ok(bytes) => {

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 /// Serve terminals and networks that speak ISO 8583, and prepare keys and cards.
 #[derive(Subcommand)]
 pub enum Iso8583 {
-    /// Serve until SIGTERM or SIGINT, before a running engine.
+    /// Serve until SIGTERM, SIGINT or SIGHUP, before a running engine.
     Serve(Serve),
     /// Wrap a key, given in hexadecimal digits on the standard input, under the master key.
     Wrap(Wrap),
@@ -29,7 +29,7 @@ pub enum Iso8583 {
     Card(Card),
 }
 
-/// Serve until SIGTERM or SIGINT, before a running engine. The security module is the one in software.
+/// Serve until SIGTERM, SIGINT or SIGHUP, before a running engine. The security module is the one in software.
 #[derive(Args)]
 pub struct Serve {
     /// The configuration file.

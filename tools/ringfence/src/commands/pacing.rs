@@ -44,7 +44,7 @@ impl Pacing {
     pub fn run(&self) -> anyhow::Result<()> {
         let name = || self.file.display().to_string();
         let text = std::fs::read_to_string(&self.file).with_context(name)?;
-        let price = |line: &str| Some(line.split('\t').nth(1)?.parse::<u64>().ok()? * 1_000);
+        let price = |line: &str| line.split('\t').nth(1)?.parse::<u64>().ok()?.checked_mul(1_000);
         let prices: Option<Vec<u64>> = text.lines().map(price).collect();
         let prices = prices.filter(|prices| !prices.is_empty()).context("a line has no price").with_context(name)?;
         ensure!(prices.iter().all(|price| *price < BID_MAX), "{}: a price is more than can be bid", name());

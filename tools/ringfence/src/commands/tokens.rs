@@ -27,7 +27,7 @@ pub enum Tokens {
     Blind(Blind),
     /// Be a voter: print the token, signed, for the mixer.
     Unblind(Unblind),
-    /// Be the mixer: take ballots over TCP until SIGTERM or SIGINT, and cast them mixed. Its client needs
+    /// Be the mixer: take ballots over TCP until SIGTERM, SIGINT or SIGHUP, and cast them mixed. Its client needs
     /// trade.
     Mix(Mix),
 }
