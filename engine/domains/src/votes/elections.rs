@@ -162,7 +162,7 @@ fn sound(terms: &DefineElection) -> bool {
         && (method == Method::InstantRunoff || terms.until.get() == Until::Majority)
         && (terms.gap_max == 0 || method.is_ranked() && terms.skipped_ranks.get() == Fault::PassOver)
         && (terms.quota.get() == Quota::Droop || method.has_quota())
-        && (terms.write_ins == 0 || method.has_stages() && terms.write_ins <= terms.candidates - terms.seats)
+        && terms.write_ins <= terms.candidates - if method.is_of_lists() { 1 } else { terms.seats }
         && terms.regions <= REGIONS_MAX
         && (terms.roll == ElectionId(0) || terms.registration.get() == Registration::UntilClosed)
         && reports::sound(terms)

@@ -257,8 +257,9 @@ impl Flow {
             majority: if runoff && random.percent(30) { Majority::OfFirstStage } else { Majority::OfContinuing }.into(),
             until: if runoff && random.percent(30) { Until::TwoLeft } else { Until::Majority }.into(),
             gap_max: if passes && random.percent(50) { 1 } else { 0 },
-            write_ins: if method.has_stages() && random.percent(40) {
-                random.below(u64::from(candidates - seats) + 1) as u16
+            write_ins: if random.percent(40) {
+                let who_stand = if method.is_of_lists() { 1 } else { seats };
+                random.below(u64::from(candidates - who_stand) + 1) as u16
             } else {
                 0
             },

@@ -39,7 +39,7 @@ pub(in crate::fuzz) fn votes(name: &str, body: &mut [u8]) {
             let (write_ins, hare) = (body[64] % 2, body[66] % 2);
             let (registration, roll, regions, wait) = (body[67] % 2, body[68] % 8, body[72] % 3, body[74] % 3);
             body[64..].fill(0);
-            body[64] = if method.has_stages() { write_ins } else { 0 };
+            body[64] = write_ins;
             body[66] = if method.has_quota() { 1 + hare } else { 1 };
             let own = roll == 0 || roll > 3;
             (body[67], body[68]) = if own { (1 + registration, 0) } else { (1, roll) };

@@ -14,7 +14,8 @@ impl Counter {
     /// A seat for each whole quota; what is left goes to the largest remainders, once to each list, and when there is
     /// still something left, once more.
     pub(super) fn largest_remainders(&mut self) -> Advance {
-        let (seats, all) = (self.seats as u128, u128::from(self.votes.iter().sum::<u64>()));
+        let seats = self.seats as u128;
+        let all = self.open().map(|at| u128::from(self.votes[at])).sum::<u128>();
         // So many quotas are votes × factor ÷ quota.
         let (factor, quota) = match self.quota_rule {
             Quota::Hare => (seats, all),
@@ -22,7 +23,8 @@ impl Counter {
         };
         let whole = |votes: u64| (u128::from(votes) * factor).checked_div(quota).unwrap_or(0);
         for at in 0..self.candidates {
-            self.seats_won[at] = whole(self.votes[at]) as u16;
+            let stands = self.standing[at] == Standing::Continuing;
+            self.seats_won[at] = if stands { whole(self.votes[at]) as u16 } else { 0 };
         }
         self.award(|votes, won| {
             let rest = u128::from(votes) * factor - whole(votes) * quota;
@@ -34,7 +36,7 @@ impl Counter {
 
     /// Gives the seats that are left, each to the list of the highest fraction of its votes and seats so far.
     fn award(&mut self, fraction: impl Fn(u64, u16) -> (u128, u128)) -> Advance {
-        if self.votes.iter().all(|votes| *votes == 0) {
+        if self.open().all(|at| self.votes[at] == 0) {
             // Without a vote no list has a claim.
             return Advance::Complete;
         }
@@ -42,11 +44,12 @@ impl Counter {
         while left > 0 {
             let of = |at: usize| fraction(self.votes[at], self.seats_won[at]);
             let compare = |a: usize, b: usize| (of(a).0 * of(b).1).cmp(&(of(b).0 * of(a).1));
-            let best = (0..self.candidates).reduce(|a, b| if compare(b, a) == Ordering::Greater { b } else { a });
+            let best = self.open().reduce(|a, b| if compare(b, a) == Ordering::Greater { b } else { a });
             let best = best.expect("there is a list");
-            self.tied.clear();
-            let tied = (0..self.candidates).filter(|at| compare(*at, best) == Ordering::Equal);
-            self.tied.extend(tied.map(|at| at as u16));
+            let mut tied = core::mem::take(&mut self.tied);
+            tied.clear();
+            tied.extend(self.open().filter(|at| compare(*at, best) == Ordering::Equal).map(|at| at as u16));
+            self.tied = tied;
             if self.tied.len() <= left {
                 left -= self.tied.len();
                 self.tied.iter().for_each(|at| self.seats_won[usize::from(*at)] += 1);
@@ -66,7 +69,9 @@ impl Counter {
     /// Lists with seats are elected.
     fn stand(&mut self) {
         for (standing, won) in self.standing.iter_mut().zip(&self.seats_won) {
-            *standing = if *won > 0 { Standing::Elected } else { Standing::Continuing };
+            if *won > 0 {
+                *standing = Standing::Elected;
+            }
         }
     }
 }

@@ -182,6 +182,10 @@ impl Counter {
         }
         self.standing.clear();
         self.standing.resize(self.candidates, Standing::Continuing);
+        if !self.method.has_stages() {
+            // No stage excludes later whom nobody declared.
+            election.undeclared().for_each(|at| self.standing[at] = Standing::Excluded);
+        }
         self.seats_won.clear();
         self.seats_won.resize(self.candidates, 0);
         (self.quota, self.residual) = (0, 0);

@@ -5,7 +5,8 @@ use super::super::messages::{Method, VOTE};
 use super::{Counter, TIED_WORDS};
 
 impl Counter {
-    /// Compares every two candidates on all ballots. Whom a ballot does not rank stands below all whom it does.
+    /// Compares every two candidates on all ballots. Whom a ballot does not rank stands below all whom it does. Write-ins whom
+    /// nobody declared are compared too, and beat nobody.
     pub(super) fn compare(&mut self, ballots: &Ballots, first: u32) {
         let n = self.candidates;
         self.preferred[..n * n].fill(0);
@@ -21,6 +22,7 @@ impl Counter {
         }
         for a in 0..n {
             self.votes[a] = match self.method {
+                _ if self.undeclared[a] => 0,
                 Method::Copeland => self.wins(a),
                 Method::Minimax => self.largest_defeat(a),
                 _ => 0,
@@ -38,13 +40,13 @@ impl Counter {
         }
     }
 
-    /// Votes that prefer `a` to `b`.
+    /// Votes that prefer `a` to `b`, when both stand.
     fn prefer(&self, a: usize, b: usize) -> u64 {
-        self.preferred[a * self.candidates + b]
+        if self.undeclared[a] || self.undeclared[b] { 0 } else { self.preferred[a * self.candidates + b] }
     }
 
     fn wins(&self, a: usize) -> u64 {
-        let others = (0..self.candidates).filter(|b| *b != a);
+        let others = self.open().filter(|b| *b != a);
         others
             .map(|b| match self.prefer(a, b).cmp(&self.prefer(b, a)) {
                 core::cmp::Ordering::Greater => VOTE,
@@ -87,8 +89,9 @@ impl Counter {
         let preferred = &self.preferred;
         let prefer = |a: u16, b: u16| preferred[usize::from(a) * n + usize::from(b)];
         self.victories.clear();
-        for a in 0..n as u16 {
-            let beaten = (0..n as u16).filter(|b| prefer(a, *b) > prefer(*b, a));
+        let stand = (0..n as u16).filter(|at| !self.undeclared[usize::from(*at)]);
+        for a in stand.clone() {
+            let beaten = stand.clone().filter(|b| prefer(a, *b) > prefer(*b, a));
             self.victories.extend(beaten.map(|b| (a, b)));
         }
         self.victories.sort_unstable_by_key(|(a, b)| (u64::MAX - prefer(*a, *b), prefer(*b, *a), *a, *b));

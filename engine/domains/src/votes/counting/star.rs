@@ -9,7 +9,7 @@ impl Counter {
     pub(super) fn run_off(&mut self, ballots: &Ballots, first: u32) -> bool {
         let mut finalists = [0; 2];
         for found in 0..2 {
-            let others = |at: &usize| found == 0 || *at != finalists[0];
+            let others = |at: &usize| self.standing[*at] == Standing::Continuing && (found == 0 || *at != finalists[0]);
             let most = (0..self.candidates).filter(others).map(|at| self.votes[at]).max();
             self.tied.clear();
             let tied = (0..self.candidates).filter(others).filter(|at| Some(self.votes[*at]) == most);
@@ -39,7 +39,7 @@ impl Counter {
 
     /// Elects who won the runoff; who stands alone needs none.
     pub(super) fn settle_runoff(&mut self) -> Option<Advance> {
-        if self.stage == 1 && self.candidates > 1 {
+        if self.stage == 1 && self.open().nth(1).is_some() {
             return None;
         }
         Some(self.elect(|votes| votes))

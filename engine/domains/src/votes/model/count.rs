@@ -77,6 +77,11 @@ impl Count {
         1..=self.terms.candidates
     }
 
+    /// All but write-ins whom nobody declared.
+    pub(super) fn who_stand(&self) -> impl Iterator<Item = u16> {
+        self.everyone().filter(|candidate| !self.undeclared.contains(candidate))
+    }
+
     /// Makes all tables; the tie at which it stopped, if it did.
     pub(super) fn run(&mut self) -> Option<Tie> {
         match self.terms.method.get() {
@@ -108,20 +113,20 @@ impl Count {
             }
         }
         let duel = |a: u16, b: u16| (self.prefer(a, b), self.prefer(b, a));
-        let others = |a: u16| self.everyone().filter(move |b| *b != a);
+        let others = |a: u16| self.who_stand().filter(move |b| *b != a);
         match self.terms.method.get() {
-            Method::Copeland => self.everyone().for_each(|a| {
+            Method::Copeland => self.who_stand().for_each(|a| {
                 let doubled: u64 =
                     others(a).map(|b| duel(a, b)).map(|(w, l)| u64::from(w > l) + u64::from(w >= l)).sum();
                 votes.insert(a, doubled * VOTE / 2);
             }),
-            Method::Minimax => self.everyone().for_each(|a| {
+            Method::Minimax => self.who_stand().for_each(|a| {
                 let defeats = others(a).map(|b| duel(b, a)).filter(|(w, l)| w > l).map(|(w, _)| w * VOTE);
                 votes.insert(a, defeats.max().unwrap_or(0));
             }),
             Method::Schulze => {
                 let paths = self.widest_paths();
-                for a in self.everyone() {
+                for a in self.who_stand() {
                     let beaten = others(a).filter(|b| paths[&(*b, a)] > paths[&(a, *b)]).count() as u64;
                     votes.insert(a, beaten * VOTE);
                 }
@@ -135,15 +140,17 @@ impl Count {
         let blank = self.papers.iter().filter(|paper| paper.paper.is_empty()).map(|paper| paper.weight * VOTE).sum();
         let fewest = matches!(self.terms.method.get(), Method::Minimax | Method::Schulze | Method::RankedPairs);
         let lists = matches!(self.terms.method.get(), Method::DHondt | Method::SainteLague | Method::LargestRemainder);
+        let claims = self.who_stand().map(|candidate| (candidate, votes[&candidate])).collect();
         let (elected, tie, won) = if lists {
-            let (won, tie) = self.seats_of_lists(&votes);
+            let (won, tie) = self.seats_of_lists(&claims);
             (won.iter().filter(|(_, seats)| **seats > 0).map(|(list, _)| *list).collect(), tie, Some(won))
         } else {
-            let (elected, tie) = self.fill_seats(&votes, fewest);
+            let (elected, tie) = self.fill_seats(&claims, fewest);
             (elected, tie, None)
         };
         let standing = self.everyone().map(|candidate| {
             let standing = match () {
+                () if self.undeclared.contains(&candidate) => Standing::Excluded,
                 () if elected.contains(&candidate) => Standing::Elected,
                 () if tie.is_some() => Standing::Continuing,
                 () => Standing::Defeated,
@@ -207,7 +214,7 @@ impl Count {
     fn seats_of_lists(&mut self, votes: &BTreeMap<u16, u64>) -> (BTreeMap<u16, u16>, Option<Tie>) {
         let seats = u128::from(self.terms.seats);
         let all: u128 = votes.values().map(|votes| u128::from(*votes)).sum();
-        let mut won: BTreeMap<u16, u16> = votes.keys().map(|list| (*list, 0)).collect();
+        let mut won: BTreeMap<u16, u16> = self.everyone().map(|list| (list, 0)).collect();
         if all == 0 {
             return (won, None);
         }
@@ -260,8 +267,8 @@ impl Count {
     /// By whom each is beaten when victories are locked in, strongest first, unless they close a circle.
     fn locked(&self) -> BTreeMap<u16, BTreeSet<u16>> {
         let mut victories = Vec::new();
-        for a in self.everyone() {
-            for b in self.everyone() {
+        for a in self.who_stand() {
+            for b in self.who_stand() {
                 let (votes, against) = (self.prefer(a, b), self.prefer(b, a));
                 if votes > against {
                     victories.push((core::cmp::Reverse(votes), against, a, b));
@@ -281,17 +288,17 @@ impl Count {
     /// The widest path from each to each, widened until nothing changes.
     fn widest_paths(&self) -> BTreeMap<(u16, u16), u64> {
         let mut paths = BTreeMap::new();
-        for a in self.everyone() {
-            for b in self.everyone() {
+        for a in self.who_stand() {
+            for b in self.who_stand() {
                 let (votes, against) = (self.prefer(a, b), self.prefer(b, a));
                 paths.insert((a, b), if votes > against { votes } else { 0 });
             }
         }
         loop {
             let before = paths.clone();
-            for a in self.everyone() {
-                for b in self.everyone() {
-                    let over = self.everyone().map(|c| before[&(a, c)].min(before[&(c, b)])).max();
+            for a in self.who_stand() {
+                for b in self.who_stand() {
+                    let over = self.who_stand().map(|c| before[&(a, c)].min(before[&(c, b)])).max();
                     let widest = before[&(a, b)].max(over.unwrap_or(0));
                     paths.insert((a, b), widest);
                 }

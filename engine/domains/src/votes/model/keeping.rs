@@ -39,8 +39,13 @@ impl Count {
             }
         }
         let mut standing = self.everyone_continues();
-        if self.terms.candidates == 1 {
-            standing.insert(1, Standing::Elected);
+        standing.extend(self.undeclared.iter().map(|write_in| (*write_in, Standing::Excluded)));
+        let alone = self.undeclared.len() + 1 == self.terms.candidates.into();
+        if alone {
+            standing
+                .values_mut()
+                .filter(|known| **known == Standing::Continuing)
+                .for_each(|known| *known = Standing::Elected);
         }
         // Points are no votes: what is exhausted are blank papers.
         self.tables.push(Table {
@@ -54,13 +59,13 @@ impl Count {
             last_places: None,
             lists: None,
         });
-        if self.terms.candidates == 1 {
+        if alone {
             return None;
         }
         let mut finalists: Vec<u16> = Vec::new();
         while finalists.len() < 2 {
-            let most = self.everyone().filter(|at| !finalists.contains(at)).map(|at| votes[&at]).max();
-            let tied = self.everyone().filter(|at| !finalists.contains(at) && Some(votes[at]) == most).collect();
+            let most = self.who_stand().filter(|at| !finalists.contains(at)).map(|at| votes[&at]).max();
+            let tied = self.who_stand().filter(|at| !finalists.contains(at) && Some(votes[at]) == most).collect();
             match self.draw(TieQuestion::Elect, tied) {
                 Ok(chosen) => finalists.push(chosen),
                 Err(tie) => return Some(tie),

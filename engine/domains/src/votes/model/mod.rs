@@ -578,15 +578,15 @@ fn makes_sense(now: Timestamp, terms: &DefineElection) -> bool {
     let runoff = method == Method::InstantRunoff;
     let only_exclude = matches!(method, Method::InstantRunoff | Method::Sequential | Method::BottomsUp);
     let whole_or_stv = matches!(method, Method::ScottishStv | Method::WholeBallots);
-    let staged = only_exclude || whole_or_stv || matches!(method, Method::Coombs | Method::Meek);
-    let room_for_write_ins = u32::from(seats) + u32::from(terms.write_ins) <= candidates.into();
+    let who_stands = if lists { 1 } else { u32::from(seats) };
+    let room_for_write_ins = who_stands + u32::from(terms.write_ins) <= candidates.into();
     let ranked = !lists && !has_points && method != Method::Plurality;
     let extras = [
         (terms.exclusions.get() == Exclusions::Batches, only_exclude),
         (terms.majority.get() == Majority::OfFirstStage, runoff),
         (terms.until.get() == Until::TwoLeft, runoff),
         (terms.quota.get() == Quota::Hare, whole_or_stv || method == Method::LargestRemainder),
-        (terms.write_ins > 0, staged && room_for_write_ins),
+        (terms.write_ins > 0, room_for_write_ins),
         (terms.points_total > 0, method == Method::Score),
         (terms.gap_max > 0, ranked && terms.skipped_ranks.get() == Fault::PassOver),
     ];
