@@ -2,6 +2,8 @@
 //! that are oldest make room for new ones, and are known to be forgotten.
 
 use super::messages::{AuctionLimits, EventKind, HourReport, LineItemId, Nanos, PlacementId};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::KeyIndex;
@@ -79,13 +81,17 @@ pub(super) struct Hours {
     /// The hour before which, and in which, something may be forgotten, plus one; zero when nothing is.
     forgotten: u32,
     index: KeyIndex,
+    /// Where the hour last stood that was counted in, of each placement, and of each line item at any placement: most often it
+    /// is the one that is counted in next. Not state, and looked at before it is believed.
+    latest: [Box<[u32]>; 2],
 }
 
 impl Hours {
     pub(super) fn new(limits: &AuctionLimits) -> Self {
         let capacity = limits.hours as usize;
         let (hours, index) = (Vec::with_capacity(capacity), KeyIndex::new(capacity));
-        Self { hours, capacity, oldest: 0, forgotten: 0, index }
+        let latest = [limits.placements, limits.line_items].map(|count| alloc::vec![0; count as usize].into());
+        Self { hours, capacity, oldest: 0, forgotten: 0, index, latest }
     }
 
     fn find(&self, key: Key) -> Option<u32> {
@@ -109,7 +115,13 @@ impl Hours {
     }
 
     fn at(&mut self, key: Key) -> &mut Hour {
-        let at = self.find(key).unwrap_or_else(|| self.begin(key));
+        let (item, placement, _) = key;
+        let (kind, of) = if item.0 == 0 { (0, placement.0) } else { (1, item.0) };
+        let mut at = self.latest[kind][of as usize - 1];
+        if self.hours.get(at as usize).is_none_or(|hour| hour.key() != key) {
+            at = self.find(key).unwrap_or_else(|| self.begin(key));
+            self.latest[kind][of as usize - 1] = at;
+        }
         &mut self.hours[at as usize]
     }
 
@@ -152,6 +164,18 @@ impl Hours {
             placement,
             hour,
         })
+    }
+
+    /// What was counted in all, of each line item and, by line item 0, of each placement; none when an hour may be forgotten.
+    pub(super) fn sums(&self) -> Option<BTreeMap<(LineItemId, PlacementId), [u64; 5]>> {
+        let mut sums = BTreeMap::<_, [u64; 5]>::new();
+        for hour in &self.hours {
+            let of = if hour.item.0 == 0 { (hour.item, hour.placement) } else { (hour.item, PlacementId(0)) };
+            let Hour { wins, impressions, clicks, conversions, invalid, .. } = *hour;
+            let counts = [wins, impressions, clicks, conversions, invalid].map(u64::from);
+            sums.entry(of).or_default().iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        (self.forgotten == 0).then_some(sums)
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -87,6 +87,8 @@ pub const RATE_WHOLE: u64 = 1_000_000_000;
 pub const RATE_MAX: u64 = 1_000_000 * RATE_WHOLE;
 /// Creatives of a line item at most.
 pub const CREATIVES_MAX: usize = 16;
+/// Touches of a user by an advertiser that a conversion is weighed against at most: the latest wins. Tests come to the end of it.
+pub const TOUCHES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 /// Priorities of line items: 0 is open, from 1 to this is under contract.
 pub const PRIORITY_MAX: u8 = 15;
 /// Ranges of price buckets at most.

@@ -57,14 +57,17 @@ impl Auction {
             }
             EventOutcome::Counted | EventOutcome::Billed => {
                 tallies.into_iter().for_each(|tally| tally.see(kind));
-                self.hours.note(item, placement, now, |hour| hour.see(kind));
+                self.hours.note(item, placement, now, |hour| {
+                    hour.see(kind);
+                    hour.bill(amount);
+                });
                 let waiting = self.wins.get_mut(win.id).expect("it waits");
                 waiting.see(kind, now);
                 waiting.billed |= u8::from(outcome == EventOutcome::Billed);
             }
         }
         if outcome == EventOutcome::Billed {
-            self.bill(now, win, out);
+            self.bill(win, out);
         }
         let (id, reserved) = (win.id, Reserved::default());
         let recorded = EventRecorded { amount, win: id, item, outcome: outcome.into(), reserved };
@@ -89,7 +92,7 @@ impl Auction {
     }
 
     /// Bills what was held for a win, on every level and in the ledger.
-    fn bill(&mut self, now: Timestamp, win: &Win, out: &mut Out<'_, Self>) {
+    fn bill(&mut self, win: &Win, out: &mut Out<'_, Self>) {
         self.on_levels(win.item, win.at, |budget, _| budget.bill(win.price));
         let (advertiser, placement) = (self.advertiser_of(win.item), &mut self.placements[win.placement]);
         let DefinePlacement { publisher, share, .. } = placement.terms;
@@ -97,7 +100,6 @@ impl Auction {
         placement.billed.0 += win.price.0;
         placement.publisher_amount.0 += publisher_amount.0;
         let (item, placement) = (LineItemId(win.item + 1), PlacementId(win.placement + 1));
-        self.hours.note(item, placement, now, |hour| hour.bill(win.price));
         let billed = EventBilled { amount: win.price, publisher_amount, win: win.id, item, placement };
         out.publish(topics::SPEND, advertiser.0, Event::EventBilled(&billed));
     }

@@ -11,12 +11,12 @@ use super::currencies::Currencies;
 use super::hours::Hours;
 use super::ledger::Ledger;
 use super::line_items::LineItems;
-use super::messages::{AdvertiserId, AuctionLimits, EventKind, PlacementId, UserKey};
+use super::messages::{AdvertiserId, AuctionLimits, EventKind, LineItemId, PlacementId, UserKey};
 use super::names::Names;
 use super::placements::{Placement, Placements};
 use super::ranking::Ranking;
 use super::traffic::Traffic;
-use super::wins::{Win, Wins};
+use super::wins::{Tally, Win, Wins};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
@@ -123,7 +123,21 @@ impl Auction {
         if placements(|placement| placement.billed.0) != owed || publishers != self.ledger.publishers() {
             return Err(Corrupt("what placements were billed"));
         }
+        self.check_hours()?;
         self.check_caps(&sums)
+    }
+
+    /// Hours add up to what line items and placements counted, while none is forgotten.
+    fn check_hours(&self) -> Result<(), Corrupt> {
+        let Some(sums) = self.hours.sums() else { return Ok(()) };
+        let agrees = |item: LineItemId, placement: PlacementId, tally: &Tally| {
+            let Tally { wins, impressions, clicks, conversions, invalid, .. } = *tally;
+            let sum = sums.get(&(item, placement)).copied().unwrap_or_default();
+            sum == [wins, impressions, clicks, conversions, invalid.into()]
+        };
+        let items = self.items.iter().all(|(_, item)| agrees(item.terms.item, PlacementId(0), &item.tally));
+        let known = |placement: &Placement| agrees(LineItemId(0), placement.terms.placement, &placement.tally);
+        if items && self.placements.iter().all(known) { Ok(()) } else { Err(Corrupt("what hours add up to")) }
     }
 
     fn check_caps(&self, sums: &Sums) -> Result<(), Corrupt> {

@@ -1,7 +1,8 @@
 //! Wins: slots that were won and wait for their events.
 
-use super::messages::{AdvertiserId, AuctionLimits, CreativeId, EventKind, Nanos, UserKey, WinId};
+use super::messages::{AdvertiserId, AuctionLimits, CreativeId, EventKind, Nanos, TOUCHES_MAX, UserKey, WinId};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -100,7 +101,7 @@ pub(super) struct Wins {
     wins: Slab<Win>,
     by_id: HashIndex,
     windows: Timers,
-    /// The first of the wins that touch a user for an advertiser, and of each the one before and after it. Not state.
+    /// The latest of the wins that touch a user for an advertiser, and of each the one before and after it. Not state.
     touches: KeyIndex,
     links: Box<[[u32; 2]]>,
 }
@@ -129,7 +130,7 @@ impl Wins {
         self.link(index);
     }
 
-    /// The first of the wins that touch a user for an advertiser.
+    /// The latest of the wins that touch a user for an advertiser.
     fn first_touch(&self, user: UserKey, advertiser: AdvertiserId) -> Option<u32> {
         let is_it = |index: u32| (self.wins[index].user, self.wins[index].touches) == (user, advertiser);
         self.touches.get(hash(user, advertiser), is_it)
@@ -169,10 +170,11 @@ impl Wins {
         }
     }
 
-    /// Wins that touch a user for an advertiser, in no order that means anything.
+    /// Wins that touch a user for an advertiser, the latest first, [`TOUCHES_MAX`] at most.
     pub(super) fn touching(&self, user: UserKey, advertiser: AdvertiserId) -> impl Iterator<Item = &Win> {
         let after = |index: &u32| Some(self.links[*index as usize][1]).filter(|after| *after != NONE);
-        core::iter::successors(self.first_touch(user, advertiser), after).map(|index| &self.wins[index])
+        let touches = core::iter::successors(self.first_touch(user, advertiser), after).map(|index| &self.wins[index]);
+        touches.take(TOUCHES_MAX)
     }
 
     /// The win of that number, while it waits.
@@ -241,12 +243,12 @@ impl Wins {
         if waiting != all.wins.len() {
             return Err(Corrupt("the free list of wins"));
         }
-        let touches = |all: &Self, index: u32| all.wins.entries()[index as usize].touches.0 != 0;
-        for index in 0..all.wins.entries().len() as u32 {
-            if touches(&all, index) {
-                all.link(index);
-            }
-        }
+        // Each comes before those won before it.
+        let touches =
+            (0..).zip(all.wins.entries()).filter(|(_, win)| win.touches.0 != 0).map(|(index, win)| (win.id, index));
+        let mut touches: Vec<(WinId, u32)> = touches.collect();
+        touches.sort_unstable();
+        touches.into_iter().for_each(|(_, index)| all.link(index));
         Ok(all)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::Auction;
 use super::super::messages::{
-    DeclineReason, EventKind, ListSource, RecordConversion, RecordEvent, Reject, Reply, TrafficSet, WinId,
+    DeclineReason, EventKind, ListSource, RecordConversion, RecordEvent, Reject, Reply, TOUCHES_MAX, TrafficSet, WinId,
 };
 use super::{MINUTE, Model, decline};
 use ringfence_kernel::messages::Reserved;
@@ -26,19 +26,14 @@ impl Model {
 
     /// The last touch of a user by an advertiser's line items that have attribution windows, clicks above views.
     pub(super) fn convert(&mut self, now: Timestamp, command: RecordConversion, out: &mut Out<'_, Auction>) {
-        let mut last = None;
-        for (id, win) in &self.wins {
+        let touches = self.wins.iter().rev().filter(|(_, win)| {
             let terms = &self.items[&win.item].terms;
             let advertiser = self.campaigns[&terms.campaign.0].0.advertiser;
             let windows = terms.click_through > 0 || terms.view_through > 0;
-            if win.closed || !windows || advertiser != command.advertiser || win.user != command.user.0 {
-                continue;
-            }
-            if let Some(touch) = self.touch(*id, now).filter(|_| win.user != 0) {
-                last = last.max(Some((touch, *id)));
-            }
-        }
-        match last {
+            !win.closed && windows && advertiser == command.advertiser && win.user == command.user.0 && win.user != 0
+        });
+        let latest = touches.take(TOUCHES_MAX);
+        match latest.filter_map(|(id, _)| Some((self.touch(*id, now)?, *id))).max() {
             None => decline(WinId(0), command.advertiser.0, DeclineReason::NoTouch, out),
             Some((_, id)) => {
                 let (win, kind, reserved) = (WinId(id), EventKind::Conversion.into(), Reserved::default());
