@@ -4,6 +4,7 @@ use crate::compare::Compare;
 use crate::load::{Load, Outcome, jitter, pin, unpin};
 use crate::report::{Figure, Report, Series, machine};
 use crate::subjects::replay::Cache;
+use crate::subjects::traffic::Traffic;
 use crate::subjects::wire::Client;
 use crate::subjects::{counters, domain, journal, pipeline, replay, ring, wire};
 use crate::{noop, passing};
@@ -89,6 +90,8 @@ enum Subject {
         level: At,
         #[command(flatten)]
         loads: Loads,
+        #[command(flatten)]
+        traffic: Traffic,
     },
     /// Replay, warm and cold, of the no-op domain and of each domain's first workload.
     Replay {
@@ -201,8 +204,13 @@ impl Bench {
             _ => {}
         }
         ensure!(self.burn == 0 || self.keep.is_none(), "what --burn slows down on purpose is not kept");
-        if let Subject::Domain { name, workload, .. } = &self.subject {
-            workloads(name, workload.as_deref())?;
+        match &self.subject {
+            Subject::Domain { name, workload, .. } => drop(workloads(name, workload.as_deref())?),
+            Subject::Wire { traffic: Traffic { domain: Some(domain), workload, .. }, .. } => {
+                workloads(domain, workload.as_deref())?;
+            }
+            Subject::Wire { traffic, .. } => ensure!(traffic.connections == 1, "pings have one connection"),
+            _ => {}
         }
         room_for(self.subject.gigabytes())?;
         Report::prepare(self.out.as_deref(), self.keep.as_deref())?;
@@ -267,7 +275,7 @@ impl Taking<'_> {
                 self.pipeline((!without_journal).then_some(*level), loads);
             }
             Subject::Counters => self.counters(),
-            Subject::Wire { level, loads } => self.wire(*level, loads)?,
+            Subject::Wire { level, loads, traffic } => self.wire(*level, loads, traffic)?,
             Subject::Replay { commands } => self.replay(*commands),
             Subject::Recovery { gigabytes } => self.recovery(*gigabytes),
             Subject::Jitter | Subject::Compare(_) | Subject::Client(_) => {}
@@ -288,10 +296,11 @@ impl Taking<'_> {
         self.pipeline(None, &open);
         self.pipeline(Some(At::Cached), &open);
         self.pipeline(Some(At::Cached), &closed(&[8_192]));
-        self.wire(At::Cached, &few(1, 200_000))?;
-        self.wire(At::Cached, &closed(&[256, 2_048]))?;
-        self.wire(At::Fsync, &few(1, 5_000))?;
-        self.wire(At::Fsync, &few(10_000, 5_000_000))?;
+        let pings = Traffic::pings();
+        self.wire(At::Cached, &few(1, 200_000), &pings)?;
+        self.wire(At::Cached, &closed(&[256, 2_048]), &pings)?;
+        self.wire(At::Fsync, &few(1, 5_000), &pings)?;
+        self.wire(At::Fsync, &few(10_000, 5_000_000), &pings)?;
         self.replay(20_000_000);
         self.recovery(10);
         Ok(())
@@ -392,12 +401,17 @@ impl Taking<'_> {
         figure("recording in a histogram", |outcome| outcome.record);
     }
 
-    fn wire(&mut self, level: At, loads: &Loads) -> anyhow::Result<()> {
+    fn wire(&mut self, level: At, loads: &Loads, traffic: &Traffic) -> anyhow::Result<()> {
         const EXCLUDES: &str = "a network: sockets are loopback";
         for (load, window, commands) in loads.each(100_000) {
-            let subject = format!("wire {}{}", level.name(), windowed(load, window));
-            let run = || wire::round_trips(level.durability(), load, window as usize, commands);
+            let subject = format!("wire {}{}{}", level.name(), traffic.label(), windowed(load, window));
+            let run = || wire::round_trips(level.durability(), load, window as usize, commands, traffic);
             self.series(&subject, "fused, busy-spin", load, EXCLUDES, run);
+        }
+        if traffic.connections > 1 {
+            let rates = (0..self.runs).map(|_| wire::echoes(traffic.connections, 500_000) / 1e6).collect();
+            let subject = format!("bare echo of 64 bytes on {} connections, one each on its way", traffic.connections);
+            self.figure(subject, "M/s", "everything but sockets and a poller on both sides", rates);
         }
         let echoes = (0..self.runs).map(|_| wire::bare_echo(200_000).value_at_quantile(0.5) as f64).collect();
         self.figure("bare spinning echo of 64 bytes, p50", "ns", "everything but two sockets", echoes);

@@ -124,6 +124,15 @@ impl Default for Latency {
     }
 }
 
+impl Latency {
+    /// A command was due at `due`, sent at `sent` and answered at `now`.
+    #[inline]
+    pub fn record(&mut self, due: u64, sent: u64, now: u64) {
+        self.corrected.saturating_record(now.saturating_sub(due).max(1));
+        self.uncorrected.saturating_record(now.saturating_sub(sent).max(1));
+    }
+}
+
 /// Commands on their way: they are answered in the order in which they were sent.
 #[derive(Debug)]
 pub struct Flight {
@@ -153,8 +162,7 @@ impl Flight {
     #[inline]
     pub fn land(&mut self, now: u64) {
         let (due, sent) = self.sent.pop_front().expect("an answer answers something");
-        self.latency.corrected.saturating_record(now.saturating_sub(due).max(1));
-        self.latency.uncorrected.saturating_record(now.saturating_sub(sent).max(1));
+        self.latency.record(due, sent, now);
     }
 }
 

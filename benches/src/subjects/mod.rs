@@ -6,4 +6,5 @@ pub mod journal;
 pub mod pipeline;
 pub mod replay;
 pub mod ring;
+pub mod traffic;
 pub mod wire;

@@ -4,7 +4,7 @@
 //! Excluded: sockets, frames, logon.
 
 use crate::load::{Flight, LEAD_NS, Load, Nanos, Outcome, pin};
-use crate::noop::NoopOnly;
+use crate::noop::{Noop, NoopOnly};
 use crate::subjects::ring::ping;
 use ringfence_engine::config::{Durability, EngineConfig, GenesisConfig, JournalConfig, LimitsConfig};
 use ringfence_engine::execute_stage::{Deadline, ExecuteStage};
@@ -23,7 +23,9 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::system::{Frame, SessionOpened};
 use ringfence_kernel::wire::PROTOCOL;
 use ringfence_kernel::workload::CommandImage;
-use ringfence_kernel::{ClientId, DomainId, Outbox, Progress, RequestId, Roles, SessionId, Timestamp};
+use ringfence_kernel::{
+    ClientId, Domain as _, DomainId, Outbox, Progress, Registry, RequestId, Roles, SessionId, Timestamp,
+};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,22 +40,38 @@ const BATCH: u64 = 64;
 /// When it cannot be started.
 #[must_use]
 pub fn ready(dir: &Path, level: Durability, clients: u32, reply_window: u32, now: Timestamp) -> Ready<NoopOnly> {
+    let genesis = GenesisConfig { reply_window, clients_max: 256, topics_max: 1024, ..GenesisConfig::default() };
+    ready_with(dir, level, clients, &genesis, Noop::ID, now)
+}
+
+/// An engine that begins with `genesis`, on a journal in `dir`; its clients may do everything in `domain`.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn ready_with<R: Registry>(
+    dir: &Path,
+    level: Durability,
+    clients: u32,
+    genesis: &GenesisConfig,
+    domain: DomainId,
+    now: Timestamp,
+) -> Ready<R> {
     let engine = EngineConfig::default();
     let journal = JournalConfig { directory: dir.into(), level, segment_mib: 1024, low_water_mib: 8 };
-    let genesis = GenesisConfig { reply_window, clients_max: 256, topics_max: 1024, ..GenesisConfig::default() };
-    let limits = LimitsConfig { sessions_max: 256, logic_version: 1 };
-    let grant = |client| Grant { client: ClientId(client), key_version: 1, domain: DomainId(63), roles: Roles::ALL };
+    let limits = LimitsConfig { sessions_max: genesis.clients_max, logic_version: 1 };
+    let grant = |client| Grant { client: ClientId(client), key_version: 1, domain, roles: Roles::ALL };
     let config = StartConfig {
         engine: &engine,
         journal: &journal,
-        genesis: &genesis,
+        genesis,
         limits: &limits,
         grants: (1..=clients).map(grant).collect(),
         now,
         accept_clock: false,
         build: 0,
     };
-    start::<NoopOnly>(&Disk::handle(), &config, |_| {}).expect("the engine starts")
+    start::<R>(&Disk::handle(), &config, |_| {}).expect("the engine starts")
 }
 
 /// A machine with the no-op domain and an open session of client 1.
