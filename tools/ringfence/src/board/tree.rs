@@ -10,7 +10,11 @@ use sha2::Sha256;
 const HASH_BYTES: usize = 32;
 
 /// The tree of some lines.
-pub struct Tree(MemoryBackedTree<Sha256, String>);
+pub struct Tree {
+    tree: MemoryBackedTree<Sha256, String>,
+    /// Its root after each line: who saw it then asks whether it only grew.
+    roots: Vec<RootHash<Sha256>>,
+}
 
 /// That a line stands in a tree, or that a tree begins with another.
 #[derive(Debug, Deserialize, Serialize)]
@@ -49,14 +53,18 @@ impl Tree {
     #[must_use]
     pub fn of(lines: &[String]) -> Self {
         let mut tree = MemoryBackedTree::new();
-        lines.iter().for_each(|line| tree.push(line.clone()));
-        Self(tree)
+        let grown = lines.iter().map(|line| {
+            tree.push(line.clone());
+            tree.root()
+        });
+        let roots = grown.collect();
+        Self { tree, roots }
     }
 
     /// Its root, in hexadecimal.
     #[must_use]
     pub fn root(&self) -> String {
-        hex(self.0.root().as_bytes())
+        hex(self.tree.root().as_bytes())
     }
 
     /// That the line `index` stands in it.
@@ -66,11 +74,11 @@ impl Tree {
     #[must_use]
     pub fn inclusion(&self, index: usize) -> Proof {
         Proof::Inclusion {
-            line: self.0.get(index).expect("there are as many lines").clone(),
+            line: self.tree.get(index).expect("there are as many lines").clone(),
             index: index as u64,
-            entries: self.0.len(),
+            entries: self.tree.len(),
             root: self.root(),
-            hashes: self.0.prove_inclusion(index).as_bytes().chunks(HASH_BYTES).map(hex).collect(),
+            hashes: self.tree.prove_inclusion(index).as_bytes().chunks(HASH_BYTES).map(hex).collect(),
         }
     }
 
@@ -80,16 +88,15 @@ impl Tree {
     /// When there are not as many lines, or none is asked for.
     pub fn consistency(&self, old: u64) -> anyhow::Result<Proof> {
         ensure!(
-            (1..=self.0.len()).contains(&old),
+            (1..=self.tree.len()).contains(&old),
             "the board has {} entries: it cannot begin with {old}",
-            self.0.len()
+            self.tree.len()
         );
-        let lines = &self.0.items()[..old as usize];
-        let proof = self.0.prove_consistency((self.0.len() - old) as usize);
+        let proof = self.tree.prove_consistency((self.tree.len() - old) as usize);
         Ok(Proof::Consistency {
             old_entries: old,
-            old_root: Self::of(lines).root(),
-            entries: self.0.len(),
+            old_root: hex(self.roots[old as usize - 1].as_bytes()),
+            entries: self.tree.len(),
             root: self.root(),
             hashes: proof.as_bytes().chunks(HASH_BYTES).map(hex).collect(),
         })
