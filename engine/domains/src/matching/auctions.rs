@@ -219,8 +219,12 @@ impl Matching {
                 liquidity: Liquidity::Auction.into(),
                 reserved: Reserved::default(),
             };
+            let (own_price, filled) = (self.levels[at].price, order.filled + quantity);
             self.orders.fill(&mut self.levels[at], index, at, quantity);
             out.notify(account, Event::Fill(&fill));
+            if self.orders.accounts.copies_any() {
+                self.copy_fill(account, &fill, own_price, filled, out);
+            }
         }
         if self.instruments[change.instrument].is_settled() {
             self.settle_trade(change.instrument, trade.trade, trade.price, quantity, parties, out);

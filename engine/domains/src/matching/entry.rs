@@ -1,11 +1,12 @@
 //! What brings quantity to a book: new orders and replacements.
 
 use super::Matching;
+use super::copies::Happened;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS};
 use super::messages::{
-    ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
+    ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderId,
+    OrderReplaced, OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
@@ -113,6 +114,7 @@ impl Matching {
             passed: NONE,
             then,
         };
+        self.copy_taker(&taker, Happened::to(Execution::Entered), out);
         Ok(self.take(taker, out))
     }
 
@@ -170,6 +172,7 @@ impl Matching {
         }
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
+            self.copy_order(index, Happened::to(Execution::Replaced), remaining, out);
             if !is_plain {
                 self.say_order(order.level, order.order, remaining, priority, out);
             }
@@ -215,6 +218,7 @@ impl Matching {
             passed: NONE,
             then: Then::Rest(Timestamp(0)),
         };
+        self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
         Ok(self.take(taker, out))
     }
 

@@ -1,9 +1,11 @@
 //! What takes many orders out of the books at once: mass cancels, kill switches, sessions that close.
 
+use super::copies::Happened;
 use super::levels::{Half, Level, NONE};
 use super::messages::{
-    CloseReason, Event, KillSwitch, KillSwitchCode, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet,
-    OrderClosed, OrdersCancelled, Price, Quantity, Reject, Reply, Scope, SetKillSwitch, SetOnDisconnect, Side, Sides,
+    CloseReason, Event, Execution, KillSwitch, KillSwitchCode, KillSwitchSet, MassCancel, OnDisconnect,
+    OnDisconnectSet, OrderClosed, OrdersCancelled, Price, Quantity, Reject, Reply, Scope, SetKillSwitch,
+    SetOnDisconnect, Side, Sides,
 };
 use super::orders::Order;
 use super::removal::OUTPUTS_EACH;
@@ -265,6 +267,8 @@ impl Matching {
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
+        let execution = if reason == CloseReason::Expired { Execution::Expired } else { Execution::Cancelled };
+        self.copy_order(index, Happened::out(execution, closed.cancelled.0), 0, out);
         self.take_out(index, out);
     }
 }

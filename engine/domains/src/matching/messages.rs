@@ -10,18 +10,18 @@ mod replies;
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
     GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
-    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase,
-    SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
+    SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
+    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
 };
 pub use events::{
-    AuctionIndication, BalanceSaid, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented,
-    OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
+    AuctionIndication, BalanceSaid, Event, ExecutionReport, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed,
+    OrderDecremented, OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, HoldingLimitSet,
-    InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled,
-    OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet,
-    SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
+    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, DropCopySet,
+    HoldingLimitSet, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted,
+    OrderCancelled, OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply,
+    ScheduleSet, SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -256,6 +256,27 @@ choice! {
     }
 }
 choice! {
+    /// What happened to an order, as a drop copy says it.
+    pub enum Execution as ExecutionCode {
+        /// It came in, or waits for its trigger.
+        Entered = 1,
+        /// Some of it traded.
+        Traded = 2,
+        /// It has another price, another trigger or another quantity.
+        Replaced = 3,
+        /// It is less.
+        Reduced = 4,
+        /// It was a stop, and was triggered.
+        Triggered = 5,
+        /// What was open of it is cancelled.
+        Cancelled = 6,
+        /// The same, because its time was over.
+        Expired = 7,
+        /// It is open. Only in snapshots.
+        Standing = 8,
+    }
+}
+choice! {
     /// Which way a transfer goes.
     pub enum Direction as DirectionCode {
         /// To the account.
@@ -406,6 +427,8 @@ rejects! {
         BalancesFull = 1028,
         /// The instrument is delisted; or it is to be announced, and has orders or has traded.
         BadPhase = 1029,
+        /// As many clients as may have got drop copies.
+        ReadersFull = 1030,
     }
 }
 
@@ -427,6 +450,8 @@ limits! {
         assets = 64 in 0..=4_096,
         /// Balances: of an account in an asset each.
         balances = 65536 in 0..=16_777_216,
+        /// Clients that ever get a drop copy.
+        readers = 64 in 0..=65_536,
     }
 }
 

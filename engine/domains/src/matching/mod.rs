@@ -2,7 +2,7 @@
 //!
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
 //! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
-//! `transfers` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `transfers`, `copies` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -10,6 +10,7 @@ pub mod messages;
 
 mod allocation;
 mod auctions;
+mod copies;
 mod entry;
 mod limits;
 mod mass_cancel;
@@ -67,7 +68,7 @@ use ringfence_kernel::{
 use stops::Triggered;
 use trading::Taker;
 
-/// Kinds of topics of this domain; their id is the instrument.
+/// Kinds of topics of this domain; their id is the instrument, but for drop copies.
 pub mod topics {
     /// [`super::messages::Trade`]. Its snapshot is the last trade.
     pub const TRADES: u16 = 1;
@@ -81,6 +82,9 @@ pub mod topics {
     pub const ORDERS: u16 = 6;
     /// [`super::messages::PhaseChanged`]. Its snapshot is the present phase.
     pub const PHASES: u16 = 5;
+    /// [`super::messages::ExecutionReport`]; its id is the client who gets the drop copy. Its snapshot is what is open of
+    /// the accounts in its group.
+    pub const COPIES: u16 = ringfence_kernel::Topic::PRIVATE + 1;
 }
 
 /// The matching engine: all books, and what is known of accounts.
@@ -140,8 +144,8 @@ impl Domain for Matching {
     type Limits = MatchingLimits;
 
     fn topics(limits: &MatchingLimits) -> u64 {
-        // Trades, levels, top, auctions, phases and orders of each instrument.
-        limits.instruments.saturating_mul(6)
+        // Trades, levels, top, auctions, phases and orders of each instrument, and drop copies.
+        limits.instruments.saturating_mul(6).saturating_add(limits.readers)
     }
 
     fn new(limits: &MatchingLimits) -> Self {
@@ -172,7 +176,8 @@ impl Domain for Matching {
             Command::SetAllocation(_)
             | Command::SetTicks(..)
             | Command::SetSettlement(_)
-            | Command::SetOrderFeed(_) => Roles::ADMINISTER,
+            | Command::SetOrderFeed(_)
+            | Command::SetDropCopy(_) => Roles::ADMINISTER,
             Command::Transfer(_) | Command::SetHoldingLimit(_) | Command::GetAsset(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
@@ -208,6 +213,7 @@ impl Domain for Matching {
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
             Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetDropCopy(command) => self.set_drop_copy(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),

@@ -3,6 +3,7 @@
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
 mod allocation;
+mod copies;
 mod entry;
 mod limits;
 mod phases;
@@ -112,6 +113,9 @@ pub struct Model {
     ticks: BTreeMap<u32, Vec<TickBand>>,
     /// Instruments each of whose orders is said.
     shown: BTreeSet<u32>,
+    /// Who gets the drop copy of an account, and who ever got one.
+    readers: BTreeMap<u32, u32>,
+    all_readers: BTreeSet<u32>,
     /// In what instruments are settled.
     settlements: BTreeMap<u32, SetSettlement>,
     /// What accounts have of assets in all, and up to how much they may.
@@ -279,6 +283,8 @@ impl laws::Model for Model {
             tops: BTreeMap::new(),
             ticks: BTreeMap::new(),
             shown: BTreeSet::new(),
+            readers: BTreeMap::new(),
+            all_readers: BTreeSet::new(),
             settlements: BTreeMap::new(),
             balances: BTreeMap::new(),
             assets: BTreeMap::new(),
@@ -308,6 +314,7 @@ impl laws::Model for Model {
             Command::DefineInstrument(define) => self.define(define, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
             Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetDropCopy(command) => self.set_drop_copy(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),

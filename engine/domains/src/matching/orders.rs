@@ -129,7 +129,7 @@ impl Orders {
         let (instruments, specials) = (limits.instruments as usize, limits.specials as usize);
         Self {
             orders: Slab::new(orders),
-            accounts: Accounts::new(accounts),
+            accounts: Accounts::new(accounts, limits.readers as usize),
             specials: Specials::new(instruments, specials),
             for_auction: ForAuction::new(instruments, specials),
             by_client: KeyIndex::new(orders),
@@ -366,7 +366,7 @@ impl Orders {
     ) -> Result<Self, Corrupt> {
         let (instruments_max, specials_max) = (limits.instruments as usize, limits.specials as usize);
         let mut orders = Self {
-            accounts: Accounts::load(limits.accounts as usize, source)?,
+            accounts: Accounts::load(limits.accounts as usize, limits.readers as usize, source)?,
             orders: Slab::load(limits.orders as usize, source)?,
             specials: Specials::load(instruments_max, specials_max, source)?,
             ..Self::new(limits)

@@ -1,9 +1,10 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
+use super::copies::Happened;
 use super::levels::NONE;
 use super::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
-    OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Execution, OrderCancelled,
+    OrderReduced, OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
 use super::{Matching, Pending};
@@ -22,8 +23,9 @@ pub(super) struct CancellingMany {
     at: usize,
 }
 
-/// Outputs that one order taken out leads to at most: its end, that it is gone, its level, the best prices, the auction.
-pub(super) const OUTPUTS_EACH: usize = 5;
+/// Outputs that one order taken out leads to at most: its end and the copy of that, that it is gone, its level, the best
+/// prices, the auction.
+pub(super) const OUTPUTS_EACH: usize = 6;
 
 impl Matching {
     #[inline]
@@ -32,6 +34,7 @@ impl Matching {
             return self.decline_gone(context.account(), command.client_order, out);
         };
         let open = self.orders.open(index);
+        self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
         let Order { order, client_order, filled, .. } = self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
@@ -50,10 +53,13 @@ impl Matching {
         let Order { order, client_order, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
-        let remaining = self.orders.open(index).saturating_sub(command.quantity.0);
+        let open = self.orders.open(index);
+        let remaining = open.saturating_sub(command.quantity.0);
         if remaining == 0 {
+            self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
             self.take_out(index, out);
         } else {
+            self.copy_order(index, Happened::out(Execution::Reduced, command.quantity.0), remaining, out);
             self.release_order(index, remaining);
             if self.shrink(index, at, command.quantity.0) {
                 self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);

@@ -1,10 +1,12 @@
 //! Orders that display a part of themselves, or nothing: icebergs, hidden orders, minimums, all or none.
 
 use super::Matching;
+use super::copies::Happened;
 use super::entry::decline;
 use super::levels::{BOOK, HIDDEN, Level, NONE, better};
 use super::messages::{
-    DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side, TimeInForce,
+    DeclineReason, Execution, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side,
+    TimeInForce,
 };
 use super::orders::Order;
 use super::settlement::Open;
@@ -99,6 +101,7 @@ impl Matching {
             // One with a minimum trades at once what it finds of it, or stands.
             stands: minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }),
         };
+        self.copy_taker(&taker, Happened::to(Execution::Entered), out);
         Ok(self.take(taker, out))
     }
 

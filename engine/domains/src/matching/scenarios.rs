@@ -22,7 +22,7 @@
 //! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
 //!
 //! `orders I on|off`, `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
-//! `holding A LIMIT of ASSET` and `asset ASSET` too; `balances` asks for one's own.
+//! `holding A LIMIT of ASSET`, `asset ASSET` and `copies of A to R` (0: to nobody) too; `balances` asks for one's own.
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
 //! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
@@ -37,12 +37,12 @@
 
 use super::messages::{
     Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
-    DefineInstrument, Direction, Event, GetAccount, GetAsset, GetBalances, GetBook, GetOpenOrders, GetOrder,
-    GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope,
-    SelfTrade, SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
-    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand,
-    TimeInForce, Transfer, TransferId,
+    DefineInstrument, Direction, Event, Execution, ExecutionReport, GetAccount, GetAsset, GetBalances, GetBook,
+    GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve,
+    NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply,
+    ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits,
+    SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides,
+    StatisticsReport, TickBand, TimeInForce, Transfer, TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -57,8 +57,16 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
-const LIMITS: MatchingLimits =
-    MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8, assets: 3, balances: 8 };
+const LIMITS: MatchingLimits = MatchingLimits {
+    instruments: 4,
+    orders: 64,
+    levels: 16,
+    accounts: 4,
+    specials: 8,
+    assets: 3,
+    balances: 8,
+    readers: 2,
+};
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -236,6 +244,10 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let feed = if feed == "on" { OrderFeed::On } else { OrderFeed::Off }.into();
             let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
             image.set(client, Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }));
+        }
+        ["copies", "of", account, "to", reader] => {
+            let [account, reader] = [account, reader].map(|word| word.parse().ok().map(Account));
+            image.set(client, Command::SetDropCopy(&SetDropCopy { account: account?, reader: reader? }));
         }
         ["balances"] => image.set(client, Command::GetBalances(&GetBalances { reserved: Reserved::default() })),
         ["asset", asset] => {
@@ -511,6 +523,17 @@ fn say(slot: &Slot) -> String {
                 quantity => format!("order {id} #{} {side} {}: {quantity}, place {place:?}", o.order, o.price),
             }
         }
+        Event::ExecutionReport(e) => {
+            assert_eq!(header.topic.kind(), topics::COPIES);
+            let ExecutionReport { client_order, quantity, price, last_price, filled, remaining, account, .. } = e;
+            let (what, verb) = (e.execution.get(), side(e.side, "buys", "sells"));
+            let done = match what {
+                Execution::Traded => format!("{what:?} {quantity} @ {last_price}"),
+                _ if quantity.0 > 0 => format!("{what:?} {quantity}"),
+                _ => format!("{what:?}"),
+            };
+            format!("copy {id}: {account}'s {client_order} {verb} @ {price}: {done}, {filled} traded, {remaining} open")
+        }
         Event::Settled(s) => {
             format!("to {id}: #{} settled for {} of {}, fee {}", s.order, s.amount, s.asset, s.fee)
         }
@@ -578,6 +601,7 @@ fn answer(reply: &Reply<'_>) -> String {
         }
         Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
         Reply::OrderFeedSet(o) => format!("-> orders of {}: {:?}", o.instrument, o.feed.get()),
+        Reply::DropCopySet(d) => format!("-> copies of {} to {}", d.account, d.reader),
         Reply::SettlementSet(s) => format!("-> settlement of {}", s.instrument),
         Reply::TransferMade(t) => {
             format!("-> transfer {} of {}: {} of {}, {} free", t.transfer, t.account, t.amount, t.asset, t.free)

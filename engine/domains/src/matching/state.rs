@@ -44,6 +44,7 @@ impl Matching {
             specials: 0,
             assets: 0,
             balances: 0,
+            readers: 0,
         });
         (matching.limits, matching.last_order, matching.last_trade) = (*limits, last_order, last_trade);
         (matching.instruments, matching.levels, matching.orders) = (instruments, levels, orders);

@@ -1,11 +1,12 @@
 //! Specials: orders that wait until their instrument trades at a price, and then come in one after another.
 
+use super::copies::Happened;
 use super::entry::decline;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS, better};
 use super::messages::{
-    CloseReason, DeclineReason, Event, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply, Side,
-    StopAccepted, StopTriggered, TimeInForce,
+    CloseReason, DeclineReason, Event, Execution, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
+    Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
 use super::reserve::Wanted;
@@ -83,13 +84,13 @@ impl Matching {
         let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
         self.room_for_special(account, &level)?;
         self.last_order += 1;
-        self.wait(account, command, expires, level);
+        self.wait(account, command, expires, level, out);
         let (order, client_order, trigger) = (OrderId(self.last_order), command.client_order, command.trigger);
         out.reply(Reply::StopAccepted(&StopAccepted { order, client_order, trigger, quantity: command.quantity }));
         Ok(Progress::Done)
     }
 
-    fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level) {
+    fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level, out: &mut Out<'_, Self>) {
         let at = self.level(level);
         let order = Order {
             order: OrderId(self.last_order),
@@ -111,6 +112,7 @@ impl Matching {
             minimum: 0,
         };
         self.orders[index].special = self.orders.specials.insert(stop, index);
+        self.copy_order(index, Happened::to(Execution::Entered), command.quantity.0, out);
     }
 
     /// Whether the last trade's price triggers a stop at `ticks`.
@@ -182,8 +184,8 @@ impl Matching {
     #[cold]
     pub(super) fn let_triggered_in(&mut self, out: &mut Out<'_, Self>) -> Progress {
         while let Some(triggered) = self.triggered.get(self.came_in).copied() {
-            // That it comes in, and what may be said at its end.
-            if out.room() < 2 {
+            // That it comes in, and what may be said at its end, both with a copy.
+            if out.room() < 4 {
                 self.pending = Pending::Triggering;
                 return Progress::More;
             }
@@ -232,6 +234,7 @@ impl Matching {
             passed: NONE,
             then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
         };
+        self.copy_taker(&taker, Happened::to(Execution::Triggered), out);
         let Err(reason) =
             limit.map_err(|_| CloseReason::NoLiquidity).and_then(|_| self.may_come_in(&taker, time_in_force.get()))
         else {
@@ -239,6 +242,8 @@ impl Matching {
         };
         self.orders.remove(index, DeclineReason::Cancelled);
         taker.end(reason, taker.remaining, out);
+        let happened = Happened::out(Execution::Cancelled, taker.remaining);
+        self.copy_taker(&Taker { remaining: 0, ..taker }, happened, out);
         None
     }
 

@@ -1,10 +1,12 @@
 //! An order trades with the other side, and what is left of it goes where it goes.
 
+use super::copies::Happened;
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderClosed,
-    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
+    OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side,
+    Trade, TradeId,
 };
 use super::orders::Order;
 use super::reserve::Reserve;
@@ -67,9 +69,9 @@ pub(super) enum Then {
     Drop(u64),
 }
 
-/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the order and
-/// of the level.
-pub(super) const OUTPUTS_EACH: usize = 7;
+/// Outputs that one trade leads to at most: itself, two fills, their copies, how both are settled, and what is left of
+/// the order and of the level.
+pub(super) const OUTPUTS_EACH: usize = 9;
 
 impl Matching {
     /// Lets an order trade, and the stops that this triggers after it.
@@ -107,8 +109,9 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // Itself, the level where it rests, the best prices and the auction; or another phase, and what that begins with.
-        if out.room() < 6 {
+        // Itself, its end and the copy of that, the level where it rests, the best prices and the auction; or another phase,
+        // and what that begins with.
+        if out.room() < 7 {
             self.pending = Pending::Taking(taker);
             return Progress::More;
         }
@@ -161,7 +164,7 @@ impl Matching {
         let level = &mut self.levels[at];
         let price = level.price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
-        let displayed = maker.remaining;
+        let (displayed, filled) = (maker.remaining, maker.filled + quantity);
         let maker_account = self.orders.account(index);
         taker.filled += quantity;
         taker.remaining -= quantity;
@@ -193,18 +196,20 @@ impl Matching {
         self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
-        out.notify(
-            taker.account,
-            Event::Fill(&Fill {
-                order: taker.order,
-                client_order: taker.client_order,
-                counter_order: trade.maker_order,
-                remaining: Quantity(taker.remaining),
-                side: taker.side.into(),
-                liquidity: Liquidity::Taker.into(),
-                ..fill
-            }),
-        );
+        let taken = Fill {
+            order: taker.order,
+            client_order: taker.client_order,
+            counter_order: trade.maker_order,
+            remaining: Quantity(taker.remaining),
+            side: taker.side.into(),
+            liquidity: Liquidity::Taker.into(),
+            ..fill
+        };
+        out.notify(taker.account, Event::Fill(&taken));
+        if self.orders.accounts.copies_any() {
+            self.copy_fill(maker_account, &fill, price, filled, out);
+            self.copy_fill(taker.account, &taken, taker.price, taker.filled, out);
+        }
         if self.instruments[taker.instrument].is_settled() {
             let maker = Open { side: taker.side.opposite(), price, quantity: open };
             let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
@@ -279,6 +284,10 @@ impl Matching {
                 Then::Drop(quantity) => taker.end(CloseReason::SelfTrade, quantity, out),
                 _ => taker.end(CloseReason::Unfilled, taker.remaining, out),
             }
+        }
+        if status == OrderStatus::Cancelled {
+            let dropped = if let Then::Drop(quantity) = taker.then { quantity } else { taker.remaining };
+            self.copy_taker(&Taker { remaining: 0, ..*taker }, Happened::out(Execution::Cancelled, dropped), out);
         }
         self.say_top(taker.instrument, out);
         match taker.origin {

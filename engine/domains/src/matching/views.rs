@@ -88,6 +88,9 @@ impl Matching {
         if topic.kind() == Topic::ACCOUNT {
             return Some(self.open_orders(Account(topic.id()), cursor, out));
         }
+        if topic.kind() == topics::COPIES {
+            return Some(self.all_copied(Account(topic.id()), cursor, out));
+        }
         let place = self.instruments.place(InstrumentId(topic.id()))?;
         let instrument = &self.instruments[place];
         match topic.kind() {

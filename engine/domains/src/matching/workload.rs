@@ -12,8 +12,8 @@ mod phases;
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
     GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetLimits, SetOnDisconnect,
-    SetSelfTrade, Side, Sides, TimeInForce,
+    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetDropCopy, SetKillSwitch, SetLimits,
+    SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -292,16 +292,9 @@ impl Flow {
         *count += 1;
         let client_order = ClientOrderId(*count);
         let mut order = NewOrder {
-            client_order,
-            price: Price(price),
-            quantity: Quantity(quantity),
-            minimum: Quantity(0),
             expires,
             instrument: InstrumentId(instrument as u32 + 1),
-            side: side.into(),
-            time_in_force: time_in_force.into(),
-            order_type: OrderType::Limit.into(),
-            on_disconnect: OnDisconnect::Keep.into(),
+            ..limit_order(client_order, side, Price(price), Quantity(quantity), time_in_force)
         };
         if self.mix.types > 0 && self.random.percent(self.mix.types) {
             draw_type(&mut self.random, &mut order);
@@ -409,18 +402,8 @@ impl Flow {
         let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
         let count = &mut self.client_orders[client.0 as usize - 1];
         *count += 1;
-        let order = NewOrder {
-            client_order: ClientOrderId(*count),
-            price: Price(MID - MID / 5),
-            quantity: Quantity(1 + self.random.below(self.mix.quantity * 100)),
-            minimum: Quantity(0),
-            expires: Timestamp(0),
-            instrument: InstrumentId(1),
-            side: Side::Sell.into(),
-            time_in_force: TimeInForce::ImmediateOrCancel.into(),
-            order_type: OrderType::Limit.into(),
-            on_disconnect: OnDisconnect::Keep.into(),
-        };
+        let (number, quantity) = (ClientOrderId(*count), Quantity(1 + self.random.below(self.mix.quantity * 100)));
+        let order = limit_order(number, Side::Sell, Price(MID - MID / 5), quantity, TimeInForce::ImmediateOrCancel);
         image.set(client, Command::NewOrder(&order));
     }
 }
@@ -568,7 +551,11 @@ fn draw_report(random: &mut Random, client: ClientId, instruments: u64, image: &
 fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
     let other = Account(1 + random.below(clients.into()) as u32);
     let reserved = Reserved::default();
-    match random.below(14) {
+    match random.below(15) {
+        14 => {
+            let reader = Account(random.below(5) as u32);
+            image.set(client, Command::SetDropCopy(&SetDropCopy { account: other, reader }));
+        }
         13 => {
             // Half of the time there is none.
             let mut limit = |most: u64| if random.percent(50) { 0 } else { 1 + random.below(most) };
@@ -622,6 +609,28 @@ fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, i
             let command = MassCancel { price_min, price_max, instrument, account, scope, sides, reserved };
             image.set(client, Command::MassCancel(&command));
         }
+    }
+}
+
+/// A limit order of instrument 1 that asks for nothing else.
+pub(super) fn limit_order(
+    client_order: ClientOrderId,
+    side: Side,
+    price: Price,
+    quantity: Quantity,
+    time_in_force: TimeInForce,
+) -> NewOrder {
+    NewOrder {
+        client_order,
+        price,
+        quantity,
+        minimum: Quantity(0),
+        expires: Timestamp(0),
+        instrument: InstrumentId(1),
+        side: side.into(),
+        time_in_force: time_in_force.into(),
+        order_type: OrderType::Limit.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
     }
 }
 

@@ -106,6 +106,7 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[4] = 2 - body[4] % 4 / 3;
             body[5..].fill(0);
         }
+        "SetDropCopy" => (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body)),
         "GetBalances" => body.fill(0),
         "GetAsset" => {
             keep(0, 4, 1, body);

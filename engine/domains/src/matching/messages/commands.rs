@@ -348,6 +348,13 @@ messages! {
             /// Zero.
             reserved: Reserved<3>,
         },
+        /// Says who gets a drop copy of what happens to the orders of an account. All accounts of one reader are a group.
+        30 => SetDropCopy: 8 {
+            /// Which account.
+            account: Account,
+            /// The client who gets it; zero when nobody does.
+            reader: Account,
+        },
         /// Asks for what there is of an asset.
         28 => GetAsset: 8 {
             /// Which.

@@ -311,6 +311,13 @@ messages! {
             /// Zero.
             reserved: Reserved<3>,
         },
+        /// Who gets the drop copy of an account is as it was asked to be.
+        80 => DropCopySet: 8 {
+            /// Which account.
+            account: Account,
+            /// Who gets it; zero when nobody does.
+            reader: Account,
+        },
         /// The account's limits are as they were asked to be.
         70 => LimitsSet: 8 {
             /// Which account.

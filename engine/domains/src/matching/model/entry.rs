@@ -5,9 +5,9 @@ use super::reports::Traded;
 use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
-    ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
-    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity,
-    Reject, Replace, Reply, Side, TimeInForce, Trade, TradeId,
+    ClientOrderId, DeclineReason, DefineInstrument, Event, Execution, Fill, InstrumentDefined, InstrumentId, Liquidity,
+    NewOrder, OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX,
+    Quantity, Reject, Replace, Reply, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -163,6 +163,7 @@ impl Model {
         }
         self.know(context.account())?;
         self.last_order += 1;
+        self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let dropped = self.trade(&mut order, out);
         let left = order.remaining;
@@ -175,7 +176,10 @@ impl Model {
         match status {
             OrderStatus::Open => self.rest(order, out),
             OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
-            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
+            OrderStatus::Cancelled => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
+                self.copy_end(&order, Execution::Cancelled, dropped.unwrap_or(left), out);
+            }
         }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
@@ -329,6 +333,9 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
+        for own in [&maker, &*taker] {
+            self.copy_trade(own, Execution::Traded, quantity.0, (self.last_trade, price.0), out);
+        }
         self.settle(price.0, quantity.0, [(&maker, false), (&*taker, true)], out);
         self.say_left(&maker, out);
         if maker.open() == 0 {
@@ -389,6 +396,7 @@ impl Model {
             }
             order.remaining = remaining;
             self.orders[index] = order;
+            self.copy(&order, Execution::Replaced, 0, out);
             self.say_order(&order, remaining, priority, out);
             self.say_level(&order, out);
         } else {
@@ -396,6 +404,7 @@ impl Model {
             self.say_order(&order, 0, Priority::Kept, out);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
+            self.copy(&order, Execution::Replaced, 0, out);
             let reach = self.reach(&order);
             dropped = self.trade(&mut order, out);
             beyond = Some((reach, order.remaining));
@@ -403,6 +412,9 @@ impl Model {
             match order.remaining {
                 0 => self.ended.push((order.account, order.client_order, reason)),
                 _ => self.rest(order, out),
+            }
+            if let Some(dropped) = dropped {
+                self.copy_end(&order, Execution::Cancelled, dropped, out);
             }
         }
         self.say_top(order.instrument, &before, out);

@@ -4,9 +4,9 @@ use super::reports::Traded;
 use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
-    AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Fill, InstrumentId, Liquidity,
-    OrderId, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject, Reply, ScheduleEntry, ScheduleSet,
-    SetBands, SetPhase, SetSchedule, Side, TimeInForce, Trade, TradeId,
+    AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, InstrumentId,
+    Liquidity, OrderId, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject, Reply, ScheduleEntry,
+    ScheduleSet, SetBands, SetPhase, SetSchedule, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::collections::BTreeSet;
@@ -332,6 +332,8 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(own.account), Event::Fill(&fill));
+            let traded = Order { remaining, hidden: 0, filled: own.filled + quantity, ..own };
+            self.copy_trade(&traded, Execution::Traded, quantity, (self.last_trade, price), out);
             take_from(&mut self.orders, index, quantity, &mut self.last_place);
             if remaining == 0 {
                 self.ended.push((own.account, own.client_order, DeclineReason::Filled));

@@ -2,8 +2,8 @@
 
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
-    DeclineReason, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Quantity, Reject, Reply,
-    SelfTrade, Side, TimeInForce,
+    DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Quantity,
+    Reject, Reply, SelfTrade, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -94,6 +94,7 @@ impl Model {
         }
         self.know(account)?;
         self.last_order += 1;
+        self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let reach = self.reach(&order);
         let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;
@@ -111,7 +112,10 @@ impl Model {
                 self.rest(order, out);
             }
             OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
-            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
+            OrderStatus::Cancelled => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
+                self.copy_end(&order, Execution::Cancelled, dropped.unwrap_or(left), out);
+            }
         }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {

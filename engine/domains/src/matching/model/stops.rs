@@ -2,8 +2,8 @@
 
 use super::{Model, Order, Says, Stop, decline};
 use crate::matching::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, NewStop, OrderClosed, OrderId, OrderType, Phase, Price, Quantity,
-    Reject, Reply, Side, StopAccepted, StopTriggered, TimeInForce,
+    ClientOrderId, CloseReason, DeclineReason, Event, Execution, NewStop, OrderClosed, OrderId, OrderType, Phase,
+    Price, Quantity, Reject, Reply, Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -91,6 +91,8 @@ impl Model {
             minimum: 0,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
+        let stop = *self.orders.last().expect("it was just added");
+        self.copy(&stop, Execution::Entered, 0, out);
         out.reply(Reply::StopAccepted(&StopAccepted {
             order: OrderId(self.last_order),
             client_order: command.client_order,
@@ -181,12 +183,11 @@ impl Model {
                     quantity: Quantity(order.remaining),
                 }),
             );
+            order.price = found.unwrap_or(0);
+            self.copy(&order, Execution::Triggered, 0, out);
             let ended = match found {
                 Err(_) => Some(CloseReason::NoLiquidity),
-                Ok(price) => {
-                    order.price = price;
-                    self.come_in(&mut order, stop, out)
-                }
+                Ok(_) => self.come_in(&mut order, stop, out),
             };
             if let Some(reason) = ended {
                 self.end(&order, order.remaining, reason, out);
@@ -237,6 +238,7 @@ impl Model {
             reserved: Reserved::default(),
         };
         out.notify(Account(order.account), Event::OrderClosed(&closed));
+        self.copy_end(order, Execution::Cancelled, quantity, out);
     }
 }
 
