@@ -6,9 +6,8 @@ use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS};
 use super::messages::{
     ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderId,
-    OrderReplaced, OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
+    OrderType, Priority, Reject, Replace, Reply, Side, TimeInForce,
 };
-use super::orders::Order;
 use super::pricing::Stay;
 use super::reserve::Wanted;
 use super::settlement::Open;
@@ -178,17 +177,7 @@ impl Matching {
             }
             self.say_level(order.level, out);
             self.say_top(instrument, out);
-            let Order { order, client_order, filled, .. } = self.orders[index];
-            out.reply(Reply::OrderReplaced(&OrderReplaced {
-                order,
-                client_order,
-                price,
-                filled: Quantity(filled),
-                remaining: Quantity(remaining),
-                status: OrderStatus::Open.into(),
-                priority: priority.into(),
-                reserved: Reserved::default(),
-            }));
+            self.answer_kept(index, priority, out);
             return Ok(Progress::Done);
         }
         self.orders.leave(&mut self.levels[order.level], index);

@@ -9,9 +9,9 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
-    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
-    SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
-    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
+    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ReplaceReserve,
+    ReplaceStop, ScheduleEntry, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits,
+    SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
 };
 pub use events::{
     AuctionIndication, BalanceSaid, Event, ExecutionReport, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed,
@@ -337,13 +337,13 @@ choice! {
         Cancelled = 8,
         /// The last trade's price would trigger the stop at once.
         WouldTrigger = 9,
-        /// The order is a stop that waits for its trigger: it can be reduced or cancelled.
+        /// The order is a stop that waits for its trigger: it is replaced as a stop.
         Waiting = 10,
         /// The instrument's phase has no place for it.
         PhaseForbids = 11,
         /// Its price is farther from the reference price than the static band.
         OutsideBand = 12,
-        /// The order displays only a part of it, or nothing: it can be reduced or cancelled.
+        /// The order displays only a part of it, or nothing: it is replaced as such a one.
         HasReserve = 13,
         /// Its quantity is above the account's limit.
         AboveQuantity = 14,
@@ -359,6 +359,8 @@ choice! {
         StaleTransfer = 19,
         /// The account's last transfer has that number, and was another.
         TransferDiffers = 20,
+        /// The order is of another kind than its replacement.
+        OtherKind = 21,
     }
 }
 
@@ -390,7 +392,7 @@ rejects! {
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
-        /// becomes a market order trails; it is not for an auction. An order with a reserve rests, and is not for an auction.
+        /// becomes a market order trails, for as long as it waits; it is not for an auction. An order with a reserve rests, and is not for an auction.
         BadOrderType = 1013,
         /// Only an immediate-or-cancel order, or one that displays nothing, has a minimum: a multiple of the lot, at most
         /// its quantity.

@@ -1,6 +1,6 @@
 //! Order matching: order books, by price and time or shared, for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `replacing`, `removal`,
 //! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
 //! `transfers`, `copies` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
@@ -17,6 +17,7 @@ mod mass_cancel;
 mod phases;
 mod pricing;
 mod removal;
+mod replacing;
 mod reports;
 mod reserve;
 mod self_trade;
@@ -197,6 +198,8 @@ impl Domain for Matching {
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
+            Command::ReplaceStop(command) => self.replace_stop(context, command, out),
+            Command::ReplaceReserve(command) => self.replace_reserve(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),

@@ -8,6 +8,7 @@ mod entry;
 mod limits;
 mod phases;
 mod removal;
+mod replacing;
 mod reports;
 mod reserve;
 mod self_trade;
@@ -325,6 +326,8 @@ impl laws::Model for Model {
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
+            Command::ReplaceStop(command) => self.replace_stop(context, command, out),
+            Command::ReplaceReserve(command) => self.replace_reserve(context, command, out),
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
             Command::CancelMany(_, list) => self.cancel_many(context, list, out),

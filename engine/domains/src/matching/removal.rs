@@ -61,15 +61,21 @@ impl Matching {
         } else {
             self.copy_order(index, Happened::out(Execution::Reduced, command.quantity.0), remaining, out);
             self.release_order(index, remaining);
-            if self.shrink(index, at, command.quantity.0) {
-                self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
-                self.say_level(at, out);
-            }
-            self.say_top(instrument, out);
+            self.lessen(index, command.quantity.0, out);
         }
         let (filled, remaining) = (Quantity(filled), Quantity(remaining));
         out.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
         Ok(Progress::Done)
+    }
+
+    /// Makes an order less by `quantity`, which is less than it has open, and says what its book looks like now.
+    pub(super) fn lessen(&mut self, index: u32, quantity: u64, out: &mut Out<'_, Self>) {
+        let Order { order, level: at, .. } = self.orders[index];
+        if self.shrink(index, at, quantity) {
+            self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
+            self.say_level(at, out);
+        }
+        self.say_top(self.levels[at].instrument, out);
     }
 
     /// Makes an order less, what it does not display first; says whether it displays less.

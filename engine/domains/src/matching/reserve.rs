@@ -18,8 +18,15 @@ use ringfence_kernel::{Account, Context, Out, Progress};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reserve {
     /// How much it displays at a time; zero when nothing.
-    display: u64,
-    minimum: u64,
+    pub(super) display: u64,
+    pub(super) minimum: u64,
+}
+
+impl Reserve {
+    /// How much is displayed, or stands where nothing is, of an order that has that much open.
+    pub(super) fn first(&self, open: u64) -> u64 {
+        if self.display == 0 { open } else { open.min(self.display) }
+    }
 }
 
 /// What an order must find on the other side.
@@ -52,7 +59,8 @@ impl Matching {
         if !matches!(time_in_force, TimeInForce::GoodTillCancelled | TimeInForce::GoodTillDate | TimeInForce::Day) {
             return Err(Reject::BadOrderType);
         }
-        let Reserve { display, minimum } = self.reserve(instrument, command)?;
+        let NewReserve { quantity, display, minimum, .. } = *command;
+        let Reserve { display, minimum } = self.reserve(instrument, quantity, display, minimum)?;
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
@@ -72,7 +80,7 @@ impl Matching {
         }
         let level = stands_at(instrument, command.side.get(), ticks, command.price, display);
         self.room_for_special(account, &level)?;
-        let (side, quantity) = (command.side.get(), command.quantity.0);
+        let (side, Quantity(quantity)) = (command.side.get(), quantity);
         let order = Open { side, price: command.price, quantity };
         if let Some(reason) = self.hold_new(account, instrument, order)? {
             return Ok(decline(command.client_order, reason, out));
@@ -119,13 +127,19 @@ impl Matching {
         if self.orders.accounts.has_room_for(account) { Ok(()) } else { Err(Reject::AccountsFull) }
     }
 
-    fn reserve(&self, instrument: u32, command: &NewReserve) -> Result<Reserve, Reject> {
+    /// How an order of that quantity rests.
+    pub(super) fn reserve(
+        &self,
+        instrument: u32,
+        Quantity(quantity): Quantity,
+        Quantity(display): Quantity,
+        Quantity(minimum): Quantity,
+    ) -> Result<Reserve, Reject> {
         let terms = &self.instruments[instrument].terms;
-        let NewReserve { quantity, display: Quantity(display), minimum: Quantity(minimum), .. } = *command;
-        if display >= quantity.0 || !terms.is_in_lots(display) {
+        if display >= quantity || !terms.is_in_lots(display) {
             return Err(Reject::BadDisplay);
         }
-        if minimum > quantity.0 || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
+        if minimum > quantity || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
             return Err(Reject::BadMinimum);
         }
         Ok(Reserve { display, minimum })
@@ -134,11 +148,12 @@ impl Matching {
     /// Rests an order with a reserve: last in the book with what it displays, or where nothing is displayed.
     #[cold]
     pub(super) fn rest_with_reserve(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
-        let (Some(Reserve { display, minimum }), Then::Rest(expires)) = (taker.reserve, taker.then) else {
+        let (Some(reserve), Then::Rest(expires)) = (taker.reserve, taker.then) else {
             unreachable!("any other new order rests without");
         };
+        let Reserve { display, minimum } = reserve;
         let at = self.level(stands_at(taker.instrument, taker.side, taker.ticks, taker.price, display));
-        let displayed = if display == 0 { taker.remaining } else { taker.remaining.min(display) };
+        let displayed = reserve.first(taker.remaining);
         let order = Order {
             order: taker.order,
             client_order: taker.client_order,
@@ -261,7 +276,7 @@ impl Matching {
 }
 
 /// Where an order with that display stands.
-fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
+pub(super) fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
     let waits = if display == 0 { HIDDEN } else { BOOK };
     Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
 }

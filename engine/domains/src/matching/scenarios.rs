@@ -25,7 +25,7 @@
 //! `holding A LIMIT of ASSET`, `asset ASSET` and `copies of A to R` (0: to nobody) too; `balances` asks for one's own.
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
-//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
+//! `cancel N N …` (several: a list), `replace N to Q @ P [hidden … | display D]`, `replace stop N to Q at T @ P [trail D]`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
 //! `self-trade A group G allow|newest|oldest|both|decrement`. An order's price may be `market` or
 //! `to-limit`; after its number may stand `ioc`, `fok`, `day`, `until T`, `minimum M`, `post`, `slide`,
@@ -39,10 +39,10 @@ use super::messages::{
     Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
     DefineInstrument, Direction, Event, Execution, ExecutionReport, GetAccount, GetAsset, GetBalances, GetBook,
     GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve,
-    NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply,
-    ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits,
-    SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides,
-    StatisticsReport, TickBand, TimeInForce, Transfer, TransferId,
+    NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace,
+    ReplaceReserve, ReplaceStop, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy,
+    SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade,
+    SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand, TimeInForce, Transfer, TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -290,6 +290,22 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ["replace", number, "to", quantity, "@", at] => {
             let (price, quantity) = (price(at)?, Quantity(quantity.parse().ok()?));
             image.set(client, Command::Replace(&Replace { client_order: id(number)?, price, quantity }));
+        }
+        ["replace", number, "to", quantity, "@", at, ref rest @ ..] => {
+            let (_, [display, minimum]) = reserve(rest)?;
+            let (client_order, price, quantity) = (id(number)?, price(at)?, Quantity(quantity.parse().ok()?));
+            let replace = ReplaceReserve { client_order, price, quantity, display, minimum };
+            image.set(client, Command::ReplaceReserve(&replace));
+        }
+        ["replace", "stop", number, "to", quantity, "at", trigger, "@", at, ref rest @ ..] => {
+            let replace = ReplaceStop {
+                client_order: id(number)?,
+                trigger: price(trigger)?,
+                price: if at == "market" { Price(0) } else { price(at)? },
+                trail: if let ["trail", distance] = *rest { price(distance)? } else { Price(0) },
+                quantity: Quantity(quantity.parse().ok()?),
+            };
+            image.set(client, Command::ReplaceStop(&replace));
         }
         ["reduce", number, "by", quantity] => {
             let quantity = Quantity(quantity.parse().ok()?);

@@ -75,6 +75,19 @@ impl Specials {
         quantity
     }
 
+    /// What the stop becomes, and how far its trigger follows, are other from now on. Whether it follows is not.
+    pub(super) fn set_stop(&mut self, place: u32, price: Price, trail: Price) {
+        let special = &mut self.specials[place];
+        debug_assert!((special.trail == Price(0)) == (trail == Price(0)), "a stop that trails goes on trailing");
+        (special.price, special.trail) = (price, trail);
+    }
+
+    /// What is not displayed, how much is at a time and the minimum are other from now on.
+    pub(super) fn set_reserve(&mut self, place: u32, hidden: u64, display: u64, minimum: u64) {
+        let special = &mut self.specials[place];
+        (special.hidden, special.display, special.minimum) = (hidden, display, minimum);
+    }
+
     /// Adds that of the order at `index`, which comes after all others of its kind; there is room.
     pub(super) fn insert(&mut self, special: Special, index: u32) -> u32 {
         if special.trail != Price(0) {

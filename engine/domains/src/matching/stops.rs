@@ -28,23 +28,29 @@ pub(super) struct Triggered {
 
 impl Terms {
     /// The trigger in ticks of a stop whose prices, and what it becomes, make sense together.
-    fn stop_prices(&self, stop: &NewStop) -> Result<u64, Reject> {
-        if matches!(stop.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
-            return Err(Reject::BadOrderType);
-        }
-        let has_price = match stop.order_type.get() {
-            OrderType::Limit if stop.trail == Price(0) => true,
+    fn stop_prices(&self, order_type: OrderType, prices: StopPrices) -> Result<u64, Reject> {
+        let StopPrices { trigger, price, trail } = prices;
+        let has_price = match order_type {
+            OrderType::Limit if trail == Price(0) => true,
             OrderType::Market | OrderType::MarketToLimit => false,
             _ => return Err(Reject::BadOrderType),
         };
-        let trigger = self.ticks(stop.trigger)?;
-        match stop.price {
+        let trigger = self.ticks(trigger)?;
+        match price {
             price if has_price => _ = self.ticks(price)?,
             Price(0) => {}
             _ => return Err(Reject::BadPrice),
         }
-        if self.is_distance(stop.trail) { Ok(trigger) } else { Err(Reject::BadPrice) }
+        if self.is_distance(trail) { Ok(trigger) } else { Err(Reject::BadPrice) }
     }
+}
+
+/// When a stop is triggered, and what it then asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopPrices {
+    pub(super) trigger: Price,
+    pub(super) price: Price,
+    pub(super) trail: Price,
 }
 
 impl Matching {
@@ -63,11 +69,12 @@ impl Matching {
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
-        let ticks = terms.stop_prices(command)?;
-        self.instruments[instrument].check_tick(command.trigger)?;
-        if command.order_type.get() == OrderType::Limit {
-            self.instruments[instrument].check_tick(command.price)?;
+        if matches!(command.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
+            return Err(Reject::BadOrderType);
         }
+        let NewStop { trigger, price, trail, .. } = *command;
+        let prices = StopPrices { trigger, price, trail };
+        let ticks = self.check_stop(instrument, command.order_type.get(), prices)?;
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -88,6 +95,17 @@ impl Matching {
         let (order, client_order, trigger) = (OrderId(self.last_order), command.client_order, command.trigger);
         out.reply(Reply::StopAccepted(&StopAccepted { order, client_order, trigger, quantity: command.quantity }));
         Ok(Progress::Done)
+    }
+
+    /// The trigger in ticks of a stop that becomes an order of that type, when its prices may be an order's.
+    pub(super) fn check_stop(&self, instrument: u32, order_type: OrderType, prices: StopPrices) -> Result<u64, Reject> {
+        let book = &self.instruments[instrument];
+        let ticks = book.terms.stop_prices(order_type, prices)?;
+        book.check_tick(prices.trigger)?;
+        if order_type == OrderType::Limit {
+            book.check_tick(prices.price)?;
+        }
+        Ok(ticks)
     }
 
     fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level, out: &mut Out<'_, Self>) {
@@ -116,7 +134,7 @@ impl Matching {
     }
 
     /// Whether the last trade's price triggers a stop at `ticks`.
-    fn is_triggered(&self, instrument: u32, side: Side, ticks: u64) -> bool {
+    pub(super) fn is_triggered(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         self.last_ticks(instrument).is_some_and(|last| !better(side, ticks, last))
     }
 
@@ -274,6 +292,6 @@ impl Matching {
 }
 
 /// A level where stops wait.
-fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
+pub(super) fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
     Level { waits: WAITS, ..Level::empty(instrument, side.into(), ticks, trigger) }
 }

@@ -299,13 +299,16 @@ impl Matching {
 
     /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
-        let at = self.level_at(taker);
+        let (at, displayed) = match taker.reserve {
+            None => (self.level_at(taker), taker.remaining),
+            Some(reserve) => self.cover_again(taker, index, reserve),
+        };
         let order = &mut self.orders[index];
-        (order.remaining, order.filled) = (taker.remaining, taker.filled);
+        (order.remaining, order.filled) = (displayed, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
         if !self.instruments[taker.instrument].is_plain {
             self.note_top(at);
-            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+            self.say_order(at, taker.order, displayed, Priority::Lost, out);
         }
         self.say_level(at, out);
     }

@@ -12,8 +12,8 @@ mod phases;
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
     GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetDropCopy, SetKillSwitch, SetLimits,
-    SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
+    OrderType, Price, Quantity, Reduce, Replace, ReplaceReserve, ReplaceStop, Scope, SelfTrade, SetDropCopy,
+    SetKillSwitch, SetLimits, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -226,6 +226,19 @@ struct Live {
     side: Side,
     price: i64,
     quantity: u64,
+    kind: Kind,
+}
+
+/// How an order is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// As a stop that trails, or does not.
+    Stop {
+        trails: bool,
+        has_price: bool,
+    },
+    Reserve,
 }
 
 /// Clients who quote around prices that wander.
@@ -310,16 +323,18 @@ impl Flow {
         }
         if self.mix.reserve > 0 && self.random.percent(self.mix.reserve) {
             let reserve = draw_reserve(&mut self.random, &order, Price(price));
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            let kind = Kind::Reserve;
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind });
             return image.set(client, Command::NewReserve(&reserve));
         }
         if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
             let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            let kind = Kind::Stop { trails: stop.trail.0 != 0, has_price: stop.price.0 != 0 };
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind });
             return image.set(client, Command::NewStop(&stop));
         }
         if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind: Kind::Plain });
         }
         image.set(client, Command::NewOrder(&order));
     }
@@ -365,7 +380,26 @@ impl Flow {
             order.quantity = 1 + random.below(self.mix.quantity);
         }
         let (price, quantity) = (Price(order.price), Quantity(order.quantity));
-        image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+        // Some are replaced as what they are not, or no more.
+        match order.kind {
+            Kind::Stop { trails, has_price } if random.percent(90) => {
+                let away = random.below(self.mix.spread * 3) as i64 - 1;
+                let mid = self.mids[order.instrument];
+                let trigger = if order.side == Side::Buy { mid + away } else { mid - away };
+                let price = Price(if has_price { trigger + random.below(5) as i64 - 2 } else { 0 });
+                let trail = Price(if trails { 1 + random.below(self.mix.spread) as i64 } else { 0 });
+                let stop = ReplaceStop { client_order, trigger: Price(trigger), price, trail, quantity };
+                image.set(client, Command::ReplaceStop(&stop));
+            }
+            Kind::Reserve if random.percent(90) => {
+                let quantity = 2 + quantity.0 + random.below(20);
+                let (display, minimum) = draw_display(random, quantity);
+                let quantity = Quantity(quantity);
+                let reserve = ReplaceReserve { client_order, price, quantity, display, minimum };
+                image.set(client, Command::ReplaceReserve(&reserve));
+            }
+            _ => image.set(client, Command::Replace(&Replace { client_order, price, quantity })),
+        }
     }
 }
 
@@ -479,19 +513,14 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
 /// An order like `order` that displays a part of itself, or nothing.
 fn draw_reserve(random: &mut Random, order: &NewOrder, price: Price) -> NewReserve {
     let quantity = 1 + order.quantity.0 + random.below(20);
-    let (display, minimum) = match random.below(4) {
-        0 | 1 => (1 + random.below(quantity.min(8)), 0),
-        2 => (0, 0),
-        _ if random.percent(30) => (0, quantity),
-        _ => (0, 1 + random.below(quantity)),
-    };
+    let (display, minimum) = draw_display(random, quantity);
     let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
     NewReserve {
         client_order: order.client_order,
         price,
         quantity: Quantity(quantity),
-        display: Quantity(display.min(quantity - 1)),
-        minimum: Quantity(minimum),
+        display,
+        minimum,
         expires: if rests { order.expires } else { Timestamp(0) },
         instrument: order.instrument,
         side: order.side,
@@ -499,6 +528,17 @@ fn draw_reserve(random: &mut Random, order: &NewOrder, price: Price) -> NewReser
         on_disconnect: order.on_disconnect,
         reserved: Reserved::default(),
     }
+}
+
+/// How much an order of that quantity displays, and its minimum.
+fn draw_display(random: &mut Random, quantity: u64) -> (Quantity, Quantity) {
+    let (display, minimum) = match random.below(4) {
+        0 | 1 => (1 + random.below(quantity.min(8)), 0),
+        2 => (0, 0),
+        _ if random.percent(30) => (0, quantity),
+        _ => (0, 1 + random.below(quantity)),
+    };
+    (Quantity(display.min(quantity - 1)), Quantity(minimum))
 }
 
 /// A stop that becomes something like `order`, mostly triggered a little way off the middle.

@@ -138,6 +138,20 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
                 keep(at, 8, mask, body);
             }
         }
+        "ReplaceStop" => {
+            for (at, mask) in [(0, 15), (8, 15), (16, 15), (24, 3), (32, 31)] {
+                keep(at, 8, mask, body);
+            }
+            // Half of them as stops that become market orders.
+            body[if body[32] % 2 == 0 { 24 } else { 16 }] = 0;
+        }
+        "ReplaceReserve" => {
+            for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, 7), (32, 15)] {
+                keep(at, 8, mask, body);
+            }
+            body[24] = body[24].min(body[16].saturating_sub(1));
+            body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
+        }
         "Cancel" | "Reduce" => {
             (0..body.len()).step_by(8).for_each(|at| keep(at, 8, 15, body));
         }

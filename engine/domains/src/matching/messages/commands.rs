@@ -355,6 +355,36 @@ messages! {
             /// The client who gets it; zero when nobody does.
             reader: Account,
         },
+        /// Changes a stop that waits for its trigger. Less quantity, and nothing else, keeps its place at its trigger; any
+        /// other change puts it behind all others there. Answered by [`super::OrderReplaced`].
+        31 => ReplaceStop: 40 {
+            /// Which of the account's stops.
+            client_order: ClientOrderId,
+            /// The new trigger.
+            trigger: Price,
+            /// The new worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows from now on; zero when it stays. A stop that trails goes on trailing.
+            trail: Price,
+            /// The new quantity.
+            quantity: Quantity,
+        },
+        /// Changes an order that displays only a part of itself, or nothing. Less quantity, and nothing else, keeps its
+        /// place in the queue; any other change takes it out and lets it come in again. Answered by
+        /// [`super::OrderReplaced`].
+        32 => ReplaceReserve: 40 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+            /// The new price.
+            price: Price,
+            /// The new quantity of the whole order, what it traded already included.
+            quantity: Quantity,
+            /// How much of it is displayed at a time from now on; zero when it displays nothing.
+            display: Quantity,
+            /// How much it trades with one order at least; zero when there is no such minimum. Only of one that displays
+            /// nothing.
+            minimum: Quantity,
+        },
         /// Asks for what there is of an asset.
         28 => GetAsset: 8 {
             /// Which.

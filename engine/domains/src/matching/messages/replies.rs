@@ -54,11 +54,12 @@ messages! {
             order: OrderId,
             /// The client's.
             client_order: ClientOrderId,
-            /// The worst price at which it may trade: the one asked for, or the one a post-only order slid to.
+            /// The worst price at which it may trade: the one asked for, or the one a post-only order slid to; the trigger
+            /// of a stop.
             price: Price,
             /// How much of it has traded since it was entered.
             filled: Quantity,
-            /// How much rests in the book.
+            /// How much rests in the book, or waits.
             remaining: Quantity,
             /// What became of it.
             status: OrderStatusCode,

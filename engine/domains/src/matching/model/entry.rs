@@ -1,13 +1,14 @@
 //! The twin: what comes in, and trades.
 
 use super::phases::Market;
+use super::replacing::say_replaced;
 use super::reports::Traded;
 use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Execution, Fill, InstrumentDefined, InstrumentId, Liquidity,
-    NewOrder, OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX,
-    Quantity, Reject, Replace, Reply, Side, TimeInForce, Trade, TradeId,
+    NewOrder, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity, Reject,
+    Replace, Reply, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -423,16 +424,7 @@ impl Model {
             0 => OrderStatus::Filled,
             _ => OrderStatus::Open,
         };
-        out.reply(Reply::OrderReplaced(&OrderReplaced {
-            order: OrderId(order.order),
-            client_order: command.client_order,
-            price: Price(order.price),
-            filled: Quantity(order.filled),
-            remaining: Quantity(order.remaining),
-            status: status.into(),
-            priority: priority.into(),
-            reserved: Reserved::default(),
-        }));
+        say_replaced(&order, Price(order.price), status, priority, out);
         if let Some((reach, left)) = beyond {
             self.interrupt(&order, reach, left, out);
         }

@@ -30,13 +30,7 @@ impl Model {
             _ => return Err(Reject::BadOrderType),
         };
         let (quantity, display, minimum) = (command.quantity.0, command.display.0, command.minimum.0);
-        let in_lots = |quantity: u64| quantity.is_multiple_of(self.instruments[&instrument].lot.0);
-        if display >= quantity || !in_lots(display) {
-            return Err(Reject::BadDisplay);
-        }
-        if minimum != 0 && (display != 0 || minimum > quantity || !in_lots(minimum)) {
-            return Err(Reject::BadMinimum);
-        }
+        self.check_reserve(instrument, quantity, display, minimum)?;
         if self.mine(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
@@ -61,13 +55,7 @@ impl Model {
             return Err(Reject::SpecialsFull);
         }
         let hides = display == 0;
-        let level_exists = self.orders.iter().any(|order| {
-            (order.instrument, order.side, order.price, order.hides) == (instrument, side, command.price.0, hides)
-                && order.stop.is_none()
-        });
-        if !level_exists && self.levels() as u64 == self.limits.levels {
-            return Err(Reject::LevelsFull);
-        }
+        self.check_level_of(instrument, side, command.price.0, hides)?;
         self.has_room_for(account.0)?;
         let mut order = Order {
             order: self.last_order + 1,
@@ -97,26 +85,8 @@ impl Model {
         self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let reach = self.reach(&order);
-        let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;
-        let dropped = if finds_enough { self.trade(&mut order, out) } else { None };
+        let status = self.come_in_with_reserve(&mut order, out);
         let left = order.remaining;
-        let status = match (dropped, left) {
-            (Some(_), _) => OrderStatus::Cancelled,
-            (None, 0) => OrderStatus::Filled,
-            _ => OrderStatus::Open,
-        };
-        match status {
-            OrderStatus::Open => {
-                let displayed = if hides { left } else { left.min(display) };
-                (order.remaining, order.hidden) = (displayed, left - displayed);
-                self.rest(order, out);
-            }
-            OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
-            OrderStatus::Cancelled => {
-                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
-                self.copy_end(&order, Execution::Cancelled, dropped.unwrap_or(left), out);
-            }
-        }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
             order: OrderId(order.order),
@@ -129,6 +99,57 @@ impl Model {
         }));
         self.interrupt(&order, reach, left, out);
         Ok(())
+    }
+
+    /// Trades, or stands at once when less than its minimum is offered; then rests what is left. Says what became of it.
+    pub(super) fn come_in_with_reserve(&mut self, order: &mut Order, out: Says<'_, '_>) -> OrderStatus {
+        let reach = self.reach(order);
+        let finds_enough = order.minimum == 0 || self.finds(order, reach) >= order.minimum;
+        let dropped = if finds_enough { self.trade(order, out) } else { None };
+        let left = order.remaining;
+        match (dropped, left) {
+            (Some(dropped), _) => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
+                self.copy_end(order, Execution::Cancelled, dropped, out);
+                OrderStatus::Cancelled
+            }
+            (None, 0) => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Filled));
+                OrderStatus::Filled
+            }
+            _ => {
+                let displayed = if order.hides { left } else { left.min(order.display) };
+                self.rest(Order { remaining: displayed, hidden: left - displayed, ..*order }, out);
+                OrderStatus::Open
+            }
+        }
+    }
+
+    /// Whether an order of that quantity may display that much and have that minimum.
+    pub(super) fn check_reserve(
+        &self,
+        instrument: u32,
+        quantity: u64,
+        display: u64,
+        minimum: u64,
+    ) -> Result<(), Reject> {
+        let in_lots = |quantity: u64| quantity.is_multiple_of(self.instruments[&instrument].lot.0);
+        if display >= quantity || !in_lots(display) {
+            return Err(Reject::BadDisplay);
+        }
+        if minimum != 0 && (display != 0 || minimum > quantity || !in_lots(minimum)) {
+            return Err(Reject::BadMinimum);
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for a level where something is displayed, or nothing is.
+    pub(super) fn check_level_of(&self, instrument: u32, side: Side, price: i64, hides: bool) -> Result<(), Reject> {
+        let exists = self.orders.iter().any(|order| {
+            (order.instrument, order.side, order.price, order.hides) == (instrument, side, price, hides)
+                && order.stop.is_none()
+        });
+        if exists || (self.levels() as u64) < self.limits.levels { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
     /// How much an order would trade at once, up to where prevention would end it or make it less.

@@ -27,26 +27,11 @@ impl Model {
             return Err(Reject::DuplicateClientOrder);
         }
         let order_type = command.order_type.get();
-        let (becomes_limit, trails) = (order_type == OrderType::Limit, command.trail != Price(0));
+        let becomes_limit = order_type == OrderType::Limit;
         if matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose) {
             return Err(Reject::BadOrderType);
         }
-        if matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide) || becomes_limit && trails {
-            return Err(Reject::BadOrderType);
-        }
-        self.check_price(instrument, command.trigger)?;
-        if becomes_limit {
-            self.check_price(instrument, command.price)?;
-        } else if command.price != Price(0) {
-            return Err(Reject::BadPrice);
-        }
-        if command.trail.0 < 0 || command.trail.0 % self.instruments[&instrument].tick.0 != 0 {
-            return Err(Reject::BadPrice);
-        }
-        self.check_tick(instrument, command.trigger)?;
-        if becomes_limit {
-            self.check_tick(instrument, command.price)?;
-        }
+        self.check_stop(instrument, order_type, command.trigger, command.price, command.trail)?;
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
@@ -102,6 +87,33 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a stop that becomes an order of that type may have these prices.
+    pub(super) fn check_stop(
+        &self,
+        instrument: u32,
+        order_type: OrderType,
+        trigger: Price,
+        price: Price,
+        trail: Price,
+    ) -> Result<(), Reject> {
+        let becomes_limit = order_type == OrderType::Limit;
+        let post_only = matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide);
+        if post_only || becomes_limit && trail != Price(0) {
+            return Err(Reject::BadOrderType);
+        }
+        self.check_price(instrument, trigger)?;
+        if becomes_limit {
+            self.check_price(instrument, price)?;
+        } else if price != Price(0) {
+            return Err(Reject::BadPrice);
+        }
+        if trail.0 < 0 || trail.0 % self.instruments[&instrument].tick.0 != 0 {
+            return Err(Reject::BadPrice);
+        }
+        self.check_tick(instrument, trigger)?;
+        if becomes_limit { self.check_tick(instrument, price) } else { Ok(()) }
+    }
+
     /// Stops that wait and orders with a reserve.
     pub(super) fn specials(&self) -> usize {
         self.orders.iter().filter(|order| order.stop.is_some() || order.hides || order.display > 0).count()
@@ -111,7 +123,7 @@ impl Model {
         self.orders.iter().filter_map(|order| Some((order, order.stop?)))
     }
 
-    fn has_stop_level(&self, instrument: u32, side: Side, trigger: i64) -> bool {
+    pub(super) fn has_stop_level(&self, instrument: u32, side: Side, trigger: i64) -> bool {
         self.stops().any(|(order, stop)| (order.instrument, order.side, stop.trigger) == (instrument, side, trigger))
     }
 
@@ -243,7 +255,7 @@ impl Model {
 }
 
 /// Whether a trade at `price` triggers a stop.
-fn reaches(side: Side, price: i64, trigger: i64) -> bool {
+pub(super) fn reaches(side: Side, price: i64, trigger: i64) -> bool {
     match side {
         Side::Buy => price >= trigger,
         Side::Sell => price <= trigger,

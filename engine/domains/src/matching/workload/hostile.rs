@@ -3,7 +3,8 @@
 use super::{draw_report, draw_risk, funds, phases, terms};
 use crate::matching::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
-    NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
+    NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, ReplaceReserve, ReplaceStop,
+    Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::image::COMMAND_HEADER_BYTES;
@@ -125,7 +126,22 @@ impl Hostile {
             7 => image.set(client, Command::Cancel(&Cancel { client_order })),
             8 => {
                 let (price, quantity) = (Price(self.signed()), Quantity(self.unsigned()));
-                image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+                match self.random.below(4) {
+                    0 => {
+                        let trigger = Price(self.signed());
+                        let price = if self.random.percent(50) { Price(0) } else { price };
+                        let trail = Price(if self.random.percent(50) { 0 } else { self.signed() });
+                        let stop = ReplaceStop { client_order, trigger, price, trail, quantity };
+                        image.set(client, Command::ReplaceStop(&stop));
+                    }
+                    1 => {
+                        let display = Quantity(if self.random.percent(30) { 0 } else { self.unsigned() });
+                        let minimum = Quantity(if self.random.percent(60) { 0 } else { self.unsigned() });
+                        let reserve = ReplaceReserve { client_order, price, quantity, display, minimum };
+                        image.set(client, Command::ReplaceReserve(&reserve));
+                    }
+                    _ => image.set(client, Command::Replace(&Replace { client_order, price, quantity })),
+                }
             }
             9 => {
                 let quantity = Quantity(self.unsigned());
