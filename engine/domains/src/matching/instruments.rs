@@ -1,6 +1,6 @@
 //! Instruments: their terms, and the two sides of their books.
 
-use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
+use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, UNPRICED, WAITS};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
     Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderFeed,
@@ -100,6 +100,11 @@ impl Terms {
         }
     }
 
+    /// The worst price, in ticks, at which one of `side` can trade.
+    pub(super) fn worst(&self, side: Side) -> u64 {
+        self.yielding(side, 0, u64::MAX)
+    }
+
     /// The price, in ticks, that far above `ticks` for one who buys, or below it for one who sells; none outside the
     /// range.
     pub(super) fn away(&self, side: Side, ticks: u64, distance: Price) -> Option<u64> {
@@ -183,6 +188,8 @@ pub(super) struct Instrument {
     asks: Half,
     /// Bids and asks that display nothing.
     hidden: [Half; 2],
+    /// Market orders to buy and to sell in an auction: one level each.
+    unpriced: [Half; 2],
     /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
     stops: [Half; 2],
     /// What was last said of the best prices. It is what the levels say, between commands.
@@ -216,6 +223,7 @@ impl Instrument {
             bids: Half::EMPTY,
             asks: Half::EMPTY,
             hidden: [Half::EMPTY; 2],
+            unpriced: [Half::EMPTY; 2],
             stops: [Half::EMPTY; 2],
             top: Self::EMPTY_TOP,
             last,
@@ -267,7 +275,7 @@ impl Instrument {
 
     /// Whether nothing stands in its book or waits.
     pub(super) fn is_empty(&self) -> bool {
-        let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
+        let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops).chain(self.unpriced);
         halves.into_iter().all(|half| half.best == NONE)
     }
 
@@ -378,7 +386,8 @@ impl Instrument {
         match level.waits {
             BOOK => self.half(side),
             WAITS => self.stops(side),
-            _ => self.hidden(side),
+            HIDDEN => self.hidden(side),
+            _ => self.unpriced(side),
         }
     }
 
@@ -389,7 +398,8 @@ impl Instrument {
         match level.waits {
             BOOK => self.half_mut(side),
             WAITS => &mut self.stops[side as usize - 1],
-            _ => &mut self.hidden[side as usize - 1],
+            HIDDEN => &mut self.hidden[side as usize - 1],
+            _ => &mut self.unpriced[side as usize - 1],
         }
     }
 
@@ -397,6 +407,11 @@ impl Instrument {
     #[inline]
     pub(super) fn hidden(&self, side: Side) -> Half {
         self.hidden[side as usize - 1]
+    }
+
+    /// The market orders of one side in an auction.
+    pub(super) fn unpriced(&self, side: Side) -> Half {
+        self.unpriced[side as usize - 1]
     }
 
     /// Whether any stop waits.
@@ -562,9 +577,14 @@ impl Instruments {
     pub(super) fn half_of(&mut self, level: &Level) -> Option<&mut Half> {
         let place = self.place(InstrumentId(level.instrument.checked_add(1)?))?;
         let instrument = &mut self[place];
-        let sound =
-            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= HIDDEN && level.reserved == [0; 6];
-        (sound && level.side.try_get().is_some()).then(|| instrument.half_of(level))
+        let side = level.side.try_get()?;
+        let placed = match level.waits {
+            BOOK | WAITS | HIDDEN => true,
+            UNPRICED => level.ticks == instrument.terms.worst(side) && instrument.phase.get().collects(),
+            _ => false,
+        };
+        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 6];
+        (placed && sound).then(|| instrument.half_of(level))
     }
 
     /// All places, defined or not.

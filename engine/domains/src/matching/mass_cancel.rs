@@ -46,8 +46,9 @@ enum Walk {
     Books { instrument: u32, end: u32, part: usize, level: u32 },
 }
 
-/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing.
-const PARTS: usize = 6;
+/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing, then market
+/// orders.
+const PARTS: usize = 8;
 
 /// What is said at the end.
 #[derive(Clone, Copy, Debug)]
@@ -214,7 +215,8 @@ impl Matching {
         match part / 2 {
             0 => instrument.half(side),
             1 => instrument.stops(side),
-            _ => instrument.hidden(side),
+            2 => instrument.hidden(side),
+            _ => instrument.unpriced(side),
         }
     }
 

@@ -86,7 +86,7 @@ choice! {
     pub enum OrderType as OrderTypeCode {
         /// At its own price or better.
         Limit = 1,
-        /// As far as the instrument's protection away from the other side's best price.
+        /// As far as the instrument's protection away from the other side's best price; in an auction at any price.
         Market = 2,
         /// At the other side's best price.
         MarketToLimit = 3,
@@ -361,6 +361,8 @@ choice! {
         TransferDiffers = 20,
         /// The order is of another kind than its replacement.
         OtherKind = 21,
+        /// The order is a market order in an auction: it can be reduced or cancelled.
+        Unpriced = 22,
     }
 }
 

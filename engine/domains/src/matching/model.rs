@@ -68,6 +68,8 @@ pub struct Order {
     pub hides: bool,
     /// How much it trades with one order at least.
     pub minimum: u64,
+    /// Whether it is a market order in an auction.
+    pub unpriced: bool,
 }
 
 impl Order {
@@ -75,6 +77,21 @@ impl Order {
     #[must_use]
     pub fn open(&self) -> u64 {
         self.remaining + self.hidden
+    }
+
+    /// Whether it stands where everyone sees it.
+    fn is_displayed(&self) -> bool {
+        self.part() == 0
+    }
+
+    /// In which part of a book it is: displayed, a stop, hidden, or a market order in an auction.
+    fn part(&self) -> u8 {
+        match self {
+            Self { stop: Some(_), .. } => 1,
+            Self { hides: true, .. } => 2,
+            Self { unpriced: true, .. } => 3,
+            _ => 0,
+        }
     }
 }
 
@@ -149,7 +166,7 @@ impl Model {
 
     /// What stands on one side of a book.
     fn book(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
-        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none() && !o.hides)
+        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.is_displayed())
     }
 
     fn at(&self, instrument: u32, side: Side, price: i64) -> impl Iterator<Item = &Order> {
@@ -190,7 +207,7 @@ impl Model {
     }
 
     fn say_level(&self, order: &Order, out: Says<'_, '_>) {
-        if order.stop.is_some() || order.hides {
+        if !order.is_displayed() {
             return;
         }
         let level = self.level(order.instrument, order.side, order.price);
@@ -199,7 +216,7 @@ impl Model {
 
     /// Says what an order displays now.
     fn say_order(&self, order: &Order, quantity: u64, priority: Priority, out: Says<'_, '_>) {
-        if order.stop.is_some() || order.hides || !self.shown.contains(&order.instrument) {
+        if !order.is_displayed() || !self.shown.contains(&order.instrument) {
             return;
         }
         let shown = OrderShown {
@@ -242,9 +259,8 @@ impl Model {
     }
 
     fn levels(&self) -> usize {
-        let level = |order: &Order| match order.stop {
-            None => (order.instrument, order.side, order.price, u8::from(order.hides) * 2),
-            Some(stop) => (order.instrument, order.side, stop.trigger, 1),
+        let level = |order: &Order| {
+            (order.instrument, order.side, order.stop.map_or(order.price, |stop| stop.trigger), order.part())
         };
         self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
     }

@@ -2,12 +2,12 @@
 
 use super::accounts::{Accounts, Holder};
 use super::instruments::Instruments;
-use super::levels::{BOOK, Level, Levels, NONE};
+use super::levels::{BOOK, Level, Levels, NONE, UNPRICED};
 use super::messages::{
     ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase, Price,
     QUANTITY_MAX,
 };
-use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, Special, Specials};
+use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, IN_AUCTIONS, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -79,9 +79,16 @@ impl Order {
             && self.timed <= 1
             && match self.only {
                 0 => true,
-                AT_OPEN | AT_CLOSE => self.order_type == OrderType::Limit.into(),
+                AT_OPEN | AT_CLOSE => matches!(self.order_type.get(), OrderType::Limit | OrderType::Market),
+                IN_AUCTIONS => self.is_unpriced(),
                 _ => false,
             }
+    }
+
+    /// Whether it is a market order in an auction.
+    #[inline]
+    pub(super) fn is_unpriced(&self) -> bool {
+        self.only != 0 && self.order_type == OrderType::Market.into()
     }
 }
 
@@ -389,7 +396,8 @@ impl Orders {
                 if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
-                if level.waits != BOOK && order.special == NONE {
+                let plain = matches!(level.waits, BOOK | UNPRICED);
+                if !plain && order.special == NONE || (level.waits == UNPRICED) != order.is_unpriced() {
                     return Err(Corrupt("an order outside the book"));
                 }
                 if order.special != NONE {

@@ -5,8 +5,8 @@ use super::copies::Happened;
 use super::entry::decline;
 use super::levels::{Level, NONE, WAITS};
 use super::messages::{
-    DeclineReason, Execution, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, Quantity, Reject,
-    ReplaceReserve, ReplaceStop, Reply,
+    DeclineReason, Execution, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, ReplaceReserve,
+    ReplaceStop, Reply,
 };
 use super::orders::Order;
 use super::reserve::{Reserve, Wanted, stands_at};
@@ -97,7 +97,7 @@ impl Matching {
         if quantity.0 <= filled {
             return Ok(decline(client_order, DeclineReason::BelowFilled, out));
         }
-        if self.instruments[instrument].phase.get() != Phase::Continuous {
+        if !self.instruments[instrument].phase.get().is_open() {
             return Ok(decline(client_order, DeclineReason::PhaseForbids, out));
         }
         if self.is_outside(instrument, Ok(ticks)) {

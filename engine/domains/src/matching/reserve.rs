@@ -5,8 +5,7 @@ use super::copies::Happened;
 use super::entry::decline;
 use super::levels::{BOOK, HIDDEN, Level, NONE, better};
 use super::messages::{
-    DeclineReason, Execution, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side,
-    TimeInForce,
+    DeclineReason, Execution, NewReserve, OrderId, OrderType, Price, Priority, Quantity, Reject, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::settlement::Open;
@@ -69,7 +68,7 @@ impl Matching {
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
-        if self.instruments[instrument].phase.get() != Phase::Continuous {
+        if !self.instruments[instrument].phase.get().is_open() {
             return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
         }
         if self.is_outside(instrument, Ok(ticks)) {

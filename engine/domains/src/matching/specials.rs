@@ -170,17 +170,19 @@ impl Special {
 /// How [`Order::only`] says for which auction an order stands.
 pub(super) const AT_OPEN: u8 = TimeInForce::AtOpen as u8;
 pub(super) const AT_CLOSE: u8 = TimeInForce::AtClose as u8;
+/// A market order that stands as long as orders are collected.
+pub(super) const IN_AUCTIONS: u8 = TimeInForce::GoodTillCancelled as u8;
 
 /// Orders that stand for an auction alone. Built again when it is loaded.
 #[derive(Clone, Debug)]
 pub(super) struct ForAuction {
-    /// Of each instrument those for its opening, and those for its closing auction.
+    /// Of each instrument those for its opening, those for its closing auction, and those for any.
     orders: Entered,
 }
 
 impl ForAuction {
     pub(super) fn new(instruments: usize, capacity: usize) -> Self {
-        Self { orders: Entered::new(2 * instruments, capacity) }
+        Self { orders: Entered::new(3 * instruments, capacity) }
     }
 
     /// Orders that still fit.
@@ -190,20 +192,26 @@ impl ForAuction {
 
     /// Adds the order at `index`, which stands for the auction that `only` says and comes last; there is room.
     pub(super) fn push(&mut self, instrument: u32, only: u8, index: u32) {
-        self.orders.push(2 * instrument + u32::from(only == AT_CLOSE), index);
+        let list = match only {
+            AT_OPEN => 0,
+            AT_CLOSE => 1,
+            _ => 2,
+        };
+        self.orders.push(3 * instrument + list, index);
     }
 
     pub(super) fn remove(&mut self, index: u32) {
         self.orders.remove(index);
     }
 
-    /// The first for the opening and the first for the closing auction of `instrument`, of those that do not stand in
+    /// The first for the opening, for the closing and for any auction of `instrument`, of those that do not stand in
     /// `phase`.
-    pub(super) fn that_end(&self, instrument: u32, phase: Phase) -> [Option<u32>; 2] {
-        let first = |auction, list| {
-            let ends = !phase.takes(OrderType::Limit, auction);
-            self.orders.first(2 * instrument + list).filter(|_| ends)
-        };
-        [first(TimeInForce::AtOpen, 0), first(TimeInForce::AtClose, 1)]
+    pub(super) fn that_end(&self, instrument: u32, phase: Phase) -> [Option<u32>; 3] {
+        let first = |stands: bool, list| self.orders.first(3 * instrument + list).filter(|_| !stands);
+        [
+            first(phase.takes(OrderType::Limit, TimeInForce::AtOpen), 0),
+            first(phase.takes(OrderType::Limit, TimeInForce::AtClose), 1),
+            first(phase.collects(), 2),
+        ]
     }
 }

@@ -267,7 +267,8 @@ impl Matching {
 
     fn may_come_in(&mut self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
         let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
-        if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
+        let (phase, order_type) = (self.instruments[instrument].phase.get(), taker.order_type.get());
+        if !phase.takes(order_type, time_in_force) || phase != Phase::Continuous && order_type != OrderType::Limit {
             return Err(CloseReason::PhaseForbids);
         }
         if time_in_force == TimeInForce::FillOrKill

@@ -1,12 +1,13 @@
 //! An order trades with the other side, and what is left of it goes where it goes.
 
 use super::copies::Happened;
+use super::entry::unpriced_at;
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
-    OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side,
-    Trade, TradeId,
+    OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderType, OrderTypeCode, Phase, Price, Priority, Quantity,
+    Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::reserve::Reserve;
@@ -316,6 +317,9 @@ impl Matching {
     /// The level at the taker's price, opened when there is none.
     #[inline]
     fn level_at(&mut self, taker: &Taker) -> u32 {
+        if taker.only != 0 && taker.order_type == OrderType::Market.into() {
+            return self.level(unpriced_at(taker.instrument, taker.side, taker.ticks, taker.price));
+        }
         self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
     }
 

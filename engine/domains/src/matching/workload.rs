@@ -320,6 +320,9 @@ impl Flow {
             order.time_in_force = if at_open { TimeInForce::AtOpen } else { TimeInForce::AtClose }.into();
             (order.order_type, order.price) = (OrderType::Limit.into(), Price(price));
             (order.expires, order.minimum) = (Timestamp(0), Quantity(0));
+            if self.random.percent(30) {
+                (order.order_type, order.price) = (OrderType::Market.into(), Price(0));
+            }
         }
         if self.mix.reserve > 0 && self.random.percent(self.mix.reserve) {
             let reserve = draw_reserve(&mut self.random, &order, Price(price));

@@ -109,7 +109,11 @@ impl Model {
         if !self.markets[&instrument].takes(order_type, time_in_force) {
             return decline(command.client_order, DeclineReason::PhaseForbids, out);
         }
+        let unpriced = order_type == OrderType::Market && self.markets[&instrument].collects();
+        let terms = &self.instruments[&instrument];
+        let worst = if side == Side::Buy { terms.price_max.0 } else { terms.price_min.0 };
         let price = match self.price(instrument, side, order_type, command.price.0) {
+            _ if unpriced => worst,
             Ok(price) if self.markets[&instrument].is_outside(price) => {
                 return decline(command.client_order, DeclineReason::OutsideBand, out);
             }
@@ -143,6 +147,7 @@ impl Model {
             display: 0,
             hides: false,
             minimum: 0,
+            unpriced,
         };
         let reach = self.reach(&order);
         if minimum > 0 && self.finds(&order, reach) < minimum {
@@ -152,11 +157,16 @@ impl Model {
             if self.orders.len() as u64 == self.limits.orders {
                 return Err(Reject::OrdersFull);
             }
-            let for_auction = self.orders.iter().filter(|order| order.only.is_some()).count();
-            if only.is_some() && for_auction as u64 == self.limits.specials {
+            let for_auction = self.orders.iter().filter(|order| order.only.is_some() || order.unpriced).count();
+            if (only.is_some() || unpriced) && for_auction as u64 == self.limits.specials {
                 return Err(Reject::SpecialsFull);
             }
-            self.check_level(instrument, side, Price(price))?;
+            let others = self.orders.iter().any(|o| o.unpriced && (o.instrument, o.side) == (instrument, side));
+            match unpriced {
+                true if !others && self.levels() as u64 == self.limits.levels => return Err(Reject::LevelsFull),
+                true => {}
+                false => self.check_level(instrument, side, Price(price))?,
+            }
         }
         self.has_room_for(order.account)?;
         if let Some(reason) = self.afford(&order, price, quantity, None)? {
@@ -354,6 +364,9 @@ impl Model {
         }
         if order.hides || order.display > 0 {
             return decline(command.client_order, DeclineReason::HasReserve, out);
+        }
+        if order.unpriced {
+            return decline(command.client_order, DeclineReason::Unpriced, out);
         }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;

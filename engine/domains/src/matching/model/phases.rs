@@ -62,7 +62,7 @@ impl Market {
 
     /// Whether an order has a place in its phase.
     pub(super) fn takes(&self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
-        let limit = order_type == OrderType::Limit;
+        let limit = order_type == OrderType::Limit || order_type == OrderType::Market;
         match (time_in_force, self.phase) {
             (TimeInForce::AtOpen, Phase::PreOpen | Phase::OpeningAuction) => limit,
             (TimeInForce::AtClose, Phase::ClosingAuction) => limit,
@@ -191,8 +191,9 @@ impl Model {
             self.enter(instrument, to, None, out);
         }
         let ends = |order: &&Order| {
-            let for_auction = order.only.is_some_and(|only| !self.markets[&instrument].takes(OrderType::Limit, only));
-            order.instrument == instrument && for_auction
+            let market = &self.markets[&instrument];
+            let over = order.only.is_some_and(|only| !market.takes(OrderType::Limit, only));
+            order.instrument == instrument && (over || order.unpriced && !market.collects())
         };
         let mut ending: Vec<u64> = self.orders.iter().filter(ends).map(|order| order.order).collect();
         ending.sort_unstable();
@@ -227,17 +228,28 @@ impl Model {
         }
     }
 
+    /// What takes part in an auction.
+    fn part_takers(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
+        let takes = |order: &&Order| order.stop.is_none() && order.minimum == 0;
+        self.orders.iter().filter(move |order| (order.instrument, order.side) == (instrument, side)).filter(takes)
+    }
+
     /// How much is bid and asked at a price.
     fn interest(&self, instrument: u32, price: i64) -> (u64, u64) {
-        let bid = self.book(instrument, Side::Buy).filter(|order| order.price >= price).map(Order::open);
-        let asked = self.book(instrument, Side::Sell).filter(|order| order.price <= price).map(Order::open);
-        (bid.sum(), asked.sum())
+        let bids = self.part_takers(instrument, Side::Buy).filter(|order| order.unpriced || order.price >= price);
+        let asks = self.part_takers(instrument, Side::Sell).filter(|order| order.unpriced || order.price <= price);
+        (bids.map(Order::open).sum(), asks.map(Order::open).sum())
     }
 
     /// By rule 25, step by step.
     fn indication(&self, instrument: u32) -> AuctionIndication {
-        let book = self.book(instrument, Side::Buy).chain(self.book(instrument, Side::Sell));
-        let mut prices: Vec<i64> = book.map(|order| order.price).collect::<BTreeSet<_>>().into_iter().collect();
+        let sides = [Side::Buy, Side::Sell];
+        let priced = sides.iter().flat_map(|side| self.part_takers(instrument, *side)).filter(|order| !order.unpriced);
+        let mut prices: BTreeSet<i64> = priced.map(|order| order.price).collect();
+        if sides.iter().all(|side| self.part_takers(instrument, *side).any(|order| order.unpriced)) {
+            prices.extend(self.last_prices.get(&instrument));
+        }
+        let mut prices: Vec<i64> = prices.into_iter().collect();
         let volume = |price: &i64| {
             let (bid, asked) = self.interest(instrument, *price);
             bid.min(asked)
@@ -272,20 +284,26 @@ impl Model {
     }
 
     fn uncross(&mut self, instrument: u32, price: i64, mut left: u64, out: Says<'_, '_>) {
-        let mut last: Option<[Order; 2]> = None;
+        // Of each side the order that traded last, of those that are displayed.
+        let mut last = [None::<Order>; 2];
         while left > 0 {
             let first = |side| {
-                let best = self.prices(instrument, side)[0];
-                *self.at(instrument, side, best).min_by_key(|order| order.place).expect("a level has orders")
+                let rank = |order: &&Order| {
+                    let price = i128::from(order.price) * if side == Side::Buy { -1 } else { 1 };
+                    (!order.unpriced, price, order.hides, order.place)
+                };
+                *self.part_takers(instrument, side).min_by_key(rank).expect("so much trades")
             };
             let pair = [first(Side::Buy), first(Side::Sell)];
             left -= self.trade_pair(pair, price, out);
-            for order in &pair {
+            for order in pair.iter().filter(|order| order.is_displayed()) {
                 if self.level(instrument, order.side, order.price).orders == 0 {
                     self.say_level(order, out);
                 }
             }
-            last = Some(pair);
+            for (last, order) in last.iter_mut().zip(pair).filter(|(_, order)| order.is_displayed()) {
+                *last = Some(order);
+            }
         }
         for order in last.iter().flatten() {
             if self.level(instrument, order.side, order.price).orders > 0 {

@@ -167,12 +167,12 @@ impl Model {
     }
 
     /// When an order is come to of everyone's: as it would trade; stops come after the book, those nearest to being
-    /// triggered first; then what displays nothing.
+    /// triggered first; then what displays nothing, then market orders.
     pub(super) fn turn(order: &Order) -> (u32, u8, Side, i128, u64) {
-        let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
-        let up = (order.side == Side::Sell) != (waits == 1);
+        let price = order.stop.map_or(order.price, |stop| stop.trigger);
+        let up = (order.side == Side::Sell) != order.stop.is_some();
         let rank = if up { i128::from(price) } else { -i128::from(price) };
-        (order.instrument, waits, order.side, rank, order.place)
+        (order.instrument, order.part(), order.side, rank, order.place)
     }
 
     pub(super) fn set_kill_switch(

@@ -79,7 +79,7 @@ impl Model {
             return decline(client_order, DeclineReason::BelowFilled, out);
         }
         let market = &self.markets[&order.instrument];
-        if market.phase != Phase::Continuous {
+        if !market.collects() && market.phase != Phase::Continuous {
             return decline(client_order, DeclineReason::PhaseForbids, out);
         }
         if market.is_outside(price.0) {

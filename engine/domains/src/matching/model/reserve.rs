@@ -39,7 +39,7 @@ impl Model {
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
-        if self.markets[&instrument].phase != Phase::Continuous {
+        if !self.markets[&instrument].collects() && self.markets[&instrument].phase != Phase::Continuous {
             return decline(command.client_order, DeclineReason::PhaseForbids, out);
         }
         if self.markets[&instrument].is_outside(command.price.0) {
@@ -76,6 +76,7 @@ impl Model {
             display,
             hides,
             minimum,
+            unpriced: false,
         };
         if let Some(reason) = self.afford(&order, order.price, quantity, None)? {
             return decline(command.client_order, reason, out);

@@ -74,6 +74,7 @@ impl Model {
             display: 0,
             hides: false,
             minimum: 0,
+            unpriced: false,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
         let stop = *self.orders.last().expect("it was just added");
@@ -211,7 +212,9 @@ impl Model {
     fn come_in(&mut self, order: &mut Order, stop: Stop, out: Says<'_, '_>) -> Option<CloseReason> {
         let Order { account, instrument, side, price, .. } = *order;
         let rests = !matches!(stop.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
-        if !self.markets[&instrument].takes(order.order_type, stop.time_in_force) {
+        let market = &self.markets[&instrument];
+        let stands = market.phase == Phase::Continuous || order.order_type == OrderType::Limit;
+        if !market.takes(order.order_type, stop.time_in_force) || !stands {
             return Some(CloseReason::PhaseForbids);
         }
         let reach = self.reach(order);
