@@ -6,6 +6,7 @@ use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Q
 use super::orders::Order;
 use super::phases::PhaseChange;
 use super::settlement::{Open, Party};
+use super::specials::RESERVE;
 use super::views::Before;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
@@ -190,7 +191,8 @@ impl Matching {
 
     /// Whether the order at `index`, which displays nothing, takes part in auctions.
     fn takes_part(&self, index: u32) -> bool {
-        self.orders.specials[self.orders[index].special].minimum == 0
+        let special = &self.orders.specials[self.orders[index].special];
+        special.kind == RESERVE && special.minimum == 0
     }
 
     /// Says what the auction would trade, when that has changed.

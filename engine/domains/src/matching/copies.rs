@@ -125,12 +125,12 @@ impl Matching {
 
     fn execution(&self, index: u32, happened: Happened, remaining: u64) -> ExecutionReport {
         let Order { order, client_order, filled, level, .. } = self.orders[index];
-        let Level { price, instrument, side, .. } = self.levels[level];
+        let Level { instrument, side, .. } = self.levels[level];
         ExecutionReport {
             order,
             client_order,
             trade: TradeId(0),
-            price,
+            price: self.limit_of(index),
             last_price: Price(0),
             quantity: Quantity(happened.quantity),
             filled: Quantity(filled),

@@ -12,7 +12,7 @@ use super::orders::Order;
 use super::pricing::Stay;
 use super::reserve::Wanted;
 use super::settlement::Open;
-use super::specials::IN_AUCTIONS;
+use super::specials::{IN_AUCTIONS, PEG};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
@@ -231,7 +231,9 @@ impl Matching {
         match self.levels[order.level].waits {
             WAITS => Some(DeclineReason::Waiting),
             UNPRICED => Some(DeclineReason::Unpriced),
-            _ => (order.special != NONE).then_some(DeclineReason::HasReserve),
+            _ if order.special == NONE => None,
+            _ if self.orders.specials[order.special].kind == PEG => Some(DeclineReason::OtherKind),
+            _ => Some(DeclineReason::HasReserve),
         }
     }
 

@@ -47,8 +47,8 @@ enum Walk {
 }
 
 /// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing, then market
-/// orders.
-const PARTS: usize = 8;
+/// orders, then what is pegged and has no price.
+const PARTS: usize = 10;
 
 /// What is said at the end.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +216,8 @@ impl Matching {
             0 => instrument.half(side),
             1 => instrument.stops(side),
             2 => instrument.hidden(side),
-            _ => instrument.unpriced(side),
+            3 => instrument.unpriced(side),
+            _ => instrument.parked(side),
         }
     }
 

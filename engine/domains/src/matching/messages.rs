@@ -9,9 +9,10 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
-    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ReplaceReserve,
-    ReplaceStop, ScheduleEntry, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch, SetLimits,
-    SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
+    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewPeg, NewReserve, NewStop, Reduce, Replace,
+    ReplaceReserve, ReplaceStop, ScheduleEntry, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch,
+    SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand,
+    Transfer,
 };
 pub use events::{
     AuctionIndication, BalanceSaid, Event, ExecutionReport, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed,
@@ -209,7 +210,7 @@ choice! {
         NoLiquidity = 7,
         /// It was triggered, and less than all of it was offered at its price or better.
         BelowMinimum = 8,
-        /// It was triggered, and the books hold as many price levels as they may.
+        /// It was triggered, or follows the market, and the books hold as many price levels as they may.
         LevelsFull = 9,
         /// The auction that it was for is over.
         AuctionOver = 10,
@@ -277,6 +278,17 @@ choice! {
     }
 }
 choice! {
+    /// Which displayed price an order follows.
+    pub enum Peg as PegCode {
+        /// The best of its own side.
+        Primary = 1,
+        /// The best of the other side.
+        Market = 2,
+        /// The middle between both.
+        Midpoint = 3,
+    }
+}
+choice! {
     /// Which way a transfer goes.
     pub enum Direction as DirectionCode {
         /// To the account.
@@ -303,6 +315,8 @@ choice! {
         Resting = 1,
         /// It is a stop and waits for its trigger.
         Waiting = 2,
+        /// It is pegged, and there is no price for it, or trading is not continuous.
+        Parked = 3,
     }
 }
 choice! {
@@ -433,6 +447,8 @@ rejects! {
         BadPhase = 1029,
         /// As many clients as may have got drop copies.
         ReadersFull = 1030,
+        /// The offset of a pegged order is not a multiple of the tick; or it follows the middle, and has one.
+        BadPeg = 1031,
     }
 }
 
@@ -447,7 +463,7 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
-        /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
+        /// Stops that wait, orders with a reserve and pegged ones at once, and as many orders for an auction alone. They count among
         /// orders, and where they wait or hide among price levels, as well.
         specials = 65536 in 0..=ORDERS_MAX,
         /// Assets in which instruments are settled; their ids run from 1 to this.

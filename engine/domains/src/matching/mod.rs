@@ -1,6 +1,6 @@
 //! Order matching: order books, by price and time or shared, for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `replacing`, `removal`,
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `pegs`, `replacing`, `removal`,
 //! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
 //! `transfers`, `copies` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
@@ -14,6 +14,7 @@ mod copies;
 mod entry;
 mod limits;
 mod mass_cancel;
+mod pegs;
 mod phases;
 mod pricing;
 mod removal;
@@ -57,7 +58,8 @@ use ledger::Ledger;
 use levels::Levels;
 use mass_cancel::MassCancelling;
 use messages::{
-    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, Reject, Reply, Scope,
+    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, OrderId, Reject, Reply,
+    Scope,
 };
 use orders::Orders;
 use phases::PhaseChange;
@@ -106,6 +108,12 @@ pub struct Matching {
     /// Specials that were triggered in this decision, in that order, and how many of them have come in.
     triggered: Vec<Triggered>,
     came_in: usize,
+    /// Whether anything follows from this decision: stops come in, or pegged orders move.
+    follows: bool,
+    /// Instruments whose pegged orders are to be looked at, and those orders of one of them, of which so many were.
+    due: Vec<u32>,
+    moving: Vec<(u32, OrderId)>,
+    moved: usize,
     /// The price at which a taker that goes on is shared out.
     sharing: Option<Sharing>,
     /// The time at which what happens happens.
@@ -120,8 +128,8 @@ enum Pending {
     Nothing,
     /// An order trades.
     Taking(Taker),
-    /// Specials that were triggered come in.
-    Triggering,
+    /// Stops that were triggered come in, and pegged orders move.
+    Following,
     /// A phase becomes another.
     Changing(PhaseChange),
     /// A report is said.
@@ -130,6 +138,14 @@ enum Pending {
     Cancelling(CancellingMany),
     /// All orders of some kind are cancelled.
     MassCancelling(MassCancelling),
+}
+
+impl Matching {
+    /// Lets what follows from a decision happen once it is done.
+    #[inline]
+    fn finish(&mut self, progress: Progress, out: &mut Out<'_, Self>) -> Progress {
+        if self.follows && progress == Progress::Done { self.follow(out) } else { progress }
+    }
 }
 
 impl Domain for Matching {
@@ -163,6 +179,10 @@ impl Domain for Matching {
             list: Vec::with_capacity(CANCEL_MANY_MAX),
             triggered: Vec::with_capacity(limits.specials as usize),
             came_in: 0,
+            follows: false,
+            due: Vec::with_capacity(limits.instruments as usize),
+            moving: Vec::with_capacity(limits.specials as usize),
+            moved: 0,
             sharing: None,
             now: Timestamp(0),
             bids: Vec::with_capacity(limits.levels as usize),
@@ -191,10 +211,11 @@ impl Domain for Matching {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
         self.now = context.now;
-        match command {
+        let progress = match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
+            Command::NewPeg(command) => self.new_peg(context, command, out),
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
@@ -224,32 +245,38 @@ impl Domain for Matching {
             Command::GetAsset(command) => self.get_asset(command, out),
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
-        }
+        }?;
+        Ok(self.finish(progress, out))
     }
 
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
-        match core::mem::replace(&mut self.pending, Pending::Nothing) {
+        let progress = match core::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Nothing => Progress::Done,
             Pending::Taking(taker) => self.take(taker, out),
-            Pending::Triggering => self.let_triggered_in(out),
+            Pending::Following => self.follow(out),
             Pending::Changing(change) => self.go_on_changing(change, out),
             Pending::Reporting(reporting) => self.go_on_reporting(reporting, out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
             Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
-        }
+        };
+        self.finish(progress, out)
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         if self.resume(context, out) == Progress::More {
             return Progress::More;
         }
-        self.let_time_pass(context.now, out)
+        let progress = self.let_time_pass(context.now, out);
+        self.finish(progress, out)
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Self>) -> Progress {
         match change {
             SessionChange::Opened => Progress::Done,
-            SessionChange::Closed => self.session_closed(context.account(), out),
+            SessionChange::Closed => {
+                let progress = self.session_closed(context.account(), out);
+                self.finish(progress, out)
+            }
         }
     }
 

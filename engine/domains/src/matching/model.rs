@@ -6,6 +6,7 @@ mod allocation;
 mod copies;
 mod entry;
 mod limits;
+mod pegs;
 mod phases;
 mod removal;
 mod replacing;
@@ -17,8 +18,8 @@ mod stops;
 
 use super::messages::{
     Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Price, Priority, Quantity, Reject, Reply,
-    SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
+    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Peg, Price, Priority, Quantity, Reject,
+    Reply, SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -70,6 +71,21 @@ pub struct Order {
     pub minimum: u64,
     /// Whether it is a market order in an auction.
     pub unpriced: bool,
+    /// What it follows.
+    pub pegged: Option<Pegged>,
+    /// Whether it is pegged and has no price.
+    pub parked: bool,
+}
+
+/// What a pegged order follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Pegged {
+    /// Which displayed price.
+    pub peg: Peg,
+    /// How far from it towards the other side.
+    pub offset: i64,
+    /// The worst price at which it trades.
+    pub worst: i64,
 }
 
 impl Order {
@@ -79,14 +95,25 @@ impl Order {
         self.remaining + self.hidden
     }
 
+    /// The worst price at which it trades.
+    fn limit(&self) -> i64 {
+        self.pegged.map_or(self.price, |pegged| pegged.worst)
+    }
+
     /// Whether it stands where everyone sees it.
     fn is_displayed(&self) -> bool {
         self.part() == 0
     }
 
-    /// In which part of a book it is: displayed, a stop, hidden, or a market order in an auction.
+    /// Which price level it takes up.
+    fn level(&self) -> (u32, Side, i64, u8) {
+        (self.instrument, self.side, self.stop.map_or(self.price, |stop| stop.trigger), self.part())
+    }
+
+    /// In which part of a book it is: displayed, a stop, hidden, a market order in an auction, or pegged without a price.
     fn part(&self) -> u8 {
         match self {
+            Self { parked: true, .. } => 4,
             Self { stop: Some(_), .. } => 1,
             Self { hides: true, .. } => 2,
             Self { unpriced: true, .. } => 3,
@@ -259,10 +286,7 @@ impl Model {
     }
 
     fn levels(&self) -> usize {
-        let level = |order: &Order| {
-            (order.instrument, order.side, order.stop.map_or(order.price, |stop| stop.trigger), order.part())
-        };
-        self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
+        self.orders.iter().map(Order::level).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -341,6 +365,7 @@ impl laws::Model for Model {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
+            Command::NewPeg(command) => self.new_peg(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
             Command::ReplaceStop(command) => self.replace_stop(context, command, out),
             Command::ReplaceReserve(command) => self.replace_reserve(context, command, out),
@@ -353,17 +378,19 @@ impl laws::Model for Model {
             Command::SetLimits(command) => self.set_limits(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
         };
-        self.let_triggered_in(out);
+        self.follow(out);
         done
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
         self.let_time_pass(context.now, out);
+        self.follow(out);
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {
         if change == SessionChange::Closed {
             self.disconnect(context.account(), out);
+            self.follow(out);
         }
     }
 }

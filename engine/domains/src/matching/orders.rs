@@ -4,7 +4,7 @@ use super::accounts::{Accounts, Holder};
 use super::instruments::Instruments;
 use super::levels::{BOOK, Level, Levels, NONE, UNPRICED};
 use super::messages::{
-    ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase, Price,
+    ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase,
     QUANTITY_MAX,
 };
 use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, IN_AUCTIONS, Special, Specials};
@@ -462,8 +462,9 @@ impl Orders {
         if only != 0 {
             self.for_auction.push(instrument, only, index);
         }
-        if special != NONE && self.specials[special].trail != Price(0) {
-            self.specials.trails(instrument, index);
+        if special != NONE {
+            let special = self.specials[special];
+            self.specials.enlist(&special, index);
         }
         Ok(())
     }

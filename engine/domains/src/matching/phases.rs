@@ -164,7 +164,7 @@ impl Matching {
         if change.to == Phase::Continuous {
             self.trigger_stops(change.instrument);
         }
-        self.let_triggered_in(out)
+        Progress::Done
     }
 
     /// The next order that has no place in the new phase, and why.
@@ -186,6 +186,7 @@ impl Matching {
             return;
         }
         self.instruments[place].set_phase(change.to, Timestamp(0));
+        self.look_at_pegs(place);
         if change.to == Phase::Delisted {
             self.instruments[place].schedule = Schedule::none();
         }
@@ -204,6 +205,7 @@ impl Matching {
         }
         let ends = self.now.0.saturating_add(self.instruments[place].bands.volatility_length);
         self.instruments[place].set_phase(Phase::VolatilityAuction, Timestamp(ends));
+        self.look_at_pegs(place);
         self.instruments.set_timer(place);
         let changed = PhaseChanged { phase: Phase::VolatilityAuction.into(), reserved: Reserved::default() };
         out.publish(topics::PHASES, instruments::id(place).0, Event::PhaseChanged(&changed));

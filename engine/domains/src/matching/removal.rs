@@ -152,8 +152,7 @@ impl Matching {
             match (due(self.orders.next_to_expire()), due(self.instruments.next_change())) {
                 (None, None) => return Progress::Done,
                 (Some((ends, _)), Some((changes, instrument))) if changes < ends => {
-                    self.now = changes;
-                    if self.change_by_time(instrument, out) == Progress::More {
+                    if self.change_at(changes, instrument, out) == Progress::More {
                         return Progress::More;
                     }
                 }
@@ -165,13 +164,18 @@ impl Matching {
                     self.close(index, CloseReason::Expired, out);
                 }
                 (None, Some((changes, instrument))) => {
-                    self.now = changes;
-                    if self.change_by_time(instrument, out) == Progress::More {
+                    if self.change_at(changes, instrument, out) == Progress::More {
                         return Progress::More;
                     }
                 }
             }
         }
+    }
+
+    fn change_at(&mut self, now: Timestamp, instrument: u32, out: &mut Out<'_, Self>) -> Progress {
+        self.now = now;
+        let progress = self.change_by_time(instrument, out);
+        self.finish(progress, out)
     }
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.

@@ -3,13 +3,14 @@
 use super::Matching;
 use super::copies::Happened;
 use super::entry::decline;
-use super::levels::{Level, NONE, WAITS};
+use super::levels::{Level, NONE, PARKED, WAITS};
 use super::messages::{
     DeclineReason, Execution, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, ReplaceReserve,
     ReplaceStop, Reply,
 };
 use super::orders::Order;
-use super::reserve::{Reserve, Wanted, stands_at};
+use super::reserve::{Reserve, Wanted};
+use super::specials::RESERVE;
 use super::stops::{StopPrices, waiting_at};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
@@ -85,8 +86,8 @@ impl Matching {
             return Ok(self.decline_gone(account, client_order, out));
         };
         let Order { level: at, special, filled, .. } = self.orders[index];
-        let Level { waits, ticks: known_ticks, instrument, side, .. } = self.levels[at];
-        if special == NONE || waits == WAITS {
+        let Level { ticks: known_ticks, instrument, side, .. } = self.levels[at];
+        if special == NONE || self.orders.specials[special].kind != RESERVE {
             return Ok(decline(client_order, DeclineReason::OtherKind, out));
         }
         let (known, side) = (self.orders.specials[special], side.get());
@@ -106,7 +107,7 @@ impl Matching {
         if let Some(reason) = self.breaks_limit(account, price, quantity, false) {
             return Ok(decline(client_order, reason, out));
         }
-        if !self.has_room_for(&stands_at(instrument, side, ticks, price, reserve.display)) {
+        if !self.has_room_for(&self.stands_at(instrument, side, ticks, reserve.part())) {
             return Err(Reject::LevelsFull);
         }
         let (open, remaining) = (self.orders.open(index), quantity.0 - filled);
@@ -120,13 +121,13 @@ impl Matching {
             self.answer_kept(index, Priority::Kept, out);
             return Ok(Progress::Done);
         }
-        let taker = self.take_to_replace(index, price, ticks, remaining, reserve, out);
+        let taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
         Ok(self.take(taker, out))
     }
 
     /// Takes the order at `index` out of its queue, to come in again as `reserve` and the rest say.
-    fn take_to_replace(
+    pub(super) fn take_to_enter(
         &mut self,
         index: u32,
         price: Price,
@@ -142,7 +143,10 @@ impl Matching {
         self.say_order(order.level, order.order, 0, Priority::Kept, out);
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
-        let (reach, minimum) = (self.reach(instrument, side, ticks), reserve.minimum);
+        let (parked, minimum) = (reserve.part() == PARKED, reserve.minimum);
+        let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
+        // Of one that has less left than its minimum all is wanted.
+        let minimum = minimum.min(remaining);
         let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining };
         Taker {
             order: order.order,
@@ -161,7 +165,7 @@ impl Matching {
             place: index,
             origin: Origin::Replaced,
             reserve: Some(reserve),
-            stands: minimum > 0 && !self.offers(&wanted),
+            stands: parked || minimum > 0 && !self.offers(&wanted),
             passed: NONE,
             then: Then::Rest(Timestamp(0)),
         }
@@ -170,8 +174,8 @@ impl Matching {
     /// Where an order that was replaced stands again, and how much it displays, or has there where nothing is displayed.
     #[cold]
     pub(super) fn cover_again(&mut self, taker: &Taker, index: u32, reserve: Reserve) -> (u32, u64) {
-        let Reserve { display, minimum } = reserve;
-        let at = self.level(stands_at(taker.instrument, taker.side, taker.ticks, taker.price, display));
+        let Reserve { display, minimum, .. } = reserve;
+        let at = self.level(self.stands_at(taker.instrument, taker.side, taker.ticks, reserve.part()));
         let displayed = reserve.first(taker.remaining);
         let hidden = taker.remaining - displayed;
         self.orders.specials.set_reserve(self.orders[index].special, hidden, display, minimum);

@@ -3,14 +3,17 @@
 use super::Matching;
 use super::copies::Happened;
 use super::entry::decline;
-use super::levels::{BOOK, HIDDEN, Level, NONE, better};
+use super::levels::{BOOK, HIDDEN, Level, NONE, PARKED, better};
 use super::messages::{
-    DeclineReason, Execution, NewReserve, OrderId, OrderType, Price, Priority, Quantity, Reject, Side, TimeInForce,
+    DeclineReason, Execution, NewReserve, OrderId, OrderType, PegCode, Price, Priority, Quantity, Reject, Side,
+    TimeInForce,
 };
 use super::orders::Order;
+use super::pegs::Pegged;
 use super::settlement::Open;
-use super::specials::{RESERVE, Special};
+use super::specials::{PEG, RESERVE, Special};
 use super::trading::{Origin, Taker, Then};
+use bytemuck::Zeroable;
 use ringfence_kernel::{Account, Context, Out, Progress};
 
 /// How an order with a reserve rests.
@@ -19,9 +22,20 @@ pub(super) struct Reserve {
     /// How much it displays at a time; zero when nothing.
     pub(super) display: u64,
     pub(super) minimum: u64,
+    /// What it follows, when it is pegged.
+    pub(super) pegged: Option<Pegged>,
 }
 
 impl Reserve {
+    /// In which part of a book it stands.
+    pub(super) fn part(&self) -> u8 {
+        match self.pegged {
+            Some(Pegged { parked: true, .. }) => PARKED,
+            _ if self.display == 0 => HIDDEN,
+            _ => BOOK,
+        }
+    }
+
     /// How much is displayed, or stands where nothing is, of an order that has that much open.
     pub(super) fn first(&self, open: u64) -> u64 {
         if self.display == 0 { open } else { open.min(self.display) }
@@ -49,6 +63,17 @@ impl Matching {
         command: &NewReserve,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        self.enter_reserve(context, command, None, out)
+    }
+
+    /// Enters an order that displays a part of itself, or nothing, and then may be pegged.
+    pub(super) fn enter_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        pegged: Option<Pegged>,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let account = context.account();
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let terms = &self.instruments[instrument].terms;
@@ -59,7 +84,7 @@ impl Matching {
             return Err(Reject::BadOrderType);
         }
         let NewReserve { quantity, display, minimum, .. } = *command;
-        let Reserve { display, minimum } = self.reserve(instrument, quantity, display, minimum)?;
+        let mut reserve = self.reserve(instrument, quantity, display, minimum)?;
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
@@ -77,7 +102,15 @@ impl Matching {
         if let Some(reason) = self.breaks_limit(account, command.price, command.quantity, true) {
             return Ok(decline(command.client_order, reason, out));
         }
-        let level = stands_at(instrument, command.side.get(), ticks, command.price, display);
+        let ticks = match pegged {
+            None => ticks,
+            Some(pegged) => {
+                let (pegged, ticks) = self.place_pegged(instrument, command.side.get(), pegged);
+                reserve.pegged = Some(pegged);
+                ticks
+            }
+        };
+        let level = self.stands_at(instrument, command.side.get(), ticks, reserve.part());
         self.room_for_special(account, &level)?;
         let (side, Quantity(quantity)) = (command.side.get(), quantity);
         let order = Open { side, price: command.price, quantity };
@@ -85,7 +118,10 @@ impl Matching {
             return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
-        let reach = self.reach(instrument, side, ticks);
+        let parked = level.waits == PARKED;
+        let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
+        let minimum = reserve.minimum;
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
         let taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
@@ -103,13 +139,19 @@ impl Matching {
             place: NONE,
             origin: Origin::Entered,
             then: Then::Rest(until),
-            reserve: Some(Reserve { display, minimum }),
+            reserve: Some(reserve),
             passed: NONE,
             // One with a minimum trades at once what it finds of it, or stands.
-            stands: minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }),
+            stands: parked || minimum > 0 && !self.offers(&wanted),
         };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
         Ok(self.take(taker, out))
+    }
+
+    /// Where an order stands in that part of a book.
+    pub(super) fn stands_at(&self, instrument: u32, side: Side, ticks: u64, waits: u8) -> Level {
+        let price = self.instruments[instrument].terms.price(ticks);
+        Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
     }
 
     /// Whether there is room for an order with something beside it, at `level`.
@@ -141,7 +183,7 @@ impl Matching {
         if minimum > quantity || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
             return Err(Reject::BadMinimum);
         }
-        Ok(Reserve { display, minimum })
+        Ok(Reserve { display, minimum, pegged: None })
     }
 
     /// Rests an order with a reserve: last in the book with what it displays, or where nothing is displayed.
@@ -150,8 +192,8 @@ impl Matching {
         let (Some(reserve), Then::Rest(expires)) = (taker.reserve, taker.then) else {
             unreachable!("any other new order rests without");
         };
-        let Reserve { display, minimum } = reserve;
-        let at = self.level(stands_at(taker.instrument, taker.side, taker.ticks, taker.price, display));
+        let Reserve { display, minimum, pegged } = reserve;
+        let at = self.level(self.stands_at(taker.instrument, taker.side, taker.ticks, reserve.part()));
         let displayed = reserve.first(taker.remaining);
         let order = Order {
             order: taker.order,
@@ -164,18 +206,23 @@ impl Matching {
         let hidden = taker.remaining - displayed;
         let special = Special {
             order: taker.order,
-            price: Price(0),
+            price: pegged.map_or(Price(0), |pegged| pegged.worst),
             trail: Price(0),
             instrument: taker.instrument,
             time_in_force: TimeInForce::GoodTillCancelled.into(),
-            kind: RESERVE,
-            reserved: [0; 2],
+            kind: if pegged.is_some() { PEG } else { RESERVE },
+            peg: pegged.map_or(PegCode::zeroed(), |pegged| pegged.peg.into()),
+            reserved: 0,
+            offset: pegged.map_or(Price(0), |pegged| pegged.offset),
             hidden,
             display,
             minimum,
         };
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
+        if pegged.is_some() && !self.instruments[taker.instrument].has_pegs() {
+            self.instruments[taker.instrument].set_pegs(true, &self.levels);
+        }
         self.note_top(at);
         self.say_order(at, taker.order, displayed, Priority::Lost, out);
         self.say_level(at, out);
@@ -272,10 +319,4 @@ impl Matching {
         }
         false
     }
-}
-
-/// Where an order with that display stands.
-pub(super) fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
-    let waits = if display == 0 { HIDDEN } else { BOOK };
-    Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
 }

@@ -10,6 +10,8 @@
 //!
 //! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
 //!
+//! `peg buy|sell I Q primary|market|midpoint offset D @ P as N` enters an order that follows the best prices, up to P.
+//!
 //! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
 //!
 //! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
@@ -38,9 +40,9 @@
 use super::messages::{
     Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
     DefineInstrument, Direction, Event, Execution, ExecutionReport, GetAccount, GetAsset, GetBalances, GetBook,
-    GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve,
-    NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace,
-    ReplaceReserve, ReplaceStop, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy,
+    GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewPeg,
+    NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Peg, Phase, Price, Quantity, Reduce,
+    Replace, ReplaceReserve, ReplaceStop, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy,
     SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade,
     SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand, TimeInForce, Transfer, TransferId,
 };
@@ -139,6 +141,11 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ] => {
             let order = new_order(side, instrument, quantity, at, number)?;
             image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["peg", side, instrument, quantity, to, "offset", offset, "@", at, "as", number, ref rest @ ..] => {
+            let mut order = new_order(side, instrument, quantity, at, number)?;
+            terms(rest, &mut order)?;
+            image.set(client, Command::NewPeg(&peg(to, price(offset)?, &order)?));
         }
         ["limits", of, "quantity", quantity, "value", value, "orders", orders] => {
             let (order_quantity, order_value) = (Quantity(quantity.parse().ok()?), value.parse().ok()?);
@@ -366,6 +373,32 @@ fn with_reserve(order: &NewOrder, [display, minimum]: [Quantity; 2]) -> NewReser
         on_disconnect,
         reserved,
     }
+}
+
+/// An order like `order` that follows what `to` says, at that distance.
+fn peg(to: &str, offset: Price, order: &NewOrder) -> Option<NewPeg> {
+    let peg = match to {
+        "primary" => Peg::Primary,
+        "market" => Peg::Market,
+        "midpoint" => Peg::Midpoint,
+        _ => return None,
+    };
+    let NewOrder { client_order, price, quantity, minimum, expires, instrument, side, time_in_force, .. } = *order;
+    let on_disconnect = order.on_disconnect;
+    let peg = peg.into();
+    Some(NewPeg {
+        client_order,
+        price,
+        offset,
+        quantity,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        peg,
+        on_disconnect,
+    })
 }
 
 /// A stop that becomes `order`, with what stands behind its number.

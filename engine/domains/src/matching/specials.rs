@@ -3,8 +3,8 @@
 
 use super::entered::Entered;
 use super::instruments::Terms;
-use super::levels::{BOOK, HIDDEN, Level, WAITS};
-use super::messages::{OrderId, OrderType, Phase, Price, QUANTITY_MAX, TimeInForce, TimeInForceCode};
+use super::levels::{BOOK, HIDDEN, Level, PARKED, WAITS};
+use super::messages::{OrderId, OrderType, PegCode, Phase, Price, QUANTITY_MAX, TimeInForce, TimeInForceCode};
 use super::orders::Order;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::Slab;
@@ -25,7 +25,11 @@ pub(super) struct Special {
     /// How long it then stays.
     pub(super) time_in_force: TimeInForceCode,
     pub(super) kind: u8,
-    pub(super) reserved: [u8; 2],
+    /// What a pegged order follows; none of any other.
+    pub(super) peg: PegCode,
+    pub(super) reserved: u8,
+    /// How far a pegged order stands from that.
+    pub(super) offset: Price,
     /// What is not displayed of an order that displays something; no part of what it has open beside this.
     pub(super) hidden: u64,
     /// How much it displays at once; zero when it displays nothing.
@@ -37,6 +41,7 @@ pub(super) struct Special {
 /// Of which kind a [`Special`] is.
 pub(super) const STOP: u8 = 1;
 pub(super) const RESERVE: u8 = 2;
+pub(super) const PEG: u8 = 3;
 
 /// All stops that wait and orders with a reserve.
 #[derive(Clone, Debug)]
@@ -44,6 +49,8 @@ pub(super) struct Specials {
     specials: Slab<Special>,
     /// Stops that trail, by instrument. Built again when it is loaded.
     trailing: Entered,
+    /// Pegged orders, by instrument. Built again when it is loaded.
+    pegged: Entered,
 }
 
 impl core::ops::Index<u32> for Specials {
@@ -55,7 +62,11 @@ impl core::ops::Index<u32> for Specials {
 
 impl Specials {
     pub(super) fn new(instruments: usize, capacity: usize) -> Self {
-        Self { specials: Slab::new(capacity), trailing: Entered::new(instruments, capacity) }
+        Self {
+            specials: Slab::new(capacity),
+            trailing: Entered::new(instruments, capacity),
+            pegged: Entered::new(instruments, capacity),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,9 +101,7 @@ impl Specials {
 
     /// Adds that of the order at `index`, which comes after all others of its kind; there is room.
     pub(super) fn insert(&mut self, special: Special, index: u32) -> u32 {
-        if special.trail != Price(0) {
-            self.trailing.push(special.instrument, index);
-        }
+        self.enlist(&special, index);
         self.specials.insert(special).expect("room was looked for")
     }
 
@@ -103,12 +112,20 @@ impl Specials {
         if special.trail != Price(0) {
             self.trailing.remove(index);
         }
+        if special.kind == PEG {
+            self.pegged.remove(index);
+        }
         special
     }
 
     /// The stops that trail, by instrument and as they were entered.
     pub(super) fn trailing(&self) -> &Entered {
         &self.trailing
+    }
+
+    /// The pegged orders, by instrument and as they were entered.
+    pub(super) fn pegged(&self) -> &Entered {
+        &self.pegged
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
@@ -126,20 +143,26 @@ impl Specials {
         let placed = match (level.waits, special.kind) {
             (WAITS, STOP) => special.is_stop(order, terms),
             (BOOK, RESERVE) => special.is_reserve(order) && special.display > 0 && special.minimum == 0,
+            (HIDDEN | PARKED, PEG) => special.is_peg(order, terms),
             (HIDDEN, RESERVE) => special.is_reserve(order) && special.display == 0 && special.hidden == 0,
             _ => false,
         };
         let its = special.order == order.order && special.instrument == level.instrument && order.only == 0;
         let open = order.remaining.saturating_add(order.filled).saturating_add(special.hidden);
-        if !placed || !its || open > QUANTITY_MAX || special.reserved != [0; 2] {
+        if !placed || !its || open > QUANTITY_MAX || special.reserved != 0 {
             return Err(Corrupt("what stands beside an order"));
         }
         Ok(*special)
     }
 
-    /// After loading: the order at `index` trails, and comes after all others that do.
-    pub(super) fn trails(&mut self, instrument: u32, index: u32) {
-        self.trailing.push(instrument, index);
+    /// Puts the order at `index`, which comes after all others, into the lists where what stands beside it belongs.
+    pub(super) fn enlist(&mut self, special: &Special, index: u32) {
+        if special.trail != Price(0) {
+            self.trailing.push(special.instrument, index);
+        }
+        if special.kind == PEG {
+            self.pegged.push(special.instrument, index);
+        }
     }
 }
 
@@ -155,7 +178,23 @@ impl Special {
         prices
             && time_in_force.is_some_and(|time| !matches!(time, TimeInForce::AtOpen | TimeInForce::AtClose))
             && order.filled == 0
+            && self.follows_nothing()
             && (self.hidden, self.display, self.minimum) == (0, 0, 0)
+    }
+
+    /// Whether it can stand beside a pegged order.
+    fn is_peg(&self, order: &Order, terms: &Terms) -> bool {
+        terms.ticks(self.price).is_ok()
+            && self.trail == Price(0)
+            && self.time_in_force == TimeInForce::GoodTillCancelled.into()
+            && order.order_type == OrderType::Limit.into()
+            && (self.hidden, self.display) == (0, 0)
+            && self.minimum <= QUANTITY_MAX
+            && self.peg.try_get().is_some_and(|peg| terms.is_offset(peg, self.offset))
+    }
+
+    fn follows_nothing(&self) -> bool {
+        (self.peg, self.offset) == (PegCode::zeroed(), Price(0))
     }
 
     /// Whether it can stand beside an order that displays a part of itself, or nothing.
@@ -163,6 +202,7 @@ impl Special {
         (self.price, self.trail) == (Price(0), Price(0))
             && self.time_in_force == TimeInForce::GoodTillCancelled.into()
             && order.order_type == OrderType::Limit.into()
+            && self.follows_nothing()
             && self.minimum <= QUANTITY_MAX
     }
 }

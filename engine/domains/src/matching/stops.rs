@@ -5,8 +5,8 @@ use super::entry::decline;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS, better};
 use super::messages::{
-    CloseReason, DeclineReason, Event, Execution, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply,
-    Side, StopAccepted, StopTriggered, TimeInForce,
+    CloseReason, DeclineReason, Event, Execution, NewStop, OrderId, OrderType, PegCode, Phase, Price, Quantity, Reject,
+    Reply, Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
 use super::reserve::Wanted;
@@ -14,6 +14,7 @@ use super::settlement::Open;
 use super::specials::{STOP, Special};
 use super::trading::{Origin, Taker, Then};
 use super::{Matching, Pending};
+use bytemuck::Zeroable;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
 
 /// A stop that waits no more and has not come in yet.
@@ -124,7 +125,9 @@ impl Matching {
             instrument: level.instrument,
             time_in_force: command.time_in_force,
             kind: STOP,
-            reserved: [0; 2],
+            peg: PegCode::zeroed(),
+            reserved: 0,
+            offset: Price(0),
             hidden: 0,
             display: 0,
             minimum: 0,
@@ -169,6 +172,7 @@ impl Matching {
                 self.close_if_empty(at);
                 let stop = self.orders.trigger(index);
                 self.triggered.push(Triggered { index, instrument, side, trigger, stop });
+                self.follows = true;
             }
         }
         self.trail_stops(instrument, last);
@@ -197,24 +201,28 @@ impl Matching {
         }
     }
 
-    /// Lets the stops that were triggered come in, first those that were triggered first. What they trade may trigger
-    /// more.
+    /// Lets what follows from a decision happen: pegged orders go where they belong, and the stops that were triggered
+    /// come in, first those that were triggered first. What they trade may trigger more.
     #[cold]
-    pub(super) fn let_triggered_in(&mut self, out: &mut Out<'_, Self>) -> Progress {
-        while let Some(triggered) = self.triggered.get(self.came_in).copied() {
+    pub(super) fn follow(&mut self, out: &mut Out<'_, Self>) -> Progress {
+        loop {
+            if self.move_pegs(out) == Progress::More {
+                return Progress::More;
+            }
+            let Some(triggered) = self.triggered.get(self.came_in).copied() else { break };
             // That it comes in, and what may be said at its end, both with a copy.
             if out.room() < 4 {
-                self.pending = Pending::Triggering;
+                self.pending = Pending::Following;
                 return Progress::More;
             }
             self.came_in += 1;
             let Some(taker) = self.come_in(triggered, out) else { continue };
-            if self.take_alone(taker, out) == Progress::More {
+            if self.take(taker, out) == Progress::More {
                 return Progress::More;
             }
         }
         self.triggered.clear();
-        self.came_in = 0;
+        (self.came_in, self.follows) = (0, false);
         Progress::Done
     }
 

@@ -192,6 +192,12 @@ fn prove_reserve_agrees_with_the_model() {
     laws_hold("reserve", &SMALL, 30, 40_000);
 }
 
+/// Guards against pegged orders that stand where they should not, go too late, or shut each other out.
+#[test]
+fn prove_pegs_agree_with_the_model() {
+    laws_hold("pegs", &SMALL, 50, 40_000);
+}
+
 /// Guards against shares that are too large, too small, of another order, or lost; and against prices off their tick.
 #[test]
 fn prove_shares_agree_with_the_model() {
@@ -232,6 +238,7 @@ fn prove_tight_agrees_with_the_model() {
         (31, "reserve"),
         (38, "shares"),
         (42, "funds"),
+        (51, "pegs"),
     ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
@@ -253,6 +260,7 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
         (32, "reserve"),
         (39, "shares"),
         (43, "funds"),
+        (52, "pegs"),
     ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
@@ -346,6 +354,7 @@ impl Ledger {
                 let quantity = match Command::decode(command.header().message, command.body()) {
                     Ok(Command::NewOrder(order)) => order.quantity,
                     Ok(Command::NewReserve(order)) => order.quantity,
+                    Ok(Command::NewPeg(order)) => order.quantity,
                     _ => panic!("only a new order is accepted"),
                 };
                 let decremented = self.decremented.remove(&accepted.order.0).unwrap_or(0);
@@ -608,9 +617,16 @@ fn snapshots_say_what_the_books_hold() {
 /// Guards against saved state that was damaged and is loaded as if it were whole: whatever loads is sound, and goes on.
 #[test]
 fn damaged_state_is_refused_or_loads_into_sound_books() {
-    for (seed, kind) in
-        [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk"), (40, "shares"), (44, "funds")]
-    {
+    for (seed, kind) in [
+        (15, "crowded"),
+        (33, "stops"),
+        (34, "phases"),
+        (35, "reserve"),
+        (36, "risk"),
+        (40, "shares"),
+        (44, "funds"),
+        (53, "pegs"),
+    ] {
         let mut workload = workload(kind, seed);
         let mut harness = Harness::<Matching>::new(&TIGHT);
         let mut image = CommandImage::default();

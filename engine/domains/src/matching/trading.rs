@@ -57,6 +57,8 @@ pub(super) enum Origin {
     Replaced,
     /// It was a stop, and was triggered.
     Triggered,
+    /// It is pegged, and goes where it belongs now.
+    Moved,
 }
 
 /// What becomes of what does not trade.
@@ -75,19 +77,9 @@ pub(super) enum Then {
 pub(super) const OUTPUTS_EACH: usize = 9;
 
 impl Matching {
-    /// Lets an order trade, and the stops that this triggers after it.
-    #[inline]
-    pub(super) fn take(&mut self, taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        let progress = self.take_alone(taker, out);
-        if progress == Progress::More || self.triggered.is_empty() {
-            return progress;
-        }
-        self.let_triggered_in(out)
-    }
-
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     #[inline]
-    pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
+    pub(super) fn take(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
         let trades = self.trades(&taker);
         while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
@@ -162,10 +154,11 @@ impl Matching {
 
     #[inline]
     fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
-        let level = &mut self.levels[at];
-        let price = level.price;
+        let price = self.levels[at].price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
         let (displayed, filled) = (maker.remaining, maker.filled + quantity);
+        let is_plain = self.instruments[taker.instrument].is_plain;
+        let limit = if is_plain { price } else { self.limit_of(index) };
         let maker_account = self.orders.account(index);
         taker.filled += quantity;
         taker.remaining -= quantity;
@@ -193,7 +186,7 @@ impl Matching {
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        self.orders.fill(level, index, at, quantity);
+        self.orders.fill(&mut self.levels[at], index, at, quantity);
         self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
@@ -208,11 +201,11 @@ impl Matching {
         };
         out.notify(taker.account, Event::Fill(&taken));
         if self.orders.accounts.copies_any() {
-            self.copy_fill(maker_account, &fill, price, filled, out);
+            self.copy_fill(maker_account, &fill, limit, filled, out);
             self.copy_fill(taker.account, &taken, taker.price, taker.filled, out);
         }
-        if self.instruments[taker.instrument].is_settled() {
-            let maker = Open { side: taker.side.opposite(), price, quantity: open };
+        if !is_plain && self.instruments[taker.instrument].is_settled() {
+            let maker = Open { side: taker.side.opposite(), price: limit, quantity: open };
             let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
             let parties = [
                 Party { account: maker_account, order: trade.maker_order, open: maker, takes: false },
@@ -220,7 +213,7 @@ impl Matching {
             ];
             self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
         }
-        if self.instruments[taker.instrument].shows_orders() {
+        if !is_plain && self.instruments[taker.instrument].shows_orders() {
             let before = Before { at, order: trade.maker_order, displayed, open };
             self.say_less(index, before, quantity, out);
         }
@@ -280,7 +273,8 @@ impl Matching {
         if !self.instruments[taker.instrument].is_plain && matches!(taker.then, Then::Cancel) {
             self.release_taker(taker, taker.remaining, 0);
         }
-        if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
+        let untold = matches!(taker.origin, Origin::Triggered | Origin::Moved);
+        if untold && status == OrderStatus::Cancelled {
             match taker.then {
                 Then::Drop(quantity) => taker.end(CloseReason::SelfTrade, quantity, out),
                 _ => taker.end(CloseReason::Unfilled, taker.remaining, out),
@@ -294,7 +288,7 @@ impl Matching {
         match taker.origin {
             Origin::Entered => accept(taker, status, out),
             Origin::Replaced => answer_replaced(taker, status, out),
-            Origin::Triggered => {}
+            Origin::Triggered | Origin::Moved => {}
         }
     }
 

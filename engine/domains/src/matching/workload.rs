@@ -11,8 +11,8 @@ mod phases;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
-    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OrderType, Price, Quantity, Reduce, Replace, ReplaceReserve, ReplaceStop, Scope, SelfTrade, SetDropCopy,
+    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewPeg, NewReserve, NewStop, OnDisconnect,
+    OrderType, Peg, Price, Quantity, Reduce, Replace, ReplaceReserve, ReplaceStop, Scope, SelfTrade, SetDropCopy,
     SetKillSwitch, SetLimits, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
@@ -92,6 +92,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, SHARES)),
     },
     WorkloadKind {
+        name: "pegs",
+        doc: "as reserve, with orders that follow the best prices, halts and auctions",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, PEGS)),
+    },
+    WorkloadKind {
         name: "funds",
         doc: "as reserve, with instruments that are settled, deposits, withdrawals and auctions",
         new: |seed, clients| Box::new(Flow::new(seed, clients, FUNDS)),
@@ -145,6 +150,8 @@ pub struct Mix {
     pub phases: u64,
     /// Share of new orders that display a part of themselves, or nothing.
     pub reserve: u64,
+    /// Share of new orders that are pegged.
+    pub pegs: u64,
     /// Share of commands that ask for a report.
     pub reports: u64,
     /// Share of commands, in a thousand, that change how what comes in is shared, or the ticks.
@@ -174,6 +181,7 @@ pub const NORMAL: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    pegs: 0,
     reports: 0,
     shares: 0,
     swing: 0,
@@ -201,6 +209,7 @@ pub const CROWDED: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    pegs: 0,
     reports: 0,
     shares: 0,
     swing: 0,
@@ -208,7 +217,8 @@ pub const CROWDED: Mix = Mix {
     funds: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
+const PHASES: Mix =
+    Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, pegs: 10, reports: 2, ..CROWDED };
 /// Much that is not displayed.
 const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
 
@@ -216,7 +226,10 @@ const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40
 const SHARES: Mix = Mix { shares: 10, phases: 1, crossing: 30, quantity: 40, ..RESERVE };
 
 /// Settled, with little money.
-const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, ..RESERVE };
+const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, pegs: 10, ..RESERVE };
+
+/// Much that follows the best prices.
+const PEGS: Mix = Mix { pegs: 50, reserve: 15, phases: 4, shares: 2, crossing: 30, drift: 40, ..RESERVE };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -329,6 +342,11 @@ impl Flow {
             let kind = Kind::Reserve;
             self.live.push(Live { client, client_order, instrument, side, price, quantity, kind });
             return image.set(client, Command::NewReserve(&reserve));
+        }
+        if self.mix.pegs > 0 && self.random.percent(self.mix.pegs) {
+            let peg = draw_peg(&mut self.random, &order, Price(price), spread);
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind: Kind::Plain });
+            return image.set(client, Command::NewPeg(&peg));
         }
         if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
             let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
@@ -542,6 +560,28 @@ fn draw_display(random: &mut Random, quantity: u64) -> (Quantity, Quantity) {
         _ => (0, 1 + random.below(quantity)),
     };
     (Quantity(display.min(quantity - 1)), Quantity(minimum))
+}
+
+/// An order like `order` that follows a displayed price, up to `price` or farther.
+fn draw_peg(random: &mut Random, order: &NewOrder, price: Price, spread: u64) -> NewPeg {
+    let peg = [Peg::Primary, Peg::Market, Peg::Midpoint][random.below(3) as usize];
+    let offset = if peg == Peg::Midpoint && random.percent(98) { 0 } else { random.below(7) as i64 - 3 };
+    let farther = random.below(spread * 3) as i64;
+    let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
+    let minimum = if random.percent(20) { 1 + random.below(order.quantity.0) } else { 0 };
+    NewPeg {
+        client_order: order.client_order,
+        price: Price(if order.side.get() == Side::Buy { price.0 + farther } else { price.0 - farther }),
+        offset: Price(offset),
+        quantity: order.quantity,
+        minimum: Quantity(minimum),
+        expires: if rests { order.expires } else { Timestamp(0) },
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: if rests { order.time_in_force } else { TimeInForce::GoodTillCancelled.into() },
+        peg: peg.into(),
+        on_disconnect: order.on_disconnect,
+    }
 }
 
 /// A stop that becomes something like `order`, mostly triggered a little way off the middle.

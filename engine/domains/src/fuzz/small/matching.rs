@@ -46,6 +46,18 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
             (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1, 0);
         }
+        "NewPeg" => {
+            let [side, time_in_force, peg] = [body[52], body[53], body[54]];
+            for (at, mask) in [(0, 15), (8, 15), (16, 3), (24, 31), (32, 15), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            body[32] = body[32].min(body[24]);
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1 + peg % 3, 1);
+            if body[54] == 3 {
+                body[16] = 0;
+            }
+        }
         "GetOrder" => keep(0, 8, 15, body),
         "GetOpenOrders" | "GetAccount" => body.fill(0),
         "GetBook" | "GetStatistics" => {

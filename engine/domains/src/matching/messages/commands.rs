@@ -2,7 +2,7 @@
 
 use super::{
     AllocationCode, AssetId, ClientOrderId, DirectionCode, InstrumentId, KillSwitchCode, OnDisconnectCode,
-    OrderFeedCode, OrderTypeCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
+    OrderFeedCode, OrderTypeCode, PegCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
     TimeInForceCode, TransferId,
 };
 use ringfence_kernel::messages::Reserved;
@@ -384,6 +384,32 @@ messages! {
             /// How much it trades with one order at least; zero when there is no such minimum. Only of one that displays
             /// nothing.
             minimum: Quantity,
+        },
+        /// Enters an order that displays nothing and follows a displayed price. Answered by [`super::OrderAccepted`].
+        33 => NewPeg: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// The worst price at which it may trade.
+            price: Price,
+            /// How far from what it follows it stands: towards the other side, away from it when below zero. Zero of one
+            /// that follows the middle.
+            offset: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much it trades with one order at least; all of it for all or none, zero when there is no such minimum.
+            minimum: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays.
+            time_in_force: TimeInForceCode,
+            /// What it follows.
+            peg: PegCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
         },
         /// Asks for what there is of an asset.
         28 => GetAsset: 8 {

@@ -50,7 +50,7 @@ impl Model {
             order: OrderId(order.order),
             client_order: ClientOrderId(order.client_order),
             trade: TradeId(trade),
-            price: Price(order.stop.map_or(order.price, |stop| stop.trigger)),
+            price: Price(order.stop.map_or(order.limit(), |stop| stop.trigger)),
             last_price: Price(last_price),
             quantity: Quantity(quantity),
             filled: Quantity(order.filled),

@@ -148,6 +148,8 @@ impl Model {
             hides: false,
             minimum: 0,
             unpriced,
+            pegged: None,
+            parked: false,
         };
         let reach = self.reach(&order);
         if minimum > 0 && self.finds(&order, reach) < minimum {
@@ -361,6 +363,9 @@ impl Model {
         let mut order = self.orders[index];
         if order.stop.is_some() {
             return decline(command.client_order, DeclineReason::Waiting, out);
+        }
+        if order.pegged.is_some() {
+            return decline(command.client_order, DeclineReason::OtherKind, out);
         }
         if order.hides || order.display > 0 {
             return decline(command.client_order, DeclineReason::HasReserve, out);

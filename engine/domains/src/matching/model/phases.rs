@@ -166,7 +166,7 @@ impl Model {
         market.seen = to.0.unwrap_or(market.seen);
         self.change_phase(instrument, to.1, out);
         self.resume_stops(instrument, to.1);
-        self.let_triggered_in(out);
+        self.follow(out);
     }
 
     fn resume_stops(&mut self, instrument: u32, phase: Phase) {
@@ -230,7 +230,7 @@ impl Model {
 
     /// What takes part in an auction.
     fn part_takers(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
-        let takes = |order: &&Order| order.stop.is_none() && order.minimum == 0;
+        let takes = |order: &&Order| order.stop.is_none() && order.pegged.is_none() && order.minimum == 0;
         self.orders.iter().filter(move |order| (order.instrument, order.side) == (instrument, side)).filter(takes)
     }
 
@@ -367,7 +367,8 @@ impl Model {
     /// The worst price at which an order trades before an auction comes between.
     pub(super) fn reach(&self, order: &Order) -> i64 {
         let band = i128::from(self.markets[&order.instrument].dynamic_band);
-        let Some(last) = self.last_prices.get(&order.instrument).filter(|_| band != 0) else { return order.price };
+        let trades = band != 0 && !order.parked;
+        let Some(last) = self.last_prices.get(&order.instrument).filter(|_| trades) else { return order.price };
         let (last, price) = (i128::from(*last), i128::from(order.price));
         let end = if order.side == Side::Buy { price.min(last + band) } else { price.max(last - band) };
         end as i64

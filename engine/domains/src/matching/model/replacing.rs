@@ -68,7 +68,7 @@ impl Model {
             return self.decline_gone(context.account(), client_order, out);
         };
         let mut order = self.orders[index];
-        if order.stop.is_some() || !order.hides && order.display == 0 {
+        if order.stop.is_some() || order.pegged.is_some() || !order.hides && order.display == 0 {
             return decline(client_order, DeclineReason::OtherKind, out);
         }
         self.check_quantity(order.instrument, quantity)?;
@@ -88,7 +88,10 @@ impl Model {
         if let Some(reason) = self.breaks(order.account, price.0, quantity.0, false) {
             return decline(client_order, reason, out);
         }
-        self.check_level_of(order.instrument, order.side, price.0, display.0 == 0)?;
+        let part = if display.0 == 0 { 2 } else { 0 };
+        if !self.has_room_at((order.instrument, order.side, price.0, part)) {
+            return Err(Reject::LevelsFull);
+        }
         let remaining = quantity.0 - order.filled;
         if let Some(reason) = self.afford(&order, price.0, remaining, Some(order.order))? {
             return decline(client_order, reason, out);
@@ -119,7 +122,7 @@ impl Model {
         (order.display, order.hides, order.minimum) = (display.0, display.0 == 0, minimum.0);
         self.copy(&order, Execution::Replaced, 0, out);
         let reach = self.reach(&order);
-        let status = self.come_in_with_reserve(&mut order, out);
+        let status = self.come_in_with_reserve(&mut order, true, out);
         self.say_top(order.instrument, &before, out);
         say_replaced(&order, price, status, Priority::Lost, out);
         self.interrupt(&order, reach, order.remaining, out);

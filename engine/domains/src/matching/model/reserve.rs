@@ -1,9 +1,9 @@
 //! The twin: orders that display a part of themselves, or nothing.
 
-use super::{Model, Order, Says, decline};
+use super::{Model, Order, Pegged, Says, decline};
 use crate::matching::messages::{
-    DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Quantity,
-    Reject, Reply, SelfTrade, Side, TimeInForce,
+    CloseReason, DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price,
+    Quantity, Reject, Reply, SelfTrade, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -14,6 +14,16 @@ impl Model {
         &mut self,
         context: Context,
         command: &NewReserve,
+        out: Says<'_, '_>,
+    ) -> Result<(), Reject> {
+        self.enter_reserve(context, command, None, out)
+    }
+
+    pub(super) fn enter_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        pegged: Option<Pegged>,
         out: Says<'_, '_>,
     ) -> Result<(), Reject> {
         let (instrument, side, account) = (command.instrument.0, command.side.get(), context.account());
@@ -55,8 +65,6 @@ impl Model {
             return Err(Reject::SpecialsFull);
         }
         let hides = display == 0;
-        self.check_level_of(instrument, side, command.price.0, hides)?;
-        self.has_room_for(account.0)?;
         let mut order = Order {
             order: self.last_order + 1,
             client_order: command.client_order.0,
@@ -77,8 +85,15 @@ impl Model {
             hides,
             minimum,
             unpriced: false,
+            pegged,
+            parked: false,
         };
-        if let Some(reason) = self.afford(&order, order.price, quantity, None)? {
+        (order.parked, order.price) = self.belongs(&order);
+        if !self.has_room_at(order.level()) {
+            return Err(Reject::LevelsFull);
+        }
+        self.has_room_for(account.0)?;
+        if let Some(reason) = self.afford(&order, order.limit(), quantity, None)? {
             return decline(command.client_order, reason, out);
         }
         self.know(account)?;
@@ -86,13 +101,13 @@ impl Model {
         self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let reach = self.reach(&order);
-        let status = self.come_in_with_reserve(&mut order, out);
+        let status = self.come_in_with_reserve(&mut order, true, out);
         let left = order.remaining;
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
             order: OrderId(order.order),
             client_order: command.client_order,
-            price: Price(order.price),
+            price: Price(order.limit()),
             filled: Quantity(order.filled),
             remaining: Quantity(left),
             status: status.into(),
@@ -102,13 +117,19 @@ impl Model {
         Ok(())
     }
 
-    /// Trades, or stands at once when less than its minimum is offered; then rests what is left. Says what became of it.
-    pub(super) fn come_in_with_reserve(&mut self, order: &mut Order, out: Says<'_, '_>) -> OrderStatus {
+    /// Trades, or stands at once when less than its minimum is offered; then rests what is left. Says what became of it,
+    /// also to its account unless that is `answered`.
+    pub(super) fn come_in_with_reserve(&mut self, order: &mut Order, answered: bool, out: Says<'_, '_>) -> OrderStatus {
         let reach = self.reach(order);
-        let finds_enough = order.minimum == 0 || self.finds(order, reach) >= order.minimum;
+        let minimum = order.minimum.min(order.remaining);
+        let finds_enough = !order.parked && (minimum == 0 || self.finds(order, reach) >= minimum);
         let dropped = if finds_enough { self.trade(order, out) } else { None };
         let left = order.remaining;
         match (dropped, left) {
+            (Some(dropped), _) if !answered => {
+                self.end(order, dropped, CloseReason::SelfTrade, out);
+                OrderStatus::Cancelled
+            }
             (Some(dropped), _) => {
                 self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
                 self.copy_end(order, Execution::Cancelled, dropped, out);
@@ -144,13 +165,9 @@ impl Model {
         Ok(())
     }
 
-    /// Whether there is room for a level where something is displayed, or nothing is.
-    pub(super) fn check_level_of(&self, instrument: u32, side: Side, price: i64, hides: bool) -> Result<(), Reject> {
-        let exists = self.orders.iter().any(|order| {
-            (order.instrument, order.side, order.price, order.hides) == (instrument, side, price, hides)
-                && order.stop.is_none()
-        });
-        if exists || (self.levels() as u64) < self.limits.levels { Ok(()) } else { Err(Reject::LevelsFull) }
+    /// Whether a level is there or has room.
+    pub(super) fn has_room_at(&self, level: (u32, Side, i64, u8)) -> bool {
+        (self.levels() as u64) < self.limits.levels || self.orders.iter().any(|order| order.level() == level)
     }
 
     /// How much an order would trade at once, up to where prevention would end it or make it less.
@@ -194,6 +211,7 @@ pub(super) fn next_maker(orders: &[Order], taker: &Order, reach: i64) -> Option<
         order.instrument == taker.instrument
             && order.side != taker.side
             && order.stop.is_none()
+            && !order.parked
             && rank(order) <= worst
             && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
     };

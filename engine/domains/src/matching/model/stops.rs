@@ -75,6 +75,8 @@ impl Model {
             hides: false,
             minimum: 0,
             unpriced: false,
+            pegged: None,
+            parked: false,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
         let stop = *self.orders.last().expect("it was just added");
@@ -181,9 +183,12 @@ impl Model {
         }
     }
 
-    /// Stops that were triggered come in one after another, and what these trigger after them.
-    pub(super) fn let_triggered_in(&mut self, out: Says<'_, '_>) {
-        while let Some(mut order) = self.triggered.pop_front() {
+    /// What follows from a decision: pegged orders go where they belong, then a stop that was triggered comes in, and so on.
+    pub(super) fn follow(&mut self, out: Says<'_, '_>) {
+        loop {
+            let instruments: Vec<u32> = self.instruments.keys().copied().collect();
+            instruments.into_iter().for_each(|instrument| self.move_pegs(instrument, out));
+            let Some(mut order) = self.triggered.pop_front() else { return };
             let stop = order.stop.take().expect("it was one");
             let found = self.price(order.instrument, order.side, order.order_type, order.price);
             out.notify(
@@ -242,7 +247,7 @@ impl Model {
         None
     }
 
-    fn end(&mut self, order: &Order, quantity: u64, reason: CloseReason, out: Says<'_, '_>) {
+    pub(super) fn end(&mut self, order: &Order, quantity: u64, reason: CloseReason, out: Says<'_, '_>) {
         self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
         let closed = OrderClosed {
             order: OrderId(order.order),
