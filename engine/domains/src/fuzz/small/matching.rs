@@ -155,7 +155,7 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
                 keep(at, 8, mask, body);
             }
             // Half of them as stops that become market orders.
-            body[if body[32] % 2 == 0 { 24 } else { 16 }] = 0;
+            body[if body[32].is_multiple_of(2) { 24 } else { 16 }] = 0;
         }
         "ReplaceReserve" => {
             for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, 7), (32, 15)] {
