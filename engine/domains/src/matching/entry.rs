@@ -106,7 +106,7 @@ impl Matching {
             return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
-        let taker = Taker {
+        let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             account,
@@ -128,7 +128,7 @@ impl Matching {
             then,
         };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
-        Ok(self.take(taker, out))
+        Ok(self.take_at_once(&mut taker, out))
     }
 
     #[inline]
@@ -200,7 +200,7 @@ impl Matching {
         }
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
-        let taker = Taker {
+        let mut taker = Taker {
             order: order.order,
             client_order: order.client_order,
             account,
@@ -222,7 +222,7 @@ impl Matching {
             then: Then::Rest(Timestamp(0)),
         };
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
-        Ok(self.take(taker, out))
+        Ok(self.take(&mut taker, out))
     }
 
     /// Why an order is not replaced as a plain one is, if it is not.

@@ -211,7 +211,7 @@ impl Domain for Matching {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
         self.now = context.now;
-        let progress = match command {
+        let decided = match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
@@ -245,14 +245,14 @@ impl Domain for Matching {
             Command::GetAsset(command) => self.get_asset(command, out),
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
-        }?;
-        Ok(self.finish(progress, out))
+        };
+        if self.follows && decided == Ok(Progress::Done) { Ok(self.follow(out)) } else { decided }
     }
 
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         let progress = match core::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Nothing => Progress::Done,
-            Pending::Taking(taker) => self.take(taker, out),
+            Pending::Taking(mut taker) => self.take(&mut taker, out),
             Pending::Following => self.follow(out),
             Pending::Changing(change) => self.go_on_changing(change, out),
             Pending::Reporting(reporting) => self.go_on_reporting(reporting, out),

@@ -101,6 +101,7 @@ impl Matching {
     }
 
     /// The limit of the order at `index`: of a pegged one not where it stands, but the worst price at which it trades.
+    #[cold]
     pub(super) fn limit_of(&self, index: u32) -> Price {
         let Order { special, level, .. } = self.orders[index];
         match special {
@@ -176,7 +177,7 @@ impl Matching {
         }
         let price = self.limit_of(index);
         let taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
-        self.take(Taker { origin: Origin::Moved, ..taker }, out)
+        self.take(&mut Taker { origin: Origin::Moved, ..taker }, out)
     }
 
     /// How and where, in ticks, the pegged order at `index` stands by what is displayed now.

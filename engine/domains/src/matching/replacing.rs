@@ -121,9 +121,9 @@ impl Matching {
             self.answer_kept(index, Priority::Kept, out);
             return Ok(Progress::Done);
         }
-        let taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
+        let mut taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
-        Ok(self.take(taker, out))
+        Ok(self.take(&mut taker, out))
     }
 
     /// Takes the order at `index` out of its queue, to come in again as `reserve` and the rest say.

@@ -122,7 +122,7 @@ impl Matching {
         let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
         let minimum = reserve.minimum;
         let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
-        let taker = Taker {
+        let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             account,
@@ -145,7 +145,7 @@ impl Matching {
             stands: parked || minimum > 0 && !self.offers(&wanted),
         };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
-        Ok(self.take(taker, out))
+        Ok(self.take(&mut taker, out))
     }
 
     /// Where an order stands in that part of a book.

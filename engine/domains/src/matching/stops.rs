@@ -216,8 +216,8 @@ impl Matching {
                 return Progress::More;
             }
             self.came_in += 1;
-            let Some(taker) = self.come_in(triggered, out) else { continue };
-            if self.take(taker, out) == Progress::More {
+            let Some(mut taker) = self.come_in(triggered, out) else { continue };
+            if self.take(&mut taker, out) == Progress::More {
                 return Progress::More;
             }
         }

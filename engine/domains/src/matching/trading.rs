@@ -78,39 +78,44 @@ pub(super) const OUTPUTS_EACH: usize = 9;
 
 impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
-    #[inline]
-    pub(super) fn take(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        let trades = self.trades(&taker);
+    pub(super) fn take(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
+        self.take_at_once(taker, out)
+    }
+
+    /// The same, where most orders come in: it costs them no call.
+    #[inline(always)]
+    pub(super) fn take_at_once(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
+        let trades = self.trades(taker);
         while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
             let best = self.instruments[taker.instrument].half(other).best;
             let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
             if self.instruments[taker.instrument].hidden(other).best != NONE {
                 if out.room() < OUTPUTS_EACH {
-                    self.pending = Pending::Taking(taker);
+                    self.pending = Pending::Taking(*taker);
                     return Progress::More;
                 }
-                if self.take_hidden(&mut taker, crosses.then_some(best), out) {
+                if self.take_hidden(taker, crosses.then_some(best), out) {
                     continue;
                 }
             }
             if !crosses {
                 break;
             }
-            if self.take_level(&mut taker, best, out) == Progress::More {
-                self.pending = Pending::Taking(taker);
+            if self.take_level(taker, best, out) == Progress::More {
+                self.pending = Pending::Taking(*taker);
                 return Progress::More;
             }
         }
         // Itself, its end and the copy of that, the level where it rests, the best prices and the auction; or another phase,
         // and what that begins with.
         if out.room() < 7 {
-            self.pending = Pending::Taking(taker);
+            self.pending = Pending::Taking(*taker);
             return Progress::More;
         }
-        self.settle(&taker, out);
+        self.settle(taker, out);
         if taker.reach != taker.ticks {
-            self.interrupt_if_beyond(&taker, taker.remaining, out);
+            self.interrupt_if_beyond(taker, taker.remaining, out);
         }
         Progress::Done
     }
@@ -311,10 +316,21 @@ impl Matching {
     /// The level at the taker's price, opened when there is none.
     #[inline]
     fn level_at(&mut self, taker: &Taker) -> u32 {
-        if taker.only != 0 && taker.order_type == OrderType::Market.into() {
-            return self.level(unpriced_at(taker.instrument, taker.side, taker.ticks, taker.price));
+        if taker.only != 0 {
+            return self.level_for_auction(taker);
         }
         self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
+    }
+
+    /// The level of an order that stands for an auction alone.
+    #[cold]
+    #[inline(never)]
+    fn level_for_auction(&mut self, taker: &Taker) -> u32 {
+        let Taker { instrument, side, ticks, price, .. } = *taker;
+        self.level(match taker.order_type.get() {
+            OrderType::Market => unpriced_at(instrument, side, ticks, price),
+            _ => Level::empty(instrument, side.into(), ticks, price),
+        })
     }
 
     /// The level like `level`, which is opened when there is none.
