@@ -8,7 +8,7 @@
 //! ```
 
 use crate::core::{Core, Place};
-use ringfence_kernel::ids::{Account, RequestId, Topic};
+use ringfence_kernel::ids::{RequestId, Topic};
 use ringfence_kernel::image::{Slot, kind};
 use ringfence_kernel::outbox::image;
 use ringfence_kernel::reject::Refusal;
@@ -77,11 +77,8 @@ impl Core {
         let Subscribe { topic, from } = wanted;
         let client = self.at(place).client;
         let roles = self.keys.roles(client, topic.domain());
-        let (needed, own) = match topic.kind() {
-            Topic::ACCOUNT => (Roles::TRADE, topic == Topic::account(topic.domain(), Account(client.0))),
-            _ => (Roles::OBSERVE, true),
-        };
-        if !own || !roles.allow(needed) {
+        let needed = if topic.kind() == Topic::ACCOUNT { Roles::TRADE } else { Roles::OBSERVE };
+        if !topic.is_for(client) || !roles.allow(needed) {
             return self.refuse(place, request, SUBSCRIBE, Refusal::NotPermitted);
         }
         // Subscribing again starts the subscription anew: so a reader that found a gap goes on.

@@ -405,7 +405,8 @@ fn a_snapshot_that_does_not_fit_starts_over() {
 fn subscriptions_are_permitted_and_bounded() {
     let mut bench = Bench::with(|config, _| config.subscriptions_max = 2);
     let mut reader = bench.log_on(1);
-    for denied in [Topic::account(DOMAIN, Account(2)), Topic::new(DomainId(7), 1, 1), Topic::NONE] {
+    let others = Topic::new(DOMAIN, Topic::PRIVATE, 2);
+    for denied in [Topic::account(DOMAIN, Account(2)), others, Topic::new(DomainId(7), 1, 1), Topic::NONE] {
         reader.send(&subscribe(5, denied, 0));
         assert_eq!(bench.rejected(&mut reader), (5, Refusal::NotPermitted.into()));
     }

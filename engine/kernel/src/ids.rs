@@ -57,6 +57,8 @@ impl Timestamp {
 impl Topic {
     /// The kind of a domain's private account streams; the id is the account.
     pub const ACCOUNT: u16 = 0xffff;
+    /// Kinds from this one on are private: only the client whose number is the id may follow them.
+    pub const PRIVATE: u16 = 0x8000;
     /// No topic: the event goes to one session.
     pub const NONE: Self = Self(0);
 
@@ -70,6 +72,12 @@ impl Topic {
     #[must_use]
     pub const fn account(domain: DomainId, account: Account) -> Self {
         Self::new(domain, Self::ACCOUNT, account.0)
+    }
+
+    /// Whether `client` may follow it, when its roles allow: a private stream is for one client alone.
+    #[must_use]
+    pub const fn is_for(self, client: ClientId) -> bool {
+        self.kind() < Self::PRIVATE || self.id() == client.0
     }
 
     /// The domain that publishes this stream.

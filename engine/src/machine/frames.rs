@@ -152,10 +152,10 @@ impl<R: Registry> Machine<R> {
         let topic = snapshot.topic;
         let Some(place) = self.sessions.place(session) else { return refuse(out, Refusal::NotLoggedOn) };
         let Some(domain) = self.domains.index(topic.domain()) else { return refuse(out, Refusal::UnknownTopic) };
-        let own = topic.kind() == Topic::ACCOUNT && topic.id() == self.sessions.client(place).client.0;
-        let needed = if own { Roles::TRADE } else { Roles::OBSERVE };
-        let private = topic.kind() == Topic::ACCOUNT && !own;
-        if private || !self.sessions.roles(place, topic.domain()).allow(needed) {
+        let needed = if topic.kind() == Topic::ACCOUNT { Roles::TRADE } else { Roles::OBSERVE };
+        if !topic.is_for(self.sessions.client(place).client)
+            || !self.sessions.roles(place, topic.domain()).allow(needed)
+        {
             return refuse(out, Refusal::NotPermitted);
         }
         self.phase = Phase::Snapshot(domain, Cursor::default());

@@ -56,8 +56,16 @@ pub fn matching(bytes: &[u8]) {
     hold::<Model>(&MATCHING, images::<Command<'_>>(bytes, small::matching));
 }
 
-const MATCHING: MatchingLimits =
-    MatchingLimits { instruments: 3, orders: 24, levels: 10, accounts: 3, specials: 6, assets: 2, balances: 5 };
+const MATCHING: MatchingLimits = MatchingLimits {
+    instruments: 3,
+    orders: 24,
+    levels: 10,
+    accounts: 3,
+    specials: 6,
+    assets: 2,
+    balances: 5,
+    readers: 2,
+};
 
 /// Any bytes, taken for commands of atm one after another, against the laws and the model.
 ///

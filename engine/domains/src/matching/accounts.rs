@@ -98,6 +98,13 @@ pub(super) struct Accounts {
     preventing: usize,
     /// How many have limits.
     limited: usize,
+    /// Who gets the drop copy of each, by the same place; zero when nobody does.
+    readers: Vec<Account>,
+    /// Who ever got one.
+    all_readers: Vec<Account>,
+    readers_max: usize,
+    /// How many accounts have a reader.
+    copied: usize,
 }
 
 impl core::ops::Index<u32> for Accounts {
@@ -116,11 +123,21 @@ impl core::ops::IndexMut<u32> for Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(capacity: usize) -> Self {
-        let (holders, ended) = (Slab::new(capacity), Vec::with_capacity(capacity));
-        let (limits, by_account) = (Vec::with_capacity(capacity), HashIndex::new(capacity));
-        let transfers = Vec::with_capacity(capacity);
-        Self { holders, ended, limits, transfers, by_account, killed: 0, preventing: 0, limited: 0 }
+    pub(super) fn new(capacity: usize, readers_max: usize) -> Self {
+        Self {
+            holders: Slab::new(capacity),
+            ended: Vec::with_capacity(capacity),
+            limits: Vec::with_capacity(capacity),
+            transfers: Vec::with_capacity(capacity),
+            by_account: HashIndex::new(capacity),
+            killed: 0,
+            preventing: 0,
+            limited: 0,
+            readers: Vec::with_capacity(capacity),
+            all_readers: Vec::with_capacity(readers_max),
+            readers_max,
+            copied: 0,
+        }
     }
 
     /// Accounts that are known.
@@ -171,6 +188,7 @@ impl Accounts {
         self.ended.push(Ended::zeroed());
         self.limits.push(OrderLimits::zeroed());
         self.transfers.push(LastTransfer::zeroed());
+        self.readers.push(Account(0));
         self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
         place
     }
@@ -215,6 +233,33 @@ impl Accounts {
 
     pub(super) fn set_transfer(&mut self, place: u32, transfer: LastTransfer) {
         self.transfers[place as usize] = transfer;
+    }
+
+    /// Whether `reader` may get drop copies, as well as those who do.
+    pub(super) fn has_room_for_reader(&self, reader: Account) -> bool {
+        reader == Account(0) || self.all_readers.len() < self.readers_max || self.all_readers.contains(&reader)
+    }
+
+    /// From now on `reader`, for whom there is room, gets the drop copy of the account at `place`; nobody when it is
+    /// zero.
+    pub(super) fn set_reader(&mut self, place: u32, reader: Account) {
+        if reader != Account(0) && !self.all_readers.contains(&reader) {
+            self.all_readers.push(reader);
+        }
+        let known = core::mem::replace(&mut self.readers[place as usize], reader);
+        self.copied -= usize::from(known != Account(0));
+        self.copied += usize::from(reader != Account(0));
+    }
+
+    /// Who gets the drop copy of the account at `place`.
+    pub(super) fn reader(&self, place: u32) -> Option<Account> {
+        Some(self.readers[place as usize]).filter(|reader| *reader != Account(0))
+    }
+
+    /// Whether anyone gets a drop copy.
+    #[inline]
+    pub(super) fn copies_any(&self) -> bool {
+        self.copied > 0
     }
 
     /// Whether any account has limits.
@@ -271,11 +316,14 @@ impl Accounts {
         sink.values(&self.ended);
         sink.values(&self.limits);
         sink.values(&self.transfers);
+        sink.values(&self.readers);
+        sink.value(&(self.all_readers.len() as u64));
+        sink.values(&self.all_readers);
     }
 
     /// What [`Accounts::save`] wrote. Whether the lists of orders are whole is for [`super::orders`] to see.
-    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let mut accounts = Self { holders: Slab::load(capacity, source)?, ..Self::new(capacity) };
+    pub(super) fn load(capacity: usize, readers_max: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let mut accounts = Self { holders: Slab::load(capacity, source)?, ..Self::new(capacity, readers_max) };
         if accounts.holders.len() != accounts.holders.entries().len() {
             return Err(Corrupt("an account that was freed"));
         }
@@ -306,7 +354,27 @@ impl Accounts {
             }
             accounts.transfers.push(transfer);
         }
+        accounts.load_readers(source)?;
         Ok(accounts)
+    }
+
+    fn load_readers(&mut self, source: &mut impl Source) -> Result<(), Corrupt> {
+        for _ in 0..self.len() {
+            self.readers.push(source.value()?);
+        }
+        for _ in 0..source.count(self.readers_max, "the readers of drop copies")? {
+            let reader = source.value()?;
+            if reader == Account(0) || self.all_readers.contains(&reader) {
+                return Err(Corrupt("a reader of drop copies"));
+            }
+            self.all_readers.push(reader);
+        }
+        let has_reader = |reader: &&Account| **reader != Account(0);
+        if self.readers.iter().filter(has_reader).any(|reader| !self.all_readers.contains(reader)) {
+            return Err(Corrupt("the reader of an account"));
+        }
+        self.copied = self.readers.iter().filter(has_reader).count();
+        Ok(())
     }
 }
 

@@ -85,7 +85,7 @@ impl Matching {
         let Level { instrument, side, orders, head, waits, .. } = self.levels[at];
         let order = self.orders[head].order;
         let instrument = &mut self.instruments[instrument];
-        let is_best = waits == BOOK && orders == 1 && instrument.half(side.get()).best == at;
+        let is_best = instrument.is_shared() && waits == BOOK && orders == 1 && instrument.half(side.get()).best == at;
         if is_best && instrument.phase.get() == Phase::Continuous {
             instrument.top_orders[side.get() as usize - 1] = order;
         }

@@ -1,11 +1,12 @@
 //! Call auctions: at which price most would trade, and the trades when that price is made.
 
 use super::instruments;
-use super::levels::{NONE, better};
+use super::levels::{BOOK, Half, NONE, better};
 use super::messages::{AuctionIndication, Event, Fill, Liquidity, Phase, Price, Quantity, Side, Trade, TradeId};
 use super::orders::Order;
 use super::phases::PhaseChange;
 use super::settlement::{Open, Party};
+use super::specials::RESERVE;
 use super::views::Before;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
@@ -37,6 +38,32 @@ impl Candidate {
     fn equals(&self, other: &Self) -> bool {
         (self.volume(), self.surplus()) == (other.volume(), other.surplus())
     }
+
+    /// The lowest and the highest of the best, when this one is looked at as well.
+    fn among(self, best: Option<(Self, Self)>) -> (Self, Self) {
+        match best {
+            Some((lowest, highest)) if self.equals(&lowest) && self.ticks < lowest.ticks => (self, highest),
+            Some((lowest, highest)) if self.equals(&lowest) && self.ticks > highest.ticks => (lowest, self),
+            Some(best) if !self.beats(&best.0) => best,
+            _ => (self, self),
+        }
+    }
+}
+
+/// How far one side of an auction was looked at, from its best price down: what is displayed, and what is not.
+#[derive(Clone, Copy, Debug)]
+struct Depth {
+    instrument: u32,
+    side: Side,
+    shown: Option<u32>,
+    hidden: Option<u32>,
+}
+
+/// How much takes part at a price.
+#[derive(Clone, Copy, Debug)]
+struct AtPrice {
+    ticks: u64,
+    quantity: u64,
 }
 
 impl Matching {
@@ -67,58 +94,105 @@ impl Matching {
         }
     }
 
-    /// Of all prices of orders, the lowest and the highest of those at which most trades and least is left over.
+    /// Of all prices of orders, and the last trade's where market orders stand on both sides, the lowest and the highest
+    /// of those at which most trades and least is left over.
     fn best_candidates(&mut self, instrument: u32) -> Option<(Candidate, Candidate)> {
-        let (bids, asks) =
-            (self.instruments[instrument].half(Side::Buy), self.instruments[instrument].half(Side::Sell));
-        if bids.best == NONE || asks.best == NONE {
-            return None;
-        }
-        let (top, bottom) = (self.levels[bids.best].ticks, self.levels[asks.best].ticks);
+        let [market_bids, market_asks] = [Side::Buy, Side::Sell].map(|side| self.unpriced(instrument, side));
+        let [mut bids, mut asks] = [Side::Buy, Side::Sell].map(|side| self.depth(instrument, side));
+        let (mut next_bid, mut next_ask) = (self.next_depth(&mut bids), self.next_depth(&mut asks));
+        // Market orders meet the other side at all its prices, others up to their own.
+        let top = if market_bids > 0 { u64::MAX } else { next_bid?.ticks };
+        let bottom = if market_asks > 0 { 0 } else { next_ask?.ticks };
         // Bids from the best down, each with all that is bid at it or above.
         self.bids.clear();
-        let (mut sum, mut next) = (0, Some(bids.best));
-        while let Some(at) = next.filter(|at| self.levels[*at].ticks >= bottom) {
-            sum += self.levels[at].total();
-            self.bids.push((self.levels[at].ticks, sum));
-            next = self.levels.worse(bids, at);
+        let mut sum = market_bids;
+        while let Some(bid) = next_bid.filter(|bid| bid.ticks >= bottom) {
+            sum += bid.quantity;
+            self.bids.push((bid.ticks, sum));
+            next_bid = self.next_depth(&mut bids);
         }
-        let (mut best, mut asked, mut next_ask) = (None, 0, Some(asks.best));
+        let (mut best, mut asked) = (None, market_asks);
         loop {
-            let ask = next_ask.map(|at| self.levels[at].ticks).filter(|ticks| *ticks <= top);
+            let ask = next_ask.filter(|ask| ask.ticks <= top);
             let bid = self.bids.last().copied();
             let ticks = match (ask, bid) {
-                (Some(ask), Some((bid, _))) => ask.min(bid),
-                (Some(ask), None) => ask,
+                (Some(ask), Some((bid, _))) => ask.ticks.min(bid),
+                (Some(ask), None) => ask.ticks,
                 (None, Some((bid, _))) => bid,
-                (None, None) => return best,
+                (None, None) => break,
             };
-            if ask == Some(ticks) {
-                let at = next_ask.expect("its price was just seen");
-                asked += self.levels[at].total();
-                next_ask = self.levels.worse(asks, at);
+            if let Some(ask) = ask.filter(|ask| ask.ticks == ticks) {
+                asked += ask.quantity;
+                next_ask = self.next_depth(&mut asks);
             }
-            let candidate = Candidate { ticks, bid: bid.map_or(0, |(_, sum)| sum), asked };
-            best = match best {
-                Some((lowest, _)) if candidate.equals(&lowest) => Some((lowest, candidate)),
-                Some((lowest, highest)) if !candidate.beats(&lowest) => Some((lowest, highest)),
-                _ => Some((candidate, candidate)),
-            };
+            let candidate = Candidate { ticks, bid: bid.map_or(market_bids, |(_, sum)| sum), asked };
+            best = Some(candidate.among(best));
             if bid.is_some_and(|(bid, _)| bid == ticks) {
                 self.bids.pop();
             }
+        }
+        match self.last_ticks(instrument) {
+            Some(ticks) if market_bids > 0 && market_asks > 0 => {
+                let [bid, asked] = [Side::Buy, Side::Sell].map(|side| self.sum_to(instrument, side, ticks));
+                Some(Candidate { ticks, bid, asked }.among(best))
+            }
+            _ => best,
         }
     }
 
     /// How much one side has at `ticks` or better.
     fn sum_to(&self, instrument: u32, side: Side, ticks: u64) -> u64 {
-        let half = self.instruments[instrument].half(side);
-        let (mut sum, mut next) = (0, Some(half.best).filter(|at| *at != NONE));
-        while let Some(at) = next.filter(|at| !better(side, ticks, self.levels[*at].ticks)) {
-            sum += self.levels[at].total();
-            next = self.levels.worse(half, at);
+        let (mut sum, mut depth) = (self.unpriced(instrument, side), self.depth(instrument, side));
+        while let Some(at) = self.next_depth(&mut depth).filter(|at| !better(side, ticks, at.ticks)) {
+            sum += at.quantity;
         }
         sum
+    }
+
+    /// How much the market orders of one side are.
+    fn unpriced(&self, instrument: u32, side: Side) -> u64 {
+        match self.instruments[instrument].unpriced(side).best {
+            NONE => 0,
+            at => self.levels[at].quantity,
+        }
+    }
+
+    fn depth(&self, instrument: u32, side: Side) -> Depth {
+        let book = &self.instruments[instrument];
+        let best = |half: Half| Some(half.best).filter(|at| *at != NONE);
+        Depth { instrument, side, shown: best(book.half(side)), hidden: best(book.hidden(side)) }
+    }
+
+    /// What takes part at the next price of a side.
+    fn next_depth(&self, depth: &mut Depth) -> Option<AtPrice> {
+        let (book, side) = (&self.instruments[depth.instrument], depth.side);
+        loop {
+            let ticks = [depth.shown, depth.hidden].map(|at| at.map(|at| self.levels[at].ticks));
+            let ticks = match ticks {
+                [Some(shown), Some(hidden)] if better(side, hidden, shown) => hidden,
+                [Some(shown), _] => shown,
+                [None, hidden] => hidden?,
+            };
+            let mut quantity = 0;
+            if let Some(at) = depth.shown.filter(|at| self.levels[*at].ticks == ticks) {
+                quantity += self.levels[at].total();
+                depth.shown = self.levels.worse(book.half(side), at);
+            }
+            if let Some(at) = depth.hidden.filter(|at| self.levels[*at].ticks == ticks) {
+                let taking_part = self.orders.queue_of(&self.levels[at]).filter(|index| self.takes_part(*index));
+                quantity += taking_part.map(|index| self.orders[index].remaining).sum::<u64>();
+                depth.hidden = self.levels.worse(book.hidden(side), at);
+            }
+            if quantity > 0 {
+                return Some(AtPrice { ticks, quantity });
+            }
+        }
+    }
+
+    /// Whether the order at `index`, which displays nothing, takes part in auctions.
+    fn takes_part(&self, index: u32) -> bool {
+        let special = &self.orders.specials[self.orders[index].special];
+        special.kind == RESERVE && special.minimum == 0
     }
 
     /// Says what the auction would trade, when that has changed.
@@ -132,23 +206,27 @@ impl Matching {
         }
     }
 
-    /// Trades what crosses at the one price of `change`: best price first, oldest first.
+    /// Trades what crosses at the one price of `change`: market orders first, then best price first, displayed before what
+    /// is not, oldest first.
     pub(super) fn uncross(&mut self, change: &mut PhaseChange, out: &mut Out<'_, Self>) -> Progress {
         loop {
             // And what is left of the other order, and of its level.
             if out.room() < super::trading::OUTPUTS_EACH + 2 {
                 return Progress::More;
             }
-            let instrument = &self.instruments[change.instrument];
-            let [bid, ask] = [instrument.half(Side::Buy).best, instrument.half(Side::Sell).best];
-            let crosses = change.left > 0 && bid != NONE && ask != NONE;
-            if !crosses {
+            if change.left == 0 {
                 break;
             }
-            self.trade_at_auction(change, bid, ask, out);
-            for (at, partly) in [bid, ask].into_iter().zip(&mut change.partly) {
-                *partly = self.levels[at].orders > 0;
-                if !*partly {
+            let (bid, ask) = (self.next_in_auction(change, Side::Buy), self.next_in_auction(change, Side::Sell));
+            let (Some(bid), Some(ask)) = (bid, ask) else { break };
+            let levels = [bid, ask].map(|index| self.orders[index].level);
+            self.trade_at_auction(change, [bid, ask], out);
+            for (at, partly) in levels.into_iter().zip(&mut change.partly) {
+                let left = self.levels[at].orders > 0;
+                if self.levels[at].waits == BOOK {
+                    *partly = left;
+                }
+                if !left {
                     self.say_level(at, out);
                     self.close_if_empty(at);
                 }
@@ -163,9 +241,46 @@ impl Matching {
         Progress::Done
     }
 
-    /// Lets the oldest orders of two levels trade with each other.
-    fn trade_at_auction(&mut self, change: &mut PhaseChange, bid: u32, ask: u32, out: &mut Out<'_, Self>) {
-        let heads = [self.levels[bid].head, self.levels[ask].head];
+    /// The order of one side that trades next.
+    fn next_in_auction(&self, change: &mut PhaseChange, side: Side) -> Option<u32> {
+        let book = &self.instruments[change.instrument];
+        let unpriced = book.unpriced(side).best;
+        if unpriced != NONE {
+            return Some(self.levels[unpriced].head);
+        }
+        let shown = Some(book.half(side).best).filter(|at| *at != NONE);
+        let hidden = self.next_hidden_in_auction(book.hidden(side), &mut change.passed[side as usize - 1]);
+        match (shown, hidden) {
+            (Some(at), Some((_, ticks))) if !better(side, ticks, self.levels[at].ticks) => Some(self.levels[at].head),
+            (Some(at), None) => Some(self.levels[at].head),
+            (_, hidden) => hidden.map(|(index, _)| index),
+        }
+    }
+
+    /// The first order in `half`, where nothing is displayed, that takes part, and its price. What is passed by is not
+    /// looked at twice.
+    fn next_hidden_in_auction(&self, half: Half, passed: &mut u32) -> Option<(u32, u64)> {
+        let (mut at, mut index) = match (*passed, half.best) {
+            (NONE, NONE) => return None,
+            (NONE, best) => (best, self.levels[best].head),
+            (passed, _) => (self.orders[passed].level, self.orders[passed].newer),
+        };
+        loop {
+            while index != NONE {
+                if self.takes_part(index) {
+                    return Some((index, self.levels[at].ticks));
+                }
+                *passed = index;
+                index = self.orders[index].newer;
+            }
+            at = self.levels.worse(half, at)?;
+            index = self.levels[at].head;
+        }
+    }
+
+    /// Lets a bid and an ask trade with each other.
+    fn trade_at_auction(&mut self, change: &mut PhaseChange, heads: [u32; 2], out: &mut Out<'_, Self>) {
+        let [bid, ask] = heads.map(|index| self.orders[index].level);
         let [buyer, seller] = heads.map(|index| self.orders[index]);
         let quantity = buyer.remaining.min(seller.remaining);
         change.left -= quantity;
@@ -219,8 +334,12 @@ impl Matching {
                 liquidity: Liquidity::Auction.into(),
                 reserved: Reserved::default(),
             };
+            let (own_price, filled) = (self.levels[at].price, order.filled + quantity);
             self.orders.fill(&mut self.levels[at], index, at, quantity);
             out.notify(account, Event::Fill(&fill));
+            if self.orders.accounts.copies_any() {
+                self.copy_fill(account, &fill, own_price, filled, out);
+            }
         }
         if self.instruments[change.instrument].is_settled() {
             self.settle_trade(change.instrument, trade.trade, trade.price, quantity, parties, out);

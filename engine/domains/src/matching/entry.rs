@@ -1,16 +1,18 @@
 //! What brings quantity to a book: new orders and replacements.
 
 use super::Matching;
+use super::copies::Happened;
 use super::instruments::Terms;
-use super::levels::{Level, NONE, WAITS};
+use super::levels::{Level, NONE, UNPRICED, WAITS};
 use super::messages::{
-    ClientOrderId, DeclineReason, Declined, DefineInstrument, InstrumentDefined, NewOrder, OrderId, OrderReplaced,
-    OrderStatus, OrderType, Priority, Quantity, Reject, Replace, Reply, Side, TimeInForce,
+    ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderId,
+    OrderType, Price, Priority, Reject, Replace, Reply, Side, TimeInForce,
 };
 use super::orders::Order;
 use super::pricing::Stay;
 use super::reserve::Wanted;
 use super::settlement::Open;
+use super::specials::{IN_AUCTIONS, PEG};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
@@ -53,7 +55,14 @@ impl Matching {
         }
         let is_plain = book.is_plain;
         let time_in_force = command.time_in_force.get();
-        let for_auction = matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose);
+        let mut only = match time_in_force {
+            TimeInForce::AtOpen | TimeInForce::AtClose => time_in_force as u8,
+            _ => 0,
+        };
+        if !is_plain && book.leaves_unpriced(command.order_type.get()) && only == 0 {
+            only = IN_AUCTIONS;
+        }
+        let for_auction = only != 0;
         if (!is_plain || for_auction)
             && let Some(reason) = self.keeps_out(instrument, command, limit)
         {
@@ -83,7 +92,12 @@ impl Matching {
             if for_auction && self.orders.for_auction.room() == 0 {
                 return Err(Reject::SpecialsFull);
             }
-            self.room_for_level(instrument, side, ticks)?;
+            let unpriced = for_auction && command.order_type.get() == OrderType::Market;
+            if !unpriced {
+                self.room_for_level(instrument, side, ticks)?;
+            } else if !self.has_room_for(&unpriced_at(instrument, side, ticks, price)) {
+                return Err(Reject::LevelsFull);
+            }
         }
         if !self.orders.accounts.has_room_for(account) {
             return Err(Reject::AccountsFull);
@@ -92,7 +106,7 @@ impl Matching {
             return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
-        let taker = Taker {
+        let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             account,
@@ -103,7 +117,7 @@ impl Matching {
             price,
             ticks,
             reach,
-            only: if for_auction { time_in_force as u8 } else { 0 },
+            only,
             remaining: command.quantity.0,
             filled: 0,
             place: NONE,
@@ -113,7 +127,8 @@ impl Matching {
             passed: NONE,
             then,
         };
-        Ok(self.take(taker, out))
+        self.copy_taker(&taker, Happened::to(Execution::Entered), out);
+        Ok(self.take_at_once(&mut taker, out))
     }
 
     #[inline]
@@ -128,9 +143,9 @@ impl Matching {
             return Ok(self.decline_gone(account, command.client_order, out));
         };
         let order = self.orders[index];
-        if order.special != NONE {
-            let waits = self.levels[order.level].waits == WAITS;
-            let reason = if waits { DeclineReason::Waiting } else { DeclineReason::HasReserve };
+        if (order.special != NONE || order.only != 0)
+            && let Some(reason) = self.replaced_otherwise(&order)
+        {
             return Ok(decline(command.client_order, reason, out));
         }
         let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
@@ -170,22 +185,13 @@ impl Matching {
         }
         if ticks == old_ticks {
             let priority = self.resize(index, remaining);
+            self.copy_order(index, Happened::to(Execution::Replaced), remaining, out);
             if !is_plain {
                 self.say_order(order.level, order.order, remaining, priority, out);
             }
             self.say_level(order.level, out);
             self.say_top(instrument, out);
-            let Order { order, client_order, filled, .. } = self.orders[index];
-            out.reply(Reply::OrderReplaced(&OrderReplaced {
-                order,
-                client_order,
-                price,
-                filled: Quantity(filled),
-                remaining: Quantity(remaining),
-                status: OrderStatus::Open.into(),
-                priority: priority.into(),
-                reserved: Reserved::default(),
-            }));
+            self.answer_kept(index, priority, out);
             return Ok(Progress::Done);
         }
         self.orders.leave(&mut self.levels[order.level], index);
@@ -194,7 +200,7 @@ impl Matching {
         }
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
-        let taker = Taker {
+        let mut taker = Taker {
             order: order.order,
             client_order: order.client_order,
             account,
@@ -215,7 +221,20 @@ impl Matching {
             passed: NONE,
             then: Then::Rest(Timestamp(0)),
         };
-        Ok(self.take(taker, out))
+        self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
+        Ok(self.take(&mut taker, out))
+    }
+
+    /// Why an order is not replaced as a plain one is, if it is not.
+    #[cold]
+    fn replaced_otherwise(&self, order: &Order) -> Option<DeclineReason> {
+        match self.levels[order.level].waits {
+            WAITS => Some(DeclineReason::Waiting),
+            UNPRICED => Some(DeclineReason::Unpriced),
+            _ if order.special == NONE => None,
+            _ if self.orders.specials[order.special].kind == PEG => Some(DeclineReason::OtherKind),
+            _ => Some(DeclineReason::HasReserve),
+        }
     }
 
     /// Gives the order at `index` another open quantity at its price. Less, or as much, keeps its place in the queue.
@@ -253,6 +272,11 @@ impl Matching {
     fn has_level(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         self.levels.find(self.instruments[instrument].half(side), ticks).is_some()
     }
+}
+
+/// Where market orders stand in an auction.
+pub(super) fn unpriced_at(instrument: u32, side: Side, ticks: u64, price: Price) -> Level {
+    Level { waits: UNPRICED, ..Level::empty(instrument, side.into(), ticks, price) }
 }
 
 /// Answers that nothing was done.

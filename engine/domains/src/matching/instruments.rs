@@ -1,6 +1,6 @@
 //! Instruments: their terms, and the two sides of their books.
 
-use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, WAITS};
+use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, PARKED, UNPRICED, WAITS};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
     Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderFeed,
@@ -100,6 +100,11 @@ impl Terms {
         }
     }
 
+    /// The worst price, in ticks, at which one of `side` can trade.
+    pub(super) fn worst(&self, side: Side) -> u64 {
+        self.yielding(side, 0, u64::MAX)
+    }
+
     /// The price, in ticks, that far above `ticks` for one who buys, or below it for one who sells; none outside the
     /// range.
     pub(super) fn away(&self, side: Side, ticks: u64, distance: Price) -> Option<u64> {
@@ -113,7 +118,11 @@ impl Terms {
 
     /// Whether it is how far prices may lie from each other.
     pub(super) fn is_distance(&self, price: Price) -> bool {
-        price.0 >= 0 && price.0 % self.tick == 0
+        price.0 >= 0 && self.is_multiple(price)
+    }
+
+    pub(super) fn is_multiple(&self, price: Price) -> bool {
+        price.0 % self.tick == 0
     }
 
     /// A distance in ticks.
@@ -165,7 +174,7 @@ pub(super) struct LastTrade {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
-    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks, no settlement and no feed of orders: nothing
+    /// Whether it is traded continuously by price and time, and has no bands, no table of ticks, no settlement, no pegged orders and no feed of orders: nothing
     /// else is to be looked at.
     pub(super) is_plain: bool,
     pub(super) phase: PhaseCode,
@@ -183,6 +192,13 @@ pub(super) struct Instrument {
     asks: Half,
     /// Bids and asks that display nothing.
     hidden: [Half; 2],
+    /// Market orders to buy and to sell in an auction: one level each.
+    unpriced: [Half; 2],
+    /// Pegged bids and asks that have no price.
+    parked: [Half; 2],
+    /// Whether there may be pegged orders, and which best prices, in ticks, they follow.
+    has_pegs: bool,
+    quote: [Option<u64>; 2],
     /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
     stops: [Half; 2],
     /// What was last said of the best prices. It is what the levels say, between commands.
@@ -216,6 +232,10 @@ impl Instrument {
             bids: Half::EMPTY,
             asks: Half::EMPTY,
             hidden: [Half::EMPTY; 2],
+            unpriced: [Half::EMPTY; 2],
+            parked: [Half::EMPTY; 2],
+            has_pegs: false,
+            quote: [None; 2],
             stops: [Half::EMPTY; 2],
             top: Self::EMPTY_TOP,
             last,
@@ -268,6 +288,7 @@ impl Instrument {
     /// Whether nothing stands in its book or waits.
     pub(super) fn is_empty(&self) -> bool {
         let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
+        let halves = halves.chain(self.unpriced).chain(self.parked);
         halves.into_iter().all(|half| half.best == NONE)
     }
 
@@ -278,6 +299,7 @@ impl Instrument {
             || !by_time
             || self.ticks.count > 0
             || self.settlement.base.0 != 0
+            || self.has_pegs
             || self.order_feed.get() == OrderFeed::On;
         self.is_plain = self.phase.get() == Phase::Continuous && !looked_at;
     }
@@ -378,7 +400,9 @@ impl Instrument {
         match level.waits {
             BOOK => self.half(side),
             WAITS => self.stops(side),
-            _ => self.hidden(side),
+            HIDDEN => self.hidden(side),
+            UNPRICED => self.unpriced(side),
+            _ => self.parked(side),
         }
     }
 
@@ -389,7 +413,9 @@ impl Instrument {
         match level.waits {
             BOOK => self.half_mut(side),
             WAITS => &mut self.stops[side as usize - 1],
-            _ => &mut self.hidden[side as usize - 1],
+            HIDDEN => &mut self.hidden[side as usize - 1],
+            UNPRICED => &mut self.unpriced[side as usize - 1],
+            _ => &mut self.parked[side as usize - 1],
         }
     }
 
@@ -397,6 +423,38 @@ impl Instrument {
     #[inline]
     pub(super) fn hidden(&self, side: Side) -> Half {
         self.hidden[side as usize - 1]
+    }
+
+    /// The market orders of one side in an auction.
+    pub(super) fn unpriced(&self, side: Side) -> Half {
+        self.unpriced[side as usize - 1]
+    }
+
+    /// The pegged orders of one side that have no price.
+    pub(super) fn parked(&self, side: Side) -> Half {
+        self.parked[side as usize - 1]
+    }
+
+    /// Whether there may be pegged orders: if there are, the best prices are looked at.
+    pub(super) fn has_pegs(&self) -> bool {
+        self.has_pegs
+    }
+
+    /// From now on pegged orders, if there are any, follow the best prices from what they are.
+    pub(super) fn set_pegs(&mut self, has_pegs: bool, levels: &Levels) {
+        (self.has_pegs, self.quote) = (has_pegs, self.best_ticks(levels));
+        self.see_plain();
+    }
+
+    /// Whether the best prices are other than when this was last asked.
+    pub(super) fn moves_quote(&mut self, levels: &Levels) -> bool {
+        let quote = self.best_ticks(levels);
+        core::mem::replace(&mut self.quote, quote) != quote
+    }
+
+    /// The best displayed prices, in ticks.
+    pub(super) fn best_ticks(&self, levels: &Levels) -> [Option<u64>; 2] {
+        [self.bids, self.asks].map(|half| (half.best != NONE).then(|| levels[half.best].ticks))
     }
 
     /// Whether any stop waits.
@@ -562,9 +620,14 @@ impl Instruments {
     pub(super) fn half_of(&mut self, level: &Level) -> Option<&mut Half> {
         let place = self.place(InstrumentId(level.instrument.checked_add(1)?))?;
         let instrument = &mut self[place];
-        let sound =
-            instrument.terms.ticks(level.price) == Ok(level.ticks) && level.waits <= HIDDEN && level.reserved == [0; 6];
-        (sound && level.side.try_get().is_some()).then(|| instrument.half_of(level))
+        let side = level.side.try_get()?;
+        let placed = match level.waits {
+            BOOK | WAITS | HIDDEN | PARKED => true,
+            UNPRICED => level.ticks == instrument.terms.worst(side) && instrument.phase.get().collects(),
+            _ => false,
+        };
+        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 6];
+        (placed && sound).then(|| instrument.half_of(level))
     }
 
     /// All places, defined or not.

@@ -31,12 +31,14 @@ impl Matching {
     fn check_levels(&self) {
         let mut seen = 0;
         for instrument in self.instruments.iter() {
-            let mut bests = [None; 6];
+            let mut bests = [None; 10];
             let (buy, sell) = (Side::Buy, Side::Sell);
             // Stops to buy stand as asks do, the lowest first.
             let shown = [instrument.half(buy), instrument.half(sell)];
             let halves = shown.into_iter().chain([instrument.stops(sell), instrument.stops(buy)]);
             let halves = halves.chain([instrument.hidden(buy), instrument.hidden(sell)]);
+            let halves = halves.chain([instrument.unpriced(buy), instrument.unpriced(sell)]);
+            let halves = halves.chain([instrument.parked(buy), instrument.parked(sell)]);
             for ((best, side), half) in bests.iter_mut().zip([buy, sell].into_iter().cycle()).zip(halves) {
                 let mut at = Some(half.best).filter(|at| *at != NONE);
                 *best = at.map(|at| self.levels[at].ticks);

@@ -48,7 +48,7 @@ pub(super) struct Level {
     pub(super) instrument: u32,
     /// Which side.
     pub(super) side: SideCode,
-    /// What stands here: [`BOOK`], [`WAITS`] or [`HIDDEN`].
+    /// What stands here: [`BOOK`], [`WAITS`], [`HIDDEN`], [`UNPRICED`] or [`PARKED`].
     pub(super) waits: u8,
     /// Zero.
     pub(super) reserved: [u8; 6],
@@ -91,6 +91,10 @@ pub(super) const BOOK: u8 = 0;
 pub(super) const WAITS: u8 = 1;
 /// Orders that trade at this price and display nothing.
 pub(super) const HIDDEN: u8 = 2;
+/// Market orders in an auction: they trade before every order with a price.
+pub(super) const UNPRICED: u8 = 3;
+/// Pegged orders that have no price, by the worst at which they trade.
+pub(super) const PARKED: u8 = 4;
 
 /// One side of one book.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -1,9 +1,11 @@
 //! What takes many orders out of the books at once: mass cancels, kill switches, sessions that close.
 
+use super::copies::Happened;
 use super::levels::{Half, Level, NONE};
 use super::messages::{
-    CloseReason, Event, KillSwitch, KillSwitchCode, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet,
-    OrderClosed, OrdersCancelled, Price, Quantity, Reject, Reply, Scope, SetKillSwitch, SetOnDisconnect, Side, Sides,
+    CloseReason, Event, Execution, KillSwitch, KillSwitchCode, KillSwitchSet, MassCancel, OnDisconnect,
+    OnDisconnectSet, OrderClosed, OrdersCancelled, Price, Quantity, Reject, Reply, Scope, SetKillSwitch,
+    SetOnDisconnect, Side, Sides,
 };
 use super::orders::Order;
 use super::removal::OUTPUTS_EACH;
@@ -44,8 +46,9 @@ enum Walk {
     Books { instrument: u32, end: u32, part: usize, level: u32 },
 }
 
-/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing.
-const PARTS: usize = 6;
+/// The parts of a book: bids and asks, then the stops to buy and to sell that wait, then what displays nothing, then market
+/// orders, then what is pegged and has no price.
+const PARTS: usize = 10;
 
 /// What is said at the end.
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +215,9 @@ impl Matching {
         match part / 2 {
             0 => instrument.half(side),
             1 => instrument.stops(side),
-            _ => instrument.hidden(side),
+            2 => instrument.hidden(side),
+            3 => instrument.unpriced(side),
+            _ => instrument.parked(side),
         }
     }
 
@@ -265,6 +270,8 @@ impl Matching {
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
+        let execution = if reason == CloseReason::Expired { Execution::Expired } else { Execution::Cancelled };
+        self.copy_order(index, Happened::out(execution, closed.cancelled.0), 0, out);
         self.take_out(index, out);
     }
 }

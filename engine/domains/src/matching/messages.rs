@@ -9,19 +9,20 @@ mod replies;
 
 pub use commands::{
     Cancel, CancelMany, CancelManyOrder, Command, DefineInstrument, GetAccount, GetAsset, GetBalances, GetBook,
-    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewReserve, NewStop, Reduce, Replace, ScheduleEntry,
-    SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase,
-    SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand, Transfer,
+    GetOpenOrders, GetOrder, GetStatistics, MassCancel, NewOrder, NewPeg, NewReserve, NewStop, Reduce, Replace,
+    ReplaceReserve, ReplaceStop, ScheduleEntry, SetAllocation, SetBands, SetDropCopy, SetHoldingLimit, SetKillSwitch,
+    SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, TickBand,
+    Transfer,
 };
 pub use events::{
-    AuctionIndication, BalanceSaid, Event, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed, OrderDecremented,
-    OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
+    AuctionIndication, BalanceSaid, Event, ExecutionReport, Fill, LevelChanged, OpenOrder, OpenStop, OrderClosed,
+    OrderDecremented, OrderShown, PhaseChanged, Settled, StopTriggered, TopOfBook, Trade,
 };
 pub use replies::{
-    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, HoldingLimitSet,
-    InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted, OrderCancelled,
-    OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply, ScheduleSet,
-    SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
+    AccountReport, AllocationSet, AssetReport, BalancesSaid, BandsSet, BookSaid, Declined, DropCopySet,
+    HoldingLimitSet, InstrumentDefined, KillSwitchSet, LimitsSet, OnDisconnectSet, OpenOrdersSaid, OrderAccepted,
+    OrderCancelled, OrderFeedSet, OrderReduced, OrderReplaced, OrderReport, OrdersCancelled, PhaseSet, Reply,
+    ScheduleSet, SelfTradeSet, SettlementSet, StatisticsReport, StopAccepted, TicksSet, TransferDeclined, TransferMade,
 };
 
 use ringfence_kernel::{choice, limits, newtype, rejects};
@@ -86,7 +87,7 @@ choice! {
     pub enum OrderType as OrderTypeCode {
         /// At its own price or better.
         Limit = 1,
-        /// As far as the instrument's protection away from the other side's best price.
+        /// As far as the instrument's protection away from the other side's best price; in an auction at any price.
         Market = 2,
         /// At the other side's best price.
         MarketToLimit = 3,
@@ -209,7 +210,7 @@ choice! {
         NoLiquidity = 7,
         /// It was triggered, and less than all of it was offered at its price or better.
         BelowMinimum = 8,
-        /// It was triggered, and the books hold as many price levels as they may.
+        /// It was triggered, or follows the market, and the books hold as many price levels as they may.
         LevelsFull = 9,
         /// The auction that it was for is over.
         AuctionOver = 10,
@@ -256,6 +257,38 @@ choice! {
     }
 }
 choice! {
+    /// What happened to an order, as a drop copy says it.
+    pub enum Execution as ExecutionCode {
+        /// It came in, or waits for its trigger.
+        Entered = 1,
+        /// Some of it traded.
+        Traded = 2,
+        /// It has another price, another trigger or another quantity.
+        Replaced = 3,
+        /// It is less.
+        Reduced = 4,
+        /// It was a stop, and was triggered.
+        Triggered = 5,
+        /// What was open of it is cancelled.
+        Cancelled = 6,
+        /// The same, because its time was over.
+        Expired = 7,
+        /// It is open. Only in snapshots.
+        Standing = 8,
+    }
+}
+choice! {
+    /// Which displayed price an order follows.
+    pub enum Peg as PegCode {
+        /// The best of its own side.
+        Primary = 1,
+        /// The best of the other side.
+        Market = 2,
+        /// The middle between both.
+        Midpoint = 3,
+    }
+}
+choice! {
     /// Which way a transfer goes.
     pub enum Direction as DirectionCode {
         /// To the account.
@@ -282,6 +315,8 @@ choice! {
         Resting = 1,
         /// It is a stop and waits for its trigger.
         Waiting = 2,
+        /// It is pegged, and there is no price for it, or trading is not continuous.
+        Parked = 3,
     }
 }
 choice! {
@@ -316,13 +351,13 @@ choice! {
         Cancelled = 8,
         /// The last trade's price would trigger the stop at once.
         WouldTrigger = 9,
-        /// The order is a stop that waits for its trigger: it can be reduced or cancelled.
+        /// The order is a stop that waits for its trigger: it is replaced as a stop.
         Waiting = 10,
         /// The instrument's phase has no place for it.
         PhaseForbids = 11,
         /// Its price is farther from the reference price than the static band.
         OutsideBand = 12,
-        /// The order displays only a part of it, or nothing: it can be reduced or cancelled.
+        /// The order displays only a part of it, or nothing: it is replaced as such a one.
         HasReserve = 13,
         /// Its quantity is above the account's limit.
         AboveQuantity = 14,
@@ -338,6 +373,10 @@ choice! {
         StaleTransfer = 19,
         /// The account's last transfer has that number, and was another.
         TransferDiffers = 20,
+        /// The order is of another kind than its replacement.
+        OtherKind = 21,
+        /// The order is a market order in an auction: it can be reduced or cancelled.
+        Unpriced = 22,
     }
 }
 
@@ -369,7 +408,7 @@ rejects! {
         /// As many accounts have entered orders, or have settings, as may.
         AccountsFull = 1012,
         /// A post-only order has to be one that may rest; a stop becomes a limit or a market order, and only one that
-        /// becomes a market order trails; it is not for an auction. An order with a reserve rests, and is not for an auction.
+        /// becomes a market order trails, for as long as it waits; it is not for an auction. An order with a reserve rests, and is not for an auction.
         BadOrderType = 1013,
         /// Only an immediate-or-cancel order, or one that displays nothing, has a minimum: a multiple of the lot, at most
         /// its quantity.
@@ -406,6 +445,10 @@ rejects! {
         BalancesFull = 1028,
         /// The instrument is delisted; or it is to be announced, and has orders or has traded.
         BadPhase = 1029,
+        /// As many clients as may have got drop copies.
+        ReadersFull = 1030,
+        /// The offset of a pegged order is not a multiple of the tick; or it follows the middle, and has one.
+        BadPeg = 1031,
     }
 }
 
@@ -420,13 +463,15 @@ limits! {
         levels = 262144 in 2..=16_777_216,
         /// Accounts that ever enter an order, or have a setting of their own.
         accounts = 65536 in 1..=16_777_216,
-        /// Stops that wait and orders with a reserve at once, and as many orders for an auction alone. They count among
+        /// Stops that wait, orders with a reserve and pegged ones at once, and as many orders for an auction alone. They count among
         /// orders, and where they wait or hide among price levels, as well.
         specials = 65536 in 0..=ORDERS_MAX,
         /// Assets in which instruments are settled; their ids run from 1 to this.
         assets = 64 in 0..=4_096,
         /// Balances: of an account in an asset each.
         balances = 65536 in 0..=16_777_216,
+        /// Clients that ever get a drop copy.
+        readers = 64 in 0..=65_536,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Order matching: order books, by price and time or shared, for many instruments. `README.md` has the rules in plain words.
 //!
-//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `removal`,
+//! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `pegs`, `replacing`, `removal`,
 //! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
-//! `transfers` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
+//! `transfers`, `copies` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
 //! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
@@ -10,12 +10,15 @@ pub mod messages;
 
 mod allocation;
 mod auctions;
+mod copies;
 mod entry;
 mod limits;
 mod mass_cancel;
+mod pegs;
 mod phases;
 mod pricing;
 mod removal;
+mod replacing;
 mod reports;
 mod reserve;
 mod self_trade;
@@ -55,7 +58,8 @@ use ledger::Ledger;
 use levels::Levels;
 use mass_cancel::MassCancelling;
 use messages::{
-    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, Reject, Reply, Scope,
+    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, OrderId, Reject, Reply,
+    Scope,
 };
 use orders::Orders;
 use phases::PhaseChange;
@@ -67,7 +71,7 @@ use ringfence_kernel::{
 use stops::Triggered;
 use trading::Taker;
 
-/// Kinds of topics of this domain; their id is the instrument.
+/// Kinds of topics of this domain; their id is the instrument, but for drop copies.
 pub mod topics {
     /// [`super::messages::Trade`]. Its snapshot is the last trade.
     pub const TRADES: u16 = 1;
@@ -81,6 +85,9 @@ pub mod topics {
     pub const ORDERS: u16 = 6;
     /// [`super::messages::PhaseChanged`]. Its snapshot is the present phase.
     pub const PHASES: u16 = 5;
+    /// [`super::messages::ExecutionReport`]; its id is the client who gets the drop copy. Its snapshot is what is open of
+    /// the accounts in its group.
+    pub const COPIES: u16 = ringfence_kernel::Topic::PRIVATE + 1;
 }
 
 /// The matching engine: all books, and what is known of accounts.
@@ -101,6 +108,12 @@ pub struct Matching {
     /// Specials that were triggered in this decision, in that order, and how many of them have come in.
     triggered: Vec<Triggered>,
     came_in: usize,
+    /// Whether anything follows from this decision: stops come in, or pegged orders move.
+    follows: bool,
+    /// Instruments whose pegged orders are to be looked at, and those orders of one of them, of which so many were.
+    due: Vec<u32>,
+    moving: Vec<(u32, OrderId)>,
+    moved: usize,
     /// The price at which a taker that goes on is shared out.
     sharing: Option<Sharing>,
     /// The time at which what happens happens.
@@ -115,8 +128,8 @@ enum Pending {
     Nothing,
     /// An order trades.
     Taking(Taker),
-    /// Specials that were triggered come in.
-    Triggering,
+    /// Stops that were triggered come in, and pegged orders move.
+    Following,
     /// A phase becomes another.
     Changing(PhaseChange),
     /// A report is said.
@@ -125,6 +138,14 @@ enum Pending {
     Cancelling(CancellingMany),
     /// All orders of some kind are cancelled.
     MassCancelling(MassCancelling),
+}
+
+impl Matching {
+    /// Lets what follows from a decision happen once it is done.
+    #[inline]
+    fn finish(&mut self, progress: Progress, out: &mut Out<'_, Self>) -> Progress {
+        if self.follows && progress == Progress::Done { self.follow(out) } else { progress }
+    }
 }
 
 impl Domain for Matching {
@@ -140,8 +161,8 @@ impl Domain for Matching {
     type Limits = MatchingLimits;
 
     fn topics(limits: &MatchingLimits) -> u64 {
-        // Trades, levels, top, auctions, phases and orders of each instrument.
-        limits.instruments.saturating_mul(6)
+        // Trades, levels, top, auctions, phases and orders of each instrument, and drop copies.
+        limits.instruments.saturating_mul(6).saturating_add(limits.readers)
     }
 
     fn new(limits: &MatchingLimits) -> Self {
@@ -158,6 +179,10 @@ impl Domain for Matching {
             list: Vec::with_capacity(CANCEL_MANY_MAX),
             triggered: Vec::with_capacity(limits.specials as usize),
             came_in: 0,
+            follows: false,
+            due: Vec::with_capacity(limits.instruments as usize),
+            moving: Vec::with_capacity(limits.specials as usize),
+            moved: 0,
             sharing: None,
             now: Timestamp(0),
             bids: Vec::with_capacity(limits.levels as usize),
@@ -172,7 +197,8 @@ impl Domain for Matching {
             Command::SetAllocation(_)
             | Command::SetTicks(..)
             | Command::SetSettlement(_)
-            | Command::SetOrderFeed(_) => Roles::ADMINISTER,
+            | Command::SetOrderFeed(_)
+            | Command::SetDropCopy(_) => Roles::ADMINISTER,
             Command::Transfer(_) | Command::SetHoldingLimit(_) | Command::GetAsset(_) => Roles::ADMINISTER,
             Command::MassCancel(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
             Command::SetKillSwitch(command) if command.scope.get() != Scope::Own => Roles::ADMINISTER,
@@ -185,13 +211,16 @@ impl Domain for Matching {
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
         self.now = context.now;
-        match command {
+        let decided = match command {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
+            Command::NewPeg(command) => self.new_peg(context, command, out),
             Command::Cancel(command) => Ok(self.cancel(context, command, out)),
             Command::CancelMany(_, orders) => self.cancel_many(context, orders, out),
             Command::Replace(command) => self.replace(context, command, out),
+            Command::ReplaceStop(command) => self.replace_stop(context, command, out),
+            Command::ReplaceReserve(command) => self.replace_reserve(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
             Command::MassCancel(command) => self.mass_cancel(context, command, out),
             Command::SetKillSwitch(command) => self.set_kill_switch(context, command, out),
@@ -208,6 +237,7 @@ impl Domain for Matching {
             Command::SetSchedule(command, entries) => self.set_schedule(context, command, entries, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
             Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetDropCopy(command) => self.set_drop_copy(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
@@ -215,32 +245,38 @@ impl Domain for Matching {
             Command::GetAsset(command) => self.get_asset(command, out),
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
-        }
+        };
+        if self.follows && decided == Ok(Progress::Done) { Ok(self.follow(out)) } else { decided }
     }
 
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
-        match core::mem::replace(&mut self.pending, Pending::Nothing) {
+        let progress = match core::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Nothing => Progress::Done,
-            Pending::Taking(taker) => self.take(taker, out),
-            Pending::Triggering => self.let_triggered_in(out),
+            Pending::Taking(mut taker) => self.take(&mut taker, out),
+            Pending::Following => self.follow(out),
             Pending::Changing(change) => self.go_on_changing(change, out),
             Pending::Reporting(reporting) => self.go_on_reporting(reporting, out),
             Pending::Cancelling(cancelling) => self.go_on_cancelling(context, cancelling, out),
             Pending::MassCancelling(cancelling) => self.go_on_mass_cancelling(cancelling, out),
-        }
+        };
+        self.finish(progress, out)
     }
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         if self.resume(context, out) == Progress::More {
             return Progress::More;
         }
-        self.let_time_pass(context.now, out)
+        let progress = self.let_time_pass(context.now, out);
+        self.finish(progress, out)
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Self>) -> Progress {
         match change {
             SessionChange::Opened => Progress::Done,
-            SessionChange::Closed => self.session_closed(context.account(), out),
+            SessionChange::Closed => {
+                let progress = self.session_closed(context.account(), out);
+                self.finish(progress, out)
+            }
         }
     }
 

@@ -3,10 +3,13 @@
 //! It is written from the rules in `README.md`, not from the fast books, and shares nothing with them but messages.
 
 mod allocation;
+mod copies;
 mod entry;
 mod limits;
+mod pegs;
 mod phases;
 mod removal;
+mod replacing;
 mod reports;
 mod reserve;
 mod self_trade;
@@ -15,8 +18,8 @@ mod stops;
 
 use super::messages::{
     Allocation, ClientOrderId, Command, DeclineReason, Declined, DefineInstrument, Event, LevelChanged, MatchingLimits,
-    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Price, Priority, Quantity, Reject, Reply,
-    SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
+    OnDisconnect, OrderFeed, OrderFeedSet, OrderId, OrderShown, OrderType, Peg, Price, Priority, Quantity, Reject,
+    Reply, SelfTrade, SetLimits, SetOrderFeed, SetSettlement, Side, TickBand, TimeInForce, TopOfBook, Transfer,
 };
 use super::{Matching, topics};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -66,6 +69,23 @@ pub struct Order {
     pub hides: bool,
     /// How much it trades with one order at least.
     pub minimum: u64,
+    /// Whether it is a market order in an auction.
+    pub unpriced: bool,
+    /// What it follows.
+    pub pegged: Option<Pegged>,
+    /// Whether it is pegged and has no price.
+    pub parked: bool,
+}
+
+/// What a pegged order follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Pegged {
+    /// Which displayed price.
+    pub peg: Peg,
+    /// How far from it towards the other side.
+    pub offset: i64,
+    /// The worst price at which it trades.
+    pub worst: i64,
 }
 
 impl Order {
@@ -73,6 +93,32 @@ impl Order {
     #[must_use]
     pub fn open(&self) -> u64 {
         self.remaining + self.hidden
+    }
+
+    /// The worst price at which it trades.
+    fn limit(&self) -> i64 {
+        self.pegged.map_or(self.price, |pegged| pegged.worst)
+    }
+
+    /// Whether it stands where everyone sees it.
+    fn is_displayed(&self) -> bool {
+        self.part() == 0
+    }
+
+    /// Which price level it takes up.
+    fn level(&self) -> (u32, Side, i64, u8) {
+        (self.instrument, self.side, self.stop.map_or(self.price, |stop| stop.trigger), self.part())
+    }
+
+    /// In which part of a book it is: displayed, a stop, hidden, a market order in an auction, or pegged without a price.
+    fn part(&self) -> u8 {
+        match self {
+            Self { parked: true, .. } => 4,
+            Self { stop: Some(_), .. } => 1,
+            Self { hides: true, .. } => 2,
+            Self { unpriced: true, .. } => 3,
+            _ => 0,
+        }
     }
 }
 
@@ -112,6 +158,9 @@ pub struct Model {
     ticks: BTreeMap<u32, Vec<TickBand>>,
     /// Instruments each of whose orders is said.
     shown: BTreeSet<u32>,
+    /// Who gets the drop copy of an account, and who ever got one.
+    readers: BTreeMap<u32, u32>,
+    all_readers: BTreeSet<u32>,
     /// In what instruments are settled.
     settlements: BTreeMap<u32, SetSettlement>,
     /// What accounts have of assets in all, and up to how much they may.
@@ -144,7 +193,7 @@ impl Model {
 
     /// What stands on one side of a book.
     fn book(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
-        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.stop.is_none() && !o.hides)
+        self.orders.iter().filter(move |o| o.instrument == instrument && o.side == side && o.is_displayed())
     }
 
     fn at(&self, instrument: u32, side: Side, price: i64) -> impl Iterator<Item = &Order> {
@@ -185,7 +234,7 @@ impl Model {
     }
 
     fn say_level(&self, order: &Order, out: Says<'_, '_>) {
-        if order.stop.is_some() || order.hides {
+        if !order.is_displayed() {
             return;
         }
         let level = self.level(order.instrument, order.side, order.price);
@@ -194,7 +243,7 @@ impl Model {
 
     /// Says what an order displays now.
     fn say_order(&self, order: &Order, quantity: u64, priority: Priority, out: Says<'_, '_>) {
-        if order.stop.is_some() || order.hides || !self.shown.contains(&order.instrument) {
+        if !order.is_displayed() || !self.shown.contains(&order.instrument) {
             return;
         }
         let shown = OrderShown {
@@ -237,11 +286,7 @@ impl Model {
     }
 
     fn levels(&self) -> usize {
-        let level = |order: &Order| match order.stop {
-            None => (order.instrument, order.side, order.price, u8::from(order.hides) * 2),
-            Some(stop) => (order.instrument, order.side, stop.trigger, 1),
-        };
-        self.orders.iter().map(level).collect::<BTreeSet<_>>().len()
+        self.orders.iter().map(Order::level).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -279,6 +324,8 @@ impl laws::Model for Model {
             tops: BTreeMap::new(),
             ticks: BTreeMap::new(),
             shown: BTreeSet::new(),
+            readers: BTreeMap::new(),
+            all_readers: BTreeSet::new(),
             settlements: BTreeMap::new(),
             balances: BTreeMap::new(),
             assets: BTreeMap::new(),
@@ -308,6 +355,7 @@ impl laws::Model for Model {
             Command::DefineInstrument(define) => self.define(define, out),
             Command::SetAllocation(command) => self.set_allocation(command, out),
             Command::SetOrderFeed(command) => self.set_order_feed(command, out),
+            Command::SetDropCopy(command) => self.set_drop_copy(command, out),
             Command::SetSettlement(command) => self.set_settlement(command, out),
             Command::Transfer(command) => self.transfer(command, out),
             Command::SetHoldingLimit(command) => self.set_holding_limit(command, out),
@@ -317,7 +365,10 @@ impl laws::Model for Model {
             Command::NewOrder(command) => self.new_order(context, command, out),
             Command::NewStop(command) => self.new_stop(context, command, out),
             Command::NewReserve(command) => self.new_reserve(context, command, out),
+            Command::NewPeg(command) => self.new_peg(context, command, out),
             Command::Replace(command) => self.replace(context, command, out),
+            Command::ReplaceStop(command) => self.replace_stop(context, command, out),
+            Command::ReplaceReserve(command) => self.replace_reserve(context, command, out),
             Command::Cancel(command) => self.cancel(context, command, out),
             Command::Reduce(command) => self.reduce(context, command, out),
             Command::CancelMany(_, list) => self.cancel_many(context, list, out),
@@ -327,17 +378,19 @@ impl laws::Model for Model {
             Command::SetLimits(command) => self.set_limits(command, out),
             Command::SetOnDisconnect(command) => self.set_on_disconnect(context, command, out),
         };
-        self.let_triggered_in(out);
+        self.follow(out);
         done
     }
 
     fn on_time(&mut self, context: Context, out: Says<'_, '_>) {
         self.let_time_pass(context.now, out);
+        self.follow(out);
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {
         if change == SessionChange::Closed {
             self.disconnect(context.account(), out);
+            self.follow(out);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::accounts::{Accounts, Holder};
 use super::instruments::Instruments;
-use super::levels::{BOOK, Level, Levels, NONE};
+use super::levels::{BOOK, Level, Levels, NONE, UNPRICED};
 use super::messages::{
-    ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase, Price,
+    ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase,
     QUANTITY_MAX,
 };
-use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, Special, Specials};
+use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, IN_AUCTIONS, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -79,9 +79,16 @@ impl Order {
             && self.timed <= 1
             && match self.only {
                 0 => true,
-                AT_OPEN | AT_CLOSE => self.order_type == OrderType::Limit.into(),
+                AT_OPEN | AT_CLOSE => matches!(self.order_type.get(), OrderType::Limit | OrderType::Market),
+                IN_AUCTIONS => self.is_unpriced(),
                 _ => false,
             }
+    }
+
+    /// Whether it is a market order in an auction.
+    #[inline]
+    pub(super) fn is_unpriced(&self) -> bool {
+        self.only != 0 && self.order_type == OrderType::Market.into()
     }
 }
 
@@ -129,7 +136,7 @@ impl Orders {
         let (instruments, specials) = (limits.instruments as usize, limits.specials as usize);
         Self {
             orders: Slab::new(orders),
-            accounts: Accounts::new(accounts),
+            accounts: Accounts::new(accounts, limits.readers as usize),
             specials: Specials::new(instruments, specials),
             for_auction: ForAuction::new(instruments, specials),
             by_client: KeyIndex::new(orders),
@@ -366,7 +373,7 @@ impl Orders {
     ) -> Result<Self, Corrupt> {
         let (instruments_max, specials_max) = (limits.instruments as usize, limits.specials as usize);
         let mut orders = Self {
-            accounts: Accounts::load(limits.accounts as usize, source)?,
+            accounts: Accounts::load(limits.accounts as usize, limits.readers as usize, source)?,
             orders: Slab::load(limits.orders as usize, source)?,
             specials: Specials::load(instruments_max, specials_max, source)?,
             ..Self::new(limits)
@@ -389,7 +396,8 @@ impl Orders {
                 if order.level != index || order.older != older || !order.is_sound() {
                     return Err(Corrupt("the queue of a level"));
                 }
-                if level.waits != BOOK && order.special == NONE {
+                let plain = matches!(level.waits, BOOK | UNPRICED);
+                if !plain && order.special == NONE || (level.waits == UNPRICED) != order.is_unpriced() {
                     return Err(Corrupt("an order outside the book"));
                 }
                 if order.special != NONE {
@@ -454,8 +462,9 @@ impl Orders {
         if only != 0 {
             self.for_auction.push(instrument, only, index);
         }
-        if special != NONE && self.specials[special].trail != Price(0) {
-            self.specials.trails(instrument, index);
+        if special != NONE {
+            let special = self.specials[special];
+            self.specials.enlist(&special, index);
         }
         Ok(())
     }

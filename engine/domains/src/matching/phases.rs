@@ -1,6 +1,7 @@
 //! Phases of the market: what may be done with an instrument when, and how one phase becomes another.
 
 use super::instruments;
+use super::levels::NONE;
 use super::market::{Bands, Schedule};
 use super::messages::{
     AuctionIndication, BandsSet, CloseReason, Event, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject,
@@ -23,6 +24,9 @@ pub(super) struct PhaseChange {
     pub(super) price: Price,
     volume: u64,
     pub(super) left: u64,
+    /// The last bid and the last ask of those that display nothing and take no part; [`NONE`] when there is none before
+    /// the next to trade.
+    pub(super) passed: [u32; 2],
     /// Whether the best bids and the best asks have traded in part, so that their level is still to be said.
     pub(super) partly: [bool; 2],
 }
@@ -54,13 +58,12 @@ impl Phase {
 
     /// Whether an order that says this of its time comes in, or stands, in this phase.
     pub(super) const fn takes(self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
+        let in_auctions = matches!(order_type, OrderType::Limit | OrderType::Market);
         match time_in_force {
-            TimeInForce::AtOpen => {
-                matches!(self, Self::PreOpen | Self::OpeningAuction) && matches!(order_type, OrderType::Limit)
-            }
-            TimeInForce::AtClose => matches!(self, Self::ClosingAuction) && matches!(order_type, OrderType::Limit),
+            TimeInForce::AtOpen => matches!(self, Self::PreOpen | Self::OpeningAuction) && in_auctions,
+            TimeInForce::AtClose => matches!(self, Self::ClosingAuction) && in_auctions,
             TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => matches!(self, Self::Continuous),
-            _ => matches!(self, Self::Continuous) || self.collects() && matches!(order_type, OrderType::Limit),
+            _ => matches!(self, Self::Continuous) || self.collects() && in_auctions,
         }
     }
 }
@@ -132,7 +135,8 @@ impl Matching {
         let uncrosses = from != to && (to == Phase::Continuous || ends);
         let indication = if uncrosses { self.indication(instrument) } else { AuctionIndication::NOTHING };
         let (price, volume) = (indication.price, indication.quantity.0);
-        PhaseChange { instrument, to, asked, stage: Stage::Uncross, price, volume, left: volume, partly: [false; 2] }
+        let (stage, left, passed, partly) = (Stage::Uncross, volume, [NONE; 2], [false; 2]);
+        PhaseChange { instrument, to, asked, stage, price, volume, left, passed, partly }
     }
 
     #[cold]
@@ -160,7 +164,7 @@ impl Matching {
         if change.to == Phase::Continuous {
             self.trigger_stops(change.instrument);
         }
-        self.let_triggered_in(out)
+        Progress::Done
     }
 
     /// The next order that has no place in the new phase, and why.
@@ -182,6 +186,7 @@ impl Matching {
             return;
         }
         self.instruments[place].set_phase(change.to, Timestamp(0));
+        self.look_at_pegs(place);
         if change.to == Phase::Delisted {
             self.instruments[place].schedule = Schedule::none();
         }
@@ -200,6 +205,7 @@ impl Matching {
         }
         let ends = self.now.0.saturating_add(self.instruments[place].bands.volatility_length);
         self.instruments[place].set_phase(Phase::VolatilityAuction, Timestamp(ends));
+        self.look_at_pegs(place);
         self.instruments.set_timer(place);
         let changed = PhaseChanged { phase: Phase::VolatilityAuction.into(), reserved: Reserved::default() };
         out.publish(topics::PHASES, instruments::id(place).0, Event::PhaseChanged(&changed));

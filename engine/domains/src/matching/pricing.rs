@@ -69,6 +69,13 @@ impl Terms {
     }
 }
 
+impl Instrument {
+    /// Whether an order of that type stands before all that have a price.
+    pub(super) fn leaves_unpriced(&self, order_type: OrderType) -> bool {
+        order_type == OrderType::Market && self.phase.get().collects()
+    }
+}
+
 impl Matching {
     /// Why an order is kept out by its instrument's phase or static band, if it is.
     #[cold]
@@ -76,6 +83,9 @@ impl Matching {
         let phase = self.instruments[instrument].phase.get();
         if !phase.takes(order.order_type.get(), order.time_in_force.get()) {
             return Some(DeclineReason::PhaseForbids);
+        }
+        if self.instruments[instrument].leaves_unpriced(order.order_type.get()) {
+            return None;
         }
         self.is_outside(instrument, limit).then_some(DeclineReason::OutsideBand)
     }
@@ -114,6 +124,7 @@ impl Matching {
             OrderType::Limit => book.terms.ticks(order.price).map(Ok),
             OrderType::Market | OrderType::MarketToLimit if order.price != Price(0) => Err(Reject::BadPrice),
             OrderType::PostOnly | OrderType::PostOnlySlide if matches!(then, Then::Cancel) => Err(Reject::BadOrderType),
+            OrderType::Market if book.leaves_unpriced(OrderType::Market) => Ok(Ok(book.terms.worst(order.side.get()))),
             order_type => self.limit_found(book, order.side.get(), order_type, order.price),
         }
     }

@@ -1,9 +1,10 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
+use super::copies::Happened;
 use super::levels::NONE;
 use super::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, OrderCancelled, OrderReduced,
-    OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Execution, OrderCancelled,
+    OrderReduced, OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
 use super::{Matching, Pending};
@@ -22,8 +23,9 @@ pub(super) struct CancellingMany {
     at: usize,
 }
 
-/// Outputs that one order taken out leads to at most: its end, that it is gone, its level, the best prices, the auction.
-pub(super) const OUTPUTS_EACH: usize = 5;
+/// Outputs that one order taken out leads to at most: its end and the copy of that, that it is gone, its level, the best
+/// prices, the auction.
+pub(super) const OUTPUTS_EACH: usize = 6;
 
 impl Matching {
     #[inline]
@@ -32,6 +34,7 @@ impl Matching {
             return self.decline_gone(context.account(), command.client_order, out);
         };
         let open = self.orders.open(index);
+        self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
         let Order { order, client_order, filled, .. } = self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
@@ -50,20 +53,29 @@ impl Matching {
         let Order { order, client_order, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
         self.instruments[instrument].terms.check_quantity(command.quantity)?;
-        let remaining = self.orders.open(index).saturating_sub(command.quantity.0);
+        let open = self.orders.open(index);
+        let remaining = open.saturating_sub(command.quantity.0);
         if remaining == 0 {
+            self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
             self.take_out(index, out);
         } else {
+            self.copy_order(index, Happened::out(Execution::Reduced, command.quantity.0), remaining, out);
             self.release_order(index, remaining);
-            if self.shrink(index, at, command.quantity.0) {
-                self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
-                self.say_level(at, out);
-            }
-            self.say_top(instrument, out);
+            self.lessen(index, command.quantity.0, out);
         }
         let (filled, remaining) = (Quantity(filled), Quantity(remaining));
         out.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
         Ok(Progress::Done)
+    }
+
+    /// Makes an order less by `quantity`, which is less than it has open, and says what its book looks like now.
+    pub(super) fn lessen(&mut self, index: u32, quantity: u64, out: &mut Out<'_, Self>) {
+        let Order { order, level: at, .. } = self.orders[index];
+        if self.shrink(index, at, quantity) {
+            self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
+            self.say_level(at, out);
+        }
+        self.say_top(self.levels[at].instrument, out);
     }
 
     /// Makes an order less, what it does not display first; says whether it displays less.
@@ -140,8 +152,7 @@ impl Matching {
             match (due(self.orders.next_to_expire()), due(self.instruments.next_change())) {
                 (None, None) => return Progress::Done,
                 (Some((ends, _)), Some((changes, instrument))) if changes < ends => {
-                    self.now = changes;
-                    if self.change_by_time(instrument, out) == Progress::More {
+                    if self.change_at(changes, instrument, out) == Progress::More {
                         return Progress::More;
                     }
                 }
@@ -153,13 +164,18 @@ impl Matching {
                     self.close(index, CloseReason::Expired, out);
                 }
                 (None, Some((changes, instrument))) => {
-                    self.now = changes;
-                    if self.change_by_time(instrument, out) == Progress::More {
+                    if self.change_at(changes, instrument, out) == Progress::More {
                         return Progress::More;
                     }
                 }
             }
         }
+    }
+
+    fn change_at(&mut self, now: Timestamp, instrument: u32, out: &mut Out<'_, Self>) -> Progress {
+        self.now = now;
+        let progress = self.change_by_time(instrument, out);
+        self.finish(progress, out)
     }
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.

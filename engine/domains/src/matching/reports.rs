@@ -39,7 +39,11 @@ impl Matching {
         };
         let Order { order, client_order, filled, level, order_type, .. } = self.orders[index];
         let Level { price, instrument, side, waits, .. } = self.levels[level];
-        let state = if waits == super::levels::WAITS { OrderState::Waiting } else { OrderState::Resting };
+        let state = match waits {
+            super::levels::WAITS => OrderState::Waiting,
+            super::levels::PARKED => OrderState::Parked,
+            _ => OrderState::Resting,
+        };
         out.reply(Reply::OrderReport(&OrderReport {
             order,
             client_order,

@@ -1,23 +1,45 @@
 //! Orders that display a part of themselves, or nothing: icebergs, hidden orders, minimums, all or none.
 
 use super::Matching;
+use super::copies::Happened;
 use super::entry::decline;
-use super::levels::{BOOK, HIDDEN, Level, NONE, better};
+use super::levels::{BOOK, HIDDEN, Level, NONE, PARKED, better};
 use super::messages::{
-    DeclineReason, NewReserve, OrderId, OrderType, Phase, Price, Priority, Quantity, Reject, Side, TimeInForce,
+    DeclineReason, Execution, NewReserve, OrderId, OrderType, PegCode, Price, Priority, Quantity, Reject, Side,
+    TimeInForce,
 };
 use super::orders::Order;
+use super::pegs::Pegged;
 use super::settlement::Open;
-use super::specials::{RESERVE, Special};
+use super::specials::{PEG, RESERVE, Special};
 use super::trading::{Origin, Taker, Then};
+use bytemuck::Zeroable;
 use ringfence_kernel::{Account, Context, Out, Progress};
 
 /// How an order with a reserve rests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reserve {
     /// How much it displays at a time; zero when nothing.
-    display: u64,
-    minimum: u64,
+    pub(super) display: u64,
+    pub(super) minimum: u64,
+    /// What it follows, when it is pegged.
+    pub(super) pegged: Option<Pegged>,
+}
+
+impl Reserve {
+    /// In which part of a book it stands.
+    pub(super) fn part(&self) -> u8 {
+        match self.pegged {
+            Some(Pegged { parked: true, .. }) => PARKED,
+            _ if self.display == 0 => HIDDEN,
+            _ => BOOK,
+        }
+    }
+
+    /// How much is displayed, or stands where nothing is, of an order that has that much open.
+    pub(super) fn first(&self, open: u64) -> u64 {
+        if self.display == 0 { open } else { open.min(self.display) }
+    }
 }
 
 /// What an order must find on the other side.
@@ -41,6 +63,17 @@ impl Matching {
         command: &NewReserve,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        self.enter_reserve(context, command, None, out)
+    }
+
+    /// Enters an order that displays a part of itself, or nothing, and then may be pegged.
+    pub(super) fn enter_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        pegged: Option<Pegged>,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let account = context.account();
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let terms = &self.instruments[instrument].terms;
@@ -50,7 +83,8 @@ impl Matching {
         if !matches!(time_in_force, TimeInForce::GoodTillCancelled | TimeInForce::GoodTillDate | TimeInForce::Day) {
             return Err(Reject::BadOrderType);
         }
-        let Reserve { display, minimum } = self.reserve(instrument, command)?;
+        let NewReserve { quantity, display, minimum, .. } = *command;
+        let mut reserve = self.reserve(instrument, quantity, display, minimum)?;
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
@@ -59,7 +93,7 @@ impl Matching {
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
-        if self.instruments[instrument].phase.get() != Phase::Continuous {
+        if !self.instruments[instrument].phase.get().is_open() {
             return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
         }
         if self.is_outside(instrument, Ok(ticks)) {
@@ -68,16 +102,27 @@ impl Matching {
         if let Some(reason) = self.breaks_limit(account, command.price, command.quantity, true) {
             return Ok(decline(command.client_order, reason, out));
         }
-        let level = stands_at(instrument, command.side.get(), ticks, command.price, display);
+        let ticks = match pegged {
+            None => ticks,
+            Some(pegged) => {
+                let (pegged, ticks) = self.place_pegged(instrument, command.side.get(), pegged);
+                reserve.pegged = Some(pegged);
+                ticks
+            }
+        };
+        let level = self.stands_at(instrument, command.side.get(), ticks, reserve.part());
         self.room_for_special(account, &level)?;
-        let (side, quantity) = (command.side.get(), command.quantity.0);
+        let (side, Quantity(quantity)) = (command.side.get(), quantity);
         let order = Open { side, price: command.price, quantity };
         if let Some(reason) = self.hold_new(account, instrument, order)? {
             return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
-        let reach = self.reach(instrument, side, ticks);
-        let taker = Taker {
+        let parked = level.waits == PARKED;
+        let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
+        let minimum = reserve.minimum;
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
+        let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             account,
@@ -94,12 +139,19 @@ impl Matching {
             place: NONE,
             origin: Origin::Entered,
             then: Then::Rest(until),
-            reserve: Some(Reserve { display, minimum }),
+            reserve: Some(reserve),
             passed: NONE,
             // One with a minimum trades at once what it finds of it, or stands.
-            stands: minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }),
+            stands: parked || minimum > 0 && !self.offers(&wanted),
         };
-        Ok(self.take(taker, out))
+        self.copy_taker(&taker, Happened::to(Execution::Entered), out);
+        Ok(self.take(&mut taker, out))
+    }
+
+    /// Where an order stands in that part of a book.
+    pub(super) fn stands_at(&self, instrument: u32, side: Side, ticks: u64, waits: u8) -> Level {
+        let price = self.instruments[instrument].terms.price(ticks);
+        Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
     }
 
     /// Whether there is room for an order with something beside it, at `level`.
@@ -116,26 +168,33 @@ impl Matching {
         if self.orders.accounts.has_room_for(account) { Ok(()) } else { Err(Reject::AccountsFull) }
     }
 
-    fn reserve(&self, instrument: u32, command: &NewReserve) -> Result<Reserve, Reject> {
+    /// How an order of that quantity rests.
+    pub(super) fn reserve(
+        &self,
+        instrument: u32,
+        Quantity(quantity): Quantity,
+        Quantity(display): Quantity,
+        Quantity(minimum): Quantity,
+    ) -> Result<Reserve, Reject> {
         let terms = &self.instruments[instrument].terms;
-        let NewReserve { quantity, display: Quantity(display), minimum: Quantity(minimum), .. } = *command;
-        if display >= quantity.0 || !terms.is_in_lots(display) {
+        if display >= quantity || !terms.is_in_lots(display) {
             return Err(Reject::BadDisplay);
         }
-        if minimum > quantity.0 || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
+        if minimum > quantity || !terms.is_in_lots(minimum) || minimum > 0 && display > 0 {
             return Err(Reject::BadMinimum);
         }
-        Ok(Reserve { display, minimum })
+        Ok(Reserve { display, minimum, pegged: None })
     }
 
     /// Rests an order with a reserve: last in the book with what it displays, or where nothing is displayed.
     #[cold]
     pub(super) fn rest_with_reserve(&mut self, taker: &Taker, out: &mut Out<'_, Self>) {
-        let (Some(Reserve { display, minimum }), Then::Rest(expires)) = (taker.reserve, taker.then) else {
+        let (Some(reserve), Then::Rest(expires)) = (taker.reserve, taker.then) else {
             unreachable!("any other new order rests without");
         };
-        let at = self.level(stands_at(taker.instrument, taker.side, taker.ticks, taker.price, display));
-        let displayed = if display == 0 { taker.remaining } else { taker.remaining.min(display) };
+        let Reserve { display, minimum, pegged } = reserve;
+        let at = self.level(self.stands_at(taker.instrument, taker.side, taker.ticks, reserve.part()));
+        let displayed = reserve.first(taker.remaining);
         let order = Order {
             order: taker.order,
             client_order: taker.client_order,
@@ -147,18 +206,23 @@ impl Matching {
         let hidden = taker.remaining - displayed;
         let special = Special {
             order: taker.order,
-            price: Price(0),
+            price: pegged.map_or(Price(0), |pegged| pegged.worst),
             trail: Price(0),
             instrument: taker.instrument,
             time_in_force: TimeInForce::GoodTillCancelled.into(),
-            kind: RESERVE,
-            reserved: [0; 2],
+            kind: if pegged.is_some() { PEG } else { RESERVE },
+            peg: pegged.map_or(PegCode::zeroed(), |pegged| pegged.peg.into()),
+            reserved: 0,
+            offset: pegged.map_or(Price(0), |pegged| pegged.offset),
             hidden,
             display,
             minimum,
         };
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
+        if pegged.is_some() && !self.instruments[taker.instrument].has_pegs() {
+            self.instruments[taker.instrument].set_pegs(true, &self.levels);
+        }
         self.note_top(at);
         self.say_order(at, taker.order, displayed, Priority::Lost, out);
         self.say_level(at, out);
@@ -255,10 +319,4 @@ impl Matching {
         }
         false
     }
-}
-
-/// Where an order with that display stands.
-fn stands_at(instrument: u32, side: Side, ticks: u64, price: Price, display: u64) -> Level {
-    let waits = if display == 0 { HIDDEN } else { BOOK };
-    Level { waits, ..Level::empty(instrument, side.into(), ticks, price) }
 }

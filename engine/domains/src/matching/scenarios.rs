@@ -10,6 +10,8 @@
 //!
 //! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
 //!
+//! `peg buy|sell I Q primary|market|midpoint offset D @ P as N` enters an order that follows the best prices, up to P.
+//!
 //! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
 //!
 //! `limits A quantity Q value V orders N` is an operator's. `order N`, `open orders`, `account`, `book I depth D` and `statistics I` ask for reports.
@@ -22,10 +24,10 @@
 //! `allocation I time|pro-rata|top [minimum M]` and `ticks I FROM TICK FROM TICK …` are an operator's as well.
 //!
 //! `orders I on|off`, `settle I BASE for QUOTE units B Q fees MAKER TAKER`, `deposit A N of ASSET as T`, `withdraw A N of ASSET as T`,
-//! `holding A LIMIT of ASSET` and `asset ASSET` too; `balances` asks for one's own.
+//! `holding A LIMIT of ASSET`, `asset ASSET` and `copies of A to R` (0: to nobody) too; `balances` asks for one's own.
 //!
 //! Requests: `define I tick T lot L from P to P [protection P] [day T]`, `buy|sell I Q @ P as N`, `cancel N`,
-//! `cancel N N …` (several: a list), `replace N to Q @ P`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
+//! `cancel N N …` (several: a list), `replace N to Q @ P [hidden … | display D]`, `replace stop N to Q at T @ P [trail D]`, `reduce N by Q`, `cancel all [of A | of everyone] [in I]
 //! [side bids | side asks] [from P to P]`, `kill on|off [A]`, `on-disconnect cancel|keep`, `disconnect`,
 //! `self-trade A group G allow|newest|oldest|both|decrement`. An order's price may be `market` or
 //! `to-limit`; after its number may stand `ioc`, `fok`, `day`, `until T`, `minimum M`, `post`, `slide`,
@@ -37,12 +39,12 @@
 
 use super::messages::{
     Allocation, AssetId, AuctionIndication, BalanceSaid, Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command,
-    DefineInstrument, Direction, Event, GetAccount, GetAsset, GetBalances, GetBook, GetOpenOrders, GetOrder,
-    GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OpenOrder, OpenStop, OrderFeed, OrderType, Phase, Price, Quantity, Reduce, Replace, Reply, ScheduleEntry, Scope,
-    SelfTrade, SetAllocation, SetBands, SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed,
-    SetPhase, SetSchedule, SetSelfTrade, SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand,
-    TimeInForce, Transfer, TransferId,
+    DefineInstrument, Direction, Event, Execution, ExecutionReport, GetAccount, GetAsset, GetBalances, GetBook,
+    GetOpenOrders, GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, MatchingLimits, NewOrder, NewPeg,
+    NewReserve, NewStop, OnDisconnect, OpenOrder, OpenStop, OrderFeed, OrderType, Peg, Phase, Price, Quantity, Reduce,
+    Replace, ReplaceReserve, ReplaceStop, Reply, ScheduleEntry, Scope, SelfTrade, SetAllocation, SetBands, SetDropCopy,
+    SetHoldingLimit, SetKillSwitch, SetLimits, SetOnDisconnect, SetOrderFeed, SetPhase, SetSchedule, SetSelfTrade,
+    SetSettlement, SetTicks, Side, SideCode, Sides, StatisticsReport, TickBand, TimeInForce, Transfer, TransferId,
 };
 use super::model::Model;
 use super::topics;
@@ -57,8 +59,16 @@ use ringfence_kernel::outbox::image;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{Account, ClientId, OutputHeader, SessionChange, Timestamp, Topic};
 
-const LIMITS: MatchingLimits =
-    MatchingLimits { instruments: 4, orders: 64, levels: 16, accounts: 4, specials: 8, assets: 3, balances: 8 };
+const LIMITS: MatchingLimits = MatchingLimits {
+    instruments: 4,
+    orders: 64,
+    levels: 16,
+    accounts: 4,
+    specials: 8,
+    assets: 3,
+    balances: 8,
+    readers: 2,
+};
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
 #[test]
@@ -131,6 +141,11 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ] => {
             let order = new_order(side, instrument, quantity, at, number)?;
             image.set(client, Command::NewStop(&stop(price(trigger)?, order, rest)?));
+        }
+        ["peg", side, instrument, quantity, to, "offset", offset, "@", at, "as", number, ref rest @ ..] => {
+            let mut order = new_order(side, instrument, quantity, at, number)?;
+            terms(rest, &mut order)?;
+            image.set(client, Command::NewPeg(&peg(to, price(offset)?, &order)?));
         }
         ["limits", of, "quantity", quantity, "value", value, "orders", orders] => {
             let (order_quantity, order_value) = (Quantity(quantity.parse().ok()?), value.parse().ok()?);
@@ -237,6 +252,10 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
             let (instrument, reserved) = (InstrumentId(instrument.parse().ok()?), Reserved::default());
             image.set(client, Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }));
         }
+        ["copies", "of", account, "to", reader] => {
+            let [account, reader] = [account, reader].map(|word| word.parse().ok().map(Account));
+            image.set(client, Command::SetDropCopy(&SetDropCopy { account: account?, reader: reader? }));
+        }
         ["balances"] => image.set(client, Command::GetBalances(&GetBalances { reserved: Reserved::default() })),
         ["asset", asset] => {
             let (asset, reserved) = (AssetId(asset.parse().ok()?), Reserved::default());
@@ -278,6 +297,22 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         ["replace", number, "to", quantity, "@", at] => {
             let (price, quantity) = (price(at)?, Quantity(quantity.parse().ok()?));
             image.set(client, Command::Replace(&Replace { client_order: id(number)?, price, quantity }));
+        }
+        ["replace", number, "to", quantity, "@", at, ref rest @ ..] => {
+            let (_, [display, minimum]) = reserve(rest)?;
+            let (client_order, price, quantity) = (id(number)?, price(at)?, Quantity(quantity.parse().ok()?));
+            let replace = ReplaceReserve { client_order, price, quantity, display, minimum };
+            image.set(client, Command::ReplaceReserve(&replace));
+        }
+        ["replace", "stop", number, "to", quantity, "at", trigger, "@", at, ref rest @ ..] => {
+            let replace = ReplaceStop {
+                client_order: id(number)?,
+                trigger: price(trigger)?,
+                price: if at == "market" { Price(0) } else { price(at)? },
+                trail: if let ["trail", distance] = *rest { price(distance)? } else { Price(0) },
+                quantity: Quantity(quantity.parse().ok()?),
+            };
+            image.set(client, Command::ReplaceStop(&replace));
         }
         ["reduce", number, "by", quantity] => {
             let quantity = Quantity(quantity.parse().ok()?);
@@ -338,6 +373,32 @@ fn with_reserve(order: &NewOrder, [display, minimum]: [Quantity; 2]) -> NewReser
         on_disconnect,
         reserved,
     }
+}
+
+/// An order like `order` that follows what `to` says, at that distance.
+fn peg(to: &str, offset: Price, order: &NewOrder) -> Option<NewPeg> {
+    let peg = match to {
+        "primary" => Peg::Primary,
+        "market" => Peg::Market,
+        "midpoint" => Peg::Midpoint,
+        _ => return None,
+    };
+    let NewOrder { client_order, price, quantity, minimum, expires, instrument, side, time_in_force, .. } = *order;
+    let on_disconnect = order.on_disconnect;
+    let peg = peg.into();
+    Some(NewPeg {
+        client_order,
+        price,
+        offset,
+        quantity,
+        minimum,
+        expires,
+        instrument,
+        side,
+        time_in_force,
+        peg,
+        on_disconnect,
+    })
 }
 
 /// A stop that becomes `order`, with what stands behind its number.
@@ -511,6 +572,17 @@ fn say(slot: &Slot) -> String {
                 quantity => format!("order {id} #{} {side} {}: {quantity}, place {place:?}", o.order, o.price),
             }
         }
+        Event::ExecutionReport(e) => {
+            assert_eq!(header.topic.kind(), topics::COPIES);
+            let ExecutionReport { client_order, quantity, price, last_price, filled, remaining, account, .. } = e;
+            let (what, verb) = (e.execution.get(), side(e.side, "buys", "sells"));
+            let done = match what {
+                Execution::Traded => format!("{what:?} {quantity} @ {last_price}"),
+                _ if quantity.0 > 0 => format!("{what:?} {quantity}"),
+                _ => format!("{what:?}"),
+            };
+            format!("copy {id}: {account}'s {client_order} {verb} @ {price}: {done}, {filled} traded, {remaining} open")
+        }
         Event::Settled(s) => {
             format!("to {id}: #{} settled for {} of {}, fee {}", s.order, s.amount, s.asset, s.fee)
         }
@@ -578,6 +650,7 @@ fn answer(reply: &Reply<'_>) -> String {
         }
         Reply::AllocationSet(a) => format!("-> allocation of {}", a.instrument),
         Reply::OrderFeedSet(o) => format!("-> orders of {}: {:?}", o.instrument, o.feed.get()),
+        Reply::DropCopySet(d) => format!("-> copies of {} to {}", d.account, d.reader),
         Reply::SettlementSet(s) => format!("-> settlement of {}", s.instrument),
         Reply::TransferMade(t) => {
             format!("-> transfer {} of {}: {} of {}, {} free", t.transfer, t.account, t.amount, t.asset, t.free)

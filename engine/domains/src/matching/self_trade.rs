@@ -1,10 +1,11 @@
 //! Self-trade prevention: what happens instead of a trade between orders of the same hands.
 
 use super::Matching;
+use super::copies::Happened;
 use super::levels::NONE;
 use super::messages::{
-    CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, Priority, Quantity, Reject, Reply, SelfTrade,
-    SelfTradeSet, SetSelfTrade,
+    CloseReason, DeclineReason, Event, Execution, OrderClosed, OrderDecremented, Priority, Quantity, Reject, Reply,
+    SelfTrade, SelfTradeSet, SetSelfTrade,
 };
 use super::orders::Order;
 use super::trading::{Taker, Then};
@@ -55,6 +56,9 @@ impl Matching {
             SelfTrade::DecrementAndCancel => {
                 self.decrement_maker(index, at, quantity, out);
                 taker.decrement(quantity, out);
+                if taker.remaining > 0 {
+                    self.copy_taker(taker, Happened::out(Execution::Reduced, quantity), out);
+                }
             }
         }
         self.release_taker(taker, before, taker.remaining);
@@ -82,6 +86,7 @@ impl Matching {
         let (decremented, remaining) = (Quantity(quantity), Quantity(self.orders.open(index)));
         let less = OrderDecremented { order, client_order, decremented, remaining };
         out.notify(account, Event::OrderDecremented(&less));
+        self.copy_order(index, Happened::out(Execution::Reduced, quantity), remaining.0, out);
         self.say_less(index, before, quantity, out);
     }
 
@@ -89,8 +94,7 @@ impl Matching {
         let account = self.orders.account(index);
         let open = self.orders.open(index);
         self.release_order(index, 0);
-        self.orders.leave(&mut self.levels[at], index);
-        let Order { order, client_order, filled, .. } = self.orders.remove(index, DeclineReason::Cancelled);
+        let Order { order, client_order, filled, .. } = self.orders[index];
         let closed = OrderClosed {
             order,
             client_order,
@@ -100,6 +104,9 @@ impl Matching {
             reserved: Reserved::default(),
         };
         out.notify(account, Event::OrderClosed(&closed));
+        self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
+        self.orders.leave(&mut self.levels[at], index);
+        self.orders.remove(index, DeclineReason::Cancelled);
         self.say_order(at, order, 0, Priority::Kept, out);
     }
 

@@ -189,11 +189,11 @@ impl Matching {
         price: Price,
         quantity: u64,
     ) -> Result<Option<DeclineReason>, Reject> {
-        let Level { instrument, side, price: known, .. } = self.levels[self.orders[index].level];
+        let Level { instrument, side, .. } = self.levels[self.orders[index].level];
         if !self.instruments[instrument].is_settled() {
             return Ok(None);
         }
-        let before = Open { side: side.get(), price: known, quantity: self.orders.open(index) };
+        let before = Open { side: side.get(), price: self.limit_of(index), quantity: self.orders.open(index) };
         self.hold(self.orders.account(index), instrument, before, Open { side: side.get(), price, quantity })
     }
 
@@ -229,9 +229,9 @@ impl Matching {
     /// Of the order at `index` only `quantity` will be open any more. Stops hold nothing while they wait.
     #[cold]
     pub(super) fn release_order(&mut self, index: u32, quantity: u64) {
-        let Level { instrument, side, price, waits, .. } = self.levels[self.orders[index].level];
+        let Level { instrument, side, waits, .. } = self.levels[self.orders[index].level];
         if self.instruments[instrument].is_settled() && waits != WAITS {
-            let before = Open { side: side.get(), price, quantity: self.orders.open(index) };
+            let before = Open { side: side.get(), price: self.limit_of(index), quantity: self.orders.open(index) };
             self.release(self.orders.account(index), instrument, before, quantity);
         }
     }
@@ -284,7 +284,7 @@ impl Matching {
                 Stake {
                     account: self.orders[index].account,
                     holds: settlement.holds(side),
-                    held: settlement.held(side, level.price, quantity),
+                    held: settlement.held(side, self.limit_of(index), quantity),
                     brings: settlement.base,
                     brought: settlement.brought(side, quantity),
                 }

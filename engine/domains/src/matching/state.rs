@@ -44,16 +44,20 @@ impl Matching {
             specials: 0,
             assets: 0,
             balances: 0,
+            readers: 0,
         });
         (matching.limits, matching.last_order, matching.last_trade) = (*limits, last_order, last_trade);
         (matching.instruments, matching.levels, matching.orders) = (instruments, levels, orders);
         matching.ledger = ledger;
         matching.triggered = Vec::with_capacity(limits.specials as usize);
+        matching.due = Vec::with_capacity(limits.instruments as usize);
+        matching.moving = Vec::with_capacity(limits.specials as usize);
         matching.bids = Vec::with_capacity(limits.levels as usize);
         matching.settle_indications();
         if (0..limits.instruments as u32).any(|instrument| matching.has_triggered(instrument)) {
             return Err(Corrupt("a stop that was triggered waits"));
         }
+        matching.load_pegs()?;
         matching.check_ledger()?;
         Ok(matching)
     }

@@ -1,11 +1,12 @@
 //! Specials: orders that wait until their instrument trades at a price, and then come in one after another.
 
+use super::copies::Happened;
 use super::entry::decline;
 use super::instruments::Terms;
 use super::levels::{Level, NONE, WAITS, better};
 use super::messages::{
-    CloseReason, DeclineReason, Event, NewStop, OrderId, OrderType, Phase, Price, Quantity, Reject, Reply, Side,
-    StopAccepted, StopTriggered, TimeInForce,
+    CloseReason, DeclineReason, Event, Execution, NewStop, OrderId, OrderType, PegCode, Phase, Price, Quantity, Reject,
+    Reply, Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use super::orders::Order;
 use super::reserve::Wanted;
@@ -13,6 +14,7 @@ use super::settlement::Open;
 use super::specials::{STOP, Special};
 use super::trading::{Origin, Taker, Then};
 use super::{Matching, Pending};
+use bytemuck::Zeroable;
 use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
 
 /// A stop that waits no more and has not come in yet.
@@ -27,23 +29,29 @@ pub(super) struct Triggered {
 
 impl Terms {
     /// The trigger in ticks of a stop whose prices, and what it becomes, make sense together.
-    fn stop_prices(&self, stop: &NewStop) -> Result<u64, Reject> {
-        if matches!(stop.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
-            return Err(Reject::BadOrderType);
-        }
-        let has_price = match stop.order_type.get() {
-            OrderType::Limit if stop.trail == Price(0) => true,
+    fn stop_prices(&self, order_type: OrderType, prices: StopPrices) -> Result<u64, Reject> {
+        let StopPrices { trigger, price, trail } = prices;
+        let has_price = match order_type {
+            OrderType::Limit if trail == Price(0) => true,
             OrderType::Market | OrderType::MarketToLimit => false,
             _ => return Err(Reject::BadOrderType),
         };
-        let trigger = self.ticks(stop.trigger)?;
-        match stop.price {
+        let trigger = self.ticks(trigger)?;
+        match price {
             price if has_price => _ = self.ticks(price)?,
             Price(0) => {}
             _ => return Err(Reject::BadPrice),
         }
-        if self.is_distance(stop.trail) { Ok(trigger) } else { Err(Reject::BadPrice) }
+        if self.is_distance(trail) { Ok(trigger) } else { Err(Reject::BadPrice) }
     }
+}
+
+/// When a stop is triggered, and what it then asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopPrices {
+    pub(super) trigger: Price,
+    pub(super) price: Price,
+    pub(super) trail: Price,
 }
 
 impl Matching {
@@ -62,11 +70,12 @@ impl Matching {
         if self.orders.find(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
-        let ticks = terms.stop_prices(command)?;
-        self.instruments[instrument].check_tick(command.trigger)?;
-        if command.order_type.get() == OrderType::Limit {
-            self.instruments[instrument].check_tick(command.price)?;
+        if matches!(command.time_in_force.get(), TimeInForce::AtOpen | TimeInForce::AtClose) {
+            return Err(Reject::BadOrderType);
         }
+        let NewStop { trigger, price, trail, .. } = *command;
+        let prices = StopPrices { trigger, price, trail };
+        let ticks = self.check_stop(instrument, command.order_type.get(), prices)?;
         if self.orders.accounts.is_killed(account) {
             return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
         }
@@ -83,13 +92,24 @@ impl Matching {
         let level = waiting_at(instrument, command.side.get(), ticks, command.trigger);
         self.room_for_special(account, &level)?;
         self.last_order += 1;
-        self.wait(account, command, expires, level);
+        self.wait(account, command, expires, level, out);
         let (order, client_order, trigger) = (OrderId(self.last_order), command.client_order, command.trigger);
         out.reply(Reply::StopAccepted(&StopAccepted { order, client_order, trigger, quantity: command.quantity }));
         Ok(Progress::Done)
     }
 
-    fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level) {
+    /// The trigger in ticks of a stop that becomes an order of that type, when its prices may be an order's.
+    pub(super) fn check_stop(&self, instrument: u32, order_type: OrderType, prices: StopPrices) -> Result<u64, Reject> {
+        let book = &self.instruments[instrument];
+        let ticks = book.terms.stop_prices(order_type, prices)?;
+        book.check_tick(prices.trigger)?;
+        if order_type == OrderType::Limit {
+            book.check_tick(prices.price)?;
+        }
+        Ok(ticks)
+    }
+
+    fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level, out: &mut Out<'_, Self>) {
         let at = self.level(level);
         let order = Order {
             order: OrderId(self.last_order),
@@ -105,16 +125,19 @@ impl Matching {
             instrument: level.instrument,
             time_in_force: command.time_in_force,
             kind: STOP,
-            reserved: [0; 2],
+            peg: PegCode::zeroed(),
+            reserved: 0,
+            offset: Price(0),
             hidden: 0,
             display: 0,
             minimum: 0,
         };
         self.orders[index].special = self.orders.specials.insert(stop, index);
+        self.copy_order(index, Happened::to(Execution::Entered), command.quantity.0, out);
     }
 
     /// Whether the last trade's price triggers a stop at `ticks`.
-    fn is_triggered(&self, instrument: u32, side: Side, ticks: u64) -> bool {
+    pub(super) fn is_triggered(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         self.last_ticks(instrument).is_some_and(|last| !better(side, ticks, last))
     }
 
@@ -149,6 +172,7 @@ impl Matching {
                 self.close_if_empty(at);
                 let stop = self.orders.trigger(index);
                 self.triggered.push(Triggered { index, instrument, side, trigger, stop });
+                self.follows = true;
             }
         }
         self.trail_stops(instrument, last);
@@ -177,24 +201,28 @@ impl Matching {
         }
     }
 
-    /// Lets the stops that were triggered come in, first those that were triggered first. What they trade may trigger
-    /// more.
+    /// Lets what follows from a decision happen: pegged orders go where they belong, and the stops that were triggered
+    /// come in, first those that were triggered first. What they trade may trigger more.
     #[cold]
-    pub(super) fn let_triggered_in(&mut self, out: &mut Out<'_, Self>) -> Progress {
-        while let Some(triggered) = self.triggered.get(self.came_in).copied() {
-            // That it comes in, and what may be said at its end.
-            if out.room() < 2 {
-                self.pending = Pending::Triggering;
+    pub(super) fn follow(&mut self, out: &mut Out<'_, Self>) -> Progress {
+        loop {
+            if self.move_pegs(out) == Progress::More {
+                return Progress::More;
+            }
+            let Some(triggered) = self.triggered.get(self.came_in).copied() else { break };
+            // That it comes in, and what may be said at its end, both with a copy.
+            if out.room() < 4 {
+                self.pending = Pending::Following;
                 return Progress::More;
             }
             self.came_in += 1;
-            let Some(taker) = self.come_in(triggered, out) else { continue };
-            if self.take_alone(taker, out) == Progress::More {
+            let Some(mut taker) = self.come_in(triggered, out) else { continue };
+            if self.take(&mut taker, out) == Progress::More {
                 return Progress::More;
             }
         }
         self.triggered.clear();
-        self.came_in = 0;
+        (self.came_in, self.follows) = (0, false);
         Progress::Done
     }
 
@@ -232,6 +260,7 @@ impl Matching {
             passed: NONE,
             then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
         };
+        self.copy_taker(&taker, Happened::to(Execution::Triggered), out);
         let Err(reason) =
             limit.map_err(|_| CloseReason::NoLiquidity).and_then(|_| self.may_come_in(&taker, time_in_force.get()))
         else {
@@ -239,12 +268,15 @@ impl Matching {
         };
         self.orders.remove(index, DeclineReason::Cancelled);
         taker.end(reason, taker.remaining, out);
+        let happened = Happened::out(Execution::Cancelled, taker.remaining);
+        self.copy_taker(&Taker { remaining: 0, ..taker }, happened, out);
         None
     }
 
     fn may_come_in(&mut self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
         let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
-        if !self.instruments[instrument].phase.get().takes(taker.order_type.get(), time_in_force) {
+        let (phase, order_type) = (self.instruments[instrument].phase.get(), taker.order_type.get());
+        if !phase.takes(order_type, time_in_force) || phase != Phase::Continuous && order_type != OrderType::Limit {
             return Err(CloseReason::PhaseForbids);
         }
         if time_in_force == TimeInForce::FillOrKill
@@ -269,6 +301,6 @@ impl Matching {
 }
 
 /// A level where stops wait.
-fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
+pub(super) fn waiting_at(instrument: u32, side: Side, ticks: u64, trigger: Price) -> Level {
     Level { waits: WAITS, ..Level::empty(instrument, side.into(), ticks, trigger) }
 }

@@ -1,12 +1,12 @@
 //! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies ten times as long.
 
 use super::messages::{
-    CancelMany, CancelManyOrder, ClientOrderId, Command, Event, InstrumentId, KillSwitch, MassCancel, MatchingLimits,
-    NewOrder, NewStop, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope, SetKillSwitch, Side, Sides,
-    TimeInForce,
+    CancelMany, CancelManyOrder, ClientOrderId, Command, Event, Execution, InstrumentId, KillSwitch, MassCancel,
+    MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope,
+    SetDropCopy, SetKillSwitch, Side, Sides, TimeInForce,
 };
 use super::model::Model;
-use super::workload::{Flow, KINDS, Mix, NORMAL};
+use super::workload::{Flow, KINDS, Mix, NORMAL, limit_order};
 use super::{Matching, topics};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -27,10 +27,19 @@ const SMALL: MatchingLimits = MatchingLimits {
     specials: 500,
     assets: 4,
     balances: 32,
+    readers: 4,
 };
 /// So little room that commands run into every capacity.
-const TIGHT: MatchingLimits =
-    MatchingLimits { instruments: 4, orders: 40, levels: 12, accounts: 3, specials: 5, assets: 3, balances: 7 };
+const TIGHT: MatchingLimits = MatchingLimits {
+    instruments: 4,
+    orders: 40,
+    levels: 12,
+    accounts: 3,
+    specials: 5,
+    assets: 3,
+    balances: 7,
+    readers: 2,
+};
 
 /// How many steps a law runs: `steps`, or ten times as many to prove.
 fn steps(steps: u64) -> u64 {
@@ -183,6 +192,12 @@ fn prove_reserve_agrees_with_the_model() {
     laws_hold("reserve", &SMALL, 30, 40_000);
 }
 
+/// Guards against pegged orders that stand where they should not, go too late, or shut each other out.
+#[test]
+fn prove_pegs_agree_with_the_model() {
+    laws_hold("pegs", &SMALL, 50, 40_000);
+}
+
 /// Guards against shares that are too large, too small, of another order, or lost; and against prices off their tick.
 #[test]
 fn prove_shares_agree_with_the_model() {
@@ -223,6 +238,7 @@ fn prove_tight_agrees_with_the_model() {
         (31, "reserve"),
         (38, "shares"),
         (42, "funds"),
+        (51, "pegs"),
     ] {
         laws_hold(kind, &TIGHT, seed, 15_000);
     }
@@ -244,6 +260,7 @@ fn prove_invariants_hold_and_quantity_is_conserved() {
         (32, "reserve"),
         (39, "shares"),
         (43, "funds"),
+        (52, "pegs"),
     ] {
         let (mut harness, mut workload) = (Harness::<Matching>::new(&SMALL), workload(kind, seed));
         let (mut image, mut ledger) = (CommandImage::default(), Ledger::default());
@@ -337,6 +354,7 @@ impl Ledger {
                 let quantity = match Command::decode(command.header().message, command.body()) {
                     Ok(Command::NewOrder(order)) => order.quantity,
                     Ok(Command::NewReserve(order)) => order.quantity,
+                    Ok(Command::NewPeg(order)) => order.quantity,
                     _ => panic!("only a new order is accepted"),
                 };
                 let decremented = self.decremented.remove(&accepted.order.0).unwrap_or(0);
@@ -364,18 +382,7 @@ impl Ledger {
 }
 
 fn order(client_order: u64, side: Side, price: i64, quantity: u64, time_in_force: TimeInForce) -> NewOrder {
-    NewOrder {
-        client_order: ClientOrderId(client_order),
-        price: Price(price),
-        quantity: Quantity(quantity),
-        minimum: Quantity(0),
-        expires: Timestamp(0),
-        instrument: InstrumentId(1),
-        side: side.into(),
-        time_in_force: time_in_force.into(),
-        order_type: OrderType::Limit.into(),
-        on_disconnect: OnDisconnect::Keep.into(),
-    }
+    limit_order(ClientOrderId(client_order), side, Price(price), Quantity(quantity), time_in_force)
 }
 
 /// Sends a command of a client and gives what came of it.
@@ -519,6 +526,7 @@ enum Said {
     Level(i64, u64, u32),
     Open(u64),
     Shown(u64),
+    Copied(u32, u64, u64),
     Other(u16),
 }
 
@@ -532,6 +540,10 @@ fn snapshot(matching: &Matching, topic: Topic) -> Vec<Said> {
                 Event::LevelChanged(level) => Said::Level(level.price.0, level.quantity.0, level.orders),
                 Event::OrderShown(shown) => Said::Shown(shown.order.0),
                 Event::OpenOrder(open) => Said::Open(open.client_order.0),
+                Event::ExecutionReport(report) => {
+                    assert_eq!(report.execution.get(), Execution::Standing);
+                    Said::Copied(report.account.0, report.client_order.0, report.remaining.0)
+                }
                 _ => Said::Other(header.template),
             });
         }
@@ -554,6 +566,11 @@ fn snapshots_say_what_the_books_hold() {
         workload.next(&mut image);
         harness.step(&Step::Command(image.clone()), Timestamp(1 + step), false);
     }
+    for account in [4, 2] {
+        let copy = SetDropCopy { account: Account(account), reader: Account(9) };
+        image.set(ClientId(1), Command::SetDropCopy(&copy));
+        harness.step(&Step::Command(image.clone()), Timestamp(20_001), false);
+    }
     let matching = &harness.domain;
     for (place, instrument) in matching.instruments.iter().enumerate().take(2) {
         let id = place as u32 + 1;
@@ -573,6 +590,7 @@ fn snapshots_say_what_the_books_hold() {
         assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::TRADES, id)), [Said::Other(101)]);
         assert!(instrument.last_trade().is_some());
     }
+    let mut copied: BTreeMap<u32, Vec<Said>> = BTreeMap::new();
     for account in 1..=5 {
         let mut orders: Vec<_> = matching.orders.live().collect();
         orders.retain(|order| {
@@ -582,7 +600,12 @@ fn snapshots_say_what_the_books_hold() {
         let expected: Vec<_> = orders.iter().map(|order| Said::Open(order.client_order.0)).collect();
         assert!(expected.len() > 64, "more than one flush");
         assert_eq!(snapshot(matching, Topic::account(Matching::ID, Account(account))), expected);
+        let copies = orders.iter().map(|order| Said::Copied(account, order.client_order.0, order.remaining));
+        copied.insert(matching.orders.accounts.find(Account(account)).expect("it is known"), copies.collect());
     }
+    let of_group = |said: &Said| matches!(said, Said::Copied(2 | 4, ..));
+    let expected: Vec<_> = copied.into_values().flatten().filter(of_group).collect();
+    assert_eq!(snapshot(matching, Topic::new(Matching::ID, topics::COPIES, 9)), expected);
     let none = matching.snapshot_topic(
         Topic::new(Matching::ID, topics::LEVELS, 99),
         &mut Cursor(0),
@@ -594,9 +617,16 @@ fn snapshots_say_what_the_books_hold() {
 /// Guards against saved state that was damaged and is loaded as if it were whole: whatever loads is sound, and goes on.
 #[test]
 fn damaged_state_is_refused_or_loads_into_sound_books() {
-    for (seed, kind) in
-        [(15, "crowded"), (33, "stops"), (34, "phases"), (35, "reserve"), (36, "risk"), (40, "shares"), (44, "funds")]
-    {
+    for (seed, kind) in [
+        (15, "crowded"),
+        (33, "stops"),
+        (34, "phases"),
+        (35, "reserve"),
+        (36, "risk"),
+        (40, "shares"),
+        (44, "funds"),
+        (53, "pegs"),
+    ] {
         let mut workload = workload(kind, seed);
         let mut harness = Harness::<Matching>::new(&TIGHT);
         let mut image = CommandImage::default();

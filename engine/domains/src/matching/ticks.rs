@@ -95,6 +95,7 @@ impl Matching {
         let instrument = &mut self.instruments[place];
         instrument.set_ticks(TickTable::of(bands, &instrument.terms).ok_or(Reject::BadTicks)?);
         let (instrument, bands) = (command.instrument, bands.len() as u32);
+        self.look_at_pegs(place);
         out.reply(Reply::TicksSet(&TicksSet { instrument, bands }));
         Ok(Progress::Done)
     }

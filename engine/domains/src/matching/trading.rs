@@ -1,10 +1,13 @@
 //! An order trades with the other side, and what is left of it goes where it goes.
 
+use super::copies::Happened;
+use super::entry::unpriced_at;
 use super::instruments;
 use super::levels::{Level, NONE, better};
 use super::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OnDisconnectCode, OrderAccepted, OrderClosed,
-    OrderId, OrderReplaced, OrderStatus, OrderTypeCode, Phase, Price, Priority, Quantity, Reply, Side, Trade, TradeId,
+    ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
+    OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderType, OrderTypeCode, Phase, Price, Priority, Quantity,
+    Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
 use super::reserve::Reserve;
@@ -54,6 +57,8 @@ pub(super) enum Origin {
     Replaced,
     /// It was a stop, and was triggered.
     Triggered,
+    /// It is pegged, and goes where it belongs now.
+    Moved,
 }
 
 /// What becomes of what does not trade.
@@ -67,54 +72,50 @@ pub(super) enum Then {
     Drop(u64),
 }
 
-/// Outputs that one trade leads to at most: itself, two fills, how both are settled, and what is left of the order and
-/// of the level.
-pub(super) const OUTPUTS_EACH: usize = 7;
+/// Outputs that one trade leads to at most: itself, two fills, their copies, how both are settled, and what is left of
+/// the order and of the level.
+pub(super) const OUTPUTS_EACH: usize = 9;
 
 impl Matching {
-    /// Lets an order trade, and the stops that this triggers after it.
-    #[inline]
-    pub(super) fn take(&mut self, taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        let progress = self.take_alone(taker, out);
-        if progress == Progress::More || self.triggered.is_empty() {
-            return progress;
-        }
-        self.let_triggered_in(out)
+    /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
+    pub(super) fn take(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
+        self.take_at_once(taker, out)
     }
 
-    /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
-    #[inline]
-    pub(super) fn take_alone(&mut self, mut taker: Taker, out: &mut Out<'_, Self>) -> Progress {
-        let trades = self.trades(&taker);
+    /// The same, where most orders come in: it costs them no call.
+    #[inline(always)]
+    pub(super) fn take_at_once(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
+        let trades = self.trades(taker);
         while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
             let best = self.instruments[taker.instrument].half(other).best;
             let crosses = best != NONE && !better(other, taker.reach, self.levels[best].ticks);
             if self.instruments[taker.instrument].hidden(other).best != NONE {
                 if out.room() < OUTPUTS_EACH {
-                    self.pending = Pending::Taking(taker);
+                    self.pending = Pending::Taking(*taker);
                     return Progress::More;
                 }
-                if self.take_hidden(&mut taker, crosses.then_some(best), out) {
+                if self.take_hidden(taker, crosses.then_some(best), out) {
                     continue;
                 }
             }
             if !crosses {
                 break;
             }
-            if self.take_level(&mut taker, best, out) == Progress::More {
-                self.pending = Pending::Taking(taker);
+            if self.take_level(taker, best, out) == Progress::More {
+                self.pending = Pending::Taking(*taker);
                 return Progress::More;
             }
         }
-        // Itself, the level where it rests, the best prices and the auction; or another phase, and what that begins with.
-        if out.room() < 6 {
-            self.pending = Pending::Taking(taker);
+        // Itself, its end and the copy of that, the level where it rests, the best prices and the auction; or another phase,
+        // and what that begins with.
+        if out.room() < 7 {
+            self.pending = Pending::Taking(*taker);
             return Progress::More;
         }
-        self.settle(&taker, out);
+        self.settle(taker, out);
         if taker.reach != taker.ticks {
-            self.interrupt_if_beyond(&taker, taker.remaining, out);
+            self.interrupt_if_beyond(taker, taker.remaining, out);
         }
         Progress::Done
     }
@@ -158,10 +159,11 @@ impl Matching {
 
     #[inline]
     fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
-        let level = &mut self.levels[at];
-        let price = level.price;
+        let price = self.levels[at].price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
-        let displayed = maker.remaining;
+        let (displayed, filled) = (maker.remaining, maker.filled + quantity);
+        let is_plain = self.instruments[taker.instrument].is_plain;
+        let limit = if is_plain { price } else { self.limit_of(index) };
         let maker_account = self.orders.account(index);
         taker.filled += quantity;
         taker.remaining -= quantity;
@@ -189,24 +191,26 @@ impl Matching {
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        self.orders.fill(level, index, at, quantity);
+        self.orders.fill(&mut self.levels[at], index, at, quantity);
         self.instruments[taker.instrument].remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
-        out.notify(
-            taker.account,
-            Event::Fill(&Fill {
-                order: taker.order,
-                client_order: taker.client_order,
-                counter_order: trade.maker_order,
-                remaining: Quantity(taker.remaining),
-                side: taker.side.into(),
-                liquidity: Liquidity::Taker.into(),
-                ..fill
-            }),
-        );
-        if self.instruments[taker.instrument].is_settled() {
-            let maker = Open { side: taker.side.opposite(), price, quantity: open };
+        let taken = Fill {
+            order: taker.order,
+            client_order: taker.client_order,
+            counter_order: trade.maker_order,
+            remaining: Quantity(taker.remaining),
+            side: taker.side.into(),
+            liquidity: Liquidity::Taker.into(),
+            ..fill
+        };
+        out.notify(taker.account, Event::Fill(&taken));
+        if self.orders.accounts.copies_any() {
+            self.copy_fill(maker_account, &fill, limit, filled, out);
+            self.copy_fill(taker.account, &taken, taker.price, taker.filled, out);
+        }
+        if !is_plain && self.instruments[taker.instrument].is_settled() {
+            let maker = Open { side: taker.side.opposite(), price: limit, quantity: open };
             let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
             let parties = [
                 Party { account: maker_account, order: trade.maker_order, open: maker, takes: false },
@@ -214,7 +218,7 @@ impl Matching {
             ];
             self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
         }
-        if self.instruments[taker.instrument].shows_orders() {
+        if !is_plain && self.instruments[taker.instrument].shows_orders() {
             let before = Before { at, order: trade.maker_order, displayed, open };
             self.say_less(index, before, quantity, out);
         }
@@ -274,29 +278,37 @@ impl Matching {
         if !self.instruments[taker.instrument].is_plain && matches!(taker.then, Then::Cancel) {
             self.release_taker(taker, taker.remaining, 0);
         }
-        if taker.origin == Origin::Triggered && status == OrderStatus::Cancelled {
+        let untold = matches!(taker.origin, Origin::Triggered | Origin::Moved);
+        if untold && status == OrderStatus::Cancelled {
             match taker.then {
                 Then::Drop(quantity) => taker.end(CloseReason::SelfTrade, quantity, out),
                 _ => taker.end(CloseReason::Unfilled, taker.remaining, out),
             }
         }
+        if status == OrderStatus::Cancelled {
+            let dropped = if let Then::Drop(quantity) = taker.then { quantity } else { taker.remaining };
+            self.copy_taker(&Taker { remaining: 0, ..*taker }, Happened::out(Execution::Cancelled, dropped), out);
+        }
         self.say_top(taker.instrument, out);
         match taker.origin {
             Origin::Entered => accept(taker, status, out),
             Origin::Replaced => answer_replaced(taker, status, out),
-            Origin::Triggered => {}
+            Origin::Triggered | Origin::Moved => {}
         }
     }
 
     /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
-        let at = self.level_at(taker);
+        let (at, displayed) = match taker.reserve {
+            None => (self.level_at(taker), taker.remaining),
+            Some(reserve) => self.cover_again(taker, index, reserve),
+        };
         let order = &mut self.orders[index];
-        (order.remaining, order.filled) = (taker.remaining, taker.filled);
+        (order.remaining, order.filled) = (displayed, taker.filled);
         self.orders.queue(&mut self.levels[at], index, at);
         if !self.instruments[taker.instrument].is_plain {
             self.note_top(at);
-            self.say_order(at, taker.order, taker.remaining, Priority::Lost, out);
+            self.say_order(at, taker.order, displayed, Priority::Lost, out);
         }
         self.say_level(at, out);
     }
@@ -304,7 +316,21 @@ impl Matching {
     /// The level at the taker's price, opened when there is none.
     #[inline]
     fn level_at(&mut self, taker: &Taker) -> u32 {
+        if taker.only != 0 {
+            return self.level_for_auction(taker);
+        }
         self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
+    }
+
+    /// The level of an order that stands for an auction alone.
+    #[cold]
+    #[inline(never)]
+    fn level_for_auction(&mut self, taker: &Taker) -> u32 {
+        let Taker { instrument, side, ticks, price, .. } = *taker;
+        self.level(match taker.order_type.get() {
+            OrderType::Market => unpriced_at(instrument, side, ticks, price),
+            _ => Level::empty(instrument, side.into(), ticks, price),
+        })
     }
 
     /// The level like `level`, which is opened when there is none.

@@ -1,7 +1,7 @@
 //! What the book looks like from outside: levels, best prices, snapshots of topics.
 
 use super::instruments;
-use super::levels::{BOOK, HIDDEN, Level, NONE, WAITS};
+use super::levels::{BOOK, Level, NONE, WAITS};
 use super::messages::{
     Event, InstrumentId, LevelChanged, OpenOrder, OpenStop, OrderFeedSet, OrderId, OrderShown, PhaseChanged, Priority,
     Quantity, Reject, Reply, SetOrderFeed, Side,
@@ -80,6 +80,7 @@ impl Matching {
             out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(top));
         }
         if !self.instruments[instrument].is_plain {
+            self.note_quote(instrument);
             self.say_indication(instrument, out);
         }
     }
@@ -87,6 +88,9 @@ impl Matching {
     pub(super) fn snapshot(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
         if topic.kind() == Topic::ACCOUNT {
             return Some(self.open_orders(Account(topic.id()), cursor, out));
+        }
+        if topic.kind() == topics::COPIES {
+            return Some(self.all_copied(Account(topic.id()), cursor, out));
         }
         let place = self.instruments.place(InstrumentId(topic.id()))?;
         let instrument = &self.instruments[place];
@@ -201,7 +205,7 @@ impl Matching {
         let (instrument, expires) = (instruments::id(instrument), self.orders.expires(index));
         if waits != WAITS {
             let remaining = Quantity(self.orders.open(index));
-            let hidden = if waits == HIDDEN { remaining } else { Quantity(self.orders.hidden(index)) };
+            let hidden = if waits == BOOK { Quantity(self.orders.hidden(index)) } else { remaining };
             let (filled, reserved) = (Quantity(filled), Reserved::default());
             return Open::Order(OpenOrder {
                 order,

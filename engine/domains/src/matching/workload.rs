@@ -11,9 +11,9 @@ mod phases;
 
 use super::messages::{
     Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, GetAccount, GetBook, GetOpenOrders,
-    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewReserve, NewStop, OnDisconnect,
-    OrderType, Price, Quantity, Reduce, Replace, Scope, SelfTrade, SetKillSwitch, SetLimits, SetOnDisconnect,
-    SetSelfTrade, Side, Sides, TimeInForce,
+    GetOrder, GetStatistics, InstrumentId, KillSwitch, MassCancel, NewOrder, NewPeg, NewReserve, NewStop, OnDisconnect,
+    OrderType, Peg, Price, Quantity, Reduce, Replace, ReplaceReserve, ReplaceStop, Scope, SelfTrade, SetDropCopy,
+    SetKillSwitch, SetLimits, SetOnDisconnect, SetSelfTrade, Side, Sides, TimeInForce,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -92,6 +92,11 @@ pub const KINDS: &[WorkloadKind] = &[
         new: |seed, clients| Box::new(Flow::new(seed, clients, SHARES)),
     },
     WorkloadKind {
+        name: "pegs",
+        doc: "as reserve, with orders that follow the best prices, halts and auctions",
+        new: |seed, clients| Box::new(Flow::new(seed, clients, PEGS)),
+    },
+    WorkloadKind {
         name: "funds",
         doc: "as reserve, with instruments that are settled, deposits, withdrawals and auctions",
         new: |seed, clients| Box::new(Flow::new(seed, clients, FUNDS)),
@@ -145,6 +150,8 @@ pub struct Mix {
     pub phases: u64,
     /// Share of new orders that display a part of themselves, or nothing.
     pub reserve: u64,
+    /// Share of new orders that are pegged.
+    pub pegs: u64,
     /// Share of commands that ask for a report.
     pub reports: u64,
     /// Share of commands, in a thousand, that change how what comes in is shared, or the ticks.
@@ -174,6 +181,7 @@ pub const NORMAL: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    pegs: 0,
     reports: 0,
     shares: 0,
     swing: 0,
@@ -201,6 +209,7 @@ pub const CROWDED: Mix = Mix {
     stops: 0,
     phases: 0,
     reserve: 0,
+    pegs: 0,
     reports: 0,
     shares: 0,
     swing: 0,
@@ -208,7 +217,8 @@ pub const CROWDED: Mix = Mix {
     funds: 0,
 };
 /// Phases that change all the time.
-const PHASES: Mix = Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, reports: 2, ..CROWDED };
+const PHASES: Mix =
+    Mix { shares: 2, dated: 20, types: 20, stops: 15, phases: 25, reserve: 10, pegs: 10, reports: 2, ..CROWDED };
 /// Much that is not displayed.
 const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40, reports: 2, ..CROWDED };
 
@@ -216,7 +226,10 @@ const RESERVE: Mix = Mix { dated: 20, types: 20, stops: 10, risk: 1, reserve: 40
 const SHARES: Mix = Mix { shares: 10, phases: 1, crossing: 30, quantity: 40, ..RESERVE };
 
 /// Settled, with little money.
-const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, ..RESERVE };
+const FUNDS: Mix = Mix { funds: 40, phases: 3, shares: 1, reserve: 15, pegs: 10, ..RESERVE };
+
+/// Much that follows the best prices.
+const PEGS: Mix = Mix { pegs: 50, reserve: 15, phases: 4, shares: 2, crossing: 30, drift: 40, ..RESERVE };
 
 #[derive(Clone, Copy)]
 struct Live {
@@ -226,6 +239,19 @@ struct Live {
     side: Side,
     price: i64,
     quantity: u64,
+    kind: Kind,
+}
+
+/// How an order is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// As a stop that trails, or does not.
+    Stop {
+        trails: bool,
+        has_price: bool,
+    },
+    Reserve,
 }
 
 /// Clients who quote around prices that wander.
@@ -292,16 +318,9 @@ impl Flow {
         *count += 1;
         let client_order = ClientOrderId(*count);
         let mut order = NewOrder {
-            client_order,
-            price: Price(price),
-            quantity: Quantity(quantity),
-            minimum: Quantity(0),
             expires,
             instrument: InstrumentId(instrument as u32 + 1),
-            side: side.into(),
-            time_in_force: time_in_force.into(),
-            order_type: OrderType::Limit.into(),
-            on_disconnect: OnDisconnect::Keep.into(),
+            ..limit_order(client_order, side, Price(price), Quantity(quantity), time_in_force)
         };
         if self.mix.types > 0 && self.random.percent(self.mix.types) {
             draw_type(&mut self.random, &mut order);
@@ -314,19 +333,29 @@ impl Flow {
             order.time_in_force = if at_open { TimeInForce::AtOpen } else { TimeInForce::AtClose }.into();
             (order.order_type, order.price) = (OrderType::Limit.into(), Price(price));
             (order.expires, order.minimum) = (Timestamp(0), Quantity(0));
+            if self.random.percent(30) {
+                (order.order_type, order.price) = (OrderType::Market.into(), Price(0));
+            }
         }
         if self.mix.reserve > 0 && self.random.percent(self.mix.reserve) {
             let reserve = draw_reserve(&mut self.random, &order, Price(price));
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            let kind = Kind::Reserve;
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind });
             return image.set(client, Command::NewReserve(&reserve));
+        }
+        if self.mix.pegs > 0 && self.random.percent(self.mix.pegs) {
+            let peg = draw_peg(&mut self.random, &order, Price(price), spread);
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind: Kind::Plain });
+            return image.set(client, Command::NewPeg(&peg));
         }
         if self.mix.stops > 0 && self.random.percent(self.mix.stops) {
             let stop = draw_stop(&mut self.random, &order, self.mids[instrument], spread);
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            let kind = Kind::Stop { trails: stop.trail.0 != 0, has_price: stop.price.0 != 0 };
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind });
             return image.set(client, Command::NewStop(&stop));
         }
         if !matches!(order.time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) {
-            self.live.push(Live { client, client_order, instrument, side, price, quantity });
+            self.live.push(Live { client, client_order, instrument, side, price, quantity, kind: Kind::Plain });
         }
         image.set(client, Command::NewOrder(&order));
     }
@@ -372,7 +401,26 @@ impl Flow {
             order.quantity = 1 + random.below(self.mix.quantity);
         }
         let (price, quantity) = (Price(order.price), Quantity(order.quantity));
-        image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+        // Some are replaced as what they are not, or no more.
+        match order.kind {
+            Kind::Stop { trails, has_price } if random.percent(90) => {
+                let away = random.below(self.mix.spread * 3) as i64 - 1;
+                let mid = self.mids[order.instrument];
+                let trigger = if order.side == Side::Buy { mid + away } else { mid - away };
+                let price = Price(if has_price { trigger + random.below(5) as i64 - 2 } else { 0 });
+                let trail = Price(if trails { 1 + random.below(self.mix.spread) as i64 } else { 0 });
+                let stop = ReplaceStop { client_order, trigger: Price(trigger), price, trail, quantity };
+                image.set(client, Command::ReplaceStop(&stop));
+            }
+            Kind::Reserve if random.percent(90) => {
+                let quantity = 2 + quantity.0 + random.below(20);
+                let (display, minimum) = draw_display(random, quantity);
+                let quantity = Quantity(quantity);
+                let reserve = ReplaceReserve { client_order, price, quantity, display, minimum };
+                image.set(client, Command::ReplaceReserve(&reserve));
+            }
+            _ => image.set(client, Command::Replace(&Replace { client_order, price, quantity })),
+        }
     }
 }
 
@@ -409,18 +457,8 @@ impl Flow {
         let client = ClientId(1 + self.random.below(self.clients.into()) as u32);
         let count = &mut self.client_orders[client.0 as usize - 1];
         *count += 1;
-        let order = NewOrder {
-            client_order: ClientOrderId(*count),
-            price: Price(MID - MID / 5),
-            quantity: Quantity(1 + self.random.below(self.mix.quantity * 100)),
-            minimum: Quantity(0),
-            expires: Timestamp(0),
-            instrument: InstrumentId(1),
-            side: Side::Sell.into(),
-            time_in_force: TimeInForce::ImmediateOrCancel.into(),
-            order_type: OrderType::Limit.into(),
-            on_disconnect: OnDisconnect::Keep.into(),
-        };
+        let (number, quantity) = (ClientOrderId(*count), Quantity(1 + self.random.below(self.mix.quantity * 100)));
+        let order = limit_order(number, Side::Sell, Price(MID - MID / 5), quantity, TimeInForce::ImmediateOrCancel);
         image.set(client, Command::NewOrder(&order));
     }
 }
@@ -496,25 +534,53 @@ fn draw_type(random: &mut Random, order: &mut NewOrder) {
 /// An order like `order` that displays a part of itself, or nothing.
 fn draw_reserve(random: &mut Random, order: &NewOrder, price: Price) -> NewReserve {
     let quantity = 1 + order.quantity.0 + random.below(20);
-    let (display, minimum) = match random.below(4) {
-        0 | 1 => (1 + random.below(quantity.min(8)), 0),
-        2 => (0, 0),
-        _ if random.percent(30) => (0, quantity),
-        _ => (0, 1 + random.below(quantity)),
-    };
+    let (display, minimum) = draw_display(random, quantity);
     let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
     NewReserve {
         client_order: order.client_order,
         price,
         quantity: Quantity(quantity),
-        display: Quantity(display.min(quantity - 1)),
-        minimum: Quantity(minimum),
+        display,
+        minimum,
         expires: if rests { order.expires } else { Timestamp(0) },
         instrument: order.instrument,
         side: order.side,
         time_in_force: if rests { order.time_in_force } else { TimeInForce::GoodTillCancelled.into() },
         on_disconnect: order.on_disconnect,
         reserved: Reserved::default(),
+    }
+}
+
+/// How much an order of that quantity displays, and its minimum.
+fn draw_display(random: &mut Random, quantity: u64) -> (Quantity, Quantity) {
+    let (display, minimum) = match random.below(4) {
+        0 | 1 => (1 + random.below(quantity.min(8)), 0),
+        2 => (0, 0),
+        _ if random.percent(30) => (0, quantity),
+        _ => (0, 1 + random.below(quantity)),
+    };
+    (Quantity(display.min(quantity - 1)), Quantity(minimum))
+}
+
+/// An order like `order` that follows a displayed price, up to `price` or farther.
+fn draw_peg(random: &mut Random, order: &NewOrder, price: Price, spread: u64) -> NewPeg {
+    let peg = [Peg::Primary, Peg::Market, Peg::Midpoint][random.below(3) as usize];
+    let offset = if peg == Peg::Midpoint && random.percent(98) { 0 } else { random.below(7) as i64 - 3 };
+    let farther = random.below(spread * 3) as i64;
+    let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
+    let minimum = if random.percent(20) { 1 + random.below(order.quantity.0) } else { 0 };
+    NewPeg {
+        client_order: order.client_order,
+        price: Price(if order.side.get() == Side::Buy { price.0 + farther } else { price.0 - farther }),
+        offset: Price(offset),
+        quantity: order.quantity,
+        minimum: Quantity(minimum),
+        expires: if rests { order.expires } else { Timestamp(0) },
+        instrument: order.instrument,
+        side: order.side,
+        time_in_force: if rests { order.time_in_force } else { TimeInForce::GoodTillCancelled.into() },
+        peg: peg.into(),
+        on_disconnect: order.on_disconnect,
     }
 }
 
@@ -568,7 +634,11 @@ fn draw_report(random: &mut Random, client: ClientId, instruments: u64, image: &
 fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, image: &mut CommandImage) {
     let other = Account(1 + random.below(clients.into()) as u32);
     let reserved = Reserved::default();
-    match random.below(14) {
+    match random.below(15) {
+        14 => {
+            let reader = Account(random.below(5) as u32);
+            image.set(client, Command::SetDropCopy(&SetDropCopy { account: other, reader }));
+        }
         13 => {
             // Half of the time there is none.
             let mut limit = |most: u64| if random.percent(50) { 0 } else { 1 + random.below(most) };
@@ -622,6 +692,28 @@ fn draw_risk(random: &mut Random, clients: u32, client: ClientId, middle: i64, i
             let command = MassCancel { price_min, price_max, instrument, account, scope, sides, reserved };
             image.set(client, Command::MassCancel(&command));
         }
+    }
+}
+
+/// A limit order of instrument 1 that asks for nothing else.
+pub(super) fn limit_order(
+    client_order: ClientOrderId,
+    side: Side,
+    price: Price,
+    quantity: Quantity,
+    time_in_force: TimeInForce,
+) -> NewOrder {
+    NewOrder {
+        client_order,
+        price,
+        quantity,
+        minimum: Quantity(0),
+        expires: Timestamp(0),
+        instrument: InstrumentId(1),
+        side: side.into(),
+        time_in_force: time_in_force.into(),
+        order_type: OrderType::Limit.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
     }
 }
 

@@ -46,6 +46,18 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
             (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1, 0);
         }
+        "NewPeg" => {
+            let [side, time_in_force, peg] = [body[52], body[53], body[54]];
+            for (at, mask) in [(0, 15), (8, 15), (16, 3), (24, 31), (32, 15), (40, 0)] {
+                keep(at, 8, mask, body);
+            }
+            keep(48, 4, 3, body);
+            body[32] = body[32].min(body[24]);
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1 + peg % 3, 1);
+            if body[54] == 3 {
+                body[16] = 0;
+            }
+        }
         "GetOrder" => keep(0, 8, 15, body),
         "GetOpenOrders" | "GetAccount" => body.fill(0),
         "GetBook" | "GetStatistics" => {
@@ -106,6 +118,7 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             body[4] = 2 - body[4] % 4 / 3;
             body[5..].fill(0);
         }
+        "SetDropCopy" => (0..8).step_by(4).for_each(|at| keep(at, 4, 3, body)),
         "GetBalances" => body.fill(0),
         "GetAsset" => {
             keep(0, 4, 1, body);
@@ -136,6 +149,20 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             for (at, mask) in [(0, 15), (8, 15), (16, 31)] {
                 keep(at, 8, mask, body);
             }
+        }
+        "ReplaceStop" => {
+            for (at, mask) in [(0, 15), (8, 15), (16, 15), (24, 3), (32, 31)] {
+                keep(at, 8, mask, body);
+            }
+            // Half of them as stops that become market orders.
+            body[if body[32].is_multiple_of(2) { 24 } else { 16 }] = 0;
+        }
+        "ReplaceReserve" => {
+            for (at, mask) in [(0, 15), (8, 15), (16, 31), (24, 7), (32, 15)] {
+                keep(at, 8, mask, body);
+            }
+            body[24] = body[24].min(body[16].saturating_sub(1));
+            body[32] = if body[24] == 0 { body[32].min(body[16]) } else { 0 };
         }
         "Cancel" | "Reduce" => {
             (0..body.len()).step_by(8).for_each(|at| keep(at, 8, 15, body));

@@ -2,7 +2,7 @@
 
 use super::{
     AllocationCode, AssetId, ClientOrderId, DirectionCode, InstrumentId, KillSwitchCode, OnDisconnectCode,
-    OrderFeedCode, OrderTypeCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
+    OrderFeedCode, OrderTypeCode, PegCode, PhaseCode, Price, Quantity, ScopeCode, SelfTradeCode, SideCode, SidesCode,
     TimeInForceCode, TransferId,
 };
 use ringfence_kernel::messages::Reserved;
@@ -347,6 +347,69 @@ messages! {
             feed: OrderFeedCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Says who gets a drop copy of what happens to the orders of an account. All accounts of one reader are a group.
+        30 => SetDropCopy: 8 {
+            /// Which account.
+            account: Account,
+            /// The client who gets it; zero when nobody does.
+            reader: Account,
+        },
+        /// Changes a stop that waits for its trigger. Less quantity, and nothing else, keeps its place at its trigger; any
+        /// other change puts it behind all others there. Answered by [`super::OrderReplaced`].
+        31 => ReplaceStop: 40 {
+            /// Which of the account's stops.
+            client_order: ClientOrderId,
+            /// The new trigger.
+            trigger: Price,
+            /// The new worst price at which it may then trade; zero when it becomes a market order.
+            price: Price,
+            /// How far the trigger follows from now on; zero when it stays. A stop that trails goes on trailing.
+            trail: Price,
+            /// The new quantity.
+            quantity: Quantity,
+        },
+        /// Changes an order that displays only a part of itself, or nothing. Less quantity, and nothing else, keeps its
+        /// place in the queue; any other change takes it out and lets it come in again. Answered by
+        /// [`super::OrderReplaced`].
+        32 => ReplaceReserve: 40 {
+            /// Which of the account's orders.
+            client_order: ClientOrderId,
+            /// The new price.
+            price: Price,
+            /// The new quantity of the whole order, what it traded already included.
+            quantity: Quantity,
+            /// How much of it is displayed at a time from now on; zero when it displays nothing.
+            display: Quantity,
+            /// How much it trades with one order at least; zero when there is no such minimum. Only of one that displays
+            /// nothing.
+            minimum: Quantity,
+        },
+        /// Enters an order that displays nothing and follows a displayed price. Answered by [`super::OrderAccepted`].
+        33 => NewPeg: 56 {
+            /// The client's number for it, unique in its account while the order is live.
+            client_order: ClientOrderId,
+            /// The worst price at which it may trade.
+            price: Price,
+            /// How far from what it follows it stands: towards the other side, away from it when below zero. Zero of one
+            /// that follows the middle.
+            offset: Price,
+            /// How much.
+            quantity: Quantity,
+            /// How much it trades with one order at least; all of it for all or none, zero when there is no such minimum.
+            minimum: Quantity,
+            /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
+            expires: Timestamp,
+            /// What to trade.
+            instrument: InstrumentId,
+            /// Buy or sell.
+            side: SideCode,
+            /// How long it stays.
+            time_in_force: TimeInForceCode,
+            /// What it follows.
+            peg: PegCode,
+            /// What becomes of it when the session of its account closes.
+            on_disconnect: OnDisconnectCode,
         },
         /// Asks for what there is of an asset.
         28 => GetAsset: 8 {

@@ -1,11 +1,11 @@
 //! What the matching domain says beside the answer.
 
 use super::{
-    AssetId, ClientOrderId, CloseReasonCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode, PhaseCode, Price,
-    PriorityCode, Quantity, SideCode, TimeInForceCode, TradeId,
+    AssetId, ClientOrderId, CloseReasonCode, ExecutionCode, InstrumentId, LiquidityCode, OrderId, OrderTypeCode,
+    PhaseCode, Price, PriorityCode, Quantity, SideCode, TimeInForceCode, TradeId,
 };
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Timestamp, messages};
+use ringfence_kernel::{Account, Timestamp, messages};
 
 messages! {
     /// What the matching domain says beside the answer.
@@ -230,6 +230,35 @@ messages! {
             side: SideCode,
             /// Whether it stands where it stood, or behind all others at its price.
             priority: PriorityCode,
+            /// Zero.
+            reserved: Reserved<6>,
+        },
+        /// What happened to an order of a group of accounts. On the drop copy of the group.
+        115 => ExecutionReport: 80 {
+            /// The engine's number of it.
+            order: OrderId,
+            /// The client's.
+            client_order: ClientOrderId,
+            /// The trade; zero when it is none.
+            trade: TradeId,
+            /// Its own price; the trigger of a stop that waits, zero when none was found for one that was triggered.
+            price: Price,
+            /// The price of the trade; zero when it is none.
+            last_price: Price,
+            /// How much traded, or was taken out; else zero.
+            quantity: Quantity,
+            /// How much of it has traded since it was entered.
+            filled: Quantity,
+            /// How much of it is open now.
+            remaining: Quantity,
+            /// Whose it is.
+            account: Account,
+            /// What it trades.
+            instrument: InstrumentId,
+            /// On which side.
+            side: SideCode,
+            /// What happened.
+            execution: ExecutionCode,
             /// Zero.
             reserved: Reserved<6>,
         },

@@ -54,11 +54,12 @@ messages! {
             order: OrderId,
             /// The client's.
             client_order: ClientOrderId,
-            /// The worst price at which it may trade: the one asked for, or the one a post-only order slid to.
+            /// The worst price at which it may trade: the one asked for, or the one a post-only order slid to; the trigger
+            /// of a stop.
             price: Price,
             /// How much of it has traded since it was entered.
             filled: Quantity,
-            /// How much rests in the book.
+            /// How much rests in the book, or waits.
             remaining: Quantity,
             /// What became of it.
             status: OrderStatusCode,
@@ -310,6 +311,13 @@ messages! {
             feed: OrderFeedCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Who gets the drop copy of an account is as it was asked to be.
+        80 => DropCopySet: 8 {
+            /// Which account.
+            account: Account,
+            /// Who gets it; zero when nobody does.
+            reader: Account,
         },
         /// The account's limits are as they were asked to be.
         70 => LimitsSet: 8 {

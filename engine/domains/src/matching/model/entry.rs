@@ -1,13 +1,14 @@
 //! The twin: what comes in, and trades.
 
 use super::phases::Market;
+use super::replacing::say_replaced;
 use super::reports::Traded;
 use super::reserve::{next_maker, take_from};
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
-    ClientOrderId, DeclineReason, DefineInstrument, Event, Fill, InstrumentDefined, InstrumentId, Liquidity, NewOrder,
-    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity,
-    Reject, Replace, Reply, Side, TimeInForce, Trade, TradeId,
+    ClientOrderId, DeclineReason, DefineInstrument, Event, Execution, Fill, InstrumentDefined, InstrumentId, Liquidity,
+    NewOrder, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Priority, QUANTITY_MAX, Quantity, Reject,
+    Replace, Reply, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::vec::Vec;
@@ -108,7 +109,11 @@ impl Model {
         if !self.markets[&instrument].takes(order_type, time_in_force) {
             return decline(command.client_order, DeclineReason::PhaseForbids, out);
         }
+        let unpriced = order_type == OrderType::Market && self.markets[&instrument].collects();
+        let terms = &self.instruments[&instrument];
+        let worst = if side == Side::Buy { terms.price_max.0 } else { terms.price_min.0 };
         let price = match self.price(instrument, side, order_type, command.price.0) {
+            _ if unpriced => worst,
             Ok(price) if self.markets[&instrument].is_outside(price) => {
                 return decline(command.client_order, DeclineReason::OutsideBand, out);
             }
@@ -142,6 +147,9 @@ impl Model {
             display: 0,
             hides: false,
             minimum: 0,
+            unpriced,
+            pegged: None,
+            parked: false,
         };
         let reach = self.reach(&order);
         if minimum > 0 && self.finds(&order, reach) < minimum {
@@ -151,11 +159,16 @@ impl Model {
             if self.orders.len() as u64 == self.limits.orders {
                 return Err(Reject::OrdersFull);
             }
-            let for_auction = self.orders.iter().filter(|order| order.only.is_some()).count();
-            if only.is_some() && for_auction as u64 == self.limits.specials {
+            let for_auction = self.orders.iter().filter(|order| order.only.is_some() || order.unpriced).count();
+            if (only.is_some() || unpriced) && for_auction as u64 == self.limits.specials {
                 return Err(Reject::SpecialsFull);
             }
-            self.check_level(instrument, side, Price(price))?;
+            let others = self.orders.iter().any(|o| o.unpriced && (o.instrument, o.side) == (instrument, side));
+            match unpriced {
+                true if !others && self.levels() as u64 == self.limits.levels => return Err(Reject::LevelsFull),
+                true => {}
+                false => self.check_level(instrument, side, Price(price))?,
+            }
         }
         self.has_room_for(order.account)?;
         if let Some(reason) = self.afford(&order, price, quantity, None)? {
@@ -163,6 +176,7 @@ impl Model {
         }
         self.know(context.account())?;
         self.last_order += 1;
+        self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let dropped = self.trade(&mut order, out);
         let left = order.remaining;
@@ -175,7 +189,10 @@ impl Model {
         match status {
             OrderStatus::Open => self.rest(order, out),
             OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
-            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
+            OrderStatus::Cancelled => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
+                self.copy_end(&order, Execution::Cancelled, dropped.unwrap_or(left), out);
+            }
         }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
@@ -329,6 +346,9 @@ impl Model {
             };
             out.notify(Account(own.account), Event::Fill(&fill));
         }
+        for own in [&maker, &*taker] {
+            self.copy_trade(own, Execution::Traded, quantity.0, (self.last_trade, price.0), out);
+        }
         self.settle(price.0, quantity.0, [(&maker, false), (&*taker, true)], out);
         self.say_left(&maker, out);
         if maker.open() == 0 {
@@ -344,8 +364,14 @@ impl Model {
         if order.stop.is_some() {
             return decline(command.client_order, DeclineReason::Waiting, out);
         }
+        if order.pegged.is_some() {
+            return decline(command.client_order, DeclineReason::OtherKind, out);
+        }
         if order.hides || order.display > 0 {
             return decline(command.client_order, DeclineReason::HasReserve, out);
+        }
+        if order.unpriced {
+            return decline(command.client_order, DeclineReason::Unpriced, out);
         }
         self.check_quantity(order.instrument, command.quantity)?;
         self.check_price(order.instrument, command.price)?;
@@ -389,6 +415,7 @@ impl Model {
             }
             order.remaining = remaining;
             self.orders[index] = order;
+            self.copy(&order, Execution::Replaced, 0, out);
             self.say_order(&order, remaining, priority, out);
             self.say_level(&order, out);
         } else {
@@ -396,6 +423,7 @@ impl Model {
             self.say_order(&order, 0, Priority::Kept, out);
             self.say_level(&order, out);
             (order.price, order.remaining) = (price, remaining);
+            self.copy(&order, Execution::Replaced, 0, out);
             let reach = self.reach(&order);
             dropped = self.trade(&mut order, out);
             beyond = Some((reach, order.remaining));
@@ -404,6 +432,9 @@ impl Model {
                 0 => self.ended.push((order.account, order.client_order, reason)),
                 _ => self.rest(order, out),
             }
+            if let Some(dropped) = dropped {
+                self.copy_end(&order, Execution::Cancelled, dropped, out);
+            }
         }
         self.say_top(order.instrument, &before, out);
         let status = match order.remaining {
@@ -411,16 +442,7 @@ impl Model {
             0 => OrderStatus::Filled,
             _ => OrderStatus::Open,
         };
-        out.reply(Reply::OrderReplaced(&OrderReplaced {
-            order: OrderId(order.order),
-            client_order: command.client_order,
-            price: Price(order.price),
-            filled: Quantity(order.filled),
-            remaining: Quantity(order.remaining),
-            status: status.into(),
-            priority: priority.into(),
-            reserved: Reserved::default(),
-        }));
+        say_replaced(&order, Price(order.price), status, priority, out);
         if let Some((reach, left)) = beyond {
             self.interrupt(&order, reach, left, out);
         }

@@ -4,9 +4,9 @@ use super::reports::Traded;
 use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
-    AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Fill, InstrumentId, Liquidity,
-    OrderId, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject, Reply, ScheduleEntry, ScheduleSet,
-    SetBands, SetPhase, SetSchedule, Side, TimeInForce, Trade, TradeId,
+    AuctionIndication, BandsSet, ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, InstrumentId,
+    Liquidity, OrderId, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject, Reply, ScheduleEntry,
+    ScheduleSet, SetBands, SetPhase, SetSchedule, Side, TimeInForce, Trade, TradeId,
 };
 use crate::matching::topics;
 use alloc::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl Market {
 
     /// Whether an order has a place in its phase.
     pub(super) fn takes(&self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
-        let limit = order_type == OrderType::Limit;
+        let limit = order_type == OrderType::Limit || order_type == OrderType::Market;
         match (time_in_force, self.phase) {
             (TimeInForce::AtOpen, Phase::PreOpen | Phase::OpeningAuction) => limit,
             (TimeInForce::AtClose, Phase::ClosingAuction) => limit,
@@ -166,7 +166,7 @@ impl Model {
         market.seen = to.0.unwrap_or(market.seen);
         self.change_phase(instrument, to.1, out);
         self.resume_stops(instrument, to.1);
-        self.let_triggered_in(out);
+        self.follow(out);
     }
 
     fn resume_stops(&mut self, instrument: u32, phase: Phase) {
@@ -191,8 +191,9 @@ impl Model {
             self.enter(instrument, to, None, out);
         }
         let ends = |order: &&Order| {
-            let for_auction = order.only.is_some_and(|only| !self.markets[&instrument].takes(OrderType::Limit, only));
-            order.instrument == instrument && for_auction
+            let market = &self.markets[&instrument];
+            let over = order.only.is_some_and(|only| !market.takes(OrderType::Limit, only));
+            order.instrument == instrument && (over || order.unpriced && !market.collects())
         };
         let mut ending: Vec<u64> = self.orders.iter().filter(ends).map(|order| order.order).collect();
         ending.sort_unstable();
@@ -227,17 +228,28 @@ impl Model {
         }
     }
 
+    /// What takes part in an auction.
+    fn part_takers(&self, instrument: u32, side: Side) -> impl Iterator<Item = &Order> {
+        let takes = |order: &&Order| order.stop.is_none() && order.pegged.is_none() && order.minimum == 0;
+        self.orders.iter().filter(move |order| (order.instrument, order.side) == (instrument, side)).filter(takes)
+    }
+
     /// How much is bid and asked at a price.
     fn interest(&self, instrument: u32, price: i64) -> (u64, u64) {
-        let bid = self.book(instrument, Side::Buy).filter(|order| order.price >= price).map(Order::open);
-        let asked = self.book(instrument, Side::Sell).filter(|order| order.price <= price).map(Order::open);
-        (bid.sum(), asked.sum())
+        let bids = self.part_takers(instrument, Side::Buy).filter(|order| order.unpriced || order.price >= price);
+        let asks = self.part_takers(instrument, Side::Sell).filter(|order| order.unpriced || order.price <= price);
+        (bids.map(Order::open).sum(), asks.map(Order::open).sum())
     }
 
     /// By rule 25, step by step.
     fn indication(&self, instrument: u32) -> AuctionIndication {
-        let book = self.book(instrument, Side::Buy).chain(self.book(instrument, Side::Sell));
-        let mut prices: Vec<i64> = book.map(|order| order.price).collect::<BTreeSet<_>>().into_iter().collect();
+        let sides = [Side::Buy, Side::Sell];
+        let priced = sides.iter().flat_map(|side| self.part_takers(instrument, *side)).filter(|order| !order.unpriced);
+        let mut prices: BTreeSet<i64> = priced.map(|order| order.price).collect();
+        if sides.iter().all(|side| self.part_takers(instrument, *side).any(|order| order.unpriced)) {
+            prices.extend(self.last_prices.get(&instrument));
+        }
+        let mut prices: Vec<i64> = prices.into_iter().collect();
         let volume = |price: &i64| {
             let (bid, asked) = self.interest(instrument, *price);
             bid.min(asked)
@@ -272,20 +284,26 @@ impl Model {
     }
 
     fn uncross(&mut self, instrument: u32, price: i64, mut left: u64, out: Says<'_, '_>) {
-        let mut last: Option<[Order; 2]> = None;
+        // Of each side the order that traded last, of those that are displayed.
+        let mut last = [None::<Order>; 2];
         while left > 0 {
             let first = |side| {
-                let best = self.prices(instrument, side)[0];
-                *self.at(instrument, side, best).min_by_key(|order| order.place).expect("a level has orders")
+                let rank = |order: &&Order| {
+                    let price = i128::from(order.price) * if side == Side::Buy { -1 } else { 1 };
+                    (!order.unpriced, price, order.hides, order.place)
+                };
+                *self.part_takers(instrument, side).min_by_key(rank).expect("so much trades")
             };
             let pair = [first(Side::Buy), first(Side::Sell)];
             left -= self.trade_pair(pair, price, out);
-            for order in &pair {
+            for order in pair.iter().filter(|order| order.is_displayed()) {
                 if self.level(instrument, order.side, order.price).orders == 0 {
                     self.say_level(order, out);
                 }
             }
-            last = Some(pair);
+            for (last, order) in last.iter_mut().zip(pair).filter(|(_, order)| order.is_displayed()) {
+                *last = Some(order);
+            }
         }
         for order in last.iter().flatten() {
             if self.level(instrument, order.side, order.price).orders > 0 {
@@ -332,6 +350,8 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(own.account), Event::Fill(&fill));
+            let traded = Order { remaining, hidden: 0, filled: own.filled + quantity, ..own };
+            self.copy_trade(&traded, Execution::Traded, quantity, (self.last_trade, price), out);
             take_from(&mut self.orders, index, quantity, &mut self.last_place);
             if remaining == 0 {
                 self.ended.push((own.account, own.client_order, DeclineReason::Filled));
@@ -347,7 +367,8 @@ impl Model {
     /// The worst price at which an order trades before an auction comes between.
     pub(super) fn reach(&self, order: &Order) -> i64 {
         let band = i128::from(self.markets[&order.instrument].dynamic_band);
-        let Some(last) = self.last_prices.get(&order.instrument).filter(|_| band != 0) else { return order.price };
+        let trades = band != 0 && !order.parked;
+        let Some(last) = self.last_prices.get(&order.instrument).filter(|_| trades) else { return order.price };
         let (last, price) = (i128::from(*last), i128::from(order.price));
         let end = if order.side == Side::Buy { price.min(last + band) } else { price.max(last - band) };
         end as i64

@@ -2,9 +2,10 @@
 
 use super::{Model, Order, Says};
 use crate::matching::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, InstrumentId,
-    KillSwitch, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet, OrderCancelled, OrderClosed, OrderId,
-    OrderReduced, OrdersCancelled, Quantity, Reduce, Reject, Reply, Scope, SetKillSwitch, SetOnDisconnect, Side, Sides,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, Execution,
+    InstrumentId, KillSwitch, KillSwitchSet, MassCancel, OnDisconnect, OnDisconnectSet, OrderCancelled, OrderClosed,
+    OrderId, OrderReduced, OrdersCancelled, Quantity, Reduce, Reject, Reply, Scope, SetKillSwitch, SetOnDisconnect,
+    Side, Sides,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -12,10 +13,20 @@ use ringfence_kernel::{Account, Context, Timestamp};
 
 impl Model {
     /// Takes some of an order out, or all of it; gives the order as it was.
-    fn take_out(&mut self, index: usize, quantity: u64, out: Says<'_, '_>) -> Order {
+    fn take_out(&mut self, index: usize, quantity: u64, ends_by: Execution, out: Says<'_, '_>) -> Order {
         let order = self.orders[index];
         let before = self.top(order.instrument);
         let of_hidden = quantity.min(order.hidden);
+        if quantity < order.open() {
+            let less = Order {
+                hidden: order.hidden - of_hidden,
+                remaining: order.remaining - (quantity - of_hidden),
+                ..order
+            };
+            self.copy(&less, Execution::Reduced, quantity, out);
+        } else {
+            self.copy_end(&order, ends_by, order.open(), out);
+        }
         if quantity >= order.open() {
             self.orders.remove(index);
             self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
@@ -42,14 +53,15 @@ impl Model {
             reserved: Reserved::default(),
         };
         out.notify(Account(order.account), Event::OrderClosed(&closed));
-        self.take_out(index, u64::MAX, out)
+        let ends_by = if reason == CloseReason::Expired { Execution::Expired } else { Execution::Cancelled };
+        self.take_out(index, u64::MAX, ends_by, out)
     }
 
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: Says<'_, '_>) -> Result<(), Reject> {
         let Some(index) = self.mine(context.account(), command.client_order) else {
             return self.decline_gone(context.account(), command.client_order, out);
         };
-        let order = self.take_out(index, u64::MAX, out);
+        let order = self.take_out(index, u64::MAX, Execution::Cancelled, out);
         out.reply(Reply::OrderCancelled(&OrderCancelled {
             order: OrderId(order.order),
             client_order: command.client_order,
@@ -64,7 +76,7 @@ impl Model {
             return self.decline_gone(context.account(), command.client_order, out);
         };
         self.check_quantity(self.orders[index].instrument, command.quantity)?;
-        let order = self.take_out(index, command.quantity.0, out);
+        let order = self.take_out(index, command.quantity.0, Execution::Cancelled, out);
         out.reply(Reply::OrderReduced(&OrderReduced {
             order: OrderId(order.order),
             client_order: command.client_order,
@@ -155,12 +167,12 @@ impl Model {
     }
 
     /// When an order is come to of everyone's: as it would trade; stops come after the book, those nearest to being
-    /// triggered first; then what displays nothing.
+    /// triggered first; then what displays nothing, then market orders.
     pub(super) fn turn(order: &Order) -> (u32, u8, Side, i128, u64) {
-        let (waits, price) = order.stop.map_or((u8::from(order.hides) * 2, order.price), |s| (1, s.trigger));
-        let up = (order.side == Side::Sell) != (waits == 1);
+        let price = order.stop.map_or(order.price, |stop| stop.trigger);
+        let up = (order.side == Side::Sell) != order.stop.is_some();
         let rank = if up { i128::from(price) } else { -i128::from(price) };
-        (order.instrument, waits, order.side, rank, order.place)
+        (order.instrument, order.part(), order.side, rank, order.place)
     }
 
     pub(super) fn set_kill_switch(

@@ -27,6 +27,7 @@ impl Model {
         let order = &self.orders[index];
         let (price, state) = match order.stop {
             Some(stop) => (stop.trigger, OrderState::Waiting),
+            None if order.parked => (order.price, OrderState::Parked),
             None => (order.price, OrderState::Resting),
         };
         out.reply(Reply::OrderReport(&OrderReport {
@@ -59,7 +60,7 @@ impl Model {
                         price: Price(order.price),
                         filled,
                         remaining: open,
-                        hidden: if order.hides { open } else { Quantity(order.hidden) },
+                        hidden: if order.is_displayed() { Quantity(order.hidden) } else { open },
                         expires,
                         instrument: InstrumentId(order.instrument),
                         side: order.side.into(),

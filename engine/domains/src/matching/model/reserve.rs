@@ -1,9 +1,9 @@
 //! The twin: orders that display a part of themselves, or nothing.
 
-use super::{Model, Order, Says, decline};
+use super::{Model, Order, Pegged, Says, decline};
 use crate::matching::messages::{
-    DeclineReason, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price, Quantity, Reject, Reply,
-    SelfTrade, Side, TimeInForce,
+    CloseReason, DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price,
+    Quantity, Reject, Reply, SelfTrade, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -14,6 +14,16 @@ impl Model {
         &mut self,
         context: Context,
         command: &NewReserve,
+        out: Says<'_, '_>,
+    ) -> Result<(), Reject> {
+        self.enter_reserve(context, command, None, out)
+    }
+
+    pub(super) fn enter_reserve(
+        &mut self,
+        context: Context,
+        command: &NewReserve,
+        pegged: Option<Pegged>,
         out: Says<'_, '_>,
     ) -> Result<(), Reject> {
         let (instrument, side, account) = (command.instrument.0, command.side.get(), context.account());
@@ -30,13 +40,7 @@ impl Model {
             _ => return Err(Reject::BadOrderType),
         };
         let (quantity, display, minimum) = (command.quantity.0, command.display.0, command.minimum.0);
-        let in_lots = |quantity: u64| quantity.is_multiple_of(self.instruments[&instrument].lot.0);
-        if display >= quantity || !in_lots(display) {
-            return Err(Reject::BadDisplay);
-        }
-        if minimum != 0 && (display != 0 || minimum > quantity || !in_lots(minimum)) {
-            return Err(Reject::BadMinimum);
-        }
+        self.check_reserve(instrument, quantity, display, minimum)?;
         if self.mine(account, command.client_order).is_some() {
             return Err(Reject::DuplicateClientOrder);
         }
@@ -45,7 +49,7 @@ impl Model {
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
-        if self.markets[&instrument].phase != Phase::Continuous {
+        if !self.markets[&instrument].collects() && self.markets[&instrument].phase != Phase::Continuous {
             return decline(command.client_order, DeclineReason::PhaseForbids, out);
         }
         if self.markets[&instrument].is_outside(command.price.0) {
@@ -61,14 +65,6 @@ impl Model {
             return Err(Reject::SpecialsFull);
         }
         let hides = display == 0;
-        let level_exists = self.orders.iter().any(|order| {
-            (order.instrument, order.side, order.price, order.hides) == (instrument, side, command.price.0, hides)
-                && order.stop.is_none()
-        });
-        if !level_exists && self.levels() as u64 == self.limits.levels {
-            return Err(Reject::LevelsFull);
-        }
-        self.has_room_for(account.0)?;
         let mut order = Order {
             order: self.last_order + 1,
             client_order: command.client_order.0,
@@ -88,36 +84,30 @@ impl Model {
             display,
             hides,
             minimum,
+            unpriced: false,
+            pegged,
+            parked: false,
         };
-        if let Some(reason) = self.afford(&order, order.price, quantity, None)? {
+        (order.parked, order.price) = self.belongs(&order);
+        if !self.has_room_at(order.level()) {
+            return Err(Reject::LevelsFull);
+        }
+        self.has_room_for(account.0)?;
+        if let Some(reason) = self.afford(&order, order.limit(), quantity, None)? {
             return decline(command.client_order, reason, out);
         }
         self.know(account)?;
         self.last_order += 1;
+        self.copy(&order, Execution::Entered, 0, out);
         let before = self.top(instrument);
         let reach = self.reach(&order);
-        let finds_enough = minimum == 0 || self.finds(&order, reach) >= minimum;
-        let dropped = if finds_enough { self.trade(&mut order, out) } else { None };
+        let status = self.come_in_with_reserve(&mut order, true, out);
         let left = order.remaining;
-        let status = match (dropped, left) {
-            (Some(_), _) => OrderStatus::Cancelled,
-            (None, 0) => OrderStatus::Filled,
-            _ => OrderStatus::Open,
-        };
-        match status {
-            OrderStatus::Open => {
-                let displayed = if hides { left } else { left.min(display) };
-                (order.remaining, order.hidden) = (displayed, left - displayed);
-                self.rest(order, out);
-            }
-            OrderStatus::Filled => self.ended.push((order.account, order.client_order, DeclineReason::Filled)),
-            OrderStatus::Cancelled => self.ended.push((order.account, order.client_order, DeclineReason::Cancelled)),
-        }
         self.say_top(instrument, &before, out);
         out.reply(Reply::OrderAccepted(&OrderAccepted {
             order: OrderId(order.order),
             client_order: command.client_order,
-            price: Price(order.price),
+            price: Price(order.limit()),
             filled: Quantity(order.filled),
             remaining: Quantity(left),
             status: status.into(),
@@ -125,6 +115,59 @@ impl Model {
         }));
         self.interrupt(&order, reach, left, out);
         Ok(())
+    }
+
+    /// Trades, or stands at once when less than its minimum is offered; then rests what is left. Says what became of it,
+    /// also to its account unless that is `answered`.
+    pub(super) fn come_in_with_reserve(&mut self, order: &mut Order, answered: bool, out: Says<'_, '_>) -> OrderStatus {
+        let reach = self.reach(order);
+        let minimum = order.minimum.min(order.remaining);
+        let finds_enough = !order.parked && (minimum == 0 || self.finds(order, reach) >= minimum);
+        let dropped = if finds_enough { self.trade(order, out) } else { None };
+        let left = order.remaining;
+        match (dropped, left) {
+            (Some(dropped), _) if !answered => {
+                self.end(order, dropped, CloseReason::SelfTrade, out);
+                OrderStatus::Cancelled
+            }
+            (Some(dropped), _) => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
+                self.copy_end(order, Execution::Cancelled, dropped, out);
+                OrderStatus::Cancelled
+            }
+            (None, 0) => {
+                self.ended.push((order.account, order.client_order, DeclineReason::Filled));
+                OrderStatus::Filled
+            }
+            _ => {
+                let displayed = if order.hides { left } else { left.min(order.display) };
+                self.rest(Order { remaining: displayed, hidden: left - displayed, ..*order }, out);
+                OrderStatus::Open
+            }
+        }
+    }
+
+    /// Whether an order of that quantity may display that much and have that minimum.
+    pub(super) fn check_reserve(
+        &self,
+        instrument: u32,
+        quantity: u64,
+        display: u64,
+        minimum: u64,
+    ) -> Result<(), Reject> {
+        let in_lots = |quantity: u64| quantity.is_multiple_of(self.instruments[&instrument].lot.0);
+        if display >= quantity || !in_lots(display) {
+            return Err(Reject::BadDisplay);
+        }
+        if minimum != 0 && (display != 0 || minimum > quantity || !in_lots(minimum)) {
+            return Err(Reject::BadMinimum);
+        }
+        Ok(())
+    }
+
+    /// Whether a level is there or has room.
+    pub(super) fn has_room_at(&self, level: (u32, Side, i64, u8)) -> bool {
+        (self.levels() as u64) < self.limits.levels || self.orders.iter().any(|order| order.level() == level)
     }
 
     /// How much an order would trade at once, up to where prevention would end it or make it less.
@@ -168,6 +211,7 @@ pub(super) fn next_maker(orders: &[Order], taker: &Order, reach: i64) -> Option<
         order.instrument == taker.instrument
             && order.side != taker.side
             && order.stop.is_none()
+            && !order.parked
             && rank(order) <= worst
             && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
     };

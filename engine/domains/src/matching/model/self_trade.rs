@@ -3,8 +3,8 @@
 use super::reserve::take_from;
 use super::{Model, Order, Says};
 use crate::matching::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, OrderClosed, OrderDecremented, OrderId, Quantity, Reject, Reply,
-    SelfTrade, SelfTradeSet, SetSelfTrade,
+    ClientOrderId, CloseReason, DeclineReason, Event, Execution, OrderClosed, OrderDecremented, OrderId, Quantity,
+    Reject, Reply, SelfTrade, SelfTradeSet, SetSelfTrade,
 };
 use ringfence_kernel::Account;
 use ringfence_kernel::messages::Reserved;
@@ -50,6 +50,7 @@ impl Model {
         if of_maker > 0 && of_maker < maker.open() {
             take_from(&mut self.orders, index, of_maker, &mut self.last_place);
             say_decremented(&self.orders[index], of_maker, out);
+            self.copy(&self.orders[index], Execution::Reduced, of_maker, out);
             self.say_left(&maker, out);
         } else if of_maker > 0 {
             self.orders.remove(index);
@@ -63,10 +64,12 @@ impl Model {
                 reserved: Reserved::default(),
             };
             out.notify(Account(maker.account), Event::OrderClosed(&closed));
+            self.copy_end(&maker, Execution::Cancelled, maker.open(), out);
             self.say_left(&maker, out);
         }
         if of_taker > 0 && taker.remaining > 0 {
             say_decremented(taker, of_taker, out);
+            self.copy(taker, Execution::Reduced, of_taker, out);
         }
         (taker.remaining == 0).then_some(of_taker)
     }

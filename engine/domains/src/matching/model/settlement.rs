@@ -138,7 +138,7 @@ impl Model {
     }
 
     fn held(&self, account: u32, asset: u32, except: Option<u64>) -> i128 {
-        let needs = self.settled(account, except).map(|o| self.need(o.instrument, o.side, o.price, o.open()));
+        let needs = self.settled(account, except).map(|o| self.need(o.instrument, o.side, o.limit(), o.open()));
         needs.filter(|(holds, _)| *holds == asset).map(|(_, need)| need).sum()
     }
 

@@ -2,8 +2,8 @@
 
 use super::{Model, Order, Says, Stop, decline};
 use crate::matching::messages::{
-    ClientOrderId, CloseReason, DeclineReason, Event, NewStop, OrderClosed, OrderId, OrderType, Phase, Price, Quantity,
-    Reject, Reply, Side, StopAccepted, StopTriggered, TimeInForce,
+    ClientOrderId, CloseReason, DeclineReason, Event, Execution, NewStop, OrderClosed, OrderId, OrderType, Phase,
+    Price, Quantity, Reject, Reply, Side, StopAccepted, StopTriggered, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
@@ -27,26 +27,11 @@ impl Model {
             return Err(Reject::DuplicateClientOrder);
         }
         let order_type = command.order_type.get();
-        let (becomes_limit, trails) = (order_type == OrderType::Limit, command.trail != Price(0));
+        let becomes_limit = order_type == OrderType::Limit;
         if matches!(time_in_force, TimeInForce::AtOpen | TimeInForce::AtClose) {
             return Err(Reject::BadOrderType);
         }
-        if matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide) || becomes_limit && trails {
-            return Err(Reject::BadOrderType);
-        }
-        self.check_price(instrument, command.trigger)?;
-        if becomes_limit {
-            self.check_price(instrument, command.price)?;
-        } else if command.price != Price(0) {
-            return Err(Reject::BadPrice);
-        }
-        if command.trail.0 < 0 || command.trail.0 % self.instruments[&instrument].tick.0 != 0 {
-            return Err(Reject::BadPrice);
-        }
-        self.check_tick(instrument, command.trigger)?;
-        if becomes_limit {
-            self.check_tick(instrument, command.price)?;
-        }
+        self.check_stop(instrument, order_type, command.trigger, command.price, command.trail)?;
         if self.killed.contains(&account.0) {
             return decline(command.client_order, DeclineReason::KillSwitch, out);
         }
@@ -89,8 +74,13 @@ impl Model {
             display: 0,
             hides: false,
             minimum: 0,
+            unpriced: false,
+            pegged: None,
+            parked: false,
             stop: Some(Stop { trigger: command.trigger.0, trail: command.trail.0, time_in_force }),
         });
+        let stop = *self.orders.last().expect("it was just added");
+        self.copy(&stop, Execution::Entered, 0, out);
         out.reply(Reply::StopAccepted(&StopAccepted {
             order: OrderId(self.last_order),
             client_order: command.client_order,
@@ -98,6 +88,33 @@ impl Model {
             quantity: command.quantity,
         }));
         Ok(())
+    }
+
+    /// Whether a stop that becomes an order of that type may have these prices.
+    pub(super) fn check_stop(
+        &self,
+        instrument: u32,
+        order_type: OrderType,
+        trigger: Price,
+        price: Price,
+        trail: Price,
+    ) -> Result<(), Reject> {
+        let becomes_limit = order_type == OrderType::Limit;
+        let post_only = matches!(order_type, OrderType::PostOnly | OrderType::PostOnlySlide);
+        if post_only || becomes_limit && trail != Price(0) {
+            return Err(Reject::BadOrderType);
+        }
+        self.check_price(instrument, trigger)?;
+        if becomes_limit {
+            self.check_price(instrument, price)?;
+        } else if price != Price(0) {
+            return Err(Reject::BadPrice);
+        }
+        if trail.0 < 0 || trail.0 % self.instruments[&instrument].tick.0 != 0 {
+            return Err(Reject::BadPrice);
+        }
+        self.check_tick(instrument, trigger)?;
+        if becomes_limit { self.check_tick(instrument, price) } else { Ok(()) }
     }
 
     /// Stops that wait and orders with a reserve.
@@ -109,7 +126,7 @@ impl Model {
         self.orders.iter().filter_map(|order| Some((order, order.stop?)))
     }
 
-    fn has_stop_level(&self, instrument: u32, side: Side, trigger: i64) -> bool {
+    pub(super) fn has_stop_level(&self, instrument: u32, side: Side, trigger: i64) -> bool {
         self.stops().any(|(order, stop)| (order.instrument, order.side, stop.trigger) == (instrument, side, trigger))
     }
 
@@ -166,9 +183,12 @@ impl Model {
         }
     }
 
-    /// Stops that were triggered come in one after another, and what these trigger after them.
-    pub(super) fn let_triggered_in(&mut self, out: Says<'_, '_>) {
-        while let Some(mut order) = self.triggered.pop_front() {
+    /// What follows from a decision: pegged orders go where they belong, then a stop that was triggered comes in, and so on.
+    pub(super) fn follow(&mut self, out: Says<'_, '_>) {
+        loop {
+            let instruments: Vec<u32> = self.instruments.keys().copied().collect();
+            instruments.into_iter().for_each(|instrument| self.move_pegs(instrument, out));
+            let Some(mut order) = self.triggered.pop_front() else { return };
             let stop = order.stop.take().expect("it was one");
             let found = self.price(order.instrument, order.side, order.order_type, order.price);
             out.notify(
@@ -181,12 +201,11 @@ impl Model {
                     quantity: Quantity(order.remaining),
                 }),
             );
+            order.price = found.unwrap_or(0);
+            self.copy(&order, Execution::Triggered, 0, out);
             let ended = match found {
                 Err(_) => Some(CloseReason::NoLiquidity),
-                Ok(price) => {
-                    order.price = price;
-                    self.come_in(&mut order, stop, out)
-                }
+                Ok(_) => self.come_in(&mut order, stop, out),
             };
             if let Some(reason) = ended {
                 self.end(&order, order.remaining, reason, out);
@@ -198,7 +217,9 @@ impl Model {
     fn come_in(&mut self, order: &mut Order, stop: Stop, out: Says<'_, '_>) -> Option<CloseReason> {
         let Order { account, instrument, side, price, .. } = *order;
         let rests = !matches!(stop.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
-        if !self.markets[&instrument].takes(order.order_type, stop.time_in_force) {
+        let market = &self.markets[&instrument];
+        let stands = market.phase == Phase::Continuous || order.order_type == OrderType::Limit;
+        if !market.takes(order.order_type, stop.time_in_force) || !stands {
             return Some(CloseReason::PhaseForbids);
         }
         let reach = self.reach(order);
@@ -226,7 +247,7 @@ impl Model {
         None
     }
 
-    fn end(&mut self, order: &Order, quantity: u64, reason: CloseReason, out: Says<'_, '_>) {
+    pub(super) fn end(&mut self, order: &Order, quantity: u64, reason: CloseReason, out: Says<'_, '_>) {
         self.ended.push((order.account, order.client_order, DeclineReason::Cancelled));
         let closed = OrderClosed {
             order: OrderId(order.order),
@@ -237,11 +258,12 @@ impl Model {
             reserved: Reserved::default(),
         };
         out.notify(Account(order.account), Event::OrderClosed(&closed));
+        self.copy_end(order, Execution::Cancelled, quantity, out);
     }
 }
 
 /// Whether a trade at `price` triggers a stop.
-fn reaches(side: Side, price: i64, trigger: i64) -> bool {
+pub(super) fn reaches(side: Side, price: i64, trigger: i64) -> bool {
     match side {
         Side::Buy => price >= trigger,
         Side::Sell => price <= trigger,

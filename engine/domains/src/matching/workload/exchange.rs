@@ -1,14 +1,11 @@
 //! The mix of messages that exchange-core measures itself with: mostly orders that are moved.
 
-use super::terms;
-use crate::matching::messages::{
-    Cancel, ClientOrderId, Command, InstrumentId, NewOrder, OnDisconnect, OrderType, Price, Quantity, Replace, Side,
-    TimeInForce,
-};
+use super::{limit_order, terms};
+use crate::matching::messages::{Cancel, ClientOrderId, Command, Price, Quantity, Replace, Side, TimeInForce};
 use alloc::vec::Vec;
+use ringfence_kernel::ClientId;
 use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{ClientId, Timestamp};
 
 /// Of a hundred messages 9 are orders that rest, 3 trade at once or go, 6 cancel, 82 replace. About 1,000 orders stand at
 /// about 750 prices. It knows what is live: bids and asks have prices of their own, and only the 3 trade.
@@ -64,18 +61,7 @@ impl Exchange {
             self.live.push(Live { client, client_order, side, away, since, quantity, left });
             price(side, away)
         };
-        let order = NewOrder {
-            client_order,
-            price: at,
-            quantity: Quantity(quantity),
-            minimum: Quantity(0),
-            expires: Timestamp(0),
-            instrument: InstrumentId(1),
-            side: side.into(),
-            time_in_force: time_in_force.into(),
-            order_type: OrderType::Limit.into(),
-            on_disconnect: OnDisconnect::Keep.into(),
-        };
+        let order = limit_order(client_order, side, at, Quantity(quantity), time_in_force);
         image.set(client, Command::NewOrder(&order));
     }
 

@@ -2,8 +2,9 @@
 
 use super::{draw_report, draw_risk, funds, phases, terms};
 use crate::matching::messages::{
-    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewReserve,
-    NewStop, OnDisconnect, OrderType, Price, QUANTITY_MAX, Quantity, Reduce, Replace, Side, TimeInForce,
+    Cancel, CancelMany, CancelManyOrder, ClientOrderId, Command, DefineInstrument, InstrumentId, NewOrder, NewPeg,
+    NewReserve, NewStop, OnDisconnect, OrderType, Peg, Price, QUANTITY_MAX, Quantity, Reduce, Replace, ReplaceReserve,
+    ReplaceStop, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::image::COMMAND_HEADER_BYTES;
@@ -58,6 +59,7 @@ impl Hostile {
                 phases::draw_shares(&mut self.random, instrument, middle, image);
             }
             16 => draw_report(&mut self.random, client, 5, image),
+            15 if self.random.percent(50) => self.peg(client, client_order, image),
             15 => self.reserve(client, client_order, image),
             14 => {
                 let (instrument, middle) = (self.random.below(6) as u32, self.signed());
@@ -125,7 +127,22 @@ impl Hostile {
             7 => image.set(client, Command::Cancel(&Cancel { client_order })),
             8 => {
                 let (price, quantity) = (Price(self.signed()), Quantity(self.unsigned()));
-                image.set(client, Command::Replace(&Replace { client_order, price, quantity }));
+                match self.random.below(4) {
+                    0 => {
+                        let trigger = Price(self.signed());
+                        let price = if self.random.percent(50) { Price(0) } else { price };
+                        let trail = Price(if self.random.percent(50) { 0 } else { self.signed() });
+                        let stop = ReplaceStop { client_order, trigger, price, trail, quantity };
+                        image.set(client, Command::ReplaceStop(&stop));
+                    }
+                    1 => {
+                        let display = Quantity(if self.random.percent(30) { 0 } else { self.unsigned() });
+                        let minimum = Quantity(if self.random.percent(60) { 0 } else { self.unsigned() });
+                        let reserve = ReplaceReserve { client_order, price, quantity, display, minimum };
+                        image.set(client, Command::ReplaceReserve(&reserve));
+                    }
+                    _ => image.set(client, Command::Replace(&Replace { client_order, price, quantity })),
+                }
             }
             9 => {
                 let quantity = Quantity(self.unsigned());
@@ -158,6 +175,24 @@ impl Hostile {
             reserved: Reserved::default(),
         };
         image.set(client, Command::NewReserve(&reserve));
+    }
+
+    fn peg(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
+        let times = [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill];
+        let peg = NewPeg {
+            client_order,
+            price: Price(self.signed()),
+            offset: Price(if self.random.percent(50) { 0 } else { self.signed() }),
+            quantity: Quantity(self.unsigned()),
+            minimum: Quantity(if self.random.percent(60) { 0 } else { self.unsigned() }),
+            expires: Timestamp(if self.random.percent(5) { 1_100_000_000 } else { 0 }),
+            instrument: InstrumentId(self.random.below(6) as u32),
+            side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
+            time_in_force: times[(self.random.below(7) as usize).saturating_sub(4)].into(),
+            peg: [Peg::Primary, Peg::Market, Peg::Midpoint][self.random.below(3) as usize].into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+        };
+        image.set(client, Command::NewPeg(&peg));
     }
 
     fn stop(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
