@@ -14,6 +14,8 @@ mod orders;
 mod settings;
 mod stream;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 pub use settings::{AccountSettings, Listing, Secret, Settings, User, Word};
 
