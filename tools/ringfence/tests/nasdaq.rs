@@ -96,7 +96,7 @@ fn a_session_from_its_first_message_to_its_end() {
     while !kinds.ends_with("PA") {
         kinds.push(char::from(reader.message()[0]));
     }
-    assert_eq!(kinds, "SSRHAAICCIQSHPA", "the market's messages");
+    assert_eq!(kinds, "SSRHIAAICCIQSHPA", "the market's messages");
     // A second peer of the account takes the place of the first, from the middle.
     let mut second = alpha(&gateway, 3);
     assert!(matches!(trader.hear(), Heard::Closed));

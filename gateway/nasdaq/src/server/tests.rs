@@ -465,7 +465,7 @@ fn orders_and_trades_are_told_as_they_are() {
         if (event.event, action.state, action.locate) == (b'Q', b'T', 1)),
         "{hours:?}"
     );
-    let mut show = |feed: &mut Feed, shown: &OrderShown| feed.said(topics::ORDERS, Event::OrderShown(shown));
+    let show = |feed: &mut Feed, shown: &OrderShown| feed.said(topics::ORDERS, Event::OrderShown(shown));
     let said = show(&mut feed, &shown(11, Sell, 10_050, 100, Lost));
     let Itch::AddOrder(add) = said[0] else { panic!("{said:?}") };
     assert_eq!((add.reference, add.side, add.shares, add.price, add.locate), (1, b'S', 100, 1_005_000, 1));

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+/// Tests that run at once install one after another.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Runs a command to its end; what went wrong, if it did.
 pub fn run(command: &mut Command) -> Result<String, String> {
@@ -26,6 +30,7 @@ pub fn script(name: &str) -> PathBuf {
 
 /// A Python that has `modules`, for which it installs `packages`.
 pub fn python(venv: &str, modules: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let _alone = INSTALLING.lock();
     let venv = folder(venv);
     let python = venv.join("bin/python");
     if run(Command::new(&python).args(["-c", &format!("import {modules}")])).is_err() {
