@@ -4,7 +4,11 @@
 mod support;
 
 use ringfence_client::Client;
-use ringfence_domains::matching::messages::{Command, Event, GetBook, InstrumentId, Phase, Side};
+use ringfence_domains::matching::messages::{
+    Cancel, ClientOrderId, Command, Event, GetBook, InstrumentId, NewOrder, OnDisconnect, OrderType, Phase, Price,
+    Quantity, Side, TimeInForce,
+};
+use ringfence_kernel::Timestamp;
 use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
@@ -17,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use support::nasdaq::{Gateway, Heard, Peer, list, set_phase};
+use support::nasdaq::{Gateway, Heard, Peer, accept, list, set_phase};
 use support::{Place, seed, size, wait_until};
 
 fn token(name: &str) -> Token {
@@ -131,6 +135,62 @@ impl TcpPeer {
         stream.write_all(bytes).expect("it is heard");
         !matches!(stream.read(&mut [0; 64]), Ok(1..))
     }
+}
+
+/// Enters orders as the operator, natively: it sells at this price in cents, so much, so often.
+fn sell(operator: &mut Client, first: u64, count: u64, price: i64, quantity: u64) {
+    for client_order in first..first + count {
+        let order = NewOrder {
+            client_order: ClientOrderId(client_order),
+            price: Price(price),
+            quantity: Quantity(quantity),
+            minimum: Quantity(0),
+            expires: Timestamp(0),
+            instrument: InstrumentId(1),
+            side: Side::Sell.into(),
+            time_in_force: TimeInForce::GoodTillCancelled.into(),
+            order_type: OrderType::Limit.into(),
+            on_disconnect: OnDisconnect::Keep.into(),
+        };
+        accept(operator, Command::NewOrder(&order));
+    }
+}
+
+/// Guards against a feed that goes on with another book, and an account that is not told, when the engine does not keep any
+/// more what was missed.
+#[test]
+fn what_the_engine_keeps_no_more_is_told_or_ends_the_session() {
+    let place = Place::new(4, "");
+    let engine = place.engine();
+    let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
+    list(&mut operator);
+    let mut gateway = Gateway::start(&place, engine.address());
+    sell(&mut operator, 1, 3, 11_000, 5);
+    let mut trader = alpha(&gateway, 1);
+    trader.ask(enter("A", b'B', 10, 1_000_000)).expect("it is heard");
+    assert!(matches!([told(&mut trader), told(&mut trader)][1], Outbound::Accepted(_)));
+    let mut reader = Peer::log_in(gateway.itch, "reader", "secret-r", 1).expect("the gateway listens");
+    let mut feed: Vec<Vec<u8>> = (0..9).map(|_| reader.message()).collect();
+    assert_eq!(book(&feed).0, levels(&mut operator));
+    gateway.kill();
+    // The account trades, an order goes, and more is said than the engine keeps.
+    sell(&mut operator, 10, 1, 10_000, 4);
+    accept(&mut operator, Command::Cancel(&Cancel { client_order: ClientOrderId(1) }));
+    sell(&mut operator, 11, 3_000, 12_000, 1);
+    gateway.start_again();
+    let mut reader = Peer::log_in(gateway.itch, "reader", "secret-r", 10).expect("the gateway listens");
+    while !reader.is_silent() {
+        feed.push(reader.message());
+    }
+    assert_eq!(book(&feed).0, levels(&mut operator));
+    let mut trader = alpha(&gateway, 3);
+    assert!(matches!(told(&mut trader), Outbound::SystemEvent(event) if event.event == b'E'));
+    assert!(matches!(trader.hear(), Heard::End));
+    // An account of which nothing was missed goes on.
+    let mut other = Peer::log_in(gateway.ouch, "beta", "secret-b", 1).expect("the gateway listens");
+    assert!(matches!(told(&mut other), Outbound::SystemEvent(event) if event.event == b'S'));
+    other.ask(enter("B", b'B', 1, 1_000_000)).expect("it is heard");
+    assert!(matches!(told(&mut other), Outbound::Accepted(_)));
 }
 
 /// What one account asked and was told, by number of the message.
@@ -295,7 +355,7 @@ fn levels(operator: &mut Client) -> BTreeMap<(u8, u32), u64> {
 /// Guards against orders that are lost or entered twice, against executions that one side hears and the other does not, and
 /// against a feed from which another book is built, while the gateway and the engine are killed.
 #[test]
-fn traders_at_work_lose_nothing_whatever_is_killed() {
+fn prove_traders_at_work_lose_nothing_whatever_is_killed() {
     let seed = seed();
     let (count, kills) = (size(400, 4_000) as usize, size(6, 40));
     let place = Place::new(4, "");

@@ -68,6 +68,7 @@ enum Feed {
 
 /// What to do with what came.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum Came {
     /// It is next in the order of the log.
     Next(Frame),

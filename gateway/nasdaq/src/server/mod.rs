@@ -129,6 +129,7 @@ impl Link {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Heard {
     Nothing,
     Next(Frame),
@@ -181,7 +182,7 @@ pub struct Server {
     market: Market,
     traders: Vec<Trader>,
     looked: Instant,
-    /// A peer has more to read than was read for it.
+    /// The engine has said more than was heard, or a peer has more to read than was read for it.
     is_busy: bool,
 }
 
@@ -273,12 +274,13 @@ impl Server {
                 peer.connection.readable |= event.is_readable() || event.is_read_closed();
             }
         }
-        self.market.hear()?;
-        self.traders.iter_mut().try_for_each(Trader::hear)?;
+        self.is_busy = self.market.hear()?;
+        for trader in &mut self.traders {
+            self.is_busy |= trader.hear()?;
+        }
         if self.is_ready() {
             self.accept()?;
         }
-        self.is_busy = false;
         let is_late = self.looked.elapsed() >= LOOK;
         for name in self.peers.keys().copied().collect::<Vec<_>>() {
             let Some(mut peer) = self.peers.remove(&name) else { continue };
@@ -459,10 +461,11 @@ impl Peer {
 }
 
 impl Market {
-    fn hear(&mut self) -> Result<(), ServeError> {
+    /// Hears the engine; gives whether there may be more.
+    fn hear(&mut self) -> Result<bool, ServeError> {
         for _ in 0..IMAGES_MAX {
             let frames = match self.link.hear()? {
-                Heard::Nothing => break,
+                Heard::Nothing => return Ok(false),
                 Heard::Next(frame) => {
                     self.stream.take(&Input::Said(&frame))?;
                     continue;
@@ -473,20 +476,26 @@ impl Market {
                 self.stream.take(&Input::Said(frame))?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 impl Trader {
-    fn hear(&mut self) -> Result<(), ServeError> {
+    /// Hears the engine; gives whether there may be more.
+    fn hear(&mut self) -> Result<bool, ServeError> {
+        let mut is_more = true;
         for _ in 0..IMAGES_MAX {
             match self.link.hear()? {
-                Heard::Nothing => break,
+                Heard::Nothing => {
+                    is_more = false;
+                    break;
+                }
                 Heard::Next(frame) => self.said(frame)?,
                 Heard::Several(frames) => frames.into_iter().try_for_each(|frame| self.said(frame))?,
             }
         }
-        self.let_leave()
+        self.let_leave()?;
+        Ok(is_more)
     }
 
     fn said(&mut self, frame: Frame) -> Result<(), ServeError> {
