@@ -179,10 +179,7 @@ fn what_the_engine_keeps_no_more_is_told_or_ends_the_session() {
     sell(&mut operator, 11, 3_000, 12_000, 1);
     gateway.start_again();
     let mut reader = Peer::log_in(gateway.itch, "reader", "secret-r", 10).expect("the gateway listens");
-    while !reader.is_silent() {
-        feed.push(reader.message());
-    }
-    assert_eq!(book(&feed).0, levels(&mut operator));
+    catch_up(&mut reader, &mut feed, &mut operator);
     let mut trader = alpha(&gateway, 3);
     assert!(matches!(told(&mut trader), Outbound::SystemEvent(event) if event.event == b'E'));
     assert!(matches!(trader.hear(), Heard::End));
@@ -334,6 +331,16 @@ fn book(feed: &[Vec<u8>]) -> (BTreeMap<(u8, u32), u64>, HashMap<u64, u64>) {
     (levels, traded)
 }
 
+/// Reads a feed until its book is the engine's.
+fn catch_up(reader: &mut Peer, feed: &mut Vec<Vec<u8>>, operator: &mut Client) {
+    wait_until("the feed is where the engine is", || {
+        while !reader.is_silent() {
+            feed.push(reader.message());
+        }
+        book(feed).0 == levels(operator)
+    });
+}
+
 /// The levels of the engine's book, in the same form.
 fn levels(operator: &mut Client) -> BTreeMap<(u8, u32), u64> {
     let (instrument, reserved) = (InstrumentId(1), Reserved::default());
@@ -394,13 +401,7 @@ fn prove_traders_at_work_lose_nothing_whatever_is_killed() {
     let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
     let (mut feed, mut matched) = (Vec::new(), HashMap::<u64, Vec<u32>>::new());
     let mut reader = Peer::log_in(gateway.itch, "reader", "secret-r", 1).expect("the gateway listens");
-    // What still trades is told as well: the feed is read until its book is the engine's.
-    wait_until("the feed is where the engine is", || {
-        while !reader.is_silent() {
-            feed.push(reader.message());
-        }
-        book(&feed).0 == levels(&mut operator)
-    });
+    catch_up(&mut reader, &mut feed, &mut operator);
     for (ledger, (username, password)) in ledgers.iter().zip([("alpha", "secret-a"), ("beta", "secret-b")]) {
         for order in &ledger.entered {
             assert_eq!(ledger.answers.get(&order.token), Some(&1), "{username}: {:?}", order.token);
