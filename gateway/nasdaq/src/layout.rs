@@ -167,7 +167,7 @@ macro_rules! layouts {
             /// Reads one message, which takes all of `bytes`.
             ///
             /// # Errors
-            /// [`Malformed`]($crate::Malformed) when it is none of these.
+            /// [`Malformed`](crate::Malformed) when it is none of these.
             pub fn parse(bytes: &[u8]) -> Result<Self, $crate::Malformed> {
                 let (&kind, mut rest) = bytes.split_first().ok_or($crate::Malformed::Empty)?;
                 let expected = match kind {

@@ -1,5 +1,6 @@
 //! Others' clients, installed from the registries, and Wireshark.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -66,7 +67,8 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It has a child of its own that captures, which it ends when it is asked to, and leaves behind when it is killed.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
     }
 }
