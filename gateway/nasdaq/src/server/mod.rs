@@ -9,6 +9,7 @@
 //! What a stream says is kept before it is sent, together with what it was made of. Peers are served out of the files, each at
 //! its own pace: a slow one costs no memory, and is closed when it takes nothing for [`PEER_TIMEOUT`].
 
+mod entry;
 mod gathering;
 mod orders;
 mod settings;

@@ -301,7 +301,7 @@ fn an_order_is_replaced_made_less_and_taken_out() {
     let request = desk.request;
     assert!(matches!(
         desk.stream.maker.wanted(request),
-        Some(super::orders::Wanted::Cancel(Cancel { client_order: ClientOrderId(0) }))
+        Some(super::entry::Wanted::Cancel(Cancel { client_order: ClientOrderId(0) }))
     ));
     let (filled, cancelled) = (Quantity(10), Quantity(40));
     let said = desk.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
