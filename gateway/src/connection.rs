@@ -13,8 +13,9 @@ use crate::buffer::{ReadBuffer, WriteBuffer};
 use crate::codecs::native;
 use mio::net::TcpStream;
 use ringfence_kernel::ids::{ClientId, RequestId, SessionId, Timestamp};
-use ringfence_kernel::image::{Slot, kind};
+use ringfence_kernel::image::{OutputHeader, Slot, flag, kind};
 use ringfence_kernel::messages::Message;
+use std::mem::offset_of;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,15 @@ impl Connection {
     pub(crate) fn say<'m>(&mut self, kind: u8, request: RequestId, now: Timestamp, message: impl Message<'m>) {
         let mut slot = Slot::EMPTY;
         self.output.push(native::notice(&mut slot, kind, self.session, request, now, message));
+    }
+
+    /// Says an image marked as the last before events come as they happen.
+    pub(crate) fn push_last(&mut self, image: &[u8]) {
+        let mut slot = Slot::EMPTY;
+        let marked = &mut slot.bytes_mut()[..image.len()];
+        marked.copy_from_slice(image);
+        marked[offset_of!(OutputHeader, flags)] |= flag::LAST;
+        self.output.push(marked);
     }
 
     /// Says a notice that answers no request.

@@ -7,6 +7,7 @@
 //!                          └───────── Overrun ◄──────────────────┘  └── CatchUp ◄── Subscribe from a kept event
 //! ```
 
+use crate::codecs::native;
 use crate::core::{Core, Place};
 use ringfence_kernel::ids::{RequestId, Topic};
 use ringfence_kernel::image::{Slot, kind};
@@ -106,7 +107,13 @@ impl Core {
         let now = self.now;
         let connection = self.at(place);
         connection.topics.push(stream);
-        connection.say(kind::SESSION, request, now, Notice::Subscribed(&Subscribed { topic, next: from }));
+        let (mut slot, session) = (Slot::EMPTY, connection.session);
+        let answer = Notice::Subscribed(&Subscribed { topic, next: from });
+        let answer = native::notice(&mut slot, kind::SESSION, session, request, now, answer);
+        match feed {
+            Feed::Live => connection.push_last(answer),
+            _ => connection.output.push(answer),
+        }
         self.soil(place);
         self.subscriptions.members[stream as usize].push(Member { connection: place, request, feed });
         match feed {
@@ -256,12 +263,13 @@ impl Core {
             if connection.output.len() + image(event).len() > bound {
                 break Feed::CatchUp { position };
             }
-            connection.output.push(image(event));
             sent = true;
-            match after {
-                Some(after) => position = after,
-                None => break Feed::Live,
-            }
+            let Some(after) = after else {
+                connection.push_last(image(event));
+                break Feed::Live;
+            };
+            connection.output.push(image(event));
+            position = after;
         };
         if sent {
             self.soil(place);

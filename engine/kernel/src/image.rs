@@ -114,7 +114,8 @@ pub mod kind {
 pub mod flag {
     /// The request was answered before: this is the original answer.
     pub const DUPLICATE: u8 = 1;
-    /// The last part of a snapshot; its body is [`crate::wire::SnapshotEnd`].
+    /// The last part of a snapshot; its body is [`crate::wire::SnapshotEnd`]. Of an event on a topic, or of the answer to a
+    /// `Subscribe` when no event is kept that it wants: what comes on the topic from here on comes as it happens.
     pub const LAST: u8 = 2;
 }
 

@@ -186,6 +186,20 @@ impl Client {
     /// # Errors
     /// [`Error::WindowFull`] when as many requests are unanswered as the engine keeps replies; [`Error::TooLong`].
     pub fn send<'m>(&mut self, command: impl Message<'m>) -> Result<RequestId, Error> {
+        let request = self.next;
+        self.send_as(request, command)?;
+        Ok(request)
+    }
+
+    /// As [`Client::send`], under a number of the caller's: [`Client::next_request`], or one under which an earlier process of this
+    /// client sent the same command and does not know what became of it. The engine says it, or does it now.
+    ///
+    /// # Errors
+    /// See [`Client::send`].
+    ///
+    /// # Panics
+    /// When a number that is not below this one is unanswered.
+    pub fn send_as<'m>(&mut self, request: RequestId, command: impl Message<'m>) -> Result<(), Error> {
         let bytes = COMMAND_HEADER_BYTES + command.body_bytes();
         if bytes > COMMAND_BYTES_MAX {
             return Err(Error::TooLong { bytes });
@@ -193,8 +207,7 @@ impl Client {
         if self.room() == 0 {
             return Err(Error::WindowFull { in_flight: self.unanswered.span() });
         }
-        let request = self.next;
-        self.next.0 += 1;
+        self.next.0 = self.next.0.max(request.0 + 1);
         let image = self.unanswered.push(request, request, |image| {
             frame(image, request, command);
         });
@@ -205,7 +218,13 @@ impl Client {
                 self.flush()?;
             }
         }
-        Ok(request)
+        Ok(())
+    }
+
+    /// The number of the next command.
+    #[must_use]
+    pub fn next_request(&self) -> RequestId {
+        self.next
     }
 
     /// Sends what waits, then hands out what came: answers, events, parts of snapshots, and the notices `Subscribed`,

@@ -196,6 +196,31 @@ fn request_ids_go_on_where_the_last_session_ended() {
     assert_eq!(server.finish().executed.len(), 15);
 }
 
+/// Guards against a process that does again what the one before it did and did not hear of.
+#[test]
+fn what_an_earlier_process_asked_is_answered_and_not_done_again() {
+    let server = Server::new();
+    let mut first = Client::connect(config(server.address, 1)).unwrap();
+    let request = first.next_request();
+    first.send_as(request, Command::Echo(&Echo { value: 7 })).unwrap();
+    while first.poll(PATIENCE).unwrap().is_none_or(|output| output.header.request != request) {}
+    drop(first);
+    let mut second = Client::connect(config(server.address, 1)).unwrap();
+    let new = second.next_request();
+    assert!(new > request);
+    second.send_as(request, Command::Echo(&Echo { value: 7 })).unwrap();
+    second.send_as(new, Command::Echo(&Echo { value: 8 })).unwrap();
+    let mut said = Vec::new();
+    while said.len() < 2 {
+        let output = second.poll(PATIENCE).unwrap().expect("it is answered");
+        if output.header.kind == kind::REPLY {
+            said.push((output.header.request, output.header.flags & flag::DUPLICATE != 0, value(&output)));
+        }
+    }
+    assert_eq!(said, [(request, true, 7), (new, false, 8)]);
+    assert_eq!(server.finish().executed.len(), 2);
+}
+
 /// Guards against retries that cannot succeed.
 #[test]
 fn a_wrong_key_and_a_second_logon_are_final() {
@@ -331,6 +356,31 @@ fn follow(reader: &mut Client, topic: Topic, last: u64) -> (u64, u64) {
         }
     }
     (events, snapshots)
+}
+
+/// Guards against a reader of several topics who takes kept events for live ones, and so mixes up their order.
+#[test]
+fn the_last_kept_event_is_marked() {
+    let server = Server::new();
+    let (topic, idle) = (Topic::new(DOMAIN, 1, 1), Topic::new(DOMAIN, 1, 2));
+    server.order(move |port| port.say(topic, 3));
+    let mut reader = Client::connect(config(server.address, 1)).unwrap();
+    let heard = |reader: &mut Client, count: usize| {
+        let mut heard = Vec::new();
+        while heard.len() < count {
+            let Some(output) = reader.poll(PATIENCE).unwrap() else { panic!("{heard:?} is not all") };
+            heard.push((output.header.kind, output.header.request.0, output.header.flags & flag::LAST != 0));
+        }
+        heard
+    };
+    let first = reader.subscribe(topic, 2).unwrap().0;
+    assert_eq!(heard(&mut reader, 3), [(kind::SESSION, first, false), (kind::EVENT, 2, false), (kind::EVENT, 3, true)]);
+    server.order(move |port| port.say(topic, 1));
+    assert_eq!(heard(&mut reader, 1), [(kind::EVENT, 4, false)], "it is live");
+    let again = reader.subscribe(topic, 5).unwrap().0;
+    assert_eq!(heard(&mut reader, 1), [(kind::SESSION, again, true)], "nothing is kept");
+    let fresh = reader.subscribe(idle, 0).unwrap().0;
+    assert_eq!(heard(&mut reader, 1), [(kind::SESSION, fresh, false)], "a snapshot comes");
 }
 
 /// Guards against gaps, repetitions and steps back in a topic, over a line that breaks.

@@ -24,6 +24,9 @@ enum Command {
     /// Serve terminals and networks that speak ISO 8583, before a running engine.
     #[command(subcommand)]
     Iso8583(ringfence::commands::iso8583::Iso8583),
+    /// Serve traders that speak OUCH, and readers of ITCH, before a running engine.
+    #[command(subcommand)]
+    Nasdaq(ringfence::commands::nasdaq::Nasdaq),
     /// Answer OpenRTB 2.6 bid requests over HTTP/1.1, as a client of a running engine.
     Openrtb(ringfence::commands::openrtb::Openrtb),
     /// Hold a day of auctions at others' prices, and print what pacing by plan and by feedback spends.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Feed(feed) => feed.run(),
         Command::Iso8583(iso8583) => iso8583.run(),
+        Command::Nasdaq(nasdaq) => nasdaq.run(),
         Command::Openrtb(openrtb) => openrtb.run(),
         Command::Pacing(pacing) => pacing.run(),
         Command::Top(top) => top.run(),

@@ -6,41 +6,11 @@ mod support;
 use ringfence_client::Client;
 use ringfence_engine::layout::cores;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::Place;
+use support::clients::{Capture, folder, python, run, script};
 use support::iso8583::{Gateway, MAC_KEY, PAN, PIN_KEY, Terminal, open_bank, today};
-
-/// Runs a command to its end; what went wrong, if it did.
-fn run(command: &mut Command) -> Result<String, String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
-}
-
-/// A Python with the clients.
-fn python() -> Result<PathBuf, String> {
-    let venv = folder("clients-venv");
-    let python = venv.join("bin/python");
-    if run(Command::new(&python).args(["-c", "import psec, iso8583"])).is_err() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        let clients = ["psec==1.3.0", "pyiso8583==4.0.1"];
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(clients))?;
-    }
-    Ok(python)
-}
 
 /// A folder with npm's client.
 fn node() -> Result<PathBuf, String> {
@@ -86,7 +56,7 @@ fn python_day(python: &Path, gateway: &Gateway, layout: &str, framing: &str, ter
 /// Guards against messages, PIN blocks and codes that only our own clients understand.
 #[test]
 fn clients_of_python_are_served() {
-    let python = match python() {
+    let python = match python("clients-venv", "psec, iso8583", &["psec==1.3.0", "pyiso8583==4.0.1"]) {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
     };
@@ -116,58 +86,31 @@ fn a_client_of_node_is_served() {
     println!("{}", run(&mut command).unwrap_or_else(|error| panic!("the client of iso_8583: {error}")));
 }
 
-/// tshark at work; it is stopped when it is dropped.
-struct Capture {
-    child: Child,
-    file: PathBuf,
-}
-
-impl Capture {
-    /// Captures what goes to `port` and comes from it.
-    fn start(port: u16) -> Result<Self, String> {
-        run(Command::new("tshark").arg("--version"))?;
-        let file = folder("clients-capture").join(format!("{port}.pcap"));
-        let mut command = Command::new("tshark");
-        command.args(["-q", "-i", "lo", "-f", &format!("tcp port {port}"), "-w"]).arg(&file);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
-        Ok(Self { child, file })
-    }
-
-    /// What Wireshark reads in the packets so far: type, trace number and response code of each message.
-    fn read(&self, port: u16) -> Result<String, String> {
-        let mut command = Command::new("tshark");
-        command.arg("-r").arg(&self.file).args(["-d", &format!("tcp.port=={port},iso8583")]);
-        command.args(["-o", "iso8583.len_endian:Big endian", "-Y", "iso8583", "-T", "fields"]);
-        command.args(["-e", "iso8583.mti", "-e", "iso8583.bit11", "-e", "iso8583.bit39", "-e", "_ws.malformed"]);
-        run(&mut command)
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What Wireshark reads in the packets so far: type, trace number and response code of each message.
+fn dissected(capture: &Capture, port: u16) -> Result<String, String> {
+    let (decode, order) = (format!("tcp.port=={port},iso8583"), "iso8583.len_endian:Big endian");
+    let fields = ["-e", "iso8583.mti", "-e", "iso8583.bit11", "-e", "iso8583.bit39", "-e", "_ws.malformed"];
+    capture.read(&[&["-d", &decode, "-o", order, "-Y", "iso8583", "-T", "fields"], &fields[..]].concat())
 }
 
 /// Guards against messages that Wireshark reads otherwise.
 #[test]
 fn wireshark_reads_what_was_said() {
-    let python = match python() {
+    let python = match python("clients-venv", "psec, iso8583", &["psec==1.3.0", "pyiso8583==4.0.1"]) {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
     };
     let world = World::new();
     let gateway = world.gateway(2, "");
     let port = gateway.address.port();
-    let capture = match Capture::start(port) {
+    let capture = match Capture::start(&[port]) {
         Ok(capture) => capture,
         Err(why) => return println!("SKIPPED: no tshark: {why}"),
     };
     // It says nothing of when it begins: an echo is said until one is seen.
     let (begun, mut terminal) = (Instant::now(), Terminal::new(gateway.address, 5));
     let mut echoes = 0;
-    while capture.read(port).unwrap_or_default().is_empty() {
+    while dissected(&capture, port).unwrap_or_default().is_empty() {
         if begun.elapsed() > Duration::from_secs(20) {
             return println!("SKIPPED: tshark captures nothing on the loopback: it may not, or has no dumpcap");
         }
@@ -180,7 +123,7 @@ fn wireshark_reads_what_was_said() {
     let said: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
     let begun = Instant::now();
     let seen = loop {
-        let text = capture.read(port).unwrap_or_else(|error| panic!("tshark: {error}"));
+        let text = dissected(&capture, port).unwrap_or_else(|error| panic!("tshark: {error}"));
         let lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
         // The day's trace numbers begin at 100, those of the echoes do not come so far.
         let seen: Vec<Vec<String>> =

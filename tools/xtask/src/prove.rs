@@ -150,6 +150,12 @@ pub const PROOFS: &[Proof] = &[
         filter: "prove_kills",
     },
     Proof {
+        name: "traders",
+        shows: "8,000 orders of OUCH over 40 SIGKILLs of gateway and engine: each answered once, each trade told to both, the feed's book the engine's",
+        package: "ringfence",
+        filter: "prove_traders",
+    },
+    Proof {
         name: "chaos",
         shows: "10⁶ requests through a proxy that cuts, lingers, doubles, splits and delays: each executed once, answered alike",
         package: "ringfence",

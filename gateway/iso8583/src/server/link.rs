@@ -1,14 +1,14 @@
 //! The connection to a remote issuer: made again whenever it is lost, and used once the issuer has let this host sign on.
 
-use super::Pending;
-use super::connection::{Closing, Connection};
 use super::keys::TerminalKeys;
 use super::settings::RemoteIssuer;
+use super::{BOUNDS, Pending, framed};
 use crate::frame::Framing;
 use crate::message::Message;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use ringfence_domains::atm::messages::{Amount, Key};
+use ringfence_peers::{Closing, Connection};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -93,7 +93,7 @@ impl Link {
         self.signed_on = false;
         let Ok(mut stream) = TcpStream::connect(self.address) else { return Ok(false) };
         registry.register(&mut stream, Token(name), Interest::READABLE | Interest::WRITABLE)?;
-        (self.connection, self.name) = (Some(Connection::new(stream)), name);
+        (self.connection, self.name) = (Some(Connection::new(stream, BOUNDS)), name);
         Ok(true)
     }
 
@@ -106,7 +106,7 @@ impl Link {
 
     /// Sends a message; when that fails the connection is lost, and what was sent is asked again or silent.
     pub(crate) fn say(&mut self, bytes: &[u8], framing: Framing) {
-        let said = self.connection.as_mut().map(|connection| connection.say(bytes, framing));
+        let said = self.connection.as_mut().map(|connection| framed(connection, bytes, framing));
         self.keep(said.transpose().map(|_| ()));
     }
 
@@ -115,10 +115,10 @@ impl Link {
         let connection = self.connection.as_mut()?;
         let flushed = connection.flush();
         let read = connection.read();
-        match (connection.next(framing), flushed.and(read)) {
+        match (connection.next(|stream| framing.split(stream)), flushed.and(read)) {
             (Ok(Some(message)), _) => return Some(message),
             (Ok(None), done) => self.keep(done),
-            (Err(error), _) => self.keep(Err(error.into())),
+            (Err(closing), _) => self.keep(Err(closing)),
         }
         None
     }

@@ -18,7 +18,6 @@
 
 mod answer;
 mod authentic;
-mod connection;
 mod dates;
 mod keys;
 mod link;
@@ -34,10 +33,10 @@ mod switching;
 pub use refusal::Refusal;
 pub use settings::{Acquirer, Base, KeyText, Keys, MacPolicy, Natural, RemoteIssuer, Settings};
 
+use crate::frame::Framing;
 use crate::layout::{BadLayout, Layout};
 use crate::message::{Error, Message};
 use crate::security::{SecurityModule, WrappedKey};
-use connection::{Closing, Connection};
 use keys::KeyRing;
 use link::Link;
 use mio::net::TcpListener;
@@ -49,6 +48,7 @@ use ringfence_client::Client;
 use ringfence_client::kernel::{Domain as _, RequestId, SessionId, Topic};
 use ringfence_domains::atm::messages::{BusinessDate, Key};
 use ringfence_domains::atm::{Atm, topics};
+use ringfence_peers::{Bounds, Closing, Connection, accept};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -62,6 +62,8 @@ use zeroize::Zeroizing;
 const LISTENER: Token = Token(0);
 const ENGINE: Token = Token(1);
 const FIRST: usize = 2;
+/// Two of the longest messages, and answers enough for whoever is slow.
+const BOUNDS: Bounds = Bounds { input_max: 2 * (Framing::MOST + 4), output_max: 256 << 10 };
 /// How often it is looked for what is late.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -254,16 +256,7 @@ impl<M: SecurityModule> Server<M> {
 
     /// Takes connections, as many as there may be; closes the others at once.
     fn accept(&mut self) -> Result<(), ServeError> {
-        loop {
-            let (mut stream, from) = match self.listener.accept() {
-                Ok(taken) => taken,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    warn!(%error, "a connection could not be taken");
-                    return Ok(());
-                }
-            };
+        while let Some((mut stream, from)) = accept(&self.listener) {
             if self.connections.len() >= self.settings.connections_max {
                 warn!(%from, "as many connections as may be: it is closed");
                 continue;
@@ -271,10 +264,11 @@ impl<M: SecurityModule> Server<M> {
             let (name, both) = (self.next, Interest::READABLE | Interest::WRITABLE);
             self.poll.registry().register(&mut stream, Token(name), both)?;
             stream.set_nodelay(true)?;
-            self.connections.insert(name, Connection::new(stream));
+            self.connections.insert(name, Connection::new(stream, BOUNDS));
             self.due.insert(name);
             (self.next, self.counts.connections) = (name + 1, self.counts.connections + 1);
         }
+        Ok(())
     }
 
     /// Waits for the engine's socket too, whichever it is now.
@@ -314,11 +308,11 @@ impl<M: SecurityModule> Server<M> {
             }
             // What came before the end is answered all the same.
             let read = connection.read();
-            match (connection.next(self.settings.framing), read) {
+            match (connection.next(|stream| self.settings.framing.split(stream)), read) {
                 (Ok(Some(message)), _) => self.take(name, &message)?,
                 (Ok(None), Ok(())) => return Ok(true),
                 (Ok(None), Err(closing)) => self.close(name, &closing),
-                (Err(error), _) => self.close(name, &error.into()),
+                (Err(closing), _) => self.close(name, &closing),
             }
         }
     }
@@ -372,7 +366,7 @@ impl<M: SecurityModule> Server<M> {
         let Some(connection) = self.connections.get_mut(&name) else { return };
         match authentic::write(&mut answer, &self.layout, &self.module, mac) {
             Ok(bytes) => {
-                if let Err(closing) = connection.say(&bytes, self.settings.framing) {
+                if let Err(closing) = framed(connection, &bytes, self.settings.framing) {
                     self.close(name, &closing);
                 }
             }
@@ -387,6 +381,13 @@ impl<M: SecurityModule> Server<M> {
         debug!(connection = name, %closing, "a connection is closed");
         self.connections.remove(&name);
     }
+}
+
+/// Puts a message in its frame behind those to be sent.
+fn framed(connection: &mut Connection, message: &[u8], framing: Framing) -> Result<(), Closing> {
+    let mut frame = Vec::new();
+    framing.write(message, &mut frame).map_err(Closing::bad)?;
+    connection.say(|out| out.extend_from_slice(&frame))
 }
 
 /// The day that it is, since 1970: it tells only which year a month and a day are of.

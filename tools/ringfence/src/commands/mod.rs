@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod feed;
 pub mod iso8583;
 pub mod journal;
+pub mod nasdaq;
 pub mod openrtb;
 pub mod pacing;
 pub mod replay;
@@ -51,7 +52,12 @@ pub(crate) struct Engine {
 impl Engine {
     /// How its client connects.
     fn config(&self) -> anyhow::Result<Config> {
-        let (keys, client) = (read_keys(&self.keys)?, ClientId(self.client));
+        self.config_of(self.client)
+    }
+
+    /// How another client of the keys file connects.
+    fn config_of(&self, client: u32) -> anyhow::Result<Config> {
+        let (keys, client) = (read_keys(&self.keys)?, ClientId(client));
         let key = keys.key(client).with_context(|| format!("the keys file names no client {client}"))?;
         Ok(Config::new(self.address, client, key))
     }

@@ -1,7 +1,7 @@
 //! A gateway of ISO 8583 as a child process, the bank behind it, and a terminal that speaks to it.
 #![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 
-use super::{Place, program};
+use super::{GatewayProcess, Place};
 use base16ct::upper::encode_string as hex;
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
@@ -15,10 +15,10 @@ use ringfence_iso8583::security::{
 use ringfence_iso8583::server::Settings;
 use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub const PIN_KEY: [u8; 16] = *b"\x01#Eg\x89\xab\xcd\xef\xfe\xdc\xba\x98vT2\x10";
@@ -158,7 +158,7 @@ fn set_card(
 
 /// A gateway as a child process.
 pub struct Gateway {
-    child: Child,
+    process: GatewayProcess,
     config: PathBuf,
     pub address: SocketAddr,
 }
@@ -186,42 +186,29 @@ impl Gateway {
         );
         let config = path(&format!("iso8583-{client}.toml"));
         std::fs::write(&config, text).expect("it is written");
-        let (child, address) = Self::spawn(&config);
-        Self { child, config, address }
+        let (process, address) = Self::spawn(&config);
+        Self { process, config, address }
     }
 
     /// Kills it and starts it again where it listened.
     pub fn kill_and_start_again(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
         let text = std::fs::read_to_string(&self.config).expect("it was written");
         let text = text.replace("\"127.0.0.1:0\"", &format!("\"{}\"", self.address));
         std::fs::write(&self.config, text).expect("it is written");
-        (self.child, _) = Self::spawn(&self.config);
+        (self.process, _) = Self::spawn(&self.config);
     }
 
-    fn spawn(config: &Path) -> (Child, SocketAddr) {
-        let mut command = Command::new(program());
-        command.args(["iso8583", "serve", "--config"]).arg(config);
-        command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let line = lines.next().expect("it says where it listens").expect("text");
+    fn spawn(config: &Path) -> (GatewayProcess, SocketAddr) {
+        let (process, line) = GatewayProcess::start("iso8583", config);
         let address = line.strip_prefix("iso8583 listens on ").expect(&line).parse().expect("an address");
-        (child, address)
+        (process, address)
     }
 }
 
 /// A key under the master key, as settings have it.
 pub fn wrapped(purpose: Purpose, key: &[u8]) -> String {
     hex(&module().wrap(purpose, key).expect("a key").bytes)
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// A terminal: it speaks ASCII, behind two bytes of length.

@@ -1,12 +1,14 @@
 //! What the proofs of the whole server share: a directory to serve from, clients that send, and what they were told.
 #![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 
+pub mod clients;
 pub mod iso8583;
+pub mod nasdaq;
 
 use ringfence::engine_process::{EngineProcess, random_key, write_keys};
 use ringfence::proof::Acknowledged;
 use ringfence_client::{Client, Config, Output};
-use ringfence_domains::matching::messages::Command;
+use ringfence_domains::matching::messages::Command as Matching;
 use ringfence_kernel::ClientId;
 use ringfence_kernel::MessageHeader;
 use ringfence_kernel::RequestId;
@@ -14,8 +16,10 @@ use ringfence_kernel::image::{flag, kind};
 use ringfence_kernel::messages::{Malformed, Message, Part};
 use ringfence_kernel::workload::{CommandImage, Workload};
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -110,6 +114,39 @@ impl Place {
     }
 }
 
+/// A gateway as a child process, which is killed when it is dropped.
+pub struct GatewayProcess(Child);
+
+impl GatewayProcess {
+    /// Starts `ringfence PROTOCOL serve` with a configuration file. Gives the line in which it says where it listens.
+    pub fn start(protocol: &str, config: &Path) -> (Self, String) {
+        let mut command = Command::new(program());
+        command.args([protocol, "serve", "--config"]).arg(config);
+        command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let line = lines.next().expect("it says where it listens").expect("text");
+        (Self(child), line)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Kills it with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for GatewayProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// What one client sent and was told.
 #[derive(Default)]
 pub struct Told {
@@ -199,7 +236,7 @@ pub fn send(
 struct Drawn<'a>(&'a CommandImage);
 
 impl<'a> Message<'a> for Drawn<'a> {
-    const PART: &'static Part = Command::PART;
+    const PART: &'static Part = Matching::PART;
 
     fn decode(_: MessageHeader, _: &'a [u8]) -> Result<Self, Malformed> {
         unreachable!("nobody reads what was drawn")
