@@ -34,6 +34,7 @@ fn main() {
         issuers: 2,
         routes: 6,
         stood_in: 5,
+        movements: 0,
     };
     let mut atm = Harness::<Atm>::new(&limits);
     let mut image = CommandImage::default();

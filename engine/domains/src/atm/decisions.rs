@@ -5,11 +5,12 @@ use super::cards::NONE;
 use super::kept::Keep;
 use super::ledger::{Ledger, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Notes, PIN_TRIES, PinVerdict,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Notes, PIN_TRIES, PinVerdict,
     PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
+use super::statements::Cause;
 use super::transactions::{State, Transaction};
-use ringfence_kernel::{Context, Out, Progress, Timestamp};
+use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
         let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
-        if self.is_repeated(&transaction, out) {
+        if self.is_repeated(context.session, &transaction, out) {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
@@ -58,13 +59,31 @@ impl Atm {
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
                     transaction.posted = amount;
+                    self.post_answered(&mut transaction);
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
         }
         self.transactions.add(transaction);
+        self.say_lines(context.session, &transaction, out);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    /// Writes what was moved at once into statements; and counts the lines of a mini statement.
+    fn post_answered(&mut self, of: &mut Transaction) {
+        let Transaction { account, to, amount, .. } = *of;
+        let kind = match of.kind.get() {
+            TransactionType::Transfer => MovementKind::Transfer,
+            TransactionType::Purchase => MovementKind::Purchase,
+            TransactionType::MiniStatement => {
+                of.moved = self.ledger[account].moved();
+                of.lines = of.moved.min(self.ledger.movements().each() as u64) as u8;
+                return;
+            }
+            _ => return,
+        };
+        self.ledger.note(account, to, amount, Cause::of(of, kind, self.date));
     }
 
     pub(super) fn change_pin(
@@ -75,7 +94,7 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         self.terminals.get(command.terminal)?;
         let mut transaction = Transaction::changing_pin(command, Authorization(context.sequence.0));
-        if self.is_repeated(&transaction, out) {
+        if self.is_repeated(context.session, &transaction, out) {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
@@ -103,10 +122,14 @@ impl Atm {
 
     /// Answers `asked` when its key is known.
     #[inline]
-    fn is_repeated(&self, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
+    fn is_repeated(&self, session: SessionId, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
         let known = self.transactions.find(asked.key());
         if let Some(index) = known {
-            out.reply(Reply::Authorized(&self.transactions[index].repeated(asked)));
+            let answer = self.transactions[index].repeated(asked);
+            if answer.lines > 0 {
+                self.say_lines(session, &self.transactions[index], out);
+            }
+            out.reply(Reply::Authorized(&answer));
         }
         known.is_some()
     }
@@ -181,6 +204,7 @@ impl Atm {
         let other = match kind {
             TransactionType::Purchase => terminal.merchant,
             TransactionType::Deposit => terminal.deposits,
+            TransactionType::MiniStatement if ledger.movements().each() == 0 => NONE,
             _ => 0,
         };
         if other == NONE {
@@ -242,7 +266,9 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
     let Authorize { amount, cashback, .. } = *command;
     let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
     let fits = match command.transaction.get() {
-        TransactionType::BalanceInquiry | TransactionType::FastCash => (amount.0, cashback.0) == (0, 0),
+        TransactionType::BalanceInquiry | TransactionType::MiniStatement | TransactionType::FastCash => {
+            (amount.0, cashback.0) == (0, 0)
+        }
         TransactionType::Purchase => is_amount && cashback <= amount,
         TransactionType::Withdrawal | TransactionType::Transfer | TransactionType::Deposit => {
             is_amount && cashback.0 == 0

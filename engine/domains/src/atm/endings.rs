@@ -4,8 +4,9 @@ use super::days::Day;
 use super::kept::Keep as _;
 use super::messages::{
     AMOUNT_MAX, Advise, Amount, Authorization, Balance, Complete, CountDeposit, DepositDiffered, Event, Exception, Key,
-    Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
+    MovementKind, Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
+use super::statements::Cause;
 use super::transactions::{State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
@@ -104,9 +105,10 @@ impl Atm {
                 TransactionType::Transfer | TransactionType::Purchase => self.move_back(index, out),
                 TransactionType::Deposit => ResponseCode::InvalidTransaction,
                 TransactionType::PinChange => self.change_pin_back(index, out),
-                TransactionType::Withdrawal | TransactionType::FastCash | TransactionType::BalanceInquiry => {
-                    ResponseCode::Approved
-                }
+                TransactionType::Withdrawal
+                | TransactionType::FastCash
+                | TransactionType::BalanceInquiry
+                | TransactionType::MiniStatement => ResponseCode::Approved,
             },
             State::Deposited => self.give_deposit_back(index),
             State::Dispensed => ResponseCode::InvalidTransaction,
@@ -150,9 +152,12 @@ impl Atm {
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         terminal.settle(notes, dispensed);
         let fee = if posted.0 == 0 { Amount(0) } else { held_fee };
+        let cause = |kind: MovementKind| Cause::of(transaction, kind, self.date);
         self.ledger.settle(account, terminal.cash, amount, posted);
+        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
         if held_fee.0 > 0 {
             self.ledger.settle(account, fees, held_fee, fee);
+            self.ledger.note(account, fees, fee, cause(MovementKind::Surcharge));
         }
         self.days(transaction).for_each(|day| day.give_back(amount, posted, counted));
         fee
@@ -171,6 +176,7 @@ impl Atm {
             self.take_exception(&transaction, amount, Notes(0), ResponseCode::InsufficientFunds, out);
             return ResponseCode::InsufficientFunds;
         }
+        self.ledger.note(to, account, amount, Cause::of(&transaction, MovementKind::Reversal, self.date));
         if cashback.0 > 0 {
             self.days(&transaction).for_each(|day| day.give_back(cashback, Amount(0), counted));
         }
@@ -208,8 +214,11 @@ impl Atm {
         if self.ledger.move_now(account, terminal.cash, posted).is_err() {
             return ResponseCode::TooLate;
         }
+        let cause = |kind: MovementKind| Cause::of(&transaction, kind, self.date);
+        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
         let has_fee = asked_fee.0 > 0 && self.ledger.move_now(account, fees, asked_fee).is_ok();
         let fee = if has_fee { asked_fee } else { Amount(0) };
+        self.ledger.note(account, fees, fee, cause(MovementKind::Surcharge));
         terminal.settle(Notes(0), notes);
         terminal.totals.dispense(posted, fee);
         self.days(&transaction).for_each(|day| day.count_late(posted, counted));
@@ -269,6 +278,8 @@ impl Atm {
                 let over = Amount(counted.0.saturating_sub(amount.0));
                 self.ledger.move_now(to, account, over).map_err(|_| Reject::NotCovered)?;
                 self.ledger.settle(to, account, amount, counted.min(amount));
+                let cause = Cause::of(&self.transactions[index], MovementKind::Deposit, self.date);
+                self.ledger.note(to, account, counted, cause);
                 let ended = self.ledger[account].balances().into();
                 self.transactions.change(index, |transaction| {
                     (transaction.state, transaction.posted, transaction.ended) =
@@ -367,6 +378,7 @@ impl Atm {
             return ResponseCode::InsufficientFunds;
         }
         terminal.totals.dispense(asked.amount, Amount(0));
+        self.ledger.note(account, to, asked.amount, Cause::of(&asked, MovementKind::Withdrawal, self.date));
         (asked.card, asked.account, asked.to, asked.counted) = (card, account, to, self.date);
         (asked.state, asked.posted, asked.code) =
             (State::Dispensed.into(), asked.amount, ResponseCode::Approved.into());

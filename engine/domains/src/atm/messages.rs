@@ -10,7 +10,7 @@ mod replies;
 
 pub use choices::{
     AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, IssuerOutcome,
-    IssuerOutcomeCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service, ServiceCode, TransactionType,
+    IssuerOutcomeCode, MovementKind, MovementKindCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service, ServiceCode, TransactionType,
     TransactionTypeCode, TransferKind, TransferKindCode, TransferOutcome, TransferOutcomeCode,
 };
 pub use commands::{
@@ -21,7 +21,7 @@ pub use commands::{
 };
 pub use events::{
     AdviceDone, AdviceDue, CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event,
-    Exception, HoldExpired, PinReferenceSet, RouteSet, TerminalTotals, TimedOut,
+    Exception, HoldExpired, PinReferenceSet, RouteSet, StatementLine, TerminalTotals, TimedOut,
 };
 pub use replies::{AccountOpened, Authorized, CashSet, Ended, Forwarded, Reply, Set, Transferred};
 
@@ -191,6 +191,8 @@ limits! {
         routes = 1024 in 1..=65_536,
         /// Cards of remote issuers for which somebody stood in on a business date.
         stood_in = 65536 in 1..=16_777_216,
+        /// Movements that are kept of each account, for mini statements; zero when there are none.
+        movements = 10 in 0..=16,
     }
 }
 

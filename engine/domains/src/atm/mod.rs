@@ -23,6 +23,7 @@ mod issuers;
 mod kept;
 mod ledger;
 mod limits;
+mod statements;
 mod terminals;
 mod transactions;
 
@@ -120,7 +121,7 @@ impl Domain for Atm {
         Self {
             date: BusinessDate(0),
             date_before: BusinessDate(0),
-            ledger: Ledger::new(limits.accounts as usize),
+            ledger: Ledger::new(limits.accounts as usize, limits.movements as usize),
             cards: Cards::new(limits.cards as usize),
             account_limits: AccountLimits::new(limits.accounts as usize),
             windows: Windows::new(windows_of(limits)),

@@ -12,7 +12,7 @@
 //! [credit=A] [max=N] [day=N] [count=N] [window=T within=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
 //! cash=A within=T [in=CURRENCY] [fees=A surcharge=N]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
-//! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
+//! [version=N] [wrong]`, `inquire TRACE …`, `statement TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
 //! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
 //! [merchant=A] [deposits=A] [max=N] [day=N] [count=N] [window=T within=N amount=N] [rate=N most=N]`, `limit A [max=N]
 //! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
@@ -50,6 +50,7 @@ const LIMITS: AtmLimits = AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 3,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -235,13 +236,16 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
             image.set(client, Command::CountDeposit(&count));
         }
-        ["withdraw" | "inquire" | "transfer" | "buy" | "deposit" | "fast", trace_number, ref rest @ ..] => {
+        ["withdraw" | "inquire" | "statement" | "transfer" | "buy" | "deposit" | "fast", trace_number, ref rest @ ..] => {
             let (transaction, amount) = match (words[0], rest.first()) {
                 ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
                 ("buy", Some(amount)) => (TransactionType::Purchase, number(amount)?),
                 ("deposit", Some(amount)) => (TransactionType::Deposit, number(amount)?),
                 ("fast", amount) => (TransactionType::FastCash, amount.and_then(|word| number(word)).unwrap_or(0)),
                 ("transfer", Some(amount)) => (TransactionType::Transfer, number(amount)?),
+                ("statement", amount) => {
+                    (TransactionType::MiniStatement, amount.and_then(|word| number(word)).unwrap_or(0))
+                }
                 (_, Some(amount)) if *amount != "wrong" => (TransactionType::BalanceInquiry, number(amount)?),
                 _ => (TransactionType::BalanceInquiry, 0),
             };
@@ -323,6 +327,7 @@ pub(super) fn say(slot: &Slot) -> String {
         Event::PinReferenceSet(_) => topics::PINS,
         Event::RouteSet(_) => topics::ROUTES,
         Event::AdviceDue(_) | Event::AdviceDone(_) => topics::ADVICES,
+        Event::StatementLine(_) => 0,
         _ => topics::TERMINAL,
     };
     assert_eq!(header.topic.kind(), topic);
@@ -354,6 +359,13 @@ pub(super) fn say(slot: &Slot) -> String {
         }
         Event::DepositDiffered(d) => {
             format!("terminal {id}: deposit, {} of {}: {} said, {} counted", d.trace, d.date, d.stated, d.counted)
+        }
+        Event::StatementLine(l) => {
+            let (kind, by) = (l.kind.get(), if l.trace.0 == 0 { String::new() } else { format!(", trace {}", l.trace) });
+            format!(
+                "line {}: {kind:?} of {} on {} with {} at {}{by}; balance {}, available {}",
+                l.number, l.amount, l.date, l.counterpart, l.terminal, l.balance, l.available
+            )
         }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
         Event::RouteSet(_) | Event::AdviceDue(_) | Event::AdviceDone(_) => switch_scenarios::say(&event),

@@ -34,7 +34,7 @@ impl Atm {
         if date < date_before {
             return Err(Corrupt("the business date"));
         }
-        let ledger = Ledger::load(limits.accounts as usize, source)?;
+        let ledger = Ledger::load(limits.accounts as usize, limits.movements as usize, source)?;
         let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
         let account_limits = AccountLimits::load(limits.accounts as usize, source)?;
         let windows = Windows::load(super::windows_of(limits), source)?;

@@ -62,6 +62,8 @@ pub(super) struct Transaction {
     /// The balances when it ended.
     pub(super) ended: [Balance; 2],
     pub(super) deadline: Timestamp,
+    /// How many movements the account of a mini statement had had.
+    pub(super) moved: u64,
     pub(super) terminal: TerminalId,
     pub(super) trace: Trace,
     pub(super) date: BusinessDate,
@@ -90,7 +92,9 @@ pub(super) struct Transaction {
     to_type: AccountTypeCode,
     /// 1 when the account's limits counted it.
     pub(super) by_account: u8,
-    reserved: [u8; 6],
+    /// The lines of a mini statement.
+    pub(super) lines: u8,
+    reserved: [u8; 5],
 }
 
 impl Transaction {
@@ -213,8 +217,8 @@ impl Transaction {
         let [balance, available] = self.balances;
         let is_held = self.code.get() == ResponseCode::Approved && self.dispenses();
         let (held, fee) = if is_held { (self.amount, self.asked_fee) } else { (Amount(0), Amount(0)) };
-        let Self { authorization, notes, code, .. } = *self;
-        Authorized { authorization, held, fee, notes, balance, available, code, reserved: Reserved::default() }
+        let Self { authorization, notes, code, lines, .. } = *self;
+        Authorized { authorization, held, fee, notes, balance, available, code, lines, reserved: Reserved::default() }
     }
 
     /// The answer to a completion or reversal.
@@ -266,8 +270,10 @@ impl Keep for Transaction {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
         let asked = self.kind.try_get().is_some() && self.account_type.is_valid() && self.to_type.is_valid();
         let nothing = (TransactionTypeCode::zeroed(), AccountTypeCode::zeroed(), AccountTypeCode::zeroed());
-        self.reserved == [0; 6]
+        self.reserved == [0; 5]
             && self.by_account <= 1
+            && (self.lines == 0 || self.is(TransactionType::MiniStatement) && self.was_authorized())
+            && u64::from(self.lines) <= self.moved
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (self.is_open() || self.advises == 1) == (self.deadline != Timestamp(0))

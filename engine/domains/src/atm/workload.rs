@@ -245,9 +245,13 @@ impl Flow {
             12..18 if troubled => TransactionType::Purchase,
             18..24 if troubled => TransactionType::Deposit,
             24..32 if troubled => TransactionType::FastCash,
+            32..36 if troubled => TransactionType::MiniStatement,
             _ => TransactionType::Withdrawal,
         };
-        let names_none = matches!(transaction, TransactionType::BalanceInquiry | TransactionType::FastCash);
+        let names_none = matches!(
+            transaction,
+            TransactionType::BalanceInquiry | TransactionType::MiniStatement | TransactionType::FastCash
+        );
         if names_none && !random.percent(2) {
             amount = 0;
         }

@@ -1,7 +1,7 @@
 //! What is said beside the answer.
 
 use super::{
-    AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, Notes, PinVersion, ResponseByte,
+    AccountNumber, AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, MovementKindCode, Notes, PinVersion, ResponseByte,
     ServiceCode, TerminalId, Trace, TransferId,
 };
 use ringfence_kernel::messages;
@@ -206,6 +206,30 @@ messages! {
             date: BusinessDate,
             /// What the issuer said; 91 when it never said anything.
             code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// A line of a mini statement, before its answer and to whoever asks alone: what an account of a customer moved. A
+        /// repeat says the same lines; those that are kept no longer say so.
+        114 => StatementLine: 56 {
+            /// Its number: an account's movements are counted from 1.
+            number: u64,
+            /// What came in; below zero what went out.
+            amount: Balance,
+            /// What the account held after it.
+            balance: Balance,
+            /// What of that was not held.
+            available: Balance,
+            /// The account on the other side.
+            counterpart: AccountNumber,
+            /// The terminal; zero when it was at none.
+            terminal: TerminalId,
+            /// The terminal's trace number of the transaction; zero when no card moved it.
+            trace: Trace,
+            /// The business date on which it was posted.
+            date: BusinessDate,
+            /// What it was for.
+            kind: MovementKindCode,
             /// Zero.
             reserved: Reserved<3>,
         },

@@ -70,8 +70,10 @@ messages! {
             available: Balance,
             /// The decision.
             code: ResponseByte,
+            /// Lines of the mini statement, each said before this as `StatementLine`; zero for all else.
+            lines: u8,
             /// Zero.
-            reserved: Reserved<7>,
+            reserved: Reserved<6>,
         },
         /// The completion or reversal was taken in. A repeat gets the same bytes.
         56 => Ended: 48 {

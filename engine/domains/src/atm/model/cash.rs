@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered,
-    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, OpenAccount, Reject, Reply,
-    Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
+    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, MovementKind, OpenAccount, Reject, Reply,
+    Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals, Trace,
 };
 use super::super::topics;
 use super::bank::check_window;
@@ -137,13 +137,11 @@ impl Model {
         };
         let (before, now) = (worth(&self.terminals[&number.0]), worth(&terminal));
         let cash = terminal.terms.cash.0;
-        let fits = match now.checked_sub(before) {
-            Some(more) => self.try_post(cash, other, more),
-            None => self.try_post(other, cash, before - now),
-        };
-        if !fits {
+        let (debit, credit) = if now > before { (cash, other) } else { (other, cash) };
+        if !self.try_post(debit, credit, now.abs_diff(before)) {
             return Err(Reject::NotCovered);
         }
+        self.note_at((number, Trace(0)), debit, credit, now.abs_diff(before), MovementKind::Cash);
         self.terminals.insert(number.0, terminal);
         let (cash, change) = (Balance(now as i64), Balance(now as i64 - before as i64));
         out.reply(Reply::CashSet(&CashSet { cash, change, terminal: number, reserved: Reserved::default() }));

@@ -3,13 +3,14 @@
 
 mod bank;
 mod cash;
+mod statements;
 mod switch;
 mod transactions;
 
 use super::messages::{
     AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
     Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
-    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, TerminalId, TimedOut, TransactionType,
+    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut, TransactionType,
     TransferEntry, Transferred,
 };
 use super::{Atm, topics};
@@ -98,6 +99,8 @@ struct Known {
     account: u64,
     to: u64,
     counted: BusinessDate,
+    /// How many movements the account of a mini statement had had.
+    moved: u64,
     fate: Fate,
 }
 
@@ -176,6 +179,13 @@ struct Terminal {
     balanced: u64,
 }
 
+/// How many movements an account had, and the last of them.
+#[derive(Clone, Debug, Default)]
+struct Statement {
+    moved: u64,
+    last: VecDeque<StatementLine>,
+}
+
 /// Something that counts on a business date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
@@ -196,6 +206,7 @@ pub struct Model {
     accounts: BTreeMap<u64, OpenAccount>,
     /// What each account was debited and credited.
     posted: BTreeMap<u64, [i128; 2]>,
+    statements: BTreeMap<u64, Statement>,
     cards: BTreeMap<[u8; 16], Card>,
     terminals: BTreeMap<u32, Terminal>,
     known: BTreeMap<Key, Known>,
@@ -287,6 +298,7 @@ impl ringfence_kernel::laws::Model for Model {
             before: BusinessDate(0),
             accounts: BTreeMap::new(),
             posted: BTreeMap::new(),
+            statements: BTreeMap::new(),
             cards: BTreeMap::new(),
             terminals: BTreeMap::new(),
             known: BTreeMap::new(),

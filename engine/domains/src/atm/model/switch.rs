@@ -2,7 +2,7 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Acknowledge, AdviceDone, AdviceDue, Advise, Amount, Answer, Authorization, Authorized,
-    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, Notes, Reject, Reply, ResponseCode,
+    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Notes, Reject, Reply, ResponseCode,
     RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
 };
 use super::super::topics;
@@ -72,7 +72,7 @@ impl Model {
             out.reply(Reply::Forwarded(&self.forwarded(key)));
             return Ok(());
         }
-        if self.is_repeated(key, &Asked::Of(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::Of(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
@@ -91,6 +91,7 @@ impl Model {
             account: 0,
             to: 0,
             counted: self.date,
+            moved: 0,
             fate: Fate::Answered,
         };
         match self.prepare(context.now, asked) {
@@ -327,7 +328,7 @@ impl Model {
             }
             Some(Fate::Out(before, _)) if before == said.amount.0 => ResponseCode::Approved,
             Some(Fate::Out(..)) => ResponseCode::Duplicate,
-            _ if self.dispense(key, Notes(0), said.amount.0, 0, 0) => ResponseCode::Approved,
+            _ if self.dispense(key, Notes(0), said.amount.0, 0) => ResponseCode::Approved,
             _ => ResponseCode::TooLate,
         };
         if code != ResponseCode::Approved {
@@ -357,6 +358,7 @@ impl Model {
         if !self.try_post(account, terms.cash.0, said.amount.0) {
             return ResponseCode::InsufficientFunds;
         }
+        self.note(key, account, terms.cash.0, said.amount.0, MovementKind::Withdrawal);
         let (by_account, amount) = (self.account_limits.contains_key(&account), said.amount.0);
         let mut all = alloc::vec![Whose::Card(said.token), Whose::Terminal(key.0.0)];
         all.extend(by_account.then_some(Whose::Account(account)));
@@ -380,6 +382,7 @@ impl Model {
             account,
             to: 0,
             counted: self.date,
+            moved: 0,
             fate: Fate::Out(amount, Notes(0)),
         };
         match self.known.get_mut(&key) {

@@ -2,7 +2,7 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
-    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, NOTES_MAX, Notes,
+    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, MovementKind, NOTES_MAX, Notes,
     PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId,
     TransactionType,
 };
@@ -11,7 +11,7 @@ use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal,
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Timestamp};
+use ringfence_kernel::{Context, SessionId, Timestamp};
 
 impl Model {
     /// Makes room for a transaction of that date, which may be new.
@@ -44,7 +44,7 @@ impl Model {
     pub(super) fn authorize(&mut self, context: Context, asked: &Authorize, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(asked.terminal)?;
         let key = Key(asked.terminal, asked.trace, asked.date);
-        if self.is_repeated(key, &Asked::For(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::For(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
@@ -74,6 +74,16 @@ impl Model {
                 self.count_day(whose, limits, key, cash, context.now);
             }
         }
+        let moves = match kind {
+            TransactionType::Transfer => Some(MovementKind::Transfer),
+            TransactionType::Purchase => Some(MovementKind::Purchase),
+            _ => None,
+        };
+        if let (true, Some(kind)) = (approved, moves) {
+            self.note(key, account, to, amount, kind);
+        }
+        let is_statement = approved && kind == TransactionType::MiniStatement;
+        let (moved, lines) = if is_statement { self.statement(account) } else { (0, 0) };
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
@@ -83,6 +93,7 @@ impl Model {
             balance,
             available,
             code: code.into(),
+            lines,
             reserved: Reserved::default(),
         };
         let fate = match kind {
@@ -93,7 +104,9 @@ impl Model {
         let is_held = withdraws || matches!(fate, Fate::Deposited(_));
         let last = if is_held { (Balance(0), Balance(0)) } else { (balance, available) };
         let (counted, asked, fees) = (self.date, Some(Asked::For(*asked)), fee.1);
-        self.keep(key, Known { asked, answer, last, fee: 0, fees, cash, by_account, account, to, counted, fate });
+        let known = Known { asked, answer, last, fee: 0, fees, cash, by_account, account, to, counted, moved, fate };
+        self.keep(key, known);
+        self.say_lines(context.session, &known, out);
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -101,7 +114,7 @@ impl Model {
     pub(super) fn change_pin(&mut self, context: Context, asked: &ChangePin, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(asked.terminal)?;
         let key = Key(asked.terminal, asked.trace, asked.date);
-        if self.is_repeated(key, &Asked::Pin(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::Pin(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
@@ -128,6 +141,7 @@ impl Model {
                 account: 0,
                 to: 0,
                 counted,
+                moved: 0,
                 fate,
             },
         );
@@ -151,11 +165,14 @@ impl Model {
     }
 
     /// Answers what has a key that is known.
-    pub(super) fn is_repeated(&self, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
+    pub(super) fn is_repeated(&self, session: SessionId, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
         let Some(known) = self.known.get(&key) else { return false };
         let again = match known.asked {
             None => answer(ResponseCode::TooLate),
-            Some(first) if first.is(asked) => known.answer,
+            Some(first) if first.is(asked) => {
+                self.say_lines(session, known, out);
+                known.answer
+            }
             Some(_) => answer(ResponseCode::Duplicate),
         };
         out.reply(Reply::Authorized(&again));
@@ -304,7 +321,7 @@ impl Model {
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
         let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
         let amount_fits = match kind {
-            Kind::BalanceInquiry | Kind::FastCash => asked.amount.0 == 0,
+            Kind::BalanceInquiry | Kind::MiniStatement | Kind::FastCash => asked.amount.0 == 0,
             Kind::PinChange => false,
             _ => (1..=AMOUNT_MAX).contains(&asked.amount.0),
         };
@@ -319,6 +336,7 @@ impl Model {
         let other = match kind {
             Kind::Purchase => more.map_or(0, |more| more.merchant.0),
             Kind::Deposit => more.map_or(0, |more| more.deposits.0),
+            Kind::MiniStatement if self.keeps_none() => 0,
             _ => u64::MAX,
         };
         if other == 0 {
@@ -457,12 +475,11 @@ impl Model {
 
     /// Ends an open withdrawal with so much taken, in these notes; with nothing, that is `empty`. A remote issuer is told.
     pub(super) fn end(&mut self, now: Timestamp, key: Key, notes: Notes, worth: u64, empty: Deed, out: Says<'_, '_>) {
-        let open = self.open.remove(&key).expect("it is open");
-        let (fee, fees) = if worth == 0 { (0, 0) } else { open.fee };
-        if fee > 0 {
-            self.post(open.account, fees, fee.into());
-        }
-        self.dispense(key, notes, worth, fee, 0);
+        let open = self.open.get_mut(&key).expect("it is open");
+        // The surcharge is held until the notes are posted.
+        open.amount = 0;
+        let fee = if worth == 0 { 0 } else { open.fee.0 };
+        self.dispense(key, notes, worth, fee);
         if worth == 0 {
             self.deeds.push((key.0, empty));
         }
@@ -475,16 +492,18 @@ impl Model {
         notes.counts().iter().zip(denominations).map(|(count, one)| u64::from(*count) * one).sum()
     }
 
-    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it. A surcharge was posted,
-    /// or is when the account bears that too.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, fee: u64, late_fee: u64) -> bool {
+    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it; and the surcharge, when they
+    /// bear that too.
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, fee: u64) -> bool {
         let known = self.known[&key];
         let cash = self.terminals[&key.0.0].terms.cash.0;
         if !self.try_post(known.account, cash, worth) {
             return false;
         }
-        let has_late = late_fee > 0 && self.try_post(known.account, known.fees, late_fee);
-        let fee = if has_late { late_fee } else { fee };
+        self.note(key, known.account, cash, worth, MovementKind::Withdrawal);
+        self.open.remove(&key);
+        let fee = if fee > 0 && self.try_post(known.account, known.fees, fee) { fee } else { 0 };
+        self.note(key, known.account, known.fees, fee, MovementKind::Surcharge);
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         terminal.notes.iter_mut().zip(notes.counts()).for_each(|(notes, count)| *notes -= u64::from(count));
         self.count_again(key, worth);
@@ -516,6 +535,7 @@ impl Model {
                 }
                 self.deposits.remove(&key);
                 self.post(from, to, counted.into());
+                self.note(key, from, to, counted, MovementKind::Deposit);
                 let last = self.balances(account);
                 let known = self.known.get_mut(&key).expect("it was found");
                 (known.fate, known.last) = (Fate::Counted(counted), last);
@@ -575,7 +595,7 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, worth, 0, known.answer.fee.0) {
+                match there && !counted_since && self.dispense(key, notes, worth, known.answer.fee.0) {
                     true => {
                         self.tell_issuer(context.now, key, out);
                         ResponseCode::Approved
@@ -628,6 +648,7 @@ impl Model {
                         account,
                         to,
                         counted,
+                        moved: 0,
                         fate,
                     },
                 );
@@ -657,6 +678,7 @@ impl Model {
             Some(Known { fate: Fate::Moved(amount), account, to, answer, cash, .. }) => {
                 let (amount, account, to, authorization, cash) = (*amount, *account, *to, answer.authorization, *cash);
                 if self.try_post(to, account, amount) {
+                    self.note(key, to, account, amount, MovementKind::Reversal);
                     if cash > 0 {
                         self.count_again(key, 0);
                     }
@@ -704,8 +726,8 @@ fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
 /// The answer to an authorization of which nothing is told.
 pub(super) fn answer(code: ResponseCode) -> Authorized {
     let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
-    let (available, code, reserved) = (balance, code.into(), Reserved::default());
-    Authorized { authorization, held, fee, notes, balance, available, code, reserved }
+    let (available, code, lines, reserved) = (balance, code.into(), 0, Reserved::default());
+    Authorized { authorization, held, fee, notes, balance, available, code, lines, reserved }
 }
 
 /// The answer about a transaction of which nothing is known.

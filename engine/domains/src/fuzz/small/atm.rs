@@ -93,7 +93,7 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             keep(32, 8, 1, body);
             keep(36, 4, 0, body);
             one_of(40, &[1, 1, 1, 2], body);
-            one_of(41, &[1, 1, 1, 31, 40], body);
+            one_of(41, &[1, 1, 1, 31, 38, 40], body);
             one_of(42, &[0, 10, 20, 30], body);
             one_of(43, if body[41] == 40 { &[10, 20, 30] } else { &[0] }, body);
             body[44..].fill(0);
