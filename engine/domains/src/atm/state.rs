@@ -96,7 +96,7 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.has_card() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if (transaction.issuer.0 > 0 && transaction.is_held()) && !self.issuers.has(transaction.issuer) {
+            if (transaction.issuer.0 > 0 && transaction.is_held()) && self.issuers.find(transaction.issuer).is_none() {
                 return Err("the issuer of a transaction");
             }
             if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {

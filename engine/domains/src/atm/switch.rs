@@ -95,7 +95,7 @@ impl Atm {
         if !terminal.is_in_service() {
             return Err(Code::TerminalNotPermitted);
         }
-        let issuer = issuers.get(transaction.issuer).ok_or(Code::NoRoute)?;
+        let issuer = issuers.find(transaction.issuer).map(|place| &mut issuers[place]).ok_or(Code::NoRoute)?;
         if !matches!(kind, TransactionType::Withdrawal | TransactionType::BalanceInquiry) || terminal.is_acquirer() {
             return Err(Code::NotPermitted);
         }
@@ -208,7 +208,7 @@ impl Atm {
     /// Whether a withdrawal may be approved in its issuer's stead. If so, it counts.
     fn stands_in(&mut self, transaction: &Transaction) -> bool {
         let Transaction { token, issuer, amount, counted: date, .. } = *transaction;
-        let Some(issuer) = self.issuers.get(issuer) else { return false };
+        let Some(issuer) = self.issuers.find(issuer).map(|place| self.issuers[place]) else { return false };
         let known = self.stood_in.find((token, date));
         let before = known.map_or((0, 0), |index| (self.stood_in[index].amount, self.stood_in[index].count));
         if !issuer.lets_stand_in(amount, before) {
@@ -228,8 +228,8 @@ impl Atm {
 
     /// The issuer of the transaction at `index` is to be told what was taken in the end.
     pub(super) fn advise_issuer(&mut self, now: Timestamp, index: u32, out: &mut Out<'_, Self>) {
-        let issuer = self.issuers.get(self.transactions[index].issuer).expect("an issuer stays defined");
-        let deadline = now.saturating_add(issuer.advice_lasts_ns);
+        let issuer = self.issuers.find(self.transactions[index].issuer).expect("an issuer stays defined");
+        let deadline = now.saturating_add(self.issuers[issuer].advice_lasts_ns);
         self.transactions.change(index, |transaction| (transaction.advises, transaction.deadline) = (1, deadline));
         let due = advice(&self.transactions[index]);
         out.publish(topics::ADVICES, 0, Event::AdviceDue(&due));

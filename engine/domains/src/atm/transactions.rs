@@ -263,7 +263,7 @@ impl Keep for Transaction {
 
     #[inline]
     fn is_held(&self) -> bool {
-        matches!(self.state.get(), State::Held | State::Deposited | State::Asked) || self.advises == 1
+        self.is_open() || self.state == State::Deposited.into() || self.advises == 1
     }
 
     fn is_sound(&self) -> bool {

@@ -171,7 +171,21 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             one_of(20, &[0, 0, 14], body);
             body[21..].fill(0);
         }
-        "SetTerminalTerms" | "SetAccountLimits" | "SetCardTerms" => {}
+        "SetTerminalTerms" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 3, body);
+            keep(56, 4, 0xff, body);
+            keep(60, 4, 1, body);
+            keep(68, 4, 7, body);
+        }
+        "SetAccountLimits" => {
+            keep(0, 8, 3, body);
+            keep(44, 4, 7, body);
+        }
+        "SetCardTerms" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+        }
         _ => {
             keep(0, 4, 1, body);
             keep(4, 4, 7, body);
