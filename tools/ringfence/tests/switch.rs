@@ -16,7 +16,9 @@ use ringfence_kernel::random::Random;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
-use support::iso8583::{DENOMINATIONS, FUNDS, Gateway, PIN, Terminal, accept, code, open_account, open_bank, text, wrapped};
+use support::iso8583::{
+    DENOMINATIONS, FUNDS, Gateway, PIN, Terminal, accept, code, open_account, open_bank, text, wrapped,
+};
 use support::{Place, seed, size, wait_until};
 
 const ACQUIRER: &str = "00000000042";

@@ -5,7 +5,8 @@ use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
-    LoadCash, MovementKind, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace, UnloadCash,
+    LoadCash, MovementKind, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
+    UnloadCash,
 };
 use super::operator::check_window;
 use super::statements::Cause;

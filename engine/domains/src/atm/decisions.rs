@@ -5,8 +5,8 @@ use super::cards::NONE;
 use super::kept::Keep;
 use super::ledger::{Ledger, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Notes, PIN_TRIES, PinVerdict,
-    PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Notes, PIN_TRIES,
+    PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::statements::Cause;
 use super::transactions::{State, Transaction};

@@ -10,8 +10,9 @@ mod replies;
 
 pub use choices::{
     AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, IssuerOutcome,
-    IssuerOutcomeCode, MovementKind, MovementKindCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service, ServiceCode, TransactionType,
-    TransactionTypeCode, TransferKind, TransferKindCode, TransferOutcome, TransferOutcomeCode,
+    IssuerOutcomeCode, MovementKind, MovementKindCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service,
+    ServiceCode, TransactionType, TransactionTypeCode, TransferKind, TransferKindCode, TransferOutcome,
+    TransferOutcomeCode,
 };
 pub use commands::{
     Acknowledge, Advise, Answer, Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete,

@@ -236,7 +236,11 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
             image.set(client, Command::CountDeposit(&count));
         }
-        ["withdraw" | "inquire" | "statement" | "transfer" | "buy" | "deposit" | "fast", trace_number, ref rest @ ..] => {
+        [
+            "withdraw" | "inquire" | "statement" | "transfer" | "buy" | "deposit" | "fast",
+            trace_number,
+            ref rest @ ..,
+        ] => {
             let (transaction, amount) = match (words[0], rest.first()) {
                 ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
                 ("buy", Some(amount)) => (TransactionType::Purchase, number(amount)?),
@@ -361,7 +365,8 @@ pub(super) fn say(slot: &Slot) -> String {
             format!("terminal {id}: deposit, {} of {}: {} said, {} counted", d.trace, d.date, d.stated, d.counted)
         }
         Event::StatementLine(l) => {
-            let (kind, by) = (l.kind.get(), if l.trace.0 == 0 { String::new() } else { format!(", trace {}", l.trace) });
+            let (kind, by) =
+                (l.kind.get(), if l.trace.0 == 0 { String::new() } else { format!(", trace {}", l.trace) });
             format!(
                 "line {}: {kind:?} of {} on {} with {} at {}{by}; balance {}, available {}",
                 l.number, l.amount, l.date, l.counterpart, l.terminal, l.balance, l.available

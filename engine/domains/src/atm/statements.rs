@@ -117,12 +117,7 @@ impl Movements {
     }
 
     /// As many as `opened` accounts have; whether they are sound the ledger looks at.
-    pub(super) fn load(
-        accounts: usize,
-        each: usize,
-        opened: usize,
-        source: &mut impl Source,
-    ) -> Result<Self, Corrupt> {
+    pub(super) fn load(accounts: usize, each: usize, opened: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
         let mut movements = Self::new(accounts, each);
         for _ in 0..opened * each {
             movements.all.push(source.value()?);

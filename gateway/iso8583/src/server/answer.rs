@@ -39,12 +39,7 @@ pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
 }
 
 /// The answer to a transaction that was decided, with the lines of a mini statement.
-pub(crate) fn authorized(
-    request: &Message,
-    said: &Authorized,
-    lines: &[StatementLine],
-    currency: Currency,
-) -> Message {
+pub(crate) fn authorized(request: &Message, said: &Authorized, lines: &[StatementLine], currency: Currency) -> Message {
     let Authorized { authorization, held, fee, notes, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
     if (1..1_000_000_000_000).contains(&held.0) {
@@ -121,8 +116,8 @@ fn stands(answer: &mut Message, balance: Balance, available: Balance, Currency(c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringfence_domains::atm::messages::{AccountNumber, BusinessDate, MovementKind, TerminalId, Trace};
     use ringfence_client::kernel::messages::Reserved;
+    use ringfence_domains::atm::messages::{AccountNumber, BusinessDate, MovementKind, TerminalId, Trace};
 
     /// Guards against lines of a mini statement that a terminal cannot take apart: each is as long as the others, whatever it says.
     #[test]

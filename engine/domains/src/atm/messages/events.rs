@@ -1,8 +1,8 @@
 //! What is said beside the answer.
 
 use super::{
-    AccountNumber, AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, MovementKindCode, Notes, PinVersion, ResponseByte,
-    ServiceCode, TerminalId, Trace, TransferId,
+    AccountNumber, AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, MovementKindCode,
+    Notes, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace, TransferId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;

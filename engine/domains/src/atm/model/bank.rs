@@ -1,9 +1,9 @@
 //! Accounts, transfers and cards.
 
 use super::super::messages::{
-    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Balance, CardStatus, Constraint, LINKED_MAX, MovementKind, OpenAccount, Reject,
-    ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TerminalId, Trace, TransferEntry, TransferKind, TransferOutcome,
-    Transferred,
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Balance, CardStatus, Constraint, LINKED_MAX, MovementKind,
+    OpenAccount, Reject, ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TerminalId, Trace, TransferEntry,
+    TransferKind, TransferOutcome, Transferred,
 };
 use super::{Card, Model, Says, Whose};
 use ringfence_kernel::Context;

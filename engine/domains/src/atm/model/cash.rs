@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered,
-    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, MovementKind, OpenAccount, Reject, Reply,
-    Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals, Trace,
+    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, MovementKind, OpenAccount,
+    Reject, Reply, Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals, Trace,
 };
 use super::super::topics;
 use super::bank::check_window;

@@ -10,8 +10,8 @@ mod transactions;
 use super::messages::{
     AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
     Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
-    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut, TransactionType,
-    TransferEntry, Transferred,
+    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut,
+    TransactionType, TransferEntry, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};

@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Acknowledge, AdviceDone, AdviceDue, Advise, Amount, Answer, Authorization, Authorized,
-    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Notes, Reject, Reply, ResponseCode,
-    RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
+    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Notes, Reject, Reply,
+    ResponseCode, RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
 };
 use super::super::topics;
 use super::transactions::answer;

@@ -2,9 +2,9 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
-    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, MovementKind, NOTES_MAX, Notes,
-    PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId,
-    TransactionType,
+    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, MovementKind,
+    NOTES_MAX, Notes, PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard,
+    SetTerminal, TerminalId, TransactionType,
 };
 use super::super::topics;
 use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
