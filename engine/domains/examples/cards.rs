@@ -35,6 +35,7 @@ fn main() {
         routes: 6,
         stood_in: 5,
         movements: 0,
+        fees: 1,
     };
     let mut atm = Harness::<Atm>::new(&limits);
     let mut image = CommandImage::default();

@@ -3,13 +3,13 @@
 use super::Atm;
 use super::cards::NONE;
 use super::kept::Keep;
-use super::ledger::{Ledger, NotCovered};
+use super::ledger::{Ledger, Move, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Notes, PIN_TRIES,
-    PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Network, Notes,
+    PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{State, Transaction};
+use super::transactions::{Charge, State, Transaction};
 use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -20,8 +20,8 @@ struct Approval {
     to: u32,
     amount: Amount,
     notes: Notes,
-    /// The surcharge, and the place of the account that gets it.
-    fee: (Amount, u32),
+    /// The surcharge and the fee.
+    charges: [Charge; 2],
     /// Whether the account's limits counted it.
     by_account: bool,
 }
@@ -44,8 +44,8 @@ impl Atm {
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, amount, notes, fee, by_account }) => {
-                (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
+            Ok(Approval { card, account, to, amount, notes, charges, by_account }) => {
+                transaction.charges = charges;
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
                 (transaction.amount, transaction.counted) = (amount, self.date);
@@ -59,7 +59,10 @@ impl Atm {
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
                     transaction.posted = amount;
-                    self.post_answered(&mut transaction);
+                    if kind == TransactionType::MiniStatement {
+                        transaction.moved = self.ledger[account].moved();
+                        transaction.lines = transaction.moved.min(self.ledger.movements().each() as u64) as u8;
+                    }
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
@@ -68,22 +71,6 @@ impl Atm {
         self.say_lines(context.session, &transaction, out);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
-    }
-
-    /// Writes what was moved at once into statements; and counts the lines of a mini statement.
-    fn post_answered(&mut self, of: &mut Transaction) {
-        let Transaction { account, to, amount, .. } = *of;
-        let kind = match of.kind.get() {
-            TransactionType::Transfer => MovementKind::Transfer,
-            TransactionType::Purchase => MovementKind::Purchase,
-            TransactionType::MiniStatement => {
-                of.moved = self.ledger[account].moved();
-                of.lines = of.moved.min(self.ledger.movements().each() as u64) as u8;
-                return;
-            }
-            _ => return,
-        };
-        self.ledger.note(account, to, amount, Cause::of(of, kind, self.date));
     }
 
     pub(super) fn change_pin(
@@ -197,7 +184,7 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, account_limits, windows, date, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, windows, fees, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
         let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
         let amount = amount_of(command, card.fast_cash)?;
@@ -225,7 +212,10 @@ impl Atm {
         if is_foreign(account) || is_foreign(to) || is_its_own {
             return Err(no(Code::InvalidTransaction));
         }
-        let fee = if kind.dispenses() { terminal.fee(account, amount) } else { None };
+        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
+        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
+        let fee = fees.on(ledger, kind, network, account, amount);
+        let charges = [surcharge, fee];
         let cash = if kind.dispenses() { amount } else { command.cashback };
         let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
         let by_account = of_account.is_some();
@@ -239,11 +229,20 @@ impl Atm {
             return Err(no(Code::ExceedsCount));
         }
         match kind {
-            TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
             // The account of uncounted cash is the bank's own.
             TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
-            _ if kind.dispenses() => hold_with_fee(ledger, account, terminal.cash, amount, fee),
-            _ => Ok(()),
+            _ if kind.dispenses() => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
+            _ => {
+                let moved =
+                    if kind == TransactionType::Purchase { MovementKind::Purchase } else { MovementKind::Transfer };
+                let moves = [(amount, to, moved), (fee.0, fee.1, MovementKind::Fee)];
+                let moves = moves.map(|(amount, credit, kind)| Move { debit: account, credit, amount, kind });
+                let Authorize { terminal, trace, .. } = *command;
+                match ledger.bears(account, Amount(amount.0 + fee.0.0)) {
+                    true => ledger.move_all(moves, Cause { kind: moved, terminal, trace, date }),
+                    false => Err(NotCovered::Debit),
+                }
+            }
         }
         .map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
@@ -252,7 +251,7 @@ impl Atm {
         if kind.dispenses() {
             terminal.hold(notes);
         }
-        Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
+        Ok(Approval { card: place, account, to, amount, notes, charges: charges.map(Charge::of), by_account })
     }
 }
 
@@ -284,23 +283,19 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
     }
 }
 
-/// Holds an amount and its surcharge, or neither.
+/// Holds an amount and its charges, each for the account of that place, or nothing.
 #[inline]
-pub(super) fn hold_with_fee(
-    ledger: &mut Ledger,
-    account: u32,
-    cash: u32,
-    amount: Amount,
-    fee: Option<(Amount, u32)>,
-) -> Result<(), NotCovered> {
-    let Some((fee, fees)) = fee else { return ledger.hold(account, cash, amount) };
-    if !ledger.bears(account, Amount(amount.0 + fee.0)) {
+pub(super) fn hold_all(ledger: &mut Ledger, account: u32, parts: [(Amount, u32); 3]) -> Result<(), NotCovered> {
+    if !ledger.bears(account, Amount(parts.iter().map(|(amount, _)| amount.0).sum())) {
         return Err(NotCovered::Debit);
     }
-    ledger.hold(account, cash, amount)?;
-    let held = ledger.hold(account, fees, fee);
-    if held.is_err() {
-        ledger.settle(account, cash, amount, Amount(0));
+    for (at, (amount, to)) in parts.iter().enumerate().filter(|(_, (amount, _))| amount.0 > 0) {
+        if let Err(not_covered) = ledger.hold(account, *to, *amount) {
+            for (amount, to) in parts[..at].iter().filter(|(amount, _)| amount.0 > 0) {
+                ledger.settle(account, *to, *amount, Amount(0));
+            }
+            return Err(not_covered);
+        }
     }
-    held
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Each account carries what it was debited and credited, posted and held, as TigerBeetle's do: both sides of every
 //! movement change by the same amount, so that each currency sums to zero at every sequence.
 
-use super::messages::{AMOUNT_MAX, AccountNumber, Amount, Balance, Constraint, Currency};
+use super::messages::{AMOUNT_MAX, AccountNumber, Amount, Balance, Constraint, Currency, MovementKind};
 use super::statements::{Cause, Movements};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, HashIndex, Slab};
@@ -85,6 +85,15 @@ impl Account {
 pub(super) enum NotCovered {
     Debit,
     Credit,
+}
+
+/// A part of what a transaction moves at once; of nothing it is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) debit: u32,
+    pub(super) credit: u32,
+    pub(super) amount: Amount,
+    pub(super) kind: MovementKind,
 }
 
 /// All accounts.
@@ -197,6 +206,22 @@ impl Ledger {
     /// Makes an account what it was before.
     pub(super) fn restore(&mut self, index: u32, account: Account) {
         self.accounts[index] = account;
+    }
+
+    /// Moves all that a transaction moves at once, one after another, or none; each is written into statements.
+    pub(super) fn move_all(&mut self, moves: [Move; 2], of: Cause) -> Result<(), NotCovered> {
+        let before = moves.map(|Move { debit, credit, .. }| [debit, credit].map(|place| (place, self.accounts[place])));
+        let tried = moves.iter().try_for_each(|Move { debit, credit, amount, .. }| match amount.0 {
+            0 => Ok(()),
+            _ => self.move_now(*debit, *credit, *amount),
+        });
+        before.into_iter().flatten().for_each(|(place, account)| self.restore(place, account));
+        tried?;
+        for Move { debit, credit, amount, kind } in moves.into_iter().filter(|one| one.amount.0 > 0) {
+            self.move_now(debit, credit, amount).expect("it was tried");
+            self.note(debit, credit, amount, Cause { kind, ..of });
+        }
+        Ok(())
     }
 
     /// Moves `amount`, which is at most [`AMOUNT_MAX`], at once.

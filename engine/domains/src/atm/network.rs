@@ -30,6 +30,7 @@ const LIMITS: AtmLimits = AtmLimits {
     routes: 6,
     stood_in: 5,
     movements: 0,
+    fees: 1,
 };
 const CARDS: u64 = 500;
 const EURO: Currency = Currency(978);

@@ -2,6 +2,7 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
+use super::fees::Fees;
 use super::issuers::{Issuers, Routes};
 use super::kept::{Keep as _, Kept};
 use super::ledger::Ledger;
@@ -27,6 +28,7 @@ impl Atm {
         self.issuers.save(sink);
         self.routes.save(sink);
         self.stood_in.save(sink);
+        self.fees.save(sink);
     }
 
     pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -44,6 +46,7 @@ impl Atm {
         let issuers = Issuers::load(limits.issuers as usize, ledger.len(), source)?;
         let routes = Routes::load(limits.routes as usize, source)?;
         let stood_in = Kept::load(limits.stood_in as usize, source)?;
+        let fees = Fees::load(limits.fees as usize, &ledger, source)?;
         let atm = Self {
             date,
             date_before,
@@ -57,6 +60,7 @@ impl Atm {
             issuers,
             routes,
             stood_in,
+            fees,
             sums: super::day_end::no_sums(),
             closing: None,
         };
@@ -99,7 +103,8 @@ impl Atm {
             if (transaction.issuer.0 > 0 && transaction.is_held()) && self.issuers.find(transaction.issuer).is_none() {
                 return Err("the issuer of a transaction");
             }
-            if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {
+            let has_places = transaction.charges.iter().all(|charge| places(charge.to));
+            if !places(transaction.account) || !places(transaction.to) || !has_places {
                 return Err("the account of a transaction");
             }
         }
@@ -118,9 +123,8 @@ impl Atm {
                 return Err("a hold of other notes");
             }
             holds.push((held.account, terminal.cash, held.amount));
-            if held.fee.0 > 0 {
-                holds.push((held.account, held.fees, held.fee));
-            }
+            let charges = held.charges.iter().filter(|charge| charge.taken.0 > 0);
+            holds.extend(charges.map(|charge| (held.account, charge.to, charge.taken)));
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             if held.has_card() {

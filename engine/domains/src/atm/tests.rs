@@ -28,6 +28,7 @@ const TIGHT: AtmLimits = AtmLimits {
     routes: 6,
     stood_in: 5,
     movements: 3,
+    fees: 3,
 };
 /// Room for what may be repeated and little else.
 const SMALL: AtmLimits = AtmLimits {
@@ -40,6 +41,7 @@ const SMALL: AtmLimits = AtmLimits {
     routes: 6,
     stood_in: 5,
     movements: 4,
+    fees: 8,
 };
 
 /// How many steps a law runs: `steps`, or `long` to prove.
@@ -199,6 +201,7 @@ fn a_sum_that_is_full_takes_no_more() {
         routes: 6,
         stood_in: 5,
         movements: 0,
+        fees: 1,
     };
     let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
     let mut steps = lines(

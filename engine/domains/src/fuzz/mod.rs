@@ -77,6 +77,7 @@ const ATM: atm::messages::AtmLimits = atm::messages::AtmLimits {
     routes: 6,
     stood_in: 5,
     movements: 2,
+    fees: 3,
 };
 
 /// Any bytes, taken for commands of auctions one after another, against the laws and the model.

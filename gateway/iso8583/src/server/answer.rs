@@ -40,13 +40,13 @@ pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
 
 /// The answer to a transaction that was decided, with the lines of a mini statement.
 pub(crate) fn authorized(request: &Message, said: &Authorized, lines: &[StatementLine], currency: Currency) -> Message {
-    let Authorized { authorization, held, fee, notes, balance, available, .. } = *said;
+    let Authorized { authorization, held, surcharge, fee, notes, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
     if (1..1_000_000_000_000).contains(&held.0) {
         answer.set(4, format!("{:012}", held.0).as_bytes());
     }
     name(&mut answer, authorization);
-    costs(&mut answer, fee);
+    costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, said.code.get() == ResponseCode::Approved);
     let mut own = Zeroizing::new(Vec::new());
     if notes != Notes(0) {
@@ -75,10 +75,10 @@ fn line(of: &StatementLine) -> String {
 
 /// The answer to a completion or a reversal.
 pub(crate) fn ended(request: &Message, said: &Ended, currency: Currency) -> Message {
-    let Ended { authorization, posted, fee, balance, available, .. } = *said;
+    let Ended { authorization, posted, surcharge, fee, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
     name(&mut answer, authorization);
-    costs(&mut answer, fee);
+    costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, authorization.0 != 0);
     let mut own = Zeroizing::new(Vec::new());
     private::put(&mut own, private::POSTED, format!("{:012}", posted.0).as_bytes());
@@ -93,10 +93,13 @@ fn name(answer: &mut Message, Authorization(number): Authorization) {
     }
 }
 
-/// The surcharge, when the field can hold it.
-fn costs(answer: &mut Message, Amount(fee): Amount) {
+/// Surcharge and fee, each when its field can hold it.
+fn costs(answer: &mut Message, Amount(surcharge): Amount, Amount(fee): Amount) {
+    if (1..100_000_000).contains(&surcharge) {
+        answer.set(28, format!("D{surcharge:08}").as_bytes());
+    }
     if (1..100_000_000).contains(&fee) {
-        answer.set(28, format!("D{fee:08}").as_bytes());
+        answer.set(8, format!("{fee:08}").as_bytes());
     }
 }
 

@@ -127,8 +127,10 @@ impl<M: SecurityModule> Server<M> {
         for field in [3, 41] {
             message.set(field, request.get(field).unwrap_or_default());
         }
-        if (1..100_000_000).contains(&said.fee.0) {
-            message.set(28, format!("D{:08}", said.fee.0).as_bytes());
+        // To the issuer all that its cardholder pays beside the notes is of the acquirer.
+        let charges = said.surcharge.0 + said.fee.0;
+        if (1..100_000_000).contains(&charges) {
+            message.set(28, format!("D{charges:08}").as_bytes());
         }
         let name = Name::of(&message);
         match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {

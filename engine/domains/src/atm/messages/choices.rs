@@ -130,6 +130,17 @@ impl AccountType {
 }
 
 choice! {
+    /// Whose card is used at whose terminal: what fees depend on.
+    pub enum Network as NetworkCode {
+        /// A card of this host at a terminal of its own.
+        Own = 1,
+        /// A card of this host at another acquirer.
+        Acquirer = 2,
+        /// A card of a remote issuer at a terminal of this host.
+        Issuer = 3,
+    }
+}
+choice! {
     /// What money moved for, in a mini statement.
     pub enum MovementKind as MovementKindCode {
         /// It is not known any more: others came since the statement was asked for first. All else of the line is zero.
@@ -148,6 +159,8 @@ choice! {
         Reversal = 7,
         /// A terminal's surcharge.
         Surcharge = 8,
+        /// A fee by rule.
+        Fee = 9,
     }
 }
 choice! {

@@ -27,7 +27,7 @@ messages! {
         102 => Exception: 40 {
             /// The authorization's number; zero when there was none.
             authorization: Authorization,
-            /// What it is about: what the notes are worth in the terminal's cassettes, or what was moved.
+            /// What it is about: what the notes are worth in the terminal's cassettes, or what was moved, the fee included.
             amount: Amount,
             /// The notes that are said to be dispensed; none for a transfer.
             notes: Notes,
@@ -91,7 +91,7 @@ messages! {
             /// What was posted for notes that came out.
             dispensed: Amount,
             /// What was posted of surcharges.
-            fees: Amount,
+            surcharges: Amount,
             /// What its notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held: authorized on this date and not yet completed.
@@ -115,7 +115,7 @@ messages! {
             /// What was posted for notes that came out.
             dispensed: Amount,
             /// What was posted of surcharges.
-            fees: Amount,
+            surcharges: Amount,
             /// What all notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held.

@@ -263,7 +263,7 @@ impl Model {
                 if terminal.is_acquirer { [0; 4] } else { self.sums(terminal.terms.cash.0) };
             let totals = TerminalTotals {
                 dispensed: Amount(out_here().map(|(sum, _)| sum).sum()),
-                fees: Amount(out_here().map(|(_, fee)| fee).sum()),
+                surcharges: Amount(out_here().map(|(_, surcharge)| surcharge).sum()),
                 cash: Balance((debits - credits) as i64),
                 held: Amount(held as u64),
                 date,
@@ -282,7 +282,7 @@ impl Model {
         for (currency, all) in of_currencies {
             let totals = CurrencyTotals {
                 dispensed: Amount(all.iter().map(|one| one.dispensed.0).sum()),
-                fees: Amount(all.iter().map(|one| one.fees.0).sum()),
+                surcharges: Amount(all.iter().map(|one| one.surcharges.0).sum()),
                 cash: Balance(all.iter().map(|one| one.cash.0).sum()),
                 held: Amount(all.iter().map(|one| one.held.0).sum()),
                 date,

@@ -3,6 +3,7 @@
 
 mod bank;
 mod cash;
+mod fees;
 mod statements;
 mod switch;
 mod transactions;
@@ -10,7 +11,7 @@ mod transactions;
 use super::messages::{
     AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
     Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
-    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut,
+    SetAccountLimits, SetCard, SetFee, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut,
     TransactionType, TransferEntry, Transferred,
 };
 use super::{Atm, topics};
@@ -89,9 +90,9 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
-    /// The surcharge that was posted, and the account that gets one.
-    fee: u64,
-    fees: u64,
+    /// Surcharge and fee that were posted, and the accounts that get them.
+    charged: [u64; 2],
+    payees: [u64; 2],
     /// What of it counts against limits, and whether the account's counted it.
     cash: u64,
     by_account: bool,
@@ -118,7 +119,7 @@ struct Remote {
     advised_until: u64,
 }
 
-/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and surcharge.
+/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and charges.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     turn: u64,
@@ -126,8 +127,8 @@ struct Open {
     account: u64,
     amount: u64,
     notes: Notes,
-    /// The surcharge, and the account that gets it.
-    fee: (u64, u64),
+    /// Surcharge and fee, each with the account that gets it.
+    charges: [(u64, u64); 2],
 }
 
 /// A card and its wrong PINs.
@@ -222,6 +223,8 @@ pub struct Model {
     /// The last number under which each was asked, and on which date.
     link_traces: BTreeMap<u16, (BusinessDate, u32)>,
     routes: BTreeMap<(u8, u32), u16>,
+    /// Fees by kind, network and currency.
+    fees: BTreeMap<(u8, u8, u16), SetFee>,
     remote: BTreeMap<Key, Remote>,
     /// What was approved in the stead of an issuer, for which card on which date; and in which order that began.
     stood_in: BTreeMap<([u8; 16], BusinessDate), (u64, u32)>,
@@ -243,7 +246,8 @@ impl Model {
         let mut sums = [debits, credits, 0, 0];
         let withdrawals = self.open.iter().flat_map(|(key, open)| {
             let cash = (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount);
-            [cash, (open.account, open.fee.1, open.fee.0)]
+            let [surcharge, fee] = open.charges.map(|(charge, payee)| (open.account, payee, charge));
+            [cash, surcharge, fee]
         });
         let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
         let deposits = self.deposits.values().copied();
@@ -311,6 +315,7 @@ impl ringfence_kernel::laws::Model for Model {
             issuers: BTreeMap::new(),
             link_traces: BTreeMap::new(),
             routes: BTreeMap::new(),
+            fees: BTreeMap::new(),
             remote: BTreeMap::new(),
             stood_in: BTreeMap::new(),
             stood_in_order: VecDeque::new(),
@@ -357,6 +362,7 @@ impl ringfence_kernel::laws::Model for Model {
             Command::Advise(command) => self.advise(context, command, out),
             Command::SetIssuer(command) => self.set_issuer(command, out),
             Command::SetRoute(command) => self.set_route(command, out),
+            Command::SetFee(command) => self.set_fee(command, out),
             Command::Forward(command) => self.forward(context, command, out),
             Command::Answer(command) => self.answer(context, command, out),
             Command::Acknowledge(command) => self.acknowledge(command, out),

@@ -3,13 +3,14 @@
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
     CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, MovementKind,
-    NOTES_MAX, Notes, PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard,
+    NOTES_MAX, Network, Notes, PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard,
     SetTerminal, TerminalId, TransactionType,
 };
 use super::super::topics;
 use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use bytemuck::Zeroable as _;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, SessionId, Timestamp};
 
@@ -50,19 +51,18 @@ impl Model {
         self.take(key)?;
         let decided = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
             ResponseCode::Approved => self.decide(context.now, &terminal, asked),
-            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) },
+            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] },
         };
-        let Decided { code, account, to, amount, notes } = decided;
+        let Decided { code, account, to, amount, notes, charges } = decided;
         let kind = asked.transaction.get();
         let approved = code == ResponseCode::Approved;
         if !approved {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let withdraws = approved && kind.dispenses();
-        let fee = if withdraws { self.fee(&terminal, account, amount) } else { (0, 0) };
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
-            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
+            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, charges });
         }
         if approved && kind == TransactionType::Deposit {
             self.deposits.insert(key, (to, account, amount));
@@ -74,21 +74,14 @@ impl Model {
                 self.count_day(whose, limits, key, cash, context.now);
             }
         }
-        let moves = match kind {
-            TransactionType::Transfer => Some(MovementKind::Transfer),
-            TransactionType::Purchase => Some(MovementKind::Purchase),
-            _ => None,
-        };
-        if let (true, Some(kind)) = (approved, moves) {
-            self.note(key, account, to, amount, kind);
-        }
         let is_statement = approved && kind == TransactionType::MiniStatement;
         let (moved, lines) = if is_statement { self.statement(account) } else { (0, 0) };
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
             held: Amount(if withdraws { amount } else { 0 }),
-            fee: Amount(fee.0),
+            surcharge: Amount(charges[0].0),
+            fee: Amount(charges[1].0),
             notes,
             balance,
             available,
@@ -99,12 +92,14 @@ impl Model {
         let fate = match kind {
             TransactionType::Transfer | TransactionType::Purchase if approved => Fate::Moved(amount),
             TransactionType::Deposit if approved => Fate::Deposited(amount),
+            _ if !withdraws && charges[1].0 > 0 => Fate::Moved(amount),
             _ => Fate::Answered,
         };
         let is_held = withdraws || matches!(fate, Fate::Deposited(_));
         let last = if is_held { (Balance(0), Balance(0)) } else { (balance, available) };
-        let (counted, asked, fees) = (self.date, Some(Asked::For(*asked)), fee.1);
-        let known = Known { asked, answer, last, fee: 0, fees, cash, by_account, account, to, counted, moved, fate };
+        let (counted, asked, payees) = (self.date, Some(Asked::For(*asked)), charges.map(|(_, payee)| payee));
+        let charged = [0, if withdraws { 0 } else { charges[1].0 }];
+        let known = Known { asked, answer, last, charged, payees, cash, by_account, account, to, counted, moved, fate };
         self.keep(key, known);
         self.say_lines(context.session, &known, out);
         out.reply(Reply::Authorized(&answer));
@@ -134,8 +129,8 @@ impl Model {
                 asked,
                 answer,
                 last,
-                fee: 0,
-                fees: 0,
+                charged: [0; 2],
+                payees: [0; 2],
                 cash: 0,
                 by_account: false,
                 account: 0,
@@ -319,7 +314,7 @@ impl Model {
         use TransactionType as Kind;
         let card = self.cards[&asked.token];
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
-        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
+        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] };
         let amount_fits = match kind {
             Kind::BalanceInquiry | Kind::MiniStatement | Kind::FastCash => asked.amount.0 == 0,
             Kind::PinChange => false,
@@ -376,26 +371,26 @@ impl Model {
         if let Some(code) = self.exceeds(now, &limits, cash).filter(|_| cash > 0) {
             return no(code);
         }
-        let (debit, credit) = if kind == Kind::Deposit { (to, account) } else { (account, to) };
-        match kind {
-            Kind::Transfer | Kind::Purchase | Kind::Deposit => {
-                self.post(debit, credit, amount.into());
-                let (gives, takes) = (self.is_within(debit), self.is_within(credit));
-                if kind == Kind::Deposit || !gives || !takes {
-                    self.post(debit, credit, -i128::from(amount));
-                }
-                match (gives, takes) {
-                    (true, true) => Decided { code: Code::Approved, account, to, amount, notes },
-                    (false, _) if kind != Kind::Deposit => no(Code::InsufficientFunds),
-                    _ => no(Code::Malfunction),
-                }
+        let network = if terminal.is_acquirer { Network::Acquirer } else { Network::Own };
+        let surcharge = if kind.dispenses() { self.fee(terminal, account, amount) } else { (0, 0) };
+        let charges = [surcharge, self.fee_on(kind, network, account, amount)];
+        let approved = Decided { code: Code::Approved, account, to, amount, notes, charges };
+        let (fits, moved) = match kind {
+            Kind::Deposit => {
+                let fits = self.tried(&[(to, account, amount)], |bank| bank.is_within(to) && bank.is_within(account));
+                (if fits { Code::Approved } else { Code::Malfunction }, None)
             }
-            _ if kind.dispenses() => match self.bears(terminal, account, amount) {
-                Code::Approved => Decided { code: Code::Approved, account, to: 0, amount, notes },
-                code => no(code),
-            },
-            _ => no(Code::Approved),
+            _ if kind.dispenses() => {
+                (self.bears(account, [(amount, terminal.terms.cash.0), charges[0], charges[1]]), None)
+            }
+            Kind::Purchase => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Purchase)),
+            _ => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Transfer)),
+        };
+        if let (Code::Approved, Some(kind)) = (fits, moved) {
+            let (key, (fee, payee)) = (Key(asked.terminal, asked.trace, asked.date), charges[1]);
+            self.post_all(key, &[(account, to, amount), (account, payee, fee)], [kind, MovementKind::Fee]);
         }
+        if fits == Code::Approved { approved } else { no(fits) }
     }
 
     /// Whether limits are exceeded: amounts first, then numbers.
@@ -430,17 +425,13 @@ impl Model {
         }
     }
 
-    /// Whether the accounts bear a withdrawal and its surcharge. It is tried as if it were posted: what bounds an account
-    /// makes no difference between posted and held debits.
-    pub(super) fn bears(&mut self, terminal: &Terminal, account: u64, amount: u64) -> ResponseCode {
-        let (fee, fees) = self.fee(terminal, account, amount);
-        let cash = terminal.terms.cash.0;
-        self.post(account, cash, amount.into());
-        self.post(account, fees, fee.into());
-        let takes = |to: u64, more: u64| more == 0 || self.is_within(to);
-        let (covered, taken) = (self.is_within(account), takes(cash, amount) && takes(fees, fee));
-        self.post(account, cash, -i128::from(amount));
-        self.post(account, fees, -i128::from(fee));
+    /// Whether the accounts bear what is taken of one, each part with the account that gets it. It is tried as if it were
+    /// posted: what bounds an account makes no difference between posted and held debits.
+    pub(super) fn bears(&mut self, account: u64, parts: [(u64, u64); 3]) -> ResponseCode {
+        let (covered, taken) = self.tried(&parts.map(|(amount, to)| (account, to, amount)), |bank| {
+            let takes = |(amount, to): &(u64, u64)| *amount == 0 || bank.is_within(*to);
+            (bank.is_within(account), parts.iter().all(takes))
+        });
         match (covered, taken) {
             (false, _) => ResponseCode::InsufficientFunds,
             (true, false) => ResponseCode::Malfunction,
@@ -476,10 +467,10 @@ impl Model {
     /// Ends an open withdrawal with so much taken, in these notes; with nothing, that is `empty`. A remote issuer is told.
     pub(super) fn end(&mut self, now: Timestamp, key: Key, notes: Notes, worth: u64, empty: Deed, out: Says<'_, '_>) {
         let open = self.open.get_mut(&key).expect("it is open");
-        // The surcharge is held until the notes are posted.
+        // Surcharge and fee are held until the notes are posted.
         open.amount = 0;
-        let fee = if worth == 0 { 0 } else { open.fee.0 };
-        self.dispense(key, notes, worth, fee);
+        let charges = if worth == 0 { [0; 2] } else { open.charges.map(|(charge, _)| charge) };
+        self.dispense(key, notes, worth, charges);
         if worth == 0 {
             self.deeds.push((key.0, empty));
         }
@@ -492,18 +483,27 @@ impl Model {
         notes.counts().iter().zip(denominations).map(|(count, one)| u64::from(*count) * one).sum()
     }
 
-    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it; and the surcharge, when they
-    /// bear that too.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, fee: u64) -> bool {
+    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it; and surcharge and fee, each when
+    /// they bear it too.
+    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, charges: [u64; 2]) -> bool {
         let known = self.known[&key];
         let cash = self.terminals[&key.0.0].terms.cash.0;
         if !self.try_post(known.account, cash, worth) {
             return false;
         }
         self.note(key, known.account, cash, worth, MovementKind::Withdrawal);
+        let mut charged = [0; 2];
+        for (at, kind) in [MovementKind::Surcharge, MovementKind::Fee].into_iter().enumerate() {
+            if let Some(open) = self.open.get_mut(&key) {
+                open.charges[at].0 = 0;
+            }
+            let (charge, payee) = (charges[at], known.payees[at]);
+            if charge > 0 && self.try_post(known.account, payee, charge) {
+                self.note(key, known.account, payee, charge, kind);
+                charged[at] = charge;
+            }
+        }
         self.open.remove(&key);
-        let fee = if fee > 0 && self.try_post(known.account, known.fees, fee) { fee } else { 0 };
-        self.note(key, known.account, known.fees, fee, MovementKind::Surcharge);
         let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
         terminal.notes.iter_mut().zip(notes.counts()).for_each(|(notes, count)| *notes -= u64::from(count));
         self.count_again(key, worth);
@@ -511,9 +511,9 @@ impl Model {
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
-        known.fee = fee;
+        known.charged = charged;
         if worth > 0 {
-            self.deeds.push((key.0, Deed::Dispensed(worth, fee)));
+            self.deeds.push((key.0, Deed::Dispensed(worth, charged[0])));
         }
         true
     }
@@ -567,8 +567,17 @@ impl Model {
             0
         });
         let ((balance, available), authorization) = (known.last, known.answer.authorization);
-        let fee = Amount(known.fee);
-        Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
+        let [surcharge, fee] = known.charged.map(Amount);
+        Ended {
+            authorization,
+            posted,
+            surcharge,
+            fee,
+            balance,
+            available,
+            code: code.into(),
+            reserved: Reserved::default(),
+        }
     }
 
     pub(super) fn complete(&mut self, context: Context, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -595,7 +604,7 @@ impl Model {
                 let held = self.held(said.terminal);
                 let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
                 let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, worth, known.answer.fee.0) {
+                match there && !counted_since && self.dispense(key, notes, worth, asked_charges(&known)) {
                     true => {
                         self.tell_issuer(context.now, key, out);
                         ResponseCode::Approved
@@ -641,8 +650,8 @@ impl Model {
                         asked: None,
                         answer,
                         last,
-                        fee: 0,
-                        fees: 0,
+                        charged: [0; 2],
+                        payees: [0; 2],
                         cash: 0,
                         by_account: false,
                         account,
@@ -675,20 +684,26 @@ impl Model {
                     ResponseCode::InvalidTransaction
                 }
             }
-            Some(Known { fate: Fate::Moved(amount), account, to, answer, cash, .. }) => {
-                let (amount, account, to, authorization, cash) = (*amount, *account, *to, answer.authorization, *cash);
-                if self.try_post(to, account, amount) {
-                    self.note(key, to, account, amount, MovementKind::Reversal);
+            Some(known @ Known { fate: Fate::Moved(amount), .. }) => {
+                let (amount, known) = (*amount, *known);
+                let Known { account, to, cash, charged: [_, fee], payees: [_, payee], .. } = known;
+                let (parts, kind) = ([(to, account, amount), (payee, account, fee)], MovementKind::Reversal);
+                let fits = self.tried(&parts, |bank| {
+                    let gives = |(from, _, amount): &(u64, u64, u64)| *amount == 0 || bank.is_within(*from);
+                    bank.is_within(account) && parts.iter().all(gives)
+                });
+                if fits {
+                    self.post_all(key, &parts, [kind; 2]);
                     if cash > 0 {
                         self.count_again(key, 0);
                     }
                     let last = self.balances(account);
                     let known = self.known.get_mut(&key).expect("it was found");
-                    (known.fate, known.last) = (Fate::Nothing, last);
+                    (known.fate, known.last, known.charged) = (Fate::Nothing, last, [0; 2]);
                     ResponseCode::Approved
                 } else {
-                    let code = ResponseCode::InsufficientFunds;
-                    self.except(key, authorization, Amount(amount), Notes(0), code, out);
+                    let (code, authorization) = (ResponseCode::InsufficientFunds, known.answer.authorization);
+                    self.except(key, authorization, Amount(amount + fee), Notes(0), code, out);
                     code
                 }
             }
@@ -704,13 +719,15 @@ impl Model {
     }
 }
 
-/// What was decided: the code, the account when one was found, the one that money goes to, how much, and the notes.
+/// What was decided: the code, the account when one was found, the one that money goes to, how much, the notes, and
+/// surcharge and fee.
 pub(super) struct Decided {
     code: ResponseCode,
     account: u64,
     to: u64,
     amount: u64,
     notes: Notes,
+    charges: [(u64, u64); 2],
 }
 
 /// The fewest notes that pay `amount`, each way being a denomination and how many notes of it there are.
@@ -723,15 +740,17 @@ fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
     (0..=most).filter_map(|count| Some(count + fewest(rest, amount - count * denomination)?)).min()
 }
 
+/// Surcharge and fee that an authorization asked for.
+pub(super) fn asked_charges(known: &Known) -> [u64; 2] {
+    [known.answer.surcharge.0, known.answer.fee.0]
+}
+
 /// The answer to an authorization of which nothing is told.
 pub(super) fn answer(code: ResponseCode) -> Authorized {
-    let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
-    let (available, code, lines, reserved) = (balance, code.into(), 0, Reserved::default());
-    Authorized { authorization, held, fee, notes, balance, available, code, lines, reserved }
+    Authorized { code: code.into(), ..Authorized::zeroed() }
 }
 
 /// The answer about a transaction of which nothing is known.
 fn nothing(code: ResponseCode) -> Ended {
-    let (authorization, posted, fee, balance) = (Authorization(0), Amount(0), Amount(0), Balance(0));
-    Ended { authorization, posted, fee, balance, available: balance, code: code.into(), reserved: Reserved::default() }
+    Ended { code: code.into(), ..Ended::zeroed() }
 }

@@ -171,6 +171,15 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             one_of(20, &[0, 0, 14], body);
             body[21..].fill(0);
         }
+        "SetFee" => {
+            keep(0, 8, 3, body);
+            (8..32).step_by(8).for_each(|at| keep(at, 8, 7, body));
+            keep(32, 4, 0xff, body);
+            keep(36, 2, 0, body);
+            body[36] = 1;
+            one_of(38, &[1, 1, 9, 31, 38, 40], body);
+            one_of(39, &[1, 1, 2, 3], body);
+        }
         "SetTerminalTerms" => {
             keep(0, 8, 3, body);
             keep(8, 8, 3, body);
