@@ -233,8 +233,8 @@ impl Atm {
     }
 }
 
-/// The place of an account that cash of a terminal may come from and go to, or its surcharges.
-fn counter_account(ledger: &Ledger, currency: Currency, number: AccountNumber) -> Result<u32, Reject> {
+/// The place of an account that cash of a terminal may come from and go to, or its surcharges, or fees.
+pub(super) fn counter_account(ledger: &Ledger, currency: Currency, number: AccountNumber) -> Result<u32, Reject> {
     let fits = |place: &u32| ledger[*place].currency == currency && !ledger[*place].is_cash();
     ledger.find(number).filter(fits).ok_or(Reject::UnknownAccount)
 }

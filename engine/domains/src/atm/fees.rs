@@ -1,6 +1,7 @@
 //! Fees by rule: what a transaction costs beside its amount and a terminal's surcharge.
 
 use super::Atm;
+use super::cash::counter_account;
 use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, Amount, Currency, Network, NetworkCode, Reject, SetFee, TransactionType, TransactionTypeCode,
@@ -100,8 +101,7 @@ impl Atm {
             self.fees.0.remove(&key);
             return Ok(self.is_set(out));
         }
-        let fits = |place: &u32| self.ledger[*place].currency == currency && !self.ledger[*place].is_cash();
-        let income = self.ledger.find(command.income).filter(fits).ok_or(Reject::UnknownAccount)?;
+        let income = counter_account(&self.ledger, currency, command.income)?;
         let rule = Rule { fixed, least, most, income, rate };
         if !rule.is_sound() || !Fees::can_cost(transaction.get(), network.get()) {
             return Err(Reject::BadFee);
