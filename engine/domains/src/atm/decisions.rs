@@ -278,6 +278,7 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
     match command.transaction.get() {
         _ if !fits => Err((ResponseCode::InvalidAmount, NONE)),
         TransactionType::FastCash if fast_cash.0 == 0 => Err((ResponseCode::NotPermitted, NONE)),
+        TransactionType::FastCash if fast_cash.0 > AMOUNT_MAX => Err((ResponseCode::InvalidAmount, NONE)),
         TransactionType::FastCash => Ok(fast_cash),
         _ => Ok(amount),
     }

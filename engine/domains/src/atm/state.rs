@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::limits::{AccountLimits, Windows};
 use super::messages::{AtmLimits, BusinessDate};
 use super::terminals::Terminals;
-use super::transactions::State;
+use super::transactions::{State, Transaction};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
@@ -107,6 +107,13 @@ impl Atm {
             if !places(transaction.account) || !places(transaction.to) || !has_places {
                 return Err("the account of a transaction");
             }
+        }
+        let is_said = |transaction: &Transaction| {
+            let moved = self.ledger[transaction.account].moved();
+            usize::from(transaction.lines) <= self.ledger.movements().each() && transaction.moved <= moved
+        };
+        if !self.transactions.iter().all(|transaction| transaction.lines == 0 || is_said(transaction)) {
+            return Err("the lines of a mini statement");
         }
         let mut holds = alloc::vec::Vec::new();
         let mut notes_held = BTreeMap::new();

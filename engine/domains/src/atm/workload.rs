@@ -477,7 +477,12 @@ impl Flow {
             }
             _ => {
                 let (token, window_max) = (token(random.below(self.mix.cards + 1)), Amount(random.below(3) * 12_000));
-                let fast_cash = Amount(if random.percent(80) { FAST_CASH } else { random.below(2) * 7 });
+                let fast_cash = Amount(match random.below(10) {
+                    0 => 0,
+                    1 => 7,
+                    2 => u64::MAX,
+                    _ => FAST_CASH,
+                });
                 image.set(ClientId(1), Command::SetCardTerms(&SetCardTerms { token, fast_cash, window_max }));
             }
         }

@@ -328,6 +328,9 @@ impl Model {
             return early(Code::NotPermitted);
         }
         let amount = if kind == Kind::FastCash { card.fast_cash } else { asked.amount.0 };
+        if amount > AMOUNT_MAX {
+            return early(Code::InvalidAmount);
+        }
         let other = match kind {
             Kind::Purchase => more.map_or(0, |more| more.merchant.0),
             Kind::Deposit => more.map_or(0, |more| more.deposits.0),
