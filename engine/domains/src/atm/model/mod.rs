@@ -3,6 +3,7 @@
 
 mod bank;
 mod cash;
+mod endings;
 mod fees;
 mod statements;
 mod switch;

@@ -6,7 +6,8 @@ use super::super::messages::{
     Reply, ResponseCode, RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
 };
 use super::super::topics;
-use super::transactions::{answer, asked_charges};
+use super::endings::asked_charges;
+use super::transactions::answer;
 use super::{Asked, Deed, Fate, Known, Model, Open, Remote, Says, Whose};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Timestamp};
