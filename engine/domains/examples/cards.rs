@@ -34,6 +34,8 @@ fn main() {
         issuers: 2,
         routes: 6,
         stood_in: 5,
+        movements: 0,
+        fees: 1,
     };
     let mut atm = Harness::<Atm>::new(&limits);
     let mut image = CommandImage::default();

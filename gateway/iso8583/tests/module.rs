@@ -78,3 +78,51 @@ fn cvvs_are_verified_and_secrets_not_printed() {
     assert_eq!(format!("{number:?} {:?}", Pin::new(b"1234")), "Pan Ok(Pin)");
     assert!(format!("{module:?}").starts_with("SoftwareModule { master: Master, "));
 }
+
+/// Guards against a covered number that is told to another issuer as another's, or taken for one that it is not.
+#[test]
+fn numbers_are_covered_and_told_again() {
+    let (module, purpose) = (module(1), Purpose::Cover);
+    let (key, other) = (module.wrap(purpose, &[5; 16]).expect("a key"), module.wrap(purpose, &[6; 16]).expect("a key"));
+    let of_token = module.wrap(Purpose::Token, &[5; 16]).expect("a key");
+    let mut seen = std::collections::BTreeSet::new();
+    for digits in ["411111111111", "4111111111111111", "4111111111111111000", "0000000000000000"] {
+        let covered = module.cover(&key, &pan(digits)).expect("a number");
+        let told = module.uncover(&key, covered).expect("its number");
+        assert_eq!(
+            module.token(&of_token, &told),
+            module.token(&of_token, &pan(digits)),
+            "{digits}: it is that number"
+        );
+        assert_eq!(module.cover(&key, &pan(digits)), Ok(covered), "it is the card's token: always the same");
+        assert!(seen.insert(covered), "{digits}: as another");
+        assert!(module.uncover(&other, covered).is_err(), "{digits}: another key");
+        for bit in 0..128 {
+            let mut damaged = covered;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(module.uncover(&key, damaged).is_err(), "{digits}: bit {bit}");
+        }
+    }
+    assert!(module.cover(&of_token, &pan("4111111111111111")).is_err(), "a key of another purpose");
+}
+
+/// Guards against a PIN that another issuer cannot read, or that changes on its way to it.
+#[test]
+fn pins_are_translated_to_the_key_of_another() {
+    let module = module(1);
+    let wrap = |key: &[u8; 16]| module.wrap(Purpose::PinBlock, key).expect("a key");
+    let (ours, theirs, card) = (wrap(&PIN_KEY), wrap(b"a key of another"), pan("4111111111111111"));
+    let verification = module.wrap(Purpose::PinVerification, &VERIFICATION_KEY).expect("a key");
+    let formats = [PinBlockFormat::Iso0, PinBlockFormat::Iso3, PinBlockFormat::Iso4];
+    for (from, to) in formats.into_iter().flat_map(|from| formats.map(|to| (from, to))) {
+        let block = encipher(from, &PIN_KEY, &Pin::new(b"12345").expect("a PIN"), &card, &[7; 16]).expect("sound");
+        let under = PinUnderKey { format: from, block: &block, key: &ours };
+        let like = PinReference::Pvv { index: 1, value: *b"0000" };
+        let reference = module.refer_to_pin(under, &card, &verification, &like).expect("sound");
+        let under = PinUnderKey { format: from, block: &block, key: &ours };
+        let translated = module.translate_pin(under, &card, to, &theirs).expect("sound");
+        let there = |key| PinUnderKey { format: to, block: &translated, key };
+        assert_eq!(module.verify_pin(there(&theirs), &card, &verification, &reference), Ok(true), "{from:?} to {to:?}");
+        assert_ne!(module.verify_pin(there(&ours), &card, &verification, &reference), Ok(true), "{from:?} to {to:?}");
+    }
+}

@@ -93,6 +93,19 @@ fn terminals_are_served() {
     assert_eq!(code(&atm.ask(&atm.message(b"0420", 21))), "00");
     assert_eq!(code(&atm.ask(&atm.transaction(22, "210000", 100, PIN))), "58");
 
+    // A mini statement: what came first, the notes that came out, what was moved and moved back. A repeat gets the same bytes.
+    let statement = atm.transaction(23, "382000", 0, PIN);
+    atm.say(&statement);
+    let first = atm.hear_bytes().expect("an answer");
+    atm.say(&statement);
+    assert_eq!(atm.hear_bytes().expect("an answer"), first, "with all of its lines");
+    let said = Message::parse(&first, &Layout::iso87()).expect("sound");
+    let lines = text(&said, 48);
+    let moved: Vec<&str> = (0..lines.len() / 38).map(|line| &lines[line * 38 + 4..line * 38 + 25]).collect();
+    assert_eq!((code(&said), balance(&said), moved.len()), ("00".into(), FUNDS - 8_000, 6));
+    assert_eq!(moved[1..3], ["04D000000008000000006", "02D000000002000000009"], "{moved:?}");
+    assert_eq!(lines[lines.len() - 13..], format!("C{:012}", FUNDS - 8_000));
+
     // Another PIN: the old one is wrong at once.
     let mut change = atm.transaction(10, "900000", 0, PIN);
     let block = base16ct::upper::encode_string(&atm.block("9876"));

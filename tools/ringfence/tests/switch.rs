@@ -10,9 +10,15 @@ use ringfence_domains::atm::messages::{
     SetIssuer, SetRoute, SetService, TerminalId,
 };
 use ringfence_iso8583::security::Purpose;
+use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
-use support::iso8583::{FUNDS, Gateway, PIN, Terminal, accept, code, open_account, open_bank, text, wrapped};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+use support::iso8583::{
+    DENOMINATIONS, FUNDS, Gateway, PIN, Terminal, accept, code, open_account, open_bank, text, wrapped,
+};
 use support::{Place, seed, size, wait_until};
 
 const ACQUIRER: &str = "00000000042";
@@ -60,13 +66,18 @@ fn issuer() -> (Host, Gateway) {
     (host, gateway)
 }
 
-/// The acquirer: it asks the issuer about cards that begin with 4, and stands in for it.
-fn acquirer(issuer: &Gateway) -> (Host, Gateway) {
-    let host = Host::new();
-    let mut operator = host.operator();
+/// Opens the account of what the issuer owes, or asks what stands on it.
+fn open_owed(operator: &mut Client) -> (i64, i64) {
     let (overdraft, constraint, reserved) = (Amount(FUNDS * 1_000), Constraint::Covered.into(), Reserved::default());
     let owed = OpenAccount { account: OWED, overdraft, currency: Currency(978), constraint, reserved };
-    accept(&mut operator, Atm::OpenAccount(&owed));
+    accept(operator, Atm::OpenAccount(&owed))
+}
+
+/// The acquirer: it asks the issuer about cards that begin with 4, and stands in for it.
+fn acquirer(issuer: SocketAddr) -> (Host, Gateway) {
+    let host = Host::new();
+    let mut operator = host.operator();
+    open_owed(&mut operator);
     let set = SetIssuer {
         settlement: OWED,
         stand_in_max: Amount(5_000),
@@ -83,9 +94,8 @@ fn acquirer(issuer: &Gateway) -> (Host, Gateway) {
     accept(&mut operator, Atm::SetService(&SetService { terminal, service, reserved }));
     let (pin, mac) = (wrapped(Purpose::PinBlock, LINK_KEY), wrapped(Purpose::Mac, LINK_KEY));
     let settings = format!(
-        "[[gateway.issuers]]\nissuer = 1\naddress = \"{}\"\nacquirer = {ACQUIRER:?}\npin_block = {pin:?}\nmac = \
-         {mac:?}\ntimeout_ms = 600",
-        issuer.address
+        "[[gateway.issuers]]\nissuer = 1\naddress = \"{issuer}\"\nacquirer = {ACQUIRER:?}\npin_block = {pin:?}\nmac = \
+         {mac:?}\ntimeout_ms = 600"
     );
     let gateway = Gateway::start(&host.place, host.engine.address(), 2, &settings);
     (host, gateway)
@@ -96,7 +106,7 @@ fn acquirer(issuer: &Gateway) -> (Host, Gateway) {
 #[test]
 fn prove_two_hosts_agree_to_the_cent() {
     let (mut issuer, mut issuer_gateway) = issuer();
-    let (mut acquirer, gateway) = acquirer(&issuer_gateway);
+    let (mut acquirer, gateway) = acquirer(issuer_gateway.address);
     let mut atm = Terminal::new(gateway.address, 1);
     let mut trace = 0;
     let mut next = || {
@@ -145,7 +155,7 @@ fn prove_two_hosts_agree_to_the_cent() {
             1 => counts[0] = counts[0].saturating_sub(1),
             _ => {}
         }
-        taken += counts.iter().zip([1_000, 2_000, 5_000, 10_000]).map(|(count, one)| count * one).sum::<u64>();
+        taken += counts.iter().zip(DENOMINATIONS).map(|(count, one)| count * u64::from(one)).sum::<u64>();
         let said: String = counts.iter().map(|count| format!("{count:04}")).collect();
         let mut completion = atm.message(b"0220", number);
         completion.set(63, format!("NT016{said}").as_bytes());
@@ -156,13 +166,60 @@ fn prove_two_hosts_agree_to_the_cent() {
         issuer.stands(AccountNumber(2), Constraint::Covered) == (left, left)
             && issuer.stands(OWED, Constraint::Free) == (taken as i64, taken as i64)
     });
-    let mut operator = acquirer.operator();
-    let (overdraft, constraint, reserved) = (Amount(FUNDS * 1_000), Constraint::Covered.into(), Reserved::default());
-    let owed = OpenAccount { account: OWED, overdraft, currency: Currency(978), constraint, reserved };
-    let stands = accept(&mut operator, Atm::OpenAccount(&owed));
+    let stands = open_owed(&mut acquirer.operator());
     assert_eq!(stands, (-(taken as i64), -(taken as i64)), "what the issuer owes");
     println!(
         "proved: {rounds} withdrawals of {taken} in all between two hosts; {stood_in} stood in for, {declined} declined"
     );
     assert!(stood_in > 0 && taken > 0, "the issuer was away and was stood in for");
+}
+
+/// The next message on a line.
+fn hear(line: &mut TcpStream) -> Message {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some((message, _)) = Framing::TwoBytes.split(&bytes).expect("a sound frame") {
+            return Message::parse(message, &Layout::iso87()).expect("a sound message");
+        }
+        let mut chunk = [0; 1_024];
+        let count = line.read(&mut chunk).expect("it says something in time");
+        assert!(count > 0, "the line is closed");
+        bytes.extend_from_slice(&chunk[..count]);
+    }
+}
+
+/// Lets whoever signs on or asks for an echo know that somebody is there.
+fn answer(line: &mut TcpStream, request: &Message) {
+    let mut answer = Message::new(*b"0810");
+    for field in [11, 70] {
+        answer.set(field, request.get(field).expect("it says so"));
+    }
+    let mut framed = Vec::new();
+    let bytes = answer.set(39, b"00").encode(&Layout::iso87()).expect("sound");
+    Framing::TwoBytes.write(&bytes, &mut framed).expect("it is short");
+    line.write_all(&framed).expect("it is taken");
+}
+
+/// Guards against a line that is taken for one though nobody is there any more: who asks there waits in vain.
+#[test]
+fn a_line_on_which_nobody_answers_is_made_again() {
+    let issuer = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (_host, _gateway) = acquirer(issuer.local_addr().expect("it is bound"));
+    let accept = || {
+        let (line, _) = issuer.accept().expect("the gateway connects");
+        line.set_read_timeout(Some(Duration::from_secs(60))).expect("an option");
+        line
+    };
+    let mut line = accept();
+    let sign_on = hear(&mut line);
+    assert_eq!(text(&sign_on, 70), "001");
+    answer(&mut line, &sign_on);
+    for _ in 0..2 {
+        let echo = hear(&mut line);
+        assert_eq!((echo.mti(), text(&echo, 70)), (*b"0800", "301".into()));
+        answer(&mut line, &echo);
+    }
+    assert_eq!(text(&hear(&mut line), 70), "301");
+    // This one is not answered.
+    assert_eq!(text(&hear(&mut accept()), 70), "001", "it signs on again, on another line");
 }

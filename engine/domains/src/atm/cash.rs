@@ -5,9 +5,11 @@ use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
-    LoadCash, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, UnloadCash,
+    LoadCash, MovementKind, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
+    UnloadCash,
 };
 use super::operator::check_window;
+use super::statements::Cause;
 use super::terminals::{CASSETTE_NOTES, Cassette, Terminal};
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
@@ -190,7 +192,10 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         let now = terminal.sums().0;
         let (debit, credit) = if now > before { (terminal.cash, other) } else { (other, terminal.cash) };
-        self.ledger.move_now(debit, credit, Amount(now.abs_diff(before))).map_err(|_| Reject::NotCovered)?;
+        let amount = Amount(now.abs_diff(before));
+        self.ledger.move_now(debit, credit, amount).map_err(|_| Reject::NotCovered)?;
+        let (kind, trace, date) = (MovementKind::Cash, Trace(0), self.date);
+        self.ledger.note(debit, credit, amount, Cause { kind, terminal: number, trace, date });
         *self.terminals.get(number)? = terminal;
         let (cash, change) = (Balance(now as i64), Balance(now as i64 - before as i64));
         out.reply(Reply::CashSet(&CashSet { cash, change, terminal: number, reserved: Reserved::default() }));
@@ -228,8 +233,8 @@ impl Atm {
     }
 }
 
-/// The place of an account that cash of a terminal may come from and go to, or its surcharges.
-fn counter_account(ledger: &Ledger, currency: Currency, number: AccountNumber) -> Result<u32, Reject> {
+/// The place of an account that cash of a terminal may come from and go to, or its surcharges, or fees.
+pub(super) fn counter_account(ledger: &Ledger, currency: Currency, number: AccountNumber) -> Result<u32, Reject> {
     let fits = |place: &u32| ledger[*place].currency == currency && !ledger[*place].is_cash();
     ledger.find(number).filter(fits).ok_or(Reject::UnknownAccount)
 }

@@ -23,7 +23,7 @@ pub(super) struct Closing {
 #[derive(Clone, Copy, Debug, Zeroable)]
 pub(super) struct Sums {
     dispensed: u64,
-    fees: u64,
+    surcharges: u64,
     cash: u64,
     held: u64,
     withdrawals: u32,
@@ -68,28 +68,40 @@ impl Atm {
     fn close_terminal(&mut self, number: TerminalId, date: BusinessDate, out: &mut Out<'_, Self>) {
         let Ok(terminal) = self.terminals.get(number) else { return };
         let totals = core::mem::replace(&mut terminal.totals, Totals::zeroed());
-        let Totals { dispensed, fees, withdrawals, declined, voided, timed_out, exceptions, .. } = totals;
+        let Totals { dispensed, surcharges, withdrawals, declined, voided, timed_out, exceptions, .. } = totals;
         let (cash, held) = terminal.sums();
         let mut elsewhere = Sums::zeroed();
         // What other acquirers give is not of this host's terminals.
         let is_here = !terminal.is_acquirer();
         let sums = if is_here { &mut self.sums[usize::from(terminal.currency.0)] } else { &mut elsewhere };
-        (sums.dispensed, sums.fees) = (sums.dispensed + dispensed, sums.fees + fees);
+        (sums.dispensed, sums.surcharges) = (sums.dispensed + dispensed, sums.surcharges + surcharges);
         (sums.cash, sums.held) = (sums.cash + cash, sums.held + held);
         (sums.withdrawals, sums.terminals) = (sums.withdrawals + withdrawals, sums.terminals + 1);
-        let (dispensed, fees, cash, held) = (Amount(dispensed), Amount(fees), Balance(cash as i64), Amount(held));
-        let totals =
-            TerminalTotals { dispensed, fees, cash, held, date, withdrawals, declined, voided, timed_out, exceptions };
+        let (dispensed, surcharges, cash, held) =
+            (Amount(dispensed), Amount(surcharges), Balance(cash as i64), Amount(held));
+        let totals = TerminalTotals {
+            dispensed,
+            surcharges,
+            cash,
+            held,
+            date,
+            withdrawals,
+            declined,
+            voided,
+            timed_out,
+            exceptions,
+        };
         out.publish(topics::TERMINAL, number.0, Event::TerminalTotals(&totals));
     }
 
     fn close_currency(&self, currency: Currency, date: BusinessDate, out: &mut Out<'_, Self>) {
-        let Sums { dispensed, fees, cash, held, withdrawals, terminals } = self.sums[usize::from(currency.0)];
+        let Sums { dispensed, surcharges, cash, held, withdrawals, terminals } = self.sums[usize::from(currency.0)];
         if terminals > 0 {
-            let (dispensed, fees, cash, held) = (Amount(dispensed), Amount(fees), Balance(cash as i64), Amount(held));
+            let (dispensed, surcharges, cash, held) =
+                (Amount(dispensed), Amount(surcharges), Balance(cash as i64), Amount(held));
             let reserved = Reserved::default();
             let totals =
-                CurrencyTotals { dispensed, fees, cash, held, date, withdrawals, terminals, currency, reserved };
+                CurrencyTotals { dispensed, surcharges, cash, held, date, withdrawals, terminals, currency, reserved };
             out.publish(topics::DATES, 0, Event::CurrencyTotals(&totals));
         }
     }

@@ -3,13 +3,14 @@
 use super::Atm;
 use super::cards::NONE;
 use super::kept::Keep;
-use super::ledger::{Ledger, NotCovered};
+use super::ledger::{Ledger, Move, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, Notes, PIN_TRIES, PinVerdict,
-    PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Network, Notes,
+    PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
-use super::transactions::{State, Transaction};
-use ringfence_kernel::{Context, Out, Progress, Timestamp};
+use super::statements::Cause;
+use super::transactions::{Charge, State, Transaction};
+use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,8 @@ struct Approval {
     to: u32,
     amount: Amount,
     notes: Notes,
-    /// The surcharge, and the place of the account that gets it.
-    fee: (Amount, u32),
+    /// The surcharge and the fee.
+    charges: [Charge; 2],
     /// Whether the account's limits counted it.
     by_account: bool,
 }
@@ -38,13 +39,13 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
         let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
-        if self.is_repeated(&transaction, out) {
+        if self.is_repeated(context.session, &transaction, out) {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, amount, notes, fee, by_account }) => {
-                (transaction.asked_fee, transaction.fee, transaction.fees) = (fee.0, fee.0, fee.1);
+            Ok(Approval { card, account, to, amount, notes, charges, by_account }) => {
+                transaction.charges = charges;
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
                 (transaction.amount, transaction.counted) = (amount, self.date);
@@ -58,11 +59,16 @@ impl Atm {
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
                     transaction.posted = amount;
+                    if kind == TransactionType::MiniStatement {
+                        transaction.moved = self.ledger[account].moved();
+                        transaction.lines = transaction.moved.min(self.ledger.movements().each() as u64) as u8;
+                    }
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
         }
         self.transactions.add(transaction);
+        self.say_lines(context.session, &transaction, out);
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
     }
@@ -75,7 +81,7 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         self.terminals.get(command.terminal)?;
         let mut transaction = Transaction::changing_pin(command, Authorization(context.sequence.0));
-        if self.is_repeated(&transaction, out) {
+        if self.is_repeated(context.session, &transaction, out) {
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
@@ -103,10 +109,14 @@ impl Atm {
 
     /// Answers `asked` when its key is known.
     #[inline]
-    fn is_repeated(&self, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
+    fn is_repeated(&self, session: SessionId, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
         let known = self.transactions.find(asked.key());
         if let Some(index) = known {
-            out.reply(Reply::Authorized(&self.transactions[index].repeated(asked)));
+            let answer = self.transactions[index].repeated(asked);
+            if answer.lines > 0 {
+                self.say_lines(session, &self.transactions[index], out);
+            }
+            out.reply(Reply::Authorized(&answer));
         }
         known.is_some()
     }
@@ -174,13 +184,14 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, account_limits, windows, date, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, windows, fees, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
         let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
         let amount = amount_of(command, card.fast_cash)?;
         let other = match kind {
             TransactionType::Purchase => terminal.merchant,
             TransactionType::Deposit => terminal.deposits,
+            TransactionType::MiniStatement if ledger.movements().each() == 0 => NONE,
             _ => 0,
         };
         if other == NONE {
@@ -201,7 +212,10 @@ impl Atm {
         if is_foreign(account) || is_foreign(to) || is_its_own {
             return Err(no(Code::InvalidTransaction));
         }
-        let fee = if kind.dispenses() { terminal.fee(account, amount) } else { None };
+        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
+        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
+        let fee = fees.on(ledger, kind, network, account, amount);
+        let charges = [surcharge, fee];
         let cash = if kind.dispenses() { amount } else { command.cashback };
         let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
         let by_account = of_account.is_some();
@@ -215,11 +229,20 @@ impl Atm {
             return Err(no(Code::ExceedsCount));
         }
         match kind {
-            TransactionType::Transfer | TransactionType::Purchase => ledger.move_now(account, to, amount),
             // The account of uncounted cash is the bank's own.
             TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
-            _ if kind.dispenses() => hold_with_fee(ledger, account, terminal.cash, amount, fee),
-            _ => Ok(()),
+            _ if kind.dispenses() => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
+            _ => {
+                let moved =
+                    if kind == TransactionType::Purchase { MovementKind::Purchase } else { MovementKind::Transfer };
+                let moves = [(amount, to, moved), (fee.0, fee.1, MovementKind::Fee)];
+                let moves = moves.map(|(amount, credit, kind)| Move { debit: account, credit, amount, kind });
+                let Authorize { terminal, trace, .. } = *command;
+                match ledger.bears(account, Amount(amount.0 + fee.0.0)) {
+                    true => ledger.move_all(moves, Cause { kind: moved, terminal, trace, date }),
+                    false => Err(NotCovered::Debit),
+                }
+            }
         }
         .map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
@@ -228,7 +251,7 @@ impl Atm {
         if kind.dispenses() {
             terminal.hold(notes);
         }
-        Ok(Approval { card: place, account, to, amount, notes, fee: fee.unwrap_or((Amount(0), 0)), by_account })
+        Ok(Approval { card: place, account, to, amount, notes, charges: charges.map(Charge::of), by_account })
     }
 }
 
@@ -242,7 +265,9 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
     let Authorize { amount, cashback, .. } = *command;
     let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
     let fits = match command.transaction.get() {
-        TransactionType::BalanceInquiry | TransactionType::FastCash => (amount.0, cashback.0) == (0, 0),
+        TransactionType::BalanceInquiry | TransactionType::MiniStatement | TransactionType::FastCash => {
+            (amount.0, cashback.0) == (0, 0)
+        }
         TransactionType::Purchase => is_amount && cashback <= amount,
         TransactionType::Withdrawal | TransactionType::Transfer | TransactionType::Deposit => {
             is_amount && cashback.0 == 0
@@ -253,28 +278,25 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
     match command.transaction.get() {
         _ if !fits => Err((ResponseCode::InvalidAmount, NONE)),
         TransactionType::FastCash if fast_cash.0 == 0 => Err((ResponseCode::NotPermitted, NONE)),
+        TransactionType::FastCash if fast_cash.0 > AMOUNT_MAX => Err((ResponseCode::InvalidAmount, NONE)),
         TransactionType::FastCash => Ok(fast_cash),
         _ => Ok(amount),
     }
 }
 
-/// Holds an amount and its surcharge, or neither.
+/// Holds an amount and its charges, each for the account of that place, or nothing.
 #[inline]
-pub(super) fn hold_with_fee(
-    ledger: &mut Ledger,
-    account: u32,
-    cash: u32,
-    amount: Amount,
-    fee: Option<(Amount, u32)>,
-) -> Result<(), NotCovered> {
-    let Some((fee, fees)) = fee else { return ledger.hold(account, cash, amount) };
-    if !ledger.bears(account, Amount(amount.0 + fee.0)) {
+pub(super) fn hold_all(ledger: &mut Ledger, account: u32, parts: [(Amount, u32); 3]) -> Result<(), NotCovered> {
+    if !ledger.bears(account, Amount(parts.iter().map(|(amount, _)| amount.0).sum())) {
         return Err(NotCovered::Debit);
     }
-    ledger.hold(account, cash, amount)?;
-    let held = ledger.hold(account, fees, fee);
-    if held.is_err() {
-        ledger.settle(account, cash, amount, Amount(0));
+    for (at, (amount, to)) in parts.iter().enumerate().filter(|(_, (amount, _))| amount.0 > 0) {
+        if let Err(not_covered) = ledger.hold(account, *to, *amount) {
+            for (amount, to) in parts[..at].iter().filter(|(amount, _)| amount.0 > 0) {
+                ledger.settle(account, *to, *amount, Amount(0));
+            }
+            return Err(not_covered);
+        }
     }
-    held
+    Ok(())
 }

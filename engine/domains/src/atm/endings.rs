@@ -2,11 +2,13 @@
 
 use super::days::Day;
 use super::kept::Keep as _;
+use super::ledger::Move;
 use super::messages::{
     AMOUNT_MAX, Advise, Amount, Authorization, Balance, Complete, CountDeposit, DepositDiffered, Event, Exception, Key,
-    Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
+    MovementKind, Network, Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
-use super::transactions::{State, Transaction};
+use super::statements::Cause;
+use super::transactions::{Charge, State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
@@ -101,12 +103,14 @@ impl Atm {
                 ResponseCode::Approved
             }
             State::Answered => match self.transactions[index].kind.get() {
-                TransactionType::Transfer | TransactionType::Purchase => self.move_back(index, out),
                 TransactionType::Deposit => ResponseCode::InvalidTransaction,
                 TransactionType::PinChange => self.change_pin_back(index, out),
-                TransactionType::Withdrawal | TransactionType::FastCash | TransactionType::BalanceInquiry => {
-                    ResponseCode::Approved
-                }
+                TransactionType::Transfer
+                | TransactionType::Purchase
+                | TransactionType::Withdrawal
+                | TransactionType::FastCash
+                | TransactionType::BalanceInquiry
+                | TransactionType::MiniStatement => self.move_back(index, out),
             },
             State::Deposited => self.give_deposit_back(index),
             State::Dispensed => ResponseCode::InvalidTransaction,
@@ -127,35 +131,41 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) {
         let transaction = self.transactions[index];
-        let fee = self.settle(&transaction, dispensed, posted);
+        let charges = self.settle(&transaction, dispensed, posted);
         let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         match state {
-            State::Dispensed => terminal.totals.dispense(posted, fee),
+            State::Dispensed => terminal.totals.dispense(posted, charges[0].taken),
             State::TimedOut => terminal.totals.timed_out += 1,
             _ => terminal.totals.voided += 1,
         }
         let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
-            (transaction.fee, transaction.ended, transaction.deadline) = (fee, ended, Default::default());
+            (transaction.charges, transaction.ended, transaction.deadline) = (charges, ended, Default::default());
         });
         if transaction.issuer.0 > 0 {
             self.advise_issuer(now, index, out);
         }
     }
 
-    /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the surcharge that is posted.
-    pub(super) fn settle(&mut self, transaction: &Transaction, dispensed: Notes, posted: Amount) -> Amount {
-        let Transaction { terminal, account, amount, notes, counted, fee: held_fee, fees, .. } = *transaction;
+    /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the charges as they are then.
+    pub(super) fn settle(&mut self, transaction: &Transaction, dispensed: Notes, posted: Amount) -> [Charge; 2] {
+        let Transaction { terminal, account, amount, notes, counted, mut charges, .. } = *transaction;
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         terminal.settle(notes, dispensed);
-        let fee = if posted.0 == 0 { Amount(0) } else { held_fee };
+        let cause = |kind: MovementKind| Cause::of(transaction, kind, self.date);
         self.ledger.settle(account, terminal.cash, amount, posted);
-        if held_fee.0 > 0 {
-            self.ledger.settle(account, fees, held_fee, fee);
+        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
+        for (charge, kind) in charges.iter_mut().zip(Charge::KINDS).filter(|(charge, _)| charge.taken.0 > 0) {
+            let held = charge.taken;
+            if posted.0 == 0 {
+                *charge = charge.let_go();
+            }
+            self.ledger.settle(account, charge.to, held, charge.taken);
+            self.ledger.note(account, charge.to, charge.taken, cause(kind));
         }
         self.days(transaction).for_each(|day| day.give_back(amount, posted, counted));
-        fee
+        charges
     }
 
     /// The balances that the end of a transaction says: what a remote issuer says of its account is what it said first.
@@ -163,12 +173,19 @@ impl Atm {
         if transaction.issuer.0 > 0 { transaction.balances } else { self.ledger[transaction.account].balances().into() }
     }
 
-    /// Takes a transfer back, when the account that it went to covers it.
+    /// Takes back what was moved at once, amount and fee, when the accounts that they went to cover it.
     fn move_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { account, to, amount, cashback, counted, .. } = transaction;
-        if self.ledger.move_now(to, account, amount).is_err() {
-            self.take_exception(&transaction, amount, Notes(0), ResponseCode::InsufficientFunds, out);
+        let Transaction { account, to, amount, cashback, counted, charges: [surcharge, fee], .. } = transaction;
+        let moved = Amount(amount.0 + fee.taken.0);
+        if moved.0 == 0 {
+            return ResponseCode::Approved;
+        }
+        let kind = MovementKind::Reversal;
+        let moves = [(to, amount), (fee.to, fee.taken)];
+        let moves = moves.map(|(debit, amount)| Move { debit, credit: account, amount, kind });
+        if self.ledger.move_all(moves, Cause::of(&transaction, kind, self.date)).is_err() {
+            self.take_exception(&transaction, moved, Notes(0), ResponseCode::InsufficientFunds, out);
             return ResponseCode::InsufficientFunds;
         }
         if cashback.0 > 0 {
@@ -177,6 +194,7 @@ impl Atm {
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
+            transaction.charges = [surcharge, fee.let_go()];
         });
         ResponseCode::Approved
     }
@@ -193,7 +211,7 @@ impl Atm {
         ResponseCode::Approved
     }
 
-    /// Posts what was taken though the hold was let go, and the surcharge when the account still covers it.
+    /// Posts what was taken though the hold was let go, and each charge when the account still covers it.
     fn post_late(
         &mut self,
         now: Timestamp,
@@ -203,20 +221,26 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { terminal, account, counted, asked_fee, fees, .. } = transaction;
+        let Transaction { terminal, account, counted, mut charges, .. } = transaction;
         let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
         if self.ledger.move_now(account, terminal.cash, posted).is_err() {
             return ResponseCode::TooLate;
         }
-        let has_fee = asked_fee.0 > 0 && self.ledger.move_now(account, fees, asked_fee).is_ok();
-        let fee = if has_fee { asked_fee } else { Amount(0) };
+        let cause = |kind: MovementKind| Cause::of(&transaction, kind, self.date);
+        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
+        for (charge, kind) in charges.iter_mut().zip(Charge::KINDS).filter(|(charge, _)| charge.asked.0 > 0) {
+            if self.ledger.move_now(account, charge.to, charge.asked).is_ok() {
+                charge.taken = charge.asked;
+                self.ledger.note(account, charge.to, charge.taken, cause(kind));
+            }
+        }
         terminal.settle(Notes(0), notes);
-        terminal.totals.dispense(posted, fee);
+        terminal.totals.dispense(posted, charges[0].taken);
         self.days(&transaction).for_each(|day| day.count_late(posted, counted));
         let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
-            (transaction.posted, transaction.fee, transaction.ended) = (posted, fee, ended);
+            (transaction.posted, transaction.charges, transaction.ended) = (posted, charges, ended);
         });
         if transaction.issuer.0 > 0 {
             self.advise_issuer(now, index, out);
@@ -269,6 +293,8 @@ impl Atm {
                 let over = Amount(counted.0.saturating_sub(amount.0));
                 self.ledger.move_now(to, account, over).map_err(|_| Reject::NotCovered)?;
                 self.ledger.settle(to, account, amount, counted.min(amount));
+                let cause = Cause::of(&self.transactions[index], MovementKind::Deposit, self.date);
+                self.ledger.note(to, account, counted, cause);
                 let ended = self.ledger[account].balances().into();
                 self.transactions.change(index, |transaction| {
                     (transaction.state, transaction.posted, transaction.ended) =
@@ -367,6 +393,15 @@ impl Atm {
             return ResponseCode::InsufficientFunds;
         }
         terminal.totals.dispense(asked.amount, Amount(0));
+        self.ledger.note(account, to, asked.amount, Cause::of(&asked, MovementKind::Withdrawal, self.date));
+        let fee = self.fees.on(&self.ledger, TransactionType::Withdrawal, Network::Acquirer, account, asked.amount);
+        let mut charge = Charge::of(fee);
+        if fee.0.0 > 0 && self.ledger.move_now(account, fee.1, fee.0).is_ok() {
+            self.ledger.note(account, fee.1, fee.0, Cause::of(&asked, MovementKind::Fee, self.date));
+        } else {
+            charge = charge.let_go();
+        }
+        asked.charges[1] = charge;
         (asked.card, asked.account, asked.to, asked.counted) = (card, account, to, self.date);
         (asked.state, asked.posted, asked.code) =
             (State::Dispensed.into(), asked.amount, ResponseCode::Approved.into());

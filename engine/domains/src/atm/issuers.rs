@@ -50,30 +50,20 @@ impl Issuers {
         Self(alloc::vec![Issuer::zeroed(); issuers])
     }
 
-    fn place(&mut self, IssuerId(issuer): IssuerId) -> Option<&mut Issuer> {
-        self.0.get_mut(usize::from(issuer).checked_sub(1)?)
-    }
-
     /// Whether a route can lead to it: it is this host, or can be defined.
     pub(super) fn can_have(&self, IssuerId(issuer): IssuerId) -> bool {
         usize::from(issuer) <= self.0.len()
     }
 
-    /// The one of that number.
-    pub(super) fn get(&mut self, issuer: IssuerId) -> Option<&mut Issuer> {
-        self.place(issuer).filter(|issuer| issuer.advice_lasts_ns > 0)
-    }
-
-    /// Whether there is one of that number.
-    pub(super) fn has(&self, IssuerId(issuer): IssuerId) -> bool {
-        let place = usize::from(issuer).checked_sub(1);
-        place.and_then(|place| self.0.get(place)).is_some_and(|issuer| issuer.advice_lasts_ns > 0)
+    /// The place of the defined one of that number.
+    pub(super) fn find(&self, issuer: IssuerId) -> Option<usize> {
+        place(issuer).filter(|place| self.0.get(*place).is_some_and(|issuer| issuer.advice_lasts_ns > 0))
     }
 
     /// Defines one or changes its terms; whether there can be one of that number.
     pub(super) fn set(&mut self, terms: &SetIssuer, settlement: u32) -> bool {
         let SetIssuer { stand_in_max, stand_in_day_max, stand_in_day_count_max, advice_lasts_ns, .. } = *terms;
-        let Some(issuer) = self.place(terms.issuer) else { return false };
+        let Some(issuer) = place(terms.issuer).and_then(|place| self.0.get_mut(place)) else { return false };
         let Issuer { link_trace, link_date, .. } = *issuer;
         *issuer = Issuer {
             stand_in_max,
@@ -104,6 +94,24 @@ impl Issuers {
         }
         Ok(loaded)
     }
+}
+
+impl core::ops::Index<usize> for Issuers {
+    type Output = Issuer;
+    fn index(&self, place: usize) -> &Issuer {
+        &self.0[place]
+    }
+}
+
+impl core::ops::IndexMut<usize> for Issuers {
+    fn index_mut(&mut self, place: usize) -> &mut Issuer {
+        &mut self.0[place]
+    }
+}
+
+/// Where an issuer of that number is, or would be.
+fn place(IssuerId(issuer): IssuerId) -> Option<usize> {
+    usize::from(issuer).checked_sub(1)
 }
 
 /// Routes: whose the cards are whose numbers begin with a prefix.

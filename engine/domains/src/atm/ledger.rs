@@ -3,7 +3,8 @@
 //! Each account carries what it was debited and credited, posted and held, as TigerBeetle's do: both sides of every
 //! movement change by the same amount, so that each currency sums to zero at every sequence.
 
-use super::messages::{AMOUNT_MAX, AccountNumber, Amount, Balance, Constraint, Currency};
+use super::messages::{AMOUNT_MAX, AccountNumber, Amount, Balance, Constraint, Currency, MovementKind};
+use super::statements::{Cause, Movements};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, HashIndex, Slab};
 use ringfence_kernel::{Corrupt, Sink, Source};
@@ -22,6 +23,8 @@ pub(super) struct Account {
     constraint: u16,
     /// One more than the place of its limits; zero when it has none.
     limits: u32,
+    /// How many movements were written into its statement.
+    moved: u64,
 }
 
 impl Account {
@@ -39,6 +42,18 @@ impl Account {
 
     pub(super) fn is(&self, currency: Currency, constraint: Constraint, overdraft: Amount) -> bool {
         self.currency == currency && self.constraint == constraint as u16 && self.overdraft == overdraft
+    }
+
+    /// How many movements were written into its statement.
+    #[inline]
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Whether it is a customer's: those have statements.
+    #[inline]
+    fn is_covered(&self) -> bool {
+        self.constraint == Constraint::Covered as u16
     }
 
     /// Whether it is the cash in a terminal.
@@ -72,11 +87,21 @@ pub(super) enum NotCovered {
     Credit,
 }
 
+/// A part of what a transaction moves at once; of nothing it is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) debit: u32,
+    pub(super) credit: u32,
+    pub(super) amount: Amount,
+    pub(super) kind: MovementKind,
+}
+
 /// All accounts.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
     accounts: Slab<Account>,
     by_number: HashIndex,
+    movements: Movements,
 }
 
 impl core::ops::Index<u32> for Ledger {
@@ -88,8 +113,14 @@ impl core::ops::Index<u32> for Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(accounts: usize) -> Self {
-        Self { accounts: Slab::new(accounts), by_number: HashIndex::new(accounts) }
+    /// Room for so many accounts, and so many movements of each.
+    pub(super) fn new(accounts: usize, movements: usize) -> Self {
+        let (by_number, movements) = (HashIndex::new(accounts), Movements::new(accounts, movements));
+        Self { accounts: Slab::new(accounts), by_number, movements }
+    }
+
+    pub(super) fn movements(&self) -> &Movements {
+        &self.movements
     }
 
     pub(super) fn find(&self, number: AccountNumber) -> Option<u32> {
@@ -107,6 +138,7 @@ impl Ledger {
         let account = Account { number, currency, constraint: constraint as u16, overdraft, ..Account::zeroed() };
         let index = self.accounts.insert(account)?;
         self.by_number.insert(number.0, index).expect("as many keys as accounts");
+        self.movements.open();
         Ok(index)
     }
 
@@ -152,9 +184,44 @@ impl Ledger {
         self.accounts[index].limits = place + 1;
     }
 
+    /// Writes what was just posted into the statements of both accounts, where they have any.
+    #[inline]
+    pub(super) fn note(&mut self, debit: u32, credit: u32, Amount(amount): Amount, of: Cause) {
+        for (account, other, amount) in [(debit, credit, -(amount as i64)), (credit, debit, amount as i64)] {
+            let stands = self.accounts[account].balances();
+            self.note_one(account, other, [Balance(amount), stands.0, stands.1], of);
+        }
+    }
+
+    /// Writes a movement against `other`, and the balances after it, into the statement of an account, if it has one.
+    #[inline]
+    pub(super) fn note_one(&mut self, account: u32, other: u32, moved: [Balance; 3], of: Cause) {
+        let (number, other) = (self.accounts[account].moved, self.accounts[other].number);
+        if moved[0] != Balance(0) && self.movements.each() > 0 && self.accounts[account].is_covered() {
+            self.movements.write(account, number, of, moved, other);
+            self.accounts[account].moved = number + 1;
+        }
+    }
+
     /// Makes an account what it was before.
     pub(super) fn restore(&mut self, index: u32, account: Account) {
         self.accounts[index] = account;
+    }
+
+    /// Moves all that a transaction moves at once, one after another, or none; each is written into statements.
+    pub(super) fn move_all(&mut self, moves: [Move; 2], of: Cause) -> Result<(), NotCovered> {
+        let before = moves.map(|Move { debit, credit, .. }| [debit, credit].map(|place| (place, self.accounts[place])));
+        let tried = moves.iter().try_for_each(|Move { debit, credit, amount, .. }| match amount.0 {
+            0 => Ok(()),
+            _ => self.move_now(*debit, *credit, *amount),
+        });
+        before.into_iter().flatten().for_each(|(place, account)| self.restore(place, account));
+        tried?;
+        for Move { debit, credit, amount, kind } in moves.into_iter().filter(|one| one.amount.0 > 0) {
+            self.move_now(debit, credit, amount).expect("it was tried");
+            self.note(debit, credit, amount, Cause { kind, ..of });
+        }
+        Ok(())
     }
 
     /// Moves `amount`, which is at most [`AMOUNT_MAX`], at once.
@@ -187,10 +254,18 @@ impl Ledger {
         assert!(settled.is_ok(), "what was held is covered");
     }
 
-    /// Whether every account is sound, each currency sums to zero, and holds are those that `held` lists: debit
+    /// Whether every account is sound and has its statement, each currency sums to zero, and holds are those that `held` lists: debit
     /// account, credit account, amount.
     pub(super) fn is_balanced(&self, held: impl Iterator<Item = (u32, u32, Amount)>) -> bool {
         let entries = self.accounts.entries();
+        let has_statement = |(index, account): (u32, &Account)| {
+            let is_written = self.movements.each() > 0 && account.is_covered();
+            let last = is_written.then(|| account.balances().0);
+            self.movements.are_sound(index, account.moved, last)
+        };
+        if !(0..).zip(entries).all(has_statement) {
+            return false;
+        }
         let mut holds = alloc::vec![(0_u64, 0_u64); entries.len()];
         for (debit, credit, amount) in held {
             let (Some(giver), Some(taker)) = (entries.get(debit as usize), entries.get(credit as usize)) else {
@@ -217,10 +292,13 @@ impl Ledger {
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
         self.accounts.save(sink);
+        self.movements.save(sink);
     }
 
-    pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
-        let mut ledger = Self { accounts: Slab::load(capacity, source)?, by_number: HashIndex::new(capacity) };
+    pub(super) fn load(capacity: usize, movements: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
+        let accounts: Slab<Account> = Slab::load(capacity, source)?;
+        let movements = Movements::load(capacity, movements, accounts.entries().len(), source)?;
+        let mut ledger = Self { accounts, by_number: HashIndex::new(capacity), movements };
         if ledger.accounts.len() != ledger.accounts.entries().len() {
             return Err(Corrupt("an account that was closed"));
         }

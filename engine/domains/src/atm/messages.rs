@@ -10,18 +10,19 @@ mod replies;
 
 pub use choices::{
     AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, IssuerOutcome,
-    IssuerOutcomeCode, PinVerdict, PinVerdictCode, ResponseByte, ResponseCode, Service, ServiceCode, TransactionType,
-    TransactionTypeCode, TransferKind, TransferKindCode, TransferOutcome, TransferOutcomeCode,
+    IssuerOutcomeCode, MovementKind, MovementKindCode, Network, NetworkCode, PinVerdict, PinVerdictCode, ResponseByte,
+    ResponseCode, Service, ServiceCode, TransactionType, TransactionTypeCode, TransferKind, TransferKindCode,
+    TransferOutcome, TransferOutcomeCode,
 };
 pub use commands::{
     Acknowledge, Advise, Answer, Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete,
     CountCash, CountDeposit, Cutover, Forward, LoadCash, OpenAccount, ReplaceCard, Reverse, SetAccountLimits,
-    SetAcquirer, SetCard, SetCardStatus, SetCardTerms, SetIssuer, SetRoute, SetService, SetTerminal, SetTerminalTerms,
-    TransferEntry, TransferLinked, UnloadCash,
+    SetAcquirer, SetCard, SetCardStatus, SetCardTerms, SetFee, SetIssuer, SetRoute, SetService, SetTerminal,
+    SetTerminalTerms, TransferEntry, TransferLinked, UnloadCash,
 };
 pub use events::{
     AdviceDone, AdviceDue, CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event,
-    Exception, HoldExpired, PinReferenceSet, RouteSet, TerminalTotals, TimedOut,
+    Exception, HoldExpired, PinReferenceSet, RouteSet, StatementLine, TerminalTotals, TimedOut,
 };
 pub use replies::{AccountOpened, Authorized, CashSet, Ended, Forwarded, Reply, Set, Transferred};
 
@@ -169,6 +170,10 @@ rejects! {
         RoutesFull = 2021,
         /// The route of the card leads to another issuer, or to this host: look it up again.
         StaleRoute = 2022,
+        /// Such a transaction costs no fee; or its parts are above 10¹², its rate above 10,000, or its least above its most.
+        BadFee = 2023,
+        /// As many fees are set as may.
+        FeesFull = 2024,
     }
 }
 
@@ -191,6 +196,10 @@ limits! {
         routes = 1024 in 1..=65_536,
         /// Cards of remote issuers for which somebody stood in on a business date.
         stood_in = 65536 in 1..=16_777_216,
+        /// Movements that are kept of each account, for mini statements; zero when there are none.
+        movements = 10 in 0..=16,
+        /// Rules of fees.
+        fees = 256 in 1..=65_536,
     }
 }
 

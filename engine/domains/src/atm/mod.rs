@@ -3,7 +3,7 @@
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
 //! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` the totals,
-//! `operator` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
+//! `operator`, `fees` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
 //! `terminals`, `issuers` and `transactions`.
 #![doc = include_str!("README.md")]
 
@@ -13,6 +13,7 @@ mod cash;
 mod day_end;
 mod decisions;
 mod endings;
+mod fees;
 mod operator;
 mod switch;
 mod transfers;
@@ -23,6 +24,7 @@ mod issuers;
 mod kept;
 mod ledger;
 mod limits;
+mod statements;
 mod terminals;
 mod transactions;
 
@@ -44,6 +46,7 @@ mod tests;
 use alloc::boxed::Box;
 use cards::Cards;
 use day_end::{Closing, Sums};
+use fees::Fees;
 use issuers::{Issuers, Routes, StoodIn};
 use kept::Kept;
 use ledger::Ledger;
@@ -93,6 +96,7 @@ pub struct Atm {
     issuers: Issuers,
     routes: Routes,
     stood_in: Kept<StoodIn>,
+    fees: Fees,
     /// Room for the totals of a cutover, and the one that goes on in [`Domain::resume`]. Nothing is saved while there is
     /// one.
     sums: Box<[Sums]>,
@@ -120,7 +124,7 @@ impl Domain for Atm {
         Self {
             date: BusinessDate(0),
             date_before: BusinessDate(0),
-            ledger: Ledger::new(limits.accounts as usize),
+            ledger: Ledger::new(limits.accounts as usize, limits.movements as usize),
             cards: Cards::new(limits.cards as usize),
             account_limits: AccountLimits::new(limits.accounts as usize),
             windows: Windows::new(windows_of(limits)),
@@ -130,6 +134,7 @@ impl Domain for Atm {
             issuers: Issuers::new(limits.issuers as usize),
             routes: Routes::new(limits.routes as usize),
             stood_in: Kept::new(limits.stood_in as usize),
+            fees: Fees::new(limits.fees as usize),
             sums: day_end::no_sums(),
             closing: None,
         }
@@ -177,6 +182,7 @@ impl Domain for Atm {
             Command::SetAcquirer(command) => self.set_acquirer(command, out),
             Command::SetIssuer(command) => self.set_issuer(command, out),
             Command::SetRoute(command) => self.set_route(command, out),
+            Command::SetFee(command) => self.set_fee(command, out),
             Command::LoadCash(command, cassettes) => self.load_cash(context, command, cassettes, out),
             Command::UnloadCash(command) => self.unload_cash(context, command, out),
             Command::CountCash(command, cassettes) => self.count_cash(context, command, cassettes, out),

@@ -29,6 +29,8 @@ const LIMITS: AtmLimits = AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 0,
+    fees: 1,
 };
 const CARDS: u64 = 500;
 const EURO: Currency = Currency(978);

@@ -12,10 +12,11 @@
 //! [credit=A] [max=N] [day=N] [count=N] [window=T within=N] [version=N] [status=S]`, `status N S`, `replace N by N [version=N]`; `terminal T
 //! cash=A within=T [in=CURRENCY] [fees=A surcharge=N]`, `service T In|Out`, `load T from A: DENOMINATION*NOTES …`, `unload T to A`, `count T
 //! against A: NOTES …`, `capture N at T`; `cutover DATE`; `withdraw TRACE AMOUNT card=N [at=T] [date=D] [of=Savings]
-//! [version=N] [wrong]`, `inquire TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
+//! [version=N] [wrong]`, `inquire TRACE …`, `statement TRACE …` and `transfer TRACE AMOUNT [to=Savings] …` likewise, `pin TRACE REFERENCE
 //! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
 //! [merchant=A] [deposits=A] [max=N] [day=N] [count=N] [window=T within=N amount=N] [rate=N most=N]`, `limit A [max=N]
-//! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`, `fee KIND
+//! NETWORK [to=A] [fixed=N] [rate=N] [least=N] [most=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
 //! [date=D]`; what `switch_scenarios.rs` has.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -24,9 +25,10 @@
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CaptureCard, CardStatus,
     CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    Event, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reply, ResponseCode, Reverse, Service,
-    SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId,
-    Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome, UnloadCash,
+    Event, LoadCash, Network, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reply, ResponseCode, Reverse,
+    Service, SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetFee, SetService, SetTerminal, SetTerminalTerms,
+    TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome,
+    UnloadCash,
 };
 use super::model::Model;
 use super::{Atm, switch_scenarios, topics};
@@ -50,6 +52,8 @@ const LIMITS: AtmLimits = AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 3,
+    fees: 4,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -230,18 +234,48 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             let fast_cash = Amount(options.number("fast", 0));
             image.set(client, Command::SetCardTerms(&SetCardTerms { token, fast_cash, window_max }));
         }
+        ["fee", kind, network] => {
+            use Network::{Acquirer, Issuer, Own};
+            let kinds = [
+                TransactionType::Withdrawal,
+                TransactionType::Purchase,
+                TransactionType::Deposit,
+                TransactionType::BalanceInquiry,
+                TransactionType::MiniStatement,
+                TransactionType::Transfer,
+            ];
+            let most = Amount(options.number("most", AMOUNT_MAX));
+            let fee = SetFee {
+                income: named("to"),
+                fixed: Amount(options.number("fixed", 0)),
+                least: Amount(options.number("least", 0)),
+                most,
+                rate: options.number("rate", 0) as u32,
+                currency,
+                transaction: kinds.into_iter().find(|of| format!("{of:?}") == kind)?.into(),
+                network: [Own, Acquirer, Issuer].into_iter().find(|of| format!("{of:?}") == network)?.into(),
+            };
+            image.set(client, Command::SetFee(&fee));
+        }
         ["counted", trace_number, amount] => {
             let (counted, terminal, trace) = (Amount(number(amount)?), at, trace(trace_number)?);
             let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
             image.set(client, Command::CountDeposit(&count));
         }
-        ["withdraw" | "inquire" | "transfer" | "buy" | "deposit" | "fast", trace_number, ref rest @ ..] => {
+        [
+            "withdraw" | "inquire" | "statement" | "transfer" | "buy" | "deposit" | "fast",
+            trace_number,
+            ref rest @ ..,
+        ] => {
             let (transaction, amount) = match (words[0], rest.first()) {
                 ("withdraw", Some(amount)) => (TransactionType::Withdrawal, number(amount)?),
                 ("buy", Some(amount)) => (TransactionType::Purchase, number(amount)?),
                 ("deposit", Some(amount)) => (TransactionType::Deposit, number(amount)?),
                 ("fast", amount) => (TransactionType::FastCash, amount.and_then(|word| number(word)).unwrap_or(0)),
                 ("transfer", Some(amount)) => (TransactionType::Transfer, number(amount)?),
+                ("statement", amount) => {
+                    (TransactionType::MiniStatement, amount.and_then(|word| number(word)).unwrap_or(0))
+                }
                 (_, Some(amount)) if *amount != "wrong" => (TransactionType::BalanceInquiry, number(amount)?),
                 _ => (TransactionType::BalanceInquiry, 0),
             };
@@ -323,6 +357,7 @@ pub(super) fn say(slot: &Slot) -> String {
         Event::PinReferenceSet(_) => topics::PINS,
         Event::RouteSet(_) => topics::ROUTES,
         Event::AdviceDue(_) | Event::AdviceDone(_) => topics::ADVICES,
+        Event::StatementLine(_) => 0,
         _ => topics::TERMINAL,
     };
     assert_eq!(header.topic.kind(), topic);
@@ -342,7 +377,16 @@ pub(super) fn say(slot: &Slot) -> String {
         Event::TerminalTotals(t) => format!(
             "terminal {id}: date {}: {} withdrawals of {}, surcharges {}; {} declined, {} voided, {} timed out, {} exceptions; cash {}, \
              held {}",
-            t.date, t.withdrawals, t.dispensed, t.fees, t.declined, t.voided, t.timed_out, t.exceptions, t.cash, t.held
+            t.date,
+            t.withdrawals,
+            t.dispensed,
+            t.surcharges,
+            t.declined,
+            t.voided,
+            t.timed_out,
+            t.exceptions,
+            t.cash,
+            t.held
         ),
         Event::CurrencyTotals(t) => format!(
             "currency {}: date {}: {} withdrawals of {} at {} terminals; cash {}, held {}",
@@ -355,9 +399,23 @@ pub(super) fn say(slot: &Slot) -> String {
         Event::DepositDiffered(d) => {
             format!("terminal {id}: deposit, {} of {}: {} said, {} counted", d.trace, d.date, d.stated, d.counted)
         }
+        Event::StatementLine(l) => {
+            let (kind, by) =
+                (l.kind.get(), if l.trace.0 == 0 { String::new() } else { format!(", trace {}", l.trace) });
+            format!(
+                "line {}: {kind:?} of {} on {} with {} at {}{by}; balance {}, available {}",
+                l.number, l.amount, l.date, l.counterpart, l.terminal, l.balance, l.available
+            )
+        }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
         Event::RouteSet(_) | Event::AdviceDue(_) | Event::AdviceDone(_) => switch_scenarios::say(&event),
     }
+}
+
+/// Surcharge and fee, where there are any.
+fn costs(surcharge: Amount, fee: Amount) -> String {
+    let cost = |name: &str, Amount(cost)| if cost == 0 { String::new() } else { format!(" and a {name} of {cost}") };
+    cost("surcharge", surcharge) + &cost("fee", fee)
 }
 
 fn answer(reply: &Reply<'_>) -> String {
@@ -372,21 +430,23 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::CashSet(c) => format!("-> terminal {}: cash {}, change {}", c.terminal, c.cash, c.change),
         Reply::Authorized(a) => {
             let (code, notes) = (code(a.code.get()), a.notes.counts());
-            let fee = if a.fee.0 == 0 { String::new() } else { format!(" and a surcharge of {}", a.fee) };
-            let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}{fee}", a.held) };
-            format!("-> {}: {code}{notes}, balance {}, available {}", a.authorization, a.balance, a.available)
+            let costs = costs(a.surcharge, a.fee);
+            let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}", a.held) };
+            format!("-> {}: {code}{notes}{costs}, balance {}, available {}", a.authorization, a.balance, a.available)
         }
         Reply::Forwarded(f) => {
-            let fee = if f.fee.0 == 0 { String::new() } else { format!(", a surcharge of {} included", f.fee) };
+            let costs = costs(f.surcharge, f.fee);
+            let included = if costs.is_empty() { "" } else { " included" };
+            let costs = costs.replacen(" and", ",", 1) + included;
             format!(
-                "-> {}: ask issuer {} for {}{fee} as {} of {}",
+                "-> {}: ask issuer {} for {}{costs} as {} of {}",
                 f.authorization, f.issuer, f.amount, f.link_trace, f.date
             )
         }
         Reply::Ended(e) => {
             let (code, number) = (code(e.code.get()), e.authorization);
-            let fee = if e.fee.0 == 0 { String::new() } else { format!(" and a surcharge of {}", e.fee) };
-            format!("-> {number}: {code}, posted {}{fee}, balance {}, available {}", e.posted, e.balance, e.available)
+            let costs = costs(e.surcharge, e.fee);
+            format!("-> {number}: {code}, posted {}{costs}, balance {}, available {}", e.posted, e.balance, e.available)
         }
     }
 }

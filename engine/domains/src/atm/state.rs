@@ -2,13 +2,14 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
+use super::fees::Fees;
 use super::issuers::{Issuers, Routes};
 use super::kept::{Keep as _, Kept};
 use super::ledger::Ledger;
 use super::limits::{AccountLimits, Windows};
 use super::messages::{AtmLimits, BusinessDate};
 use super::terminals::Terminals;
-use super::transactions::State;
+use super::transactions::{State, Transaction};
 use alloc::collections::BTreeMap;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
@@ -27,6 +28,7 @@ impl Atm {
         self.issuers.save(sink);
         self.routes.save(sink);
         self.stood_in.save(sink);
+        self.fees.save(sink);
     }
 
     pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -34,7 +36,7 @@ impl Atm {
         if date < date_before {
             return Err(Corrupt("the business date"));
         }
-        let ledger = Ledger::load(limits.accounts as usize, source)?;
+        let ledger = Ledger::load(limits.accounts as usize, limits.movements as usize, source)?;
         let cards = Cards::load(limits.cards as usize, ledger.len(), source)?;
         let account_limits = AccountLimits::load(limits.accounts as usize, source)?;
         let windows = Windows::load(super::windows_of(limits), source)?;
@@ -44,6 +46,7 @@ impl Atm {
         let issuers = Issuers::load(limits.issuers as usize, ledger.len(), source)?;
         let routes = Routes::load(limits.routes as usize, source)?;
         let stood_in = Kept::load(limits.stood_in as usize, source)?;
+        let fees = Fees::load(limits.fees as usize, &ledger, source)?;
         let atm = Self {
             date,
             date_before,
@@ -57,6 +60,7 @@ impl Atm {
             issuers,
             routes,
             stood_in,
+            fees,
             sums: super::day_end::no_sums(),
             closing: None,
         };
@@ -96,12 +100,20 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.has_card() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if (transaction.issuer.0 > 0 && transaction.is_held()) && !self.issuers.has(transaction.issuer) {
+            if (transaction.issuer.0 > 0 && transaction.is_held()) && self.issuers.find(transaction.issuer).is_none() {
                 return Err("the issuer of a transaction");
             }
-            if !places(transaction.account) || !places(transaction.to) || !places(transaction.fees) {
+            let has_places = transaction.charges.iter().all(|charge| places(charge.to));
+            if !places(transaction.account) || !places(transaction.to) || !has_places {
                 return Err("the account of a transaction");
             }
+        }
+        let is_said = |transaction: &Transaction| {
+            let moved = self.ledger[transaction.account].moved();
+            usize::from(transaction.lines) <= self.ledger.movements().each() && transaction.moved <= moved
+        };
+        if !self.transactions.iter().all(|transaction| transaction.lines == 0 || is_said(transaction)) {
+            return Err("the lines of a mini statement");
         }
         let mut holds = alloc::vec::Vec::new();
         let mut notes_held = BTreeMap::new();
@@ -118,9 +130,8 @@ impl Atm {
                 return Err("a hold of other notes");
             }
             holds.push((held.account, terminal.cash, held.amount));
-            if held.fee.0 > 0 {
-                holds.push((held.account, held.fees, held.fee));
-            }
+            let charges = held.charges.iter().filter(|charge| charge.taken.0 > 0);
+            holds.extend(charges.map(|charge| (held.account, charge.to, charge.taken)));
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             if held.has_card() {

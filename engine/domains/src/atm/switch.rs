@@ -2,14 +2,14 @@
 //! silent, and advised to it until it acknowledges what was taken in the end.
 
 use super::cards::NONE;
-use super::decisions::hold_with_fee;
+use super::decisions::hold_all;
 use super::issuers::{StoodIn, is_prefix};
 use super::kept::Keep;
 use super::messages::{
     AMOUNT_MAX, Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Authorization, Event, Forward, IssuerOutcome, Key,
-    Notes, Reject, Reply, ResponseCode, RouteSet, SetIssuer, SetRoute, TransactionType,
+    Network, Notes, Reject, Reply, ResponseCode, RouteSet, SetIssuer, SetRoute, TransactionType,
 };
-use super::transactions::{State, Transaction, refused};
+use super::transactions::{Charge, State, Transaction, refused};
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Cursor, Out, Progress, Timestamp};
@@ -88,14 +88,14 @@ impl Atm {
     /// The order of precedence before a remote issuer is asked. Money and notes are held meanwhile.
     fn prepare(&mut self, now: Timestamp, transaction: &mut Transaction) -> Result<(), ResponseCode> {
         use ResponseCode as Code;
-        let Self { terminals, ledger, windows, issuers, date, .. } = self;
+        let Self { terminals, ledger, windows, issuers, fees, date, .. } = self;
         let Transaction { amount, kind, .. } = *transaction;
         let (kind, date) = (kind.get(), *date);
         let terminal = terminals.get(transaction.terminal).expect("it was found");
         if !terminal.is_in_service() {
             return Err(Code::TerminalNotPermitted);
         }
-        let issuer = issuers.get(transaction.issuer).ok_or(Code::NoRoute)?;
+        let issuer = issuers.find(transaction.issuer).map(|place| &mut issuers[place]).ok_or(Code::NoRoute)?;
         if !matches!(kind, TransactionType::Withdrawal | TransactionType::BalanceInquiry) || terminal.is_acquirer() {
             return Err(Code::NotPermitted);
         }
@@ -114,18 +114,20 @@ impl Atm {
                 return Err(Code::ExceedsCount);
             }
         }
-        let fee = if kind.dispenses() { terminal.fee(account, amount) } else { None };
         // A number that is left when the account does not bear it is not used again.
         let link_trace = issuer.next_trace(date).ok_or(Code::IssuerInoperative)?;
         if kind.dispenses() {
-            hold_with_fee(ledger, account, terminal.cash, amount, fee).map_err(|_| Code::IssuerInoperative)?;
+            let surcharge = terminal.surcharge_on(account, amount);
+            let fee = fees.on(ledger, kind, Network::Issuer, account, amount);
+            let parts = [(amount, terminal.cash), surcharge, fee];
+            hold_all(ledger, account, parts).map_err(|_| Code::IssuerInoperative)?;
+            transaction.charges = [surcharge, fee].map(Charge::of);
             terminal.hold(notes);
             windows.count(&mut terminal.limits, amount, date, now);
         }
-        (transaction.fee, transaction.fees) = fee.unwrap_or((Amount(0), 0));
         transaction.code = Code::Approved.into();
         transaction.state = State::Asked.into();
-        (transaction.account, transaction.to, transaction.asked_fee) = (account, account, transaction.fee);
+        (transaction.account, transaction.to) = (account, account);
         (transaction.notes, transaction.counted, transaction.link_trace) = (notes, date, link_trace);
         transaction.deadline = now.saturating_add(terminal.confirm_within_ns);
         Ok(())
@@ -192,7 +194,8 @@ impl Atm {
         terminal.totals.declined += 1;
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.code) = (State::Declined.into(), code.into());
-            (transaction.notes, transaction.fee, transaction.deadline) = (Notes(0), Amount(0), Timestamp(0));
+            (transaction.notes, transaction.deadline) = (Notes(0), Timestamp(0));
+            transaction.charges = transaction.charges.map(Charge::let_go);
         });
         if is_silent && transaction.dispenses() {
             self.advise_issuer(now, index, out);
@@ -208,7 +211,7 @@ impl Atm {
     /// Whether a withdrawal may be approved in its issuer's stead. If so, it counts.
     fn stands_in(&mut self, transaction: &Transaction) -> bool {
         let Transaction { token, issuer, amount, counted: date, .. } = *transaction;
-        let Some(issuer) = self.issuers.get(issuer) else { return false };
+        let Some(issuer) = self.issuers.find(issuer).map(|place| self.issuers[place]) else { return false };
         let known = self.stood_in.find((token, date));
         let before = known.map_or((0, 0), |index| (self.stood_in[index].amount, self.stood_in[index].count));
         if !issuer.lets_stand_in(amount, before) {
@@ -228,8 +231,8 @@ impl Atm {
 
     /// The issuer of the transaction at `index` is to be told what was taken in the end.
     pub(super) fn advise_issuer(&mut self, now: Timestamp, index: u32, out: &mut Out<'_, Self>) {
-        let issuer = self.issuers.get(self.transactions[index].issuer).expect("an issuer stays defined");
-        let deadline = now.saturating_add(issuer.advice_lasts_ns);
+        let issuer = self.issuers.find(self.transactions[index].issuer).expect("an issuer stays defined");
+        let deadline = now.saturating_add(self.issuers[issuer].advice_lasts_ns);
         self.transactions.change(index, |transaction| (transaction.advises, transaction.deadline) = (1, deadline));
         let due = advice(&self.transactions[index]);
         out.publish(topics::ADVICES, 0, Event::AdviceDue(&due));

@@ -16,9 +16,7 @@ use ringfence_kernel::workload::CommandImage;
 
 /// A response code by its number.
 fn named(text: &str) -> Option<ResponseByte> {
-    use ResponseCode::{Approved, DoNotHonour, FormatError, InsufficientFunds, InvalidCard, IssuerInoperative};
-    let all = [Approved, DoNotHonour, FormatError, InsufficientFunds, InvalidCard, IssuerInoperative];
-    all.into_iter().find(|code| format!("{:02}", *code as u8) == text).map(Into::into)
+    text.parse().ok().and_then(ResponseCode::known).map(Into::into)
 }
 
 pub(super) fn parse(words: &[&str], options: &Options<'_>) -> Option<CommandImage> {

@@ -58,7 +58,7 @@ pub(super) struct Terminal {
 #[repr(C)]
 pub(super) struct Totals {
     pub(super) dispensed: u64,
-    pub(super) fees: u64,
+    pub(super) surcharges: u64,
     pub(super) withdrawals: u32,
     pub(super) declined: u32,
     pub(super) voided: u32,
@@ -70,9 +70,9 @@ pub(super) struct Totals {
 impl Totals {
     /// Counts notes that came out.
     #[inline]
-    pub(super) fn dispense(&mut self, posted: Amount, fee: Amount) {
+    pub(super) fn dispense(&mut self, posted: Amount, surcharge: Amount) {
         self.dispensed += posted.0;
-        self.fees += fee.0;
+        self.surcharges += surcharge.0;
         self.withdrawals += 1;
     }
 }
@@ -97,8 +97,9 @@ impl Terminal {
     /// The surcharge on a withdrawal of `amount` of an account, and the place of the account that gets it; that one pays
     /// none.
     #[inline]
-    pub(super) fn fee(&self, account: u32, amount: Amount) -> Option<(Amount, u32)> {
-        (self.surcharge.0 > 0 && self.fees != account).then(|| (self.surcharge_of(amount), self.fees))
+    pub(super) fn surcharge_on(&self, account: u32, amount: Amount) -> (Amount, u32) {
+        let pays = self.surcharge.0 > 0 && self.fees != account;
+        if pays { (self.surcharge_of(amount), self.fees) } else { (Amount(0), 0) }
     }
 
     /// What a withdrawal of `amount` costs beside it.

@@ -27,6 +27,8 @@ const TIGHT: AtmLimits = AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 3,
+    fees: 3,
 };
 /// Room for what may be repeated and little else.
 const SMALL: AtmLimits = AtmLimits {
@@ -38,6 +40,8 @@ const SMALL: AtmLimits = AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 4,
+    fees: 8,
 };
 
 /// How many steps a law runs: `steps`, or `long` to prove.
@@ -106,7 +110,7 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
         [0, 5, 12, 13, 14, 30, 36, 38, 41, 43, 51, 53, 54, 55, 57, 58, 61, 62, 65, 68, 75, 76, 91, 92, 94, 96];
     assert_eq!(Vec::from_iter(codes), expected, "the codes");
     assert_eq!(Vec::from_iter(outcomes), Vec::from_iter(1..=8), "what becomes of transfers");
-    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106, 107, 108, 109, 110, 111, 112, 113], "the events");
+    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106, 107, 108, 109, 110, 111, 112, 113, 114], "the events");
     assert!(rejects.len() >= 10, "{rejects:?}");
 }
 
@@ -196,6 +200,8 @@ fn a_sum_that_is_full_takes_no_more() {
         issuers: 2,
         routes: 6,
         stood_in: 5,
+        movements: 0,
+        fees: 1,
     };
     let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
     let mut steps = lines(

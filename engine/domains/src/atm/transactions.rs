@@ -4,8 +4,8 @@ use super::cards::NONE;
 use super::kept::Keep;
 use super::messages::{
     AMOUNT_MAX, AccountTypeCode, Advise, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate,
-    ChangePin, Ended, Forward, Forwarded, IssuerId, Key, Notes, PinVersion, ResponseByte, ResponseCode, TerminalId,
-    Trace, TransactionType, TransactionTypeCode,
+    ChangePin, Ended, Forward, Forwarded, IssuerId, Key, MovementKind, Notes, PinVersion, ResponseByte, ResponseCode,
+    TerminalId, Trace, TransactionType, TransactionTypeCode,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::{Reserved, Wire as _};
@@ -37,6 +37,38 @@ choice! {
     }
 }
 
+/// What a transaction costs beside its amount.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Charge {
+    /// What was asked for, and what of it is held or posted.
+    pub(super) asked: Amount,
+    pub(super) taken: Amount,
+    /// The place of the account that gets it.
+    pub(super) to: u32,
+    reserved: u32,
+}
+
+impl Charge {
+    /// What the charges of a transaction are, in their order.
+    pub(super) const KINDS: [MovementKind; 2] = [MovementKind::Surcharge, MovementKind::Fee];
+
+    /// A charge that is held, or was posted.
+    #[inline]
+    pub(super) fn of((asked, to): (Amount, u32)) -> Self {
+        Self { asked, taken: asked, to, reserved: 0 }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.taken <= self.asked && self.asked.0 <= 2 * AMOUNT_MAX && self.reserved == 0
+    }
+
+    /// As it is, but of it nothing is held or posted any more.
+    pub(super) fn let_go(self) -> Self {
+        Self { taken: Amount(0), ..self }
+    }
+}
+
 /// One transaction, with all that its answers say.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -54,14 +86,15 @@ pub(super) struct Transaction {
     /// The notes that were dispensed, and what was posted for them.
     pub(super) dispensed: Notes,
     pub(super) posted: Amount,
-    /// The surcharge that was asked for, and what of it is held or posted.
-    pub(super) asked_fee: Amount,
-    pub(super) fee: Amount,
+    /// The surcharge and the fee.
+    pub(super) charges: [Charge; 2],
     /// The balances of the first answer.
     pub(super) balances: [Balance; 2],
     /// The balances when it ended.
     pub(super) ended: [Balance; 2],
     pub(super) deadline: Timestamp,
+    /// How many movements the account of a mini statement had had.
+    pub(super) moved: u64,
     pub(super) terminal: TerminalId,
     pub(super) trace: Trace,
     pub(super) date: BusinessDate,
@@ -71,8 +104,6 @@ pub(super) struct Transaction {
     pub(super) card: u32,
     pub(super) account: u32,
     pub(super) to: u32,
-    /// The place of the account that gets the surcharge.
-    pub(super) fees: u32,
     /// The version that the new PIN got.
     pub(super) pin_version: PinVersion,
     /// What names it to a remote issuer, and which one; zero when it is this host.
@@ -90,7 +121,9 @@ pub(super) struct Transaction {
     to_type: AccountTypeCode,
     /// 1 when the account's limits counted it.
     pub(super) by_account: u8,
-    reserved: [u8; 6],
+    /// The lines of a mini statement.
+    pub(super) lines: u8,
+    reserved: u8,
 }
 
 impl Transaction {
@@ -119,9 +152,10 @@ impl Transaction {
         self.dispenses() && self.is_open() || self.state == State::Deposited.into()
     }
 
-    /// What was taken of the account in the end, the surcharge included.
+    /// What was taken of the account in the end, surcharge and fee included.
     pub(super) fn taken(&self) -> Amount {
-        if self.posted.0 == 0 { Amount(0) } else { Amount(self.posted.0 + self.fee.0) }
+        let [surcharge, fee] = self.charges;
+        if self.posted.0 == 0 { Amount(0) } else { Amount(self.posted.0 + surcharge.taken.0 + fee.taken.0) }
     }
 
     pub(super) fn is(&self, kind: TransactionType) -> bool {
@@ -176,9 +210,10 @@ impl Transaction {
 
     /// The answer while the issuer is being asked.
     pub(super) fn forwarded(&self) -> Forwarded {
-        let Self { authorization, link_trace, counted: date, issuer, asked_fee: fee, .. } = *self;
-        let (amount, reserved) = (Amount(self.amount.0 + fee.0), Reserved::default());
-        Forwarded { authorization, amount, fee, link_trace, date, issuer, reserved }
+        let Self { authorization, link_trace, counted: date, issuer, charges, .. } = *self;
+        let [surcharge, fee] = charges.map(|charge| charge.asked);
+        let (amount, reserved) = (Amount(self.amount.0 + surcharge.0 + fee.0), Reserved::default());
+        Forwarded { authorization, amount, surcharge, fee, link_trace, date, issuer, reserved }
     }
 
     /// As [`Transaction::asked_by`], for a change of PIN.
@@ -211,18 +246,20 @@ impl Transaction {
     #[inline]
     pub(super) fn answer(&self) -> Authorized {
         let [balance, available] = self.balances;
-        let is_held = self.code.get() == ResponseCode::Approved && self.dispenses();
-        let (held, fee) = if is_held { (self.amount, self.asked_fee) } else { (Amount(0), Amount(0)) };
-        let Self { authorization, notes, code, .. } = *self;
-        Authorized { authorization, held, fee, notes, balance, available, code, reserved: Reserved::default() }
+        let is_approved = self.code.get() == ResponseCode::Approved;
+        let held = if is_approved && self.dispenses() { self.amount } else { Amount(0) };
+        let [surcharge, fee] = self.charges.map(|charge| if is_approved { charge.asked } else { Amount(0) });
+        let Self { authorization, notes, code, lines, .. } = *self;
+        let reserved = Reserved::default();
+        Authorized { authorization, held, surcharge, fee, notes, balance, available, code, lines, reserved }
     }
 
     /// The answer to a completion or reversal.
     pub(super) fn ended(&self, code: ResponseCode) -> Ended {
         let ([balance, available], code) = (self.ended, code.into());
         let Self { authorization, posted, .. } = *self;
-        let fee = if self.is_open() { Amount(0) } else { self.fee };
-        Ended { authorization, posted, fee, balance, available, code, reserved: Reserved::default() }
+        let [surcharge, fee] = self.charges.map(|charge| if self.is_open() { Amount(0) } else { charge.taken });
+        Ended { authorization, posted, surcharge, fee, balance, available, code, reserved: Reserved::default() }
     }
 }
 
@@ -259,15 +296,17 @@ impl Keep for Transaction {
 
     #[inline]
     fn is_held(&self) -> bool {
-        matches!(self.state.get(), State::Held | State::Deposited | State::Asked) || self.advises == 1
+        self.is_open() || self.state == State::Deposited.into() || self.advises == 1
     }
 
     fn is_sound(&self) -> bool {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
         let asked = self.kind.try_get().is_some() && self.account_type.is_valid() && self.to_type.is_valid();
         let nothing = (TransactionTypeCode::zeroed(), AccountTypeCode::zeroed(), AccountTypeCode::zeroed());
-        self.reserved == [0; 6]
+        self.reserved == 0
             && self.by_account <= 1
+            && (self.lines == 0 || self.is(TransactionType::MiniStatement) && self.was_authorized())
+            && u64::from(self.lines) <= self.moved
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
             && (state == State::Declined) == (code != ResponseCode::Approved)
             && (self.is_open() || self.advises == 1) == (self.deadline != Timestamp(0))
@@ -277,8 +316,7 @@ impl Keep for Transaction {
             && (state != State::Deposited || self.is(TransactionType::Deposit))
             && (state != State::Held || self.dispenses())
             && (state != State::Asked || self.issuer.0 > 0)
-            && self.fee.0.max(self.asked_fee.0) <= 2 * AMOUNT_MAX
-            && self.posted.0.checked_add(self.fee.0).is_some()
-            && self.amount.0.checked_add(self.asked_fee.0).is_some()
+            && self.charges.iter().all(Charge::is_sound)
+            && self.posted.0.max(self.amount.0) <= i64::MAX as u64
     }
 }

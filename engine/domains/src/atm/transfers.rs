@@ -3,9 +3,10 @@
 use super::kept::Keep;
 use super::ledger::Account;
 use super::messages::{
-    AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, Event, HoldExpired, LINKED_MAX, Reject, Reply,
-    TransferEntry, TransferId, TransferKind, TransferKindCode, TransferOutcome, Transferred,
+    AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, Event, HoldExpired, LINKED_MAX, MovementKind, Reject,
+    Reply, TerminalId, Trace, TransferEntry, TransferId, TransferKind, TransferKindCode, TransferOutcome, Transferred,
 };
+use super::statements::Cause;
 use super::{Atm, topics};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::Reserved;
@@ -127,10 +128,23 @@ impl Atm {
             }
         }
         for transfer in done {
+            self.note_transfer(transfer);
             self.transfers.add(*transfer);
         }
         out.reply(Reply::Transferred(&done[done.len() - 1].answer(done.len())));
         Ok(Progress::Done)
+    }
+
+    /// Writes what a transfer posted into the statements of its accounts, as they stood after it.
+    fn note_transfer(&mut self, of: &Transfer) {
+        let Transfer { amount, balances: [giver, giver_left, taker, taker_left], debit, credit, .. } = *of;
+        if matches!(of.kind.get(), TransferKind::Move | TransferKind::Post) {
+            let amount = amount.0 as i64;
+            let (kind, terminal, trace) = (MovementKind::Transfer, TerminalId(0), Trace(0));
+            let cause = Cause { kind, terminal, trace, date: of.date };
+            self.ledger.note_one(debit, credit, [Balance(-amount), giver, giver_left], cause);
+            self.ledger.note_one(credit, debit, [Balance(amount), taker, taker_left], cause);
+        }
     }
 
     /// The place of the last of the transfers, when all were done before as they are asked for now.

@@ -5,9 +5,9 @@ mod switch;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
     CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    Forward, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service, SetAccountLimits,
-    SetCard, SetCardStatus, SetCardTerms, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
-    TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
+    Forward, LoadCash, Network, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service,
+    SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetFee, SetService, SetTerminal, SetTerminalTerms,
+    TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -245,9 +245,13 @@ impl Flow {
             12..18 if troubled => TransactionType::Purchase,
             18..24 if troubled => TransactionType::Deposit,
             24..32 if troubled => TransactionType::FastCash,
+            32..36 if troubled => TransactionType::MiniStatement,
             _ => TransactionType::Withdrawal,
         };
-        let names_none = matches!(transaction, TransactionType::BalanceInquiry | TransactionType::FastCash);
+        let names_none = matches!(
+            transaction,
+            TransactionType::BalanceInquiry | TransactionType::MiniStatement | TransactionType::FastCash
+        );
         if names_none && !random.percent(2) {
             amount = 0;
         }
@@ -362,7 +366,8 @@ impl Flow {
         match self.random.below(36) {
             24.. => self.switch_command(image),
             21 => self.count_deposit(&sent, image),
-            22 => self.more_terms(image),
+            22 if self.random.percent(70) => self.more_terms(image),
+            22 => self.set_fee(image),
             0..3 => self.send(&sent, image),
             3 => {
                 sent.amount.0 += 1_000;
@@ -400,6 +405,37 @@ impl Flow {
         let counted = if self.random.percent(60) { amount } else { Amount(self.random.below(20_000)) };
         let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
         image.set(ClientId(1), Command::CountDeposit(&count));
+    }
+
+    /// What a kind of transaction costs; seldom what cannot be.
+    fn set_fee(&mut self, image: &mut CommandImage) {
+        const KINDS: [TransactionType; 8] = [
+            TransactionType::Withdrawal,
+            TransactionType::Withdrawal,
+            TransactionType::Withdrawal,
+            TransactionType::BalanceInquiry,
+            TransactionType::MiniStatement,
+            TransactionType::Transfer,
+            TransactionType::Purchase,
+            TransactionType::Deposit,
+        ];
+        const NETWORKS: [Network; 4] = [Network::Own, Network::Own, Network::Acquirer, Network::Issuer];
+        let random = &mut self.random;
+        let fee = SetFee {
+            income: match random.below(5) {
+                0 => AccountNumber(0),
+                1 => customer(random.below(9)),
+                _ => BANK,
+            },
+            fixed: Amount(random.below(3) * 70),
+            least: Amount(random.below(3) * 60),
+            most: Amount(50 + random.below(400)),
+            rate: if random.percent(95) { random.below(300) as u32 } else { 10_001 },
+            currency: EURO,
+            transaction: KINDS[random.below(8) as usize].into(),
+            network: NETWORKS[random.below(4) as usize].into(),
+        };
+        image.set(ClientId(1), Command::SetFee(&fee));
     }
 
     /// What a terminal does beside withdrawals; limits of an account; fast cash and the amount of a window.
@@ -441,7 +477,12 @@ impl Flow {
             }
             _ => {
                 let (token, window_max) = (token(random.below(self.mix.cards + 1)), Amount(random.below(3) * 12_000));
-                let fast_cash = Amount(if random.percent(80) { FAST_CASH } else { random.below(2) * 7 });
+                let fast_cash = Amount(match random.below(10) {
+                    0 => 0,
+                    1 => 7,
+                    2 => u64::MAX,
+                    _ => FAST_CASH,
+                });
                 image.set(ClientId(1), Command::SetCardTerms(&SetCardTerms { token, fast_cash, window_max }));
             }
         }

@@ -84,6 +84,8 @@ const ATM: atm::messages::AtmLimits = atm::messages::AtmLimits {
     issuers: 2,
     routes: 6,
     stood_in: 5,
+    movements: 2,
+    fees: 3,
 };
 
 /// Any bytes, taken for commands of auctions one after another, against the laws and the model.

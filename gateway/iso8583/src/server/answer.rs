@@ -1,11 +1,12 @@
 //! What is answered.
 
+use super::dates::month_and_day;
 use super::private;
 use super::refusal::Refusal;
 use super::request::answer_type;
 use crate::message::Message;
 use ringfence_domains::atm::messages::{
-    Amount, Authorization, Authorized, Balance, Currency, Ended, Notes, ResponseCode,
+    Amount, Authorization, Authorized, Balance, Currency, Ended, Notes, ResponseCode, StatementLine,
 };
 use zeroize::Zeroizing;
 
@@ -37,15 +38,15 @@ pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
     [b'0' + code as u8 / 10, b'0' + code as u8 % 10]
 }
 
-/// The answer to a transaction that was decided.
-pub(crate) fn authorized(request: &Message, said: &Authorized, currency: Currency) -> Message {
-    let Authorized { authorization, held, fee, notes, balance, available, .. } = *said;
+/// The answer to a transaction that was decided, with the lines of a mini statement.
+pub(crate) fn authorized(request: &Message, said: &Authorized, lines: &[StatementLine], currency: Currency) -> Message {
+    let Authorized { authorization, held, surcharge, fee, notes, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
     if (1..1_000_000_000_000).contains(&held.0) {
         answer.set(4, format!("{:012}", held.0).as_bytes());
     }
     name(&mut answer, authorization);
-    costs(&mut answer, fee);
+    costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, said.code.get() == ResponseCode::Approved);
     let mut own = Zeroizing::new(Vec::new());
     if notes != Notes(0) {
@@ -55,15 +56,29 @@ pub(crate) fn authorized(request: &Message, said: &Authorized, currency: Currenc
     if !own.is_empty() {
         answer.set(63, &own);
     }
+    if !lines.is_empty() {
+        answer.set(48, lines.iter().map(line).collect::<String>().as_bytes());
+    }
     answer
+}
+
+/// A line of a mini statement, always 38 characters: month and day, the kind, C or D and an amount, the trace number, C or D
+/// and the balance after it. An amount that twelve digits do not hold is left blank.
+fn line(of: &StatementLine) -> String {
+    let signed = |Balance(amount): Balance| {
+        let (sign, digits) = (if amount < 0 { 'D' } else { 'C' }, amount.unsigned_abs());
+        if digits < 1_000_000_000_000 { format!("{sign}{digits:012}") } else { format!("{sign}{:12}", "") }
+    };
+    let (date, kind, trace) = (month_and_day(of.date), of.kind.get() as u8, of.trace.0 % 1_000_000);
+    format!("{date}{kind:02}{}{trace:06}{}", signed(of.amount), signed(of.balance))
 }
 
 /// The answer to a completion or a reversal.
 pub(crate) fn ended(request: &Message, said: &Ended, currency: Currency) -> Message {
-    let Ended { authorization, posted, fee, balance, available, .. } = *said;
+    let Ended { authorization, posted, surcharge, fee, balance, available, .. } = *said;
     let mut answer = bare(request, code(said.code.get()));
     name(&mut answer, authorization);
-    costs(&mut answer, fee);
+    costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, authorization.0 != 0);
     let mut own = Zeroizing::new(Vec::new());
     private::put(&mut own, private::POSTED, format!("{:012}", posted.0).as_bytes());
@@ -78,10 +93,13 @@ fn name(answer: &mut Message, Authorization(number): Authorization) {
     }
 }
 
-/// The surcharge, when the field can hold it.
-fn costs(answer: &mut Message, Amount(fee): Amount) {
+/// Surcharge and fee, each when its field can hold it.
+fn costs(answer: &mut Message, Amount(surcharge): Amount, Amount(fee): Amount) {
+    if (1..100_000_000).contains(&surcharge) {
+        answer.set(28, format!("D{surcharge:08}").as_bytes());
+    }
     if (1..100_000_000).contains(&fee) {
-        answer.set(28, format!("D{fee:08}").as_bytes());
+        answer.set(8, format!("{fee:08}").as_bytes());
     }
 }
 
@@ -95,5 +113,36 @@ fn stands(answer: &mut Message, balance: Balance, available: Balance, Currency(c
     };
     if let (true, Some(ledger), Some(left)) = (is_said, amount("01", balance), amount("02", available)) {
         answer.set(54, format!("{ledger}{left}").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringfence_client::kernel::messages::Reserved;
+    use ringfence_domains::atm::messages::{AccountNumber, BusinessDate, MovementKind, TerminalId, Trace};
+
+    /// Guards against lines of a mini statement that a terminal cannot take apart: each is as long as the others, whatever it says.
+    #[test]
+    fn lines_are_of_one_length() {
+        let line_of = |amount: i64, balance: i64, trace: u32, kind: MovementKind| {
+            line(&StatementLine {
+                number: 1,
+                amount: Balance(amount),
+                balance: Balance(balance),
+                available: Balance(0),
+                counterpart: AccountNumber(1),
+                terminal: TerminalId(1),
+                trace: Trace(trace),
+                date: BusinessDate(20_454),
+                kind: kind.into(),
+                reserved: Reserved::default(),
+            })
+        };
+        assert_eq!(line_of(-100, 900, 7, MovementKind::Withdrawal), "010104D000000000100000007C000000000900");
+        assert_eq!(line_of(5, -20, 0, MovementKind::Transfer), "010102C000000000005000000D000000000020");
+        let blank = " ".repeat(12);
+        let wide = line_of(1_000_000_000_000, i64::MIN, u32::MAX, MovementKind::Forgotten);
+        assert_eq!(wide, format!("010101C{blank}967295D{blank}"));
     }
 }

@@ -30,6 +30,8 @@ enum Came {
     Ask(Forwarded),
     /// The engine refused it.
     Refused(Code),
+    /// Lines of a mini statement were lost on the way.
+    Incomplete,
 }
 
 impl<M: SecurityModule> Server<M> {
@@ -54,6 +56,7 @@ impl<M: SecurityModule> Server<M> {
                     tries: 0,
                     mac,
                     pin: None,
+                    lines: Vec::new(),
                 });
             }
         };
@@ -214,6 +217,11 @@ impl<M: SecurityModule> Server<M> {
                         Ok(Event::RouteSet(said)) => self.switch.set_route(said),
                         Ok(Event::AdviceDue(said)) => self.switch.due(said),
                         Ok(Event::AdviceDone(said)) => self.switch.done(said),
+                        Ok(Event::StatementLine(line)) => {
+                            if let Some(pending) = self.pending.get_mut(&header.request) {
+                                pending.lines.push(*line);
+                            }
+                        }
                         _ => {}
                     }
                     continue;
@@ -221,8 +229,11 @@ impl<M: SecurityModule> Server<M> {
                 kind::REPLY => {
                     let Some(pending) = self.pending.get(&header.request) else { continue };
                     match output.decode() {
+                        Ok(Reply::Authorized(said)) if usize::from(said.lines) != pending.lines.len() => {
+                            Came::Incomplete
+                        }
                         Ok(Reply::Authorized(said)) => {
-                            Came::Answer(answer::authorized(&pending.message, said, currency))
+                            Came::Answer(answer::authorized(&pending.message, said, &pending.lines, currency))
                         }
                         Ok(Reply::Forwarded(said)) => Came::Ask(*said),
                         Ok(Reply::Ended(said)) => Came::Answer(answer::ended(&pending.message, said, currency)),
@@ -263,6 +274,13 @@ impl<M: SecurityModule> Server<M> {
                 self.again.push_back(pending);
             }
             Came::Refused(code) => self.refuse_pending(&pending, &Refusal::Engine(code)),
+            // A repeat is told the same lines.
+            Came::Incomplete if pending.tries < STALE_MAX => {
+                pending.tries += 1;
+                pending.lines.clear();
+                self.again.push_back(pending);
+            }
+            Came::Incomplete => self.refuse_pending(&pending, &Refusal::Silent),
         }
     }
 

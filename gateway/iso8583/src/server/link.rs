@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) name: usize,
     tried: Option<Instant>,
     signed_on: bool,
+    /// When it was last asked whether it is there, since it was last heard.
+    echoed: Option<Instant>,
     /// What it was asked and has not answered.
     pub(crate) asked: HashMap<Name, (Pending, Instant)>,
     /// What it was told and has not acknowledged: of which transaction, and how much.
@@ -61,6 +63,7 @@ impl Link {
             name: 0,
             tried: None,
             signed_on: false,
+            echoed: None,
             asked: HashMap::new(),
             told: HashMap::new(),
         }
@@ -82,19 +85,39 @@ impl Link {
 
     /// Connects when it is not connected, under a new name; whether it did, so that it must sign on.
     pub(crate) fn connect(&mut self, registry: &Registry, name: usize) -> io::Result<bool> {
-        // One on which nobody answers the sign-on is lost.
-        if !self.signed_on && self.connection.as_ref().is_some_and(|made| made.heard.elapsed() > self.timeout) {
+        // One on which nobody answers the sign-on, or an echo, is lost.
+        let is_waited_for = !self.signed_on || self.echoed.is_some_and(|since| since.elapsed() > self.timeout);
+        if is_waited_for && self.is_silent() {
+            debug!(issuer = %self.address, "nobody answers on the connection to an issuer: it is lost");
             self.connection = None;
         }
         if self.connection.is_some() || self.tried.is_some_and(|tried| tried.elapsed() < PAUSE) {
             return Ok(false);
         }
         self.tried = Some(Instant::now());
-        self.signed_on = false;
+        (self.signed_on, self.echoed) = (false, None);
         let Ok(mut stream) = TcpStream::connect(self.address) else { return Ok(false) };
         registry.register(&mut stream, Token(name), Interest::READABLE | Interest::WRITABLE)?;
         (self.connection, self.name) = (Some(Connection::new(stream, BOUNDS)), name);
         Ok(true)
+    }
+
+    /// Whether nothing was heard for longer than an answer may take.
+    fn is_silent(&self) -> bool {
+        self.connection.as_ref().is_some_and(|made| made.heard.elapsed() > self.timeout)
+    }
+
+    /// Whether it is to be asked now whether it is there: a connection that the other side lost without a word is not noticed
+    /// before something is said on it.
+    pub(crate) fn must_echo(&mut self) -> bool {
+        if !self.is_silent() {
+            self.echoed = None;
+        }
+        let must = self.signed_on && self.echoed.is_none() && self.is_silent();
+        if must {
+            self.echoed = Some(Instant::now());
+        }
+        must
     }
 
     /// There may be something to read.

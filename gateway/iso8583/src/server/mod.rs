@@ -46,7 +46,7 @@ use references::References;
 use request::Asked;
 use ringfence_client::Client;
 use ringfence_client::kernel::{Domain as _, RequestId, SessionId, Topic};
-use ringfence_domains::atm::messages::{BusinessDate, Key};
+use ringfence_domains::atm::messages::{BusinessDate, Key, StatementLine};
 use ringfence_domains::atm::{Atm, topics};
 use ringfence_peers::{Bounds, Closing, Connection, accept};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -111,6 +111,8 @@ struct Pending {
     mac: Option<Arc<WrappedKey>>,
     /// The PIN's block for a remote issuer.
     pin: Option<Zeroizing<Vec<u8>>>,
+    /// Lines of a mini statement, which come before its answer.
+    lines: Vec<StatementLine>,
 }
 
 /// The server.

@@ -171,6 +171,7 @@ impl Reader<'_> {
             b"21" => TransactionType::Deposit,
             b"91" => TransactionType::FastCash,
             b"31" => TransactionType::BalanceInquiry,
+            b"38" => TransactionType::MiniStatement,
             b"40" => TransactionType::Transfer,
             b"90" => TransactionType::PinChange,
             _ => return Err(Refusal::Unserved),
@@ -180,7 +181,10 @@ impl Reader<'_> {
             Some(_) => self.number(4)?,
             None if matches!(
                 kind,
-                TransactionType::BalanceInquiry | TransactionType::PinChange | TransactionType::FastCash
+                TransactionType::BalanceInquiry
+                    | TransactionType::MiniStatement
+                    | TransactionType::PinChange
+                    | TransactionType::FastCash
             ) =>
             {
                 0

@@ -20,6 +20,9 @@ use zeroize::Zeroizing;
 
 /// Advices that an issuer is told at once.
 const TOLD_MAX: usize = 64;
+/// What is asked of the network, field 70.
+const SIGN_ON: &[u8] = b"001";
+const ECHO: &[u8] = b"301";
 /// The length of field 41.
 const NAME_BYTES: usize = 8;
 
@@ -124,8 +127,10 @@ impl<M: SecurityModule> Server<M> {
         for field in [3, 41] {
             message.set(field, request.get(field).unwrap_or_default());
         }
-        if (1..100_000_000).contains(&said.fee.0) {
-            message.set(28, format!("D{:08}", said.fee.0).as_bytes());
+        // To the issuer all that its cardholder pays beside the notes is of the acquirer.
+        let charges = said.surcharge.0 + said.fee.0;
+        if (1..100_000_000).contains(&charges) {
+            message.set(28, format!("D{charges:08}").as_bytes());
         }
         let name = Name::of(&message);
         match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
@@ -186,14 +191,19 @@ impl<M: SecurityModule> Server<M> {
 
     fn connect_link(&mut self, issuer: u16) -> Result<(), ServeError> {
         let Some(link) = self.switch.links.get_mut(&issuer) else { return Ok(()) };
-        if link.connect(self.poll.registry(), self.next)? {
+        let function = if link.connect(self.poll.registry(), self.next)? {
             self.next += 1;
-            let mut message = Message::new(*b"0800");
-            message.set(11, b"000001").set(32, link.acquirer.as_bytes()).set(70, b"001");
-            match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
-                Ok(bytes) => link.say(&bytes, self.settings.framing),
-                Err(error) => warn!(%error, "a sign-on cannot be written in this layout"),
-            }
+            SIGN_ON
+        } else if link.must_echo() {
+            ECHO
+        } else {
+            return Ok(());
+        };
+        let mut message = Message::new(*b"0800");
+        message.set(11, b"000001").set(32, link.acquirer.as_bytes()).set(70, function);
+        match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
+            Ok(bytes) => link.say(&bytes, self.settings.framing),
+            Err(error) => warn!(%error, "a message of the network cannot be written in this layout"),
         }
         Ok(())
     }
@@ -211,6 +221,8 @@ impl<M: SecurityModule> Server<M> {
         }
         let (name, code) = (Name::of(&message), code_of(&message));
         match message.mti() {
+            // Whatever it says to an echo, it is there.
+            [b'0', b'8', b'1', _] if message.get(70) == Some(ECHO) => {}
             [b'0', b'8', b'1', _] => link.sign_on(code == ResponseCode::Approved.into()),
             [b'0', b'2', b'1', _] => {
                 let Some((pending, _)) = link.asked.remove(&name) else { return };

@@ -85,6 +85,8 @@ choice! {
         Deposit = 21,
         /// What the account holds.
         BalanceInquiry = 31,
+        /// The last movements of the account: of the numbers for inquiries one that ISO 8583:1987 leaves free.
+        MiniStatement = 38,
         /// From one of the card's accounts to another.
         Transfer = 40,
         /// Another PIN. Its numbers are those for private use: ISO 8583:1987 has none for it.
@@ -127,6 +129,40 @@ impl AccountType {
     pub const ALL: [Self; 4] = [Self::Default, Self::Savings, Self::Cheque, Self::Credit];
 }
 
+choice! {
+    /// Whose card is used at whose terminal: what fees depend on.
+    pub enum Network as NetworkCode {
+        /// A card of this host at a terminal of its own.
+        Own = 1,
+        /// A card of this host at another acquirer.
+        Acquirer = 2,
+        /// A card of a remote issuer at a terminal of this host.
+        Issuer = 3,
+    }
+}
+choice! {
+    /// What money moved for, in a mini statement.
+    pub enum MovementKind as MovementKindCode {
+        /// It is not known any more: others came since the statement was asked for first. All else of the line is zero.
+        Forgotten = 1,
+        /// A transfer, of the bank or between a card's accounts.
+        Transfer = 2,
+        /// Notes that a terminal was loaded with, unloaded of, or that were found when it was balanced.
+        Cash = 3,
+        /// A withdrawal.
+        Withdrawal = 4,
+        /// A purchase.
+        Purchase = 5,
+        /// A deposit that was counted.
+        Deposit = 6,
+        /// What was taken back.
+        Reversal = 7,
+        /// A terminal's surcharge.
+        Surcharge = 8,
+        /// A fee by rule.
+        Fee = 9,
+    }
+}
 choice! {
     /// What became of a question to a remote issuer.
     pub enum IssuerOutcome as IssuerOutcomeCode {

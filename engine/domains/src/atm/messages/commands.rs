@@ -2,7 +2,7 @@
 
 use super::{
     AccountNumber, AccountTypeCode, Amount, Balance, BusinessDate, CardStatusCode, ConstraintCode, Currency, IssuerId,
-    IssuerOutcomeCode, Notes, PinVerdictCode, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace,
+    IssuerOutcomeCode, NetworkCode, Notes, PinVerdictCode, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace,
     TransactionTypeCode, TransferId, TransferKindCode,
 };
 use ringfence_kernel::messages;
@@ -432,6 +432,26 @@ messages! {
             code: ResponseByte,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Says what a kind of transaction costs beside its amount, by whose card is used where, in a currency. It holds for
+        /// transactions to come.
+        28 => SetFee: 40 {
+            /// The account that gets it; zero when it costs nothing any more.
+            income: AccountNumber,
+            /// The part that does not depend on the amount; at most 10¹².
+            fixed: Amount,
+            /// The least of both parts.
+            least: Amount,
+            /// The most of both parts; at most 10¹².
+            most: Amount,
+            /// The other part, in 1/10,000 of the amount; at most 10,000.
+            rate: u32,
+            /// The currency of the account that pays.
+            currency: Currency,
+            /// Which transactions: a withdrawal is fast cash too.
+            transaction: TransactionTypeCode,
+            /// Whose card is used where.
+            network: NetworkCode,
         },
     }
 }

@@ -1,8 +1,8 @@
 //! What is said beside the answer.
 
 use super::{
-    AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, Notes, PinVersion, ResponseByte,
-    ServiceCode, TerminalId, Trace, TransferId,
+    AccountNumber, AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, MovementKindCode,
+    Notes, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace, TransferId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -27,7 +27,7 @@ messages! {
         102 => Exception: 40 {
             /// The authorization's number; zero when there was none.
             authorization: Authorization,
-            /// What it is about: what the notes are worth in the terminal's cassettes, or what was moved.
+            /// What it is about: what the notes are worth in the terminal's cassettes, or what was moved, the fee included.
             amount: Amount,
             /// The notes that are said to be dispensed; none for a transfer.
             notes: Notes,
@@ -91,7 +91,7 @@ messages! {
             /// What was posted for notes that came out.
             dispensed: Amount,
             /// What was posted of surcharges.
-            fees: Amount,
+            surcharges: Amount,
             /// What its notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held: authorized on this date and not yet completed.
@@ -115,7 +115,7 @@ messages! {
             /// What was posted for notes that came out.
             dispensed: Amount,
             /// What was posted of surcharges.
-            fees: Amount,
+            surcharges: Amount,
             /// What all notes are worth by the ledger, as the date ends.
             cash: Balance,
             /// What of that is held.
@@ -206,6 +206,30 @@ messages! {
             date: BusinessDate,
             /// What the issuer said; 91 when it never said anything.
             code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// A line of a mini statement, before its answer and to whoever asks alone: what an account of a customer moved. A
+        /// repeat says the same lines; those that are kept no longer say so.
+        114 => StatementLine: 56 {
+            /// Its number: an account's movements are counted from 1.
+            number: u64,
+            /// What came in; below zero what went out.
+            amount: Balance,
+            /// What the account held after it.
+            balance: Balance,
+            /// What of that was not held.
+            available: Balance,
+            /// The account on the other side.
+            counterpart: AccountNumber,
+            /// The terminal; zero when it was at none.
+            terminal: TerminalId,
+            /// The terminal's trace number of the transaction; zero when no card moved it.
+            trace: Trace,
+            /// The business date on which it was posted.
+            date: BusinessDate,
+            /// What it was for.
+            kind: MovementKindCode,
             /// Zero.
             reserved: Reserved<3>,
         },

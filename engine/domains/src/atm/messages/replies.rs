@@ -55,12 +55,14 @@ messages! {
             reserved: Reserved<4>,
         },
         /// The transaction was decided. A repeat gets the same bytes.
-        55 => Authorized: 56 {
+        55 => Authorized: 64 {
             /// Its number.
             authorization: Authorization,
             /// What is held for the notes: all that was asked for, or nothing.
             held: Amount,
             /// The surcharge that is held beside it.
+            surcharge: Amount,
+            /// The fee that is held beside both, or was posted.
             fee: Amount,
             /// The notes to dispense.
             notes: Notes,
@@ -70,16 +72,20 @@ messages! {
             available: Balance,
             /// The decision.
             code: ResponseByte,
+            /// Lines of the mini statement, each said before this as `StatementLine`; zero for all else.
+            lines: u8,
             /// Zero.
-            reserved: Reserved<7>,
+            reserved: Reserved<6>,
         },
         /// The completion or reversal was taken in. A repeat gets the same bytes.
-        56 => Ended: 48 {
+        56 => Ended: 56 {
             /// The authorization's number.
             authorization: Authorization,
             /// What was posted for the notes, or moved.
             posted: Amount,
             /// The surcharge that was posted.
+            surcharge: Amount,
+            /// The fee that was posted.
             fee: Amount,
             /// What the account held when the transaction ended.
             balance: Balance,
@@ -94,9 +100,11 @@ messages! {
         57 => Forwarded: 48 {
             /// Its number here.
             authorization: Authorization,
-            /// What the issuer is to be asked for, the surcharge included.
+            /// What the issuer is to be asked for, surcharge and fee included.
             amount: Amount,
             /// The surcharge.
+            surcharge: Amount,
+            /// The fee.
             fee: Amount,
             /// What names it to the issuer: this host's number for it, and the business date.
             link_trace: Trace,
@@ -105,7 +113,7 @@ messages! {
             /// Whom to ask.
             issuer: IssuerId,
             /// Zero.
-            reserved: Reserved<14>,
+            reserved: Reserved<6>,
         },
     }
 }

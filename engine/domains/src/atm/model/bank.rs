@@ -1,9 +1,9 @@
 //! Accounts, transfers and cards.
 
 use super::super::messages::{
-    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Balance, CardStatus, Constraint, LINKED_MAX, OpenAccount, Reject,
-    ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TransferEntry, TransferKind, TransferOutcome,
-    Transferred,
+    AMOUNT_MAX, AccountNumber, AccountOpened, Amount, Balance, CardStatus, Constraint, LINKED_MAX, MovementKind,
+    OpenAccount, Reject, ReplaceCard, Reply, SetAccountLimits, SetCard, SetCardTerms, TerminalId, Trace, TransferEntry,
+    TransferKind, TransferOutcome, Transferred,
 };
 use super::{Card, Model, Says, Whose};
 use ringfence_kernel::Context;
@@ -130,6 +130,9 @@ impl Model {
                     return Err(TransferOutcome::NotCovered);
                 }
             }
+        }
+        if matches!(kind, TransferKind::Move | TransferKind::Post) {
+            self.note_at((TerminalId(0), Trace(0)), debit, credit, amount, MovementKind::Transfer);
         }
         let (giver, taker) = (self.balances(debit), self.balances(credit));
         let answer = Transferred {

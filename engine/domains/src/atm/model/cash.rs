@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Balance, BusinessDate, CASSETTES, CardCaptured, CardStatus, CashDiffered,
-    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, OpenAccount, Reject, Reply,
-    Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals,
+    CashSet, CassetteCount, CassetteLoad, Constraint, Currency, CurrencyTotals, Event, MovementKind, OpenAccount,
+    Reject, Reply, Service, Set, SetAcquirer, SetTerminal, SetTerminalTerms, TerminalId, TerminalTotals, Trace,
 };
 use super::super::topics;
 use super::bank::check_window;
@@ -137,13 +137,11 @@ impl Model {
         };
         let (before, now) = (worth(&self.terminals[&number.0]), worth(&terminal));
         let cash = terminal.terms.cash.0;
-        let fits = match now.checked_sub(before) {
-            Some(more) => self.try_post(cash, other, more),
-            None => self.try_post(other, cash, before - now),
-        };
-        if !fits {
+        let (debit, credit) = if now > before { (cash, other) } else { (other, cash) };
+        if !self.try_post(debit, credit, now.abs_diff(before)) {
             return Err(Reject::NotCovered);
         }
+        self.note_at((number, Trace(0)), debit, credit, now.abs_diff(before), MovementKind::Cash);
         self.terminals.insert(number.0, terminal);
         let (cash, change) = (Balance(now as i64), Balance(now as i64 - before as i64));
         out.reply(Reply::CashSet(&CashSet { cash, change, terminal: number, reserved: Reserved::default() }));
@@ -265,7 +263,7 @@ impl Model {
                 if terminal.is_acquirer { [0; 4] } else { self.sums(terminal.terms.cash.0) };
             let totals = TerminalTotals {
                 dispensed: Amount(out_here().map(|(sum, _)| sum).sum()),
-                fees: Amount(out_here().map(|(_, fee)| fee).sum()),
+                surcharges: Amount(out_here().map(|(_, surcharge)| surcharge).sum()),
                 cash: Balance((debits - credits) as i64),
                 held: Amount(held as u64),
                 date,
@@ -284,7 +282,7 @@ impl Model {
         for (currency, all) in of_currencies {
             let totals = CurrencyTotals {
                 dispensed: Amount(all.iter().map(|one| one.dispensed.0).sum()),
-                fees: Amount(all.iter().map(|one| one.fees.0).sum()),
+                surcharges: Amount(all.iter().map(|one| one.surcharges.0).sum()),
                 cash: Balance(all.iter().map(|one| one.cash.0).sum()),
                 held: Amount(all.iter().map(|one| one.held.0).sum()),
                 date,

@@ -3,14 +3,17 @@
 
 mod bank;
 mod cash;
+mod endings;
+mod fees;
+mod statements;
 mod switch;
 mod transactions;
 
 use super::messages::{
     AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
     Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
-    SetAccountLimits, SetCard, SetIssuer, SetTerminal, SetTerminalTerms, TerminalId, TimedOut, TransactionType,
-    TransferEntry, Transferred,
+    SetAccountLimits, SetCard, SetFee, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut,
+    TransactionType, TransferEntry, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -88,9 +91,9 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
-    /// The surcharge that was posted, and the account that gets one.
-    fee: u64,
-    fees: u64,
+    /// Surcharge and fee that were posted, and the accounts that get them.
+    charged: [u64; 2],
+    payees: [u64; 2],
     /// What of it counts against limits, and whether the account's counted it.
     cash: u64,
     by_account: bool,
@@ -98,6 +101,8 @@ struct Known {
     account: u64,
     to: u64,
     counted: BusinessDate,
+    /// How many movements the account of a mini statement had had.
+    moved: u64,
     fate: Fate,
 }
 
@@ -115,7 +120,7 @@ struct Remote {
     advised_until: u64,
 }
 
-/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and surcharge.
+/// A withdrawal that nobody has ended: its turn, deadline, account, amount, notes and charges.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     turn: u64,
@@ -123,8 +128,8 @@ struct Open {
     account: u64,
     amount: u64,
     notes: Notes,
-    /// The surcharge, and the account that gets it.
-    fee: (u64, u64),
+    /// Surcharge and fee, each with the account that gets it.
+    charges: [(u64, u64); 2],
 }
 
 /// A card and its wrong PINs.
@@ -176,6 +181,13 @@ struct Terminal {
     balanced: u64,
 }
 
+/// How many movements an account had, and the last of them.
+#[derive(Clone, Debug, Default)]
+struct Statement {
+    moved: u64,
+    last: VecDeque<StatementLine>,
+}
+
 /// Something that counts on a business date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
@@ -196,6 +208,7 @@ pub struct Model {
     accounts: BTreeMap<u64, OpenAccount>,
     /// What each account was debited and credited.
     posted: BTreeMap<u64, [i128; 2]>,
+    statements: BTreeMap<u64, Statement>,
     cards: BTreeMap<[u8; 16], Card>,
     terminals: BTreeMap<u32, Terminal>,
     known: BTreeMap<Key, Known>,
@@ -211,6 +224,8 @@ pub struct Model {
     /// The last number under which each was asked, and on which date.
     link_traces: BTreeMap<u16, (BusinessDate, u32)>,
     routes: BTreeMap<(u8, u32), u16>,
+    /// Fees by kind, network and currency.
+    fees: BTreeMap<(u8, u8, u16), SetFee>,
     remote: BTreeMap<Key, Remote>,
     /// What was approved in the stead of an issuer, for which card on which date; and in which order that began.
     stood_in: BTreeMap<([u8; 16], BusinessDate), (u64, u32)>,
@@ -232,7 +247,8 @@ impl Model {
         let mut sums = [debits, credits, 0, 0];
         let withdrawals = self.open.iter().flat_map(|(key, open)| {
             let cash = (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount);
-            [cash, (open.account, open.fee.1, open.fee.0)]
+            let [surcharge, fee] = open.charges.map(|(charge, payee)| (open.account, payee, charge));
+            [cash, surcharge, fee]
         });
         let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
         let deposits = self.deposits.values().copied();
@@ -287,6 +303,7 @@ impl ringfence_kernel::laws::Model for Model {
             before: BusinessDate(0),
             accounts: BTreeMap::new(),
             posted: BTreeMap::new(),
+            statements: BTreeMap::new(),
             cards: BTreeMap::new(),
             terminals: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -299,6 +316,7 @@ impl ringfence_kernel::laws::Model for Model {
             issuers: BTreeMap::new(),
             link_traces: BTreeMap::new(),
             routes: BTreeMap::new(),
+            fees: BTreeMap::new(),
             remote: BTreeMap::new(),
             stood_in: BTreeMap::new(),
             stood_in_order: VecDeque::new(),
@@ -345,6 +363,7 @@ impl ringfence_kernel::laws::Model for Model {
             Command::Advise(command) => self.advise(context, command, out),
             Command::SetIssuer(command) => self.set_issuer(command, out),
             Command::SetRoute(command) => self.set_route(command, out),
+            Command::SetFee(command) => self.set_fee(command, out),
             Command::Forward(command) => self.forward(context, command, out),
             Command::Answer(command) => self.answer(context, command, out),
             Command::Acknowledge(command) => self.acknowledge(command, out),

@@ -2,10 +2,11 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Acknowledge, AdviceDone, AdviceDue, Advise, Amount, Answer, Authorization, Authorized,
-    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, Notes, Reject, Reply, ResponseCode,
-    RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
+    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Network, Notes, Reject,
+    Reply, ResponseCode, RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
 };
 use super::super::topics;
+use super::endings::asked_charges;
 use super::transactions::answer;
 use super::{Asked, Deed, Fate, Known, Model, Open, Remote, Says, Whose};
 use ringfence_kernel::messages::Reserved;
@@ -49,7 +50,8 @@ impl Model {
         let (Remote { asked, link_trace, date, .. }, Known { answer, .. }) = (self.remote[&key], self.known[&key]);
         Forwarded {
             authorization: answer.authorization,
-            amount: Amount(asked.amount.0 + answer.fee.0),
+            amount: Amount(asked.amount.0 + answer.surcharge.0 + answer.fee.0),
+            surcharge: answer.surcharge,
             fee: answer.fee,
             link_trace: Trace(link_trace),
             date,
@@ -72,7 +74,7 @@ impl Model {
             out.reply(Reply::Forwarded(&self.forwarded(key)));
             return Ok(());
         }
-        if self.is_repeated(key, &Asked::Of(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::Of(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
@@ -84,13 +86,14 @@ impl Model {
             asked: Some(Asked::Of(*asked)),
             answer: Authorized { authorization: Authorization(context.sequence.0), ..answer(ResponseCode::Approved) },
             last: (Balance(0), Balance(0)),
-            fee: 0,
-            fees: 0,
+            charged: [0; 2],
+            payees: [0; 2],
             cash: 0,
             by_account: false,
             account: 0,
             to: 0,
             counted: self.date,
+            moved: 0,
             fate: Fate::Answered,
         };
         match self.prepare(context.now, asked) {
@@ -100,17 +103,19 @@ impl Model {
                 self.keep(key, Known { answer, ..known });
                 out.reply(Reply::Authorized(&answer));
             }
-            Ok(Prepared { account, notes, fee, link_trace }) => {
+            Ok(Prepared { account, notes, charges, link_trace }) => {
                 let terminal = self.terminal(asked.terminal)?;
                 let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
                 let amount = asked.amount.0;
                 if amount > 0 {
-                    self.open.insert(key, Open { turn, deadline, account, amount, notes, fee });
+                    self.open.insert(key, Open { turn, deadline, account, amount, notes, charges });
                     let (whose, limits) = Self::limits_of(&terminal);
                     self.count_day(whose, limits, key, amount, context.now);
                 }
-                let answer = Authorized { held: asked.amount, fee: Amount(fee.0), notes, ..known.answer };
-                self.keep(key, Known { answer, account, fees: fee.1, cash: amount, ..known });
+                let [surcharge, fee] = charges.map(|(charge, _)| Amount(charge));
+                let answer = Authorized { held: asked.amount, surcharge, fee, notes, ..known.answer };
+                let payees = charges.map(|(_, payee)| payee);
+                self.keep(key, Known { answer, account, payees, cash: amount, ..known });
                 let (until, stood_in, advised_until, date) = (deadline.0, false, 0, self.date);
                 self.remote
                     .insert(key, Remote { turn, asked: *asked, link_trace, date, until, stood_in, advised_until });
@@ -148,11 +153,15 @@ impl Model {
             return Err(ResponseCode::IssuerInoperative);
         }
         self.link_traces.insert(asked.issuer.0, (self.date, link_trace));
-        if withdraws && self.bears(&terminal, account, amount) != ResponseCode::Approved {
+        let charges = match withdraws {
+            true => [self.fee(&terminal, account, amount), self.fee_on(kind, Network::Issuer, account, amount)],
+            false => [(0, 0); 2],
+        };
+        let parts = [(amount, terminal.terms.cash.0), charges[0], charges[1]];
+        if withdraws && self.bears(account, parts) != ResponseCode::Approved {
             return Err(ResponseCode::IssuerInoperative);
         }
-        let fee = if withdraws { self.fee(&terminal, account, amount) } else { (0, 0) };
-        Ok(Prepared { account, notes, fee, link_trace })
+        Ok(Prepared { account, notes, charges, link_trace })
     }
 
     pub(super) fn answer(&mut self, context: Context, said: &Answer, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -251,8 +260,8 @@ impl Model {
     }
 
     fn taken(&self, key: Key) -> u64 {
-        let Known { fate, fee, .. } = self.known[&key];
-        if let Fate::Out(worth, _) = fate { worth + fee } else { 0 }
+        let Known { fate, charged: [surcharge, fee], .. } = self.known[&key];
+        if let Fate::Out(worth, _) = fate { worth + surcharge + fee } else { 0 }
     }
 
     /// Begins to tell a remote issuer what was taken.
@@ -327,7 +336,9 @@ impl Model {
             }
             Some(Fate::Out(before, _)) if before == said.amount.0 => ResponseCode::Approved,
             Some(Fate::Out(..)) => ResponseCode::Duplicate,
-            _ if self.dispense(key, Notes(0), said.amount.0, 0, 0) => ResponseCode::Approved,
+            Some(_) if self.dispense(key, Notes(0), said.amount.0, asked_charges(&self.known[&key])) => {
+                ResponseCode::Approved
+            }
             _ => ResponseCode::TooLate,
         };
         if code != ResponseCode::Approved {
@@ -357,6 +368,12 @@ impl Model {
         if !self.try_post(account, terms.cash.0, said.amount.0) {
             return ResponseCode::InsufficientFunds;
         }
+        self.note(key, account, terms.cash.0, said.amount.0, MovementKind::Withdrawal);
+        let (fee, payee) = self.fee_on(TransactionType::Withdrawal, Network::Acquirer, account, said.amount.0);
+        let has_fee = fee > 0 && self.try_post(account, payee, fee);
+        if has_fee {
+            self.note(key, account, payee, fee, MovementKind::Fee);
+        }
         let (by_account, amount) = (self.account_limits.contains_key(&account), said.amount.0);
         let mut all = alloc::vec![Whose::Card(said.token), Whose::Terminal(key.0.0)];
         all.extend(by_account.then_some(Whose::Account(account)));
@@ -371,15 +388,16 @@ impl Model {
         let authorization = Authorization(context.sequence.0);
         let known = Known {
             asked: Some(Asked::Said(*said)),
-            answer: Authorized { authorization, held: said.amount, ..answer(ResponseCode::Approved) },
+            answer: Authorized { authorization, held: said.amount, fee: Amount(fee), ..answer(ResponseCode::Approved) },
             last: self.balances(account),
-            fee: 0,
-            fees: 0,
+            charged: [0, if has_fee { fee } else { 0 }],
+            payees: [0, payee],
             cash: amount,
             by_account,
             account,
             to: 0,
             counted: self.date,
+            moved: 0,
             fate: Fate::Out(amount, Notes(0)),
         };
         match self.known.get_mut(&key) {
@@ -394,6 +412,6 @@ impl Model {
 struct Prepared {
     account: u64,
     notes: Notes,
-    fee: (u64, u64),
+    charges: [(u64, u64); 2],
     link_trace: u32,
 }

@@ -1,17 +1,17 @@
 //! Transactions, and the order of precedence.
 
 use super::super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate, CASSETTES,
-    CardStatus, ChangePin, Complete, CountDeposit, DepositDiffered, Ended, Event, Exception, Key, NOTES_MAX, Notes,
-    PinReferenceSet, PinVerdict, PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId,
-    TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, CASSETTES, CardStatus, ChangePin,
+    Event, Key, MovementKind, NOTES_MAX, Network, Notes, PinReferenceSet, PinVerdict, PinVersion, Reject, Reply,
+    ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
 };
 use super::super::topics;
 use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use bytemuck::Zeroable as _;
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Context, Timestamp};
+use ringfence_kernel::{Context, SessionId, Timestamp};
 
 impl Model {
     /// Makes room for a transaction of that date, which may be new.
@@ -44,25 +44,24 @@ impl Model {
     pub(super) fn authorize(&mut self, context: Context, asked: &Authorize, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(asked.terminal)?;
         let key = Key(asked.terminal, asked.trace, asked.date);
-        if self.is_repeated(key, &Asked::For(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::For(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
         let decided = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
             ResponseCode::Approved => self.decide(context.now, &terminal, asked),
-            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) },
+            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] },
         };
-        let Decided { code, account, to, amount, notes } = decided;
+        let Decided { code, account, to, amount, notes, charges } = decided;
         let kind = asked.transaction.get();
         let approved = code == ResponseCode::Approved;
         if !approved {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let withdraws = approved && kind.dispenses();
-        let fee = if withdraws { self.fee(&terminal, account, amount) } else { (0, 0) };
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
-            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, fee });
+            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, charges });
         }
         if approved && kind == TransactionType::Deposit {
             self.deposits.insert(key, (to, account, amount));
@@ -74,26 +73,34 @@ impl Model {
                 self.count_day(whose, limits, key, cash, context.now);
             }
         }
+        let is_statement = approved && kind == TransactionType::MiniStatement;
+        let (moved, lines) = if is_statement { self.statement(account) } else { (0, 0) };
         let (balance, available) = if account == 0 { (Balance(0), Balance(0)) } else { self.balances(account) };
         let answer = Authorized {
             authorization: Authorization(context.sequence.0),
             held: Amount(if withdraws { amount } else { 0 }),
-            fee: Amount(fee.0),
+            surcharge: Amount(charges[0].0),
+            fee: Amount(charges[1].0),
             notes,
             balance,
             available,
             code: code.into(),
+            lines,
             reserved: Reserved::default(),
         };
         let fate = match kind {
             TransactionType::Transfer | TransactionType::Purchase if approved => Fate::Moved(amount),
             TransactionType::Deposit if approved => Fate::Deposited(amount),
+            _ if !withdraws && charges[1].0 > 0 => Fate::Moved(amount),
             _ => Fate::Answered,
         };
         let is_held = withdraws || matches!(fate, Fate::Deposited(_));
         let last = if is_held { (Balance(0), Balance(0)) } else { (balance, available) };
-        let (counted, asked, fees) = (self.date, Some(Asked::For(*asked)), fee.1);
-        self.keep(key, Known { asked, answer, last, fee: 0, fees, cash, by_account, account, to, counted, fate });
+        let (counted, asked, payees) = (self.date, Some(Asked::For(*asked)), charges.map(|(_, payee)| payee));
+        let charged = [0, if withdraws { 0 } else { charges[1].0 }];
+        let known = Known { asked, answer, last, charged, payees, cash, by_account, account, to, counted, moved, fate };
+        self.keep(key, known);
+        self.say_lines(context.session, &known, out);
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
@@ -101,7 +108,7 @@ impl Model {
     pub(super) fn change_pin(&mut self, context: Context, asked: &ChangePin, out: Says<'_, '_>) -> Result<(), Reject> {
         let terminal = self.terminal(asked.terminal)?;
         let key = Key(asked.terminal, asked.trace, asked.date);
-        if self.is_repeated(key, &Asked::Pin(*asked), out) {
+        if self.is_repeated(context.session, key, &Asked::Pin(*asked), out) {
             return Ok(());
         }
         self.take(key)?;
@@ -121,13 +128,14 @@ impl Model {
                 asked,
                 answer,
                 last,
-                fee: 0,
-                fees: 0,
+                charged: [0; 2],
+                payees: [0; 2],
                 cash: 0,
                 by_account: false,
                 account: 0,
                 to: 0,
                 counted,
+                moved: 0,
                 fate,
             },
         );
@@ -136,7 +144,7 @@ impl Model {
     }
 
     /// Gives a card another reference under the next version; gives the one before.
-    fn set_pin(&mut self, token: [u8; 16], reference: [u8; 16], out: Says<'_, '_>) -> [u8; 16] {
+    pub(super) fn set_pin(&mut self, token: [u8; 16], reference: [u8; 16], out: Says<'_, '_>) -> [u8; 16] {
         let terms = &mut self.cards.get_mut(&token).expect("it was found").terms;
         let before = core::mem::replace(&mut terms.pin_reference, reference);
         terms.pin_version = PinVersion(terms.pin_version.0.wrapping_add(1));
@@ -151,11 +159,14 @@ impl Model {
     }
 
     /// Answers what has a key that is known.
-    pub(super) fn is_repeated(&self, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
+    pub(super) fn is_repeated(&self, session: SessionId, key: Key, asked: &Asked, out: Says<'_, '_>) -> bool {
         let Some(known) = self.known.get(&key) else { return false };
         let again = match known.asked {
             None => answer(ResponseCode::TooLate),
-            Some(first) if first.is(asked) => known.answer,
+            Some(first) if first.is(asked) => {
+                self.say_lines(session, known, out);
+                known.answer
+            }
             Some(_) => answer(ResponseCode::Duplicate),
         };
         out.reply(Reply::Authorized(&again));
@@ -302,9 +313,9 @@ impl Model {
         use TransactionType as Kind;
         let card = self.cards[&asked.token];
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
-        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0) };
+        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] };
         let amount_fits = match kind {
-            Kind::BalanceInquiry | Kind::FastCash => asked.amount.0 == 0,
+            Kind::BalanceInquiry | Kind::MiniStatement | Kind::FastCash => asked.amount.0 == 0,
             Kind::PinChange => false,
             _ => (1..=AMOUNT_MAX).contains(&asked.amount.0),
         };
@@ -316,9 +327,13 @@ impl Model {
             return early(Code::NotPermitted);
         }
         let amount = if kind == Kind::FastCash { card.fast_cash } else { asked.amount.0 };
+        if amount > AMOUNT_MAX {
+            return early(Code::InvalidAmount);
+        }
         let other = match kind {
             Kind::Purchase => more.map_or(0, |more| more.merchant.0),
             Kind::Deposit => more.map_or(0, |more| more.deposits.0),
+            Kind::MiniStatement if self.keeps_none() => 0,
             _ => u64::MAX,
         };
         if other == 0 {
@@ -358,26 +373,26 @@ impl Model {
         if let Some(code) = self.exceeds(now, &limits, cash).filter(|_| cash > 0) {
             return no(code);
         }
-        let (debit, credit) = if kind == Kind::Deposit { (to, account) } else { (account, to) };
-        match kind {
-            Kind::Transfer | Kind::Purchase | Kind::Deposit => {
-                self.post(debit, credit, amount.into());
-                let (gives, takes) = (self.is_within(debit), self.is_within(credit));
-                if kind == Kind::Deposit || !gives || !takes {
-                    self.post(debit, credit, -i128::from(amount));
-                }
-                match (gives, takes) {
-                    (true, true) => Decided { code: Code::Approved, account, to, amount, notes },
-                    (false, _) if kind != Kind::Deposit => no(Code::InsufficientFunds),
-                    _ => no(Code::Malfunction),
-                }
+        let network = if terminal.is_acquirer { Network::Acquirer } else { Network::Own };
+        let surcharge = if kind.dispenses() { self.fee(terminal, account, amount) } else { (0, 0) };
+        let charges = [surcharge, self.fee_on(kind, network, account, amount)];
+        let approved = Decided { code: Code::Approved, account, to, amount, notes, charges };
+        let (fits, moved) = match kind {
+            Kind::Deposit => {
+                let fits = self.tried(&[(to, account, amount)], |bank| bank.is_within(to) && bank.is_within(account));
+                (if fits { Code::Approved } else { Code::Malfunction }, None)
             }
-            _ if kind.dispenses() => match self.bears(terminal, account, amount) {
-                Code::Approved => Decided { code: Code::Approved, account, to: 0, amount, notes },
-                code => no(code),
-            },
-            _ => no(Code::Approved),
+            _ if kind.dispenses() => {
+                (self.bears(account, [(amount, terminal.terms.cash.0), charges[0], charges[1]]), None)
+            }
+            Kind::Purchase => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Purchase)),
+            _ => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Transfer)),
+        };
+        if let (Code::Approved, Some(kind)) = (fits, moved) {
+            let (key, (fee, payee)) = (Key(asked.terminal, asked.trace, asked.date), charges[1]);
+            self.post_all(key, &[(account, to, amount), (account, payee, fee)], [kind, MovementKind::Fee]);
         }
+        if fits == Code::Approved { approved } else { no(fits) }
     }
 
     /// Whether limits are exceeded: amounts first, then numbers.
@@ -412,17 +427,13 @@ impl Model {
         }
     }
 
-    /// Whether the accounts bear a withdrawal and its surcharge. It is tried as if it were posted: what bounds an account
-    /// makes no difference between posted and held debits.
-    pub(super) fn bears(&mut self, terminal: &Terminal, account: u64, amount: u64) -> ResponseCode {
-        let (fee, fees) = self.fee(terminal, account, amount);
-        let cash = terminal.terms.cash.0;
-        self.post(account, cash, amount.into());
-        self.post(account, fees, fee.into());
-        let takes = |to: u64, more: u64| more == 0 || self.is_within(to);
-        let (covered, taken) = (self.is_within(account), takes(cash, amount) && takes(fees, fee));
-        self.post(account, cash, -i128::from(amount));
-        self.post(account, fees, -i128::from(fee));
+    /// Whether the accounts bear what is taken of one, each part with the account that gets it. It is tried as if it were
+    /// posted: what bounds an account makes no difference between posted and held debits.
+    pub(super) fn bears(&mut self, account: u64, parts: [(u64, u64); 3]) -> ResponseCode {
+        let (covered, taken) = self.tried(&parts.map(|(amount, to)| (account, to, amount)), |bank| {
+            let takes = |(amount, to): &(u64, u64)| *amount == 0 || bank.is_within(*to);
+            (bank.is_within(account), parts.iter().all(takes))
+        });
         match (covered, taken) {
             (false, _) => ResponseCode::InsufficientFunds,
             (true, false) => ResponseCode::Malfunction,
@@ -454,241 +465,17 @@ impl Model {
         }
         (amount == 0).then(|| Notes::new(counts))
     }
-
-    /// Ends an open withdrawal with so much taken, in these notes; with nothing, that is `empty`. A remote issuer is told.
-    pub(super) fn end(&mut self, now: Timestamp, key: Key, notes: Notes, worth: u64, empty: Deed, out: Says<'_, '_>) {
-        let open = self.open.remove(&key).expect("it is open");
-        let (fee, fees) = if worth == 0 { (0, 0) } else { open.fee };
-        if fee > 0 {
-            self.post(open.account, fees, fee.into());
-        }
-        self.dispense(key, notes, worth, fee, 0);
-        if worth == 0 {
-            self.deeds.push((key.0, empty));
-        }
-        self.tell_issuer(now, key, out);
-    }
-
-    /// What notes of a terminal are worth.
-    pub(super) fn worth(&self, number: TerminalId, notes: Notes) -> u64 {
-        let denominations = self.terminals[&number.0].denominations;
-        notes.counts().iter().zip(denominations).map(|(count, one)| u64::from(*count) * one).sum()
-    }
-
-    /// Takes the notes out, and posts and counts what was taken, when the accounts bear it. A surcharge was posted,
-    /// or is when the account bears that too.
-    pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, fee: u64, late_fee: u64) -> bool {
-        let known = self.known[&key];
-        let cash = self.terminals[&key.0.0].terms.cash.0;
-        if !self.try_post(known.account, cash, worth) {
-            return false;
-        }
-        let has_late = late_fee > 0 && self.try_post(known.account, known.fees, late_fee);
-        let fee = if has_late { late_fee } else { fee };
-        let terminal = self.terminals.get_mut(&key.0.0).expect("it is defined");
-        terminal.notes.iter_mut().zip(notes.counts()).for_each(|(notes, count)| *notes -= u64::from(count));
-        self.count_again(key, worth);
-        let last = self.stands(key, known.account);
-        let known = self.known.get_mut(&key).expect("it is kept");
-        known.last = last;
-        known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
-        known.fee = fee;
-        if worth > 0 {
-            self.deeds.push((key.0, Deed::Dispensed(worth, fee)));
-        }
-        true
-    }
-
-    pub(super) fn count_deposit(&mut self, said: &CountDeposit, out: Says<'_, '_>) -> Result<(), Reject> {
-        self.terminal(said.terminal)?;
-        let (key, counted) = (Key(said.terminal, said.trace, said.date), said.counted.0);
-        let code = match self.known.get(&key).copied() {
-            None => ResponseCode::UnknownOriginal,
-            Some(_) if counted > AMOUNT_MAX => ResponseCode::InvalidAmount,
-            Some(Known { fate: Fate::Deposited(stated), answer, account, .. }) => {
-                let (from, to, _) = self.deposits[&key];
-                // The part above what was said must fit beside all that is held.
-                self.post(from, to, counted.saturating_sub(stated).into());
-                let fits = self.is_within(from) && self.is_within(to);
-                self.post(from, to, -i128::from(counted.saturating_sub(stated)));
-                if !fits {
-                    return Err(Reject::NotCovered);
-                }
-                self.deposits.remove(&key);
-                self.post(from, to, counted.into());
-                let last = self.balances(account);
-                let known = self.known.get_mut(&key).expect("it was found");
-                (known.fate, known.last) = (Fate::Counted(counted), last);
-                if counted != stated {
-                    let differed = DepositDiffered {
-                        authorization: answer.authorization,
-                        stated: Amount(stated),
-                        counted: said.counted,
-                        trace: said.trace,
-                        date: said.date,
-                    };
-                    out.publish(topics::TERMINAL, said.terminal.0, Event::DepositDiffered(&differed));
-                }
-                ResponseCode::Approved
-            }
-            Some(Known { fate: Fate::Counted(before), .. }) if before == counted => ResponseCode::Approved,
-            Some(Known { fate: Fate::Counted(_), .. }) => ResponseCode::Duplicate,
-            Some(_) => ResponseCode::InvalidTransaction,
-        };
-        out.reply(Reply::Ended(&self.ended(key, code)));
-        Ok(())
-    }
-
-    pub(super) fn ended(&self, key: Key, code: ResponseCode) -> Ended {
-        let Some(known) = self.known.get(&key) else { return nothing(code) };
-        let posted = Amount(if let Fate::Out(amount, _) | Fate::Moved(amount) | Fate::Counted(amount) = known.fate {
-            amount
-        } else {
-            0
-        });
-        let ((balance, available), authorization) = (known.last, known.answer.authorization);
-        let fee = Amount(known.fee);
-        Ended { authorization, posted, fee, balance, available, code: code.into(), reserved: Reserved::default() }
-    }
-
-    pub(super) fn complete(&mut self, context: Context, said: &Complete, out: Says<'_, '_>) -> Result<(), Reject> {
-        let terminal = self.terminal(said.terminal)?;
-        let (key, notes) = (Key(said.terminal, said.trace, said.date), said.notes);
-        let worth = self.worth(said.terminal, notes);
-        let known = self.known.get(&key).copied();
-        let over = |known: &Known| {
-            notes.counts().iter().zip(known.answer.notes.counts()).any(|(said, authorized)| *said > authorized)
-        };
-        let code = match known {
-            None => ResponseCode::UnknownOriginal,
-            Some(known) if over(&known) => ResponseCode::InvalidAmount,
-            Some(_) if self.is_asked(key) && notes.0 != 0 => ResponseCode::InvalidAmount,
-            Some(_) if self.gives_up(context.now, key, out) => ResponseCode::Approved,
-            Some(_) if self.open.contains_key(&key) => {
-                self.end(context.now, key, notes, worth, Deed::Voided, out);
-                ResponseCode::Approved
-            }
-            Some(Known { fate: Fate::Out(_, before), .. }) if before != notes => ResponseCode::Duplicate,
-            Some(Known { fate: Fate::Out(..), .. }) => ResponseCode::Approved,
-            Some(_) if notes.0 == 0 => ResponseCode::Approved,
-            Some(known) => {
-                let held = self.held(said.terminal);
-                let there = (0..CASSETTES).all(|at| u64::from(notes.counts()[at]) + held[at] <= terminal.notes[at]);
-                let counted_since = terminal.balanced > known.answer.authorization.0;
-                match there && !counted_since && self.dispense(key, notes, worth, 0, known.answer.fee.0) {
-                    true => {
-                        self.tell_issuer(context.now, key, out);
-                        ResponseCode::Approved
-                    }
-                    false => ResponseCode::TooLate,
-                }
-            }
-        };
-        if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
-            let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
-            self.except(key, authorization, Amount(worth), notes, code, out);
-        }
-        out.reply(Reply::Ended(&self.ended(key, code)));
-        Ok(())
-    }
-
-    pub(super) fn except(
-        &mut self,
-        key: Key,
-        authorization: Authorization,
-        amount: Amount,
-        notes: Notes,
-        code: ResponseCode,
-        out: Says<'_, '_>,
-    ) {
-        let Key(terminal, trace, date) = key;
-        let (code, reserved) = (code.into(), Reserved::default());
-        self.deeds.push((terminal, Deed::Exception));
-        let exception = Exception { authorization, amount, notes, trace, date, code, reserved };
-        out.publish(topics::TERMINAL, terminal.0, Event::Exception(&exception));
-    }
-
-    pub(super) fn reverse(&mut self, context: Context, key: Key, out: Says<'_, '_>) -> Result<(), Reject> {
-        self.terminal(key.0)?;
-        let code = match self.known.get(&key) {
-            None => {
-                self.take(key)?;
-                let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
-                let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
-                self.keep(
-                    key,
-                    Known {
-                        asked: None,
-                        answer,
-                        last,
-                        fee: 0,
-                        fees: 0,
-                        cash: 0,
-                        by_account: false,
-                        account,
-                        to,
-                        counted,
-                        fate,
-                    },
-                );
-                ResponseCode::Approved
-            }
-            Some(Known { fate: Fate::Out(..) | Fate::Counted(_), .. }) => ResponseCode::InvalidTransaction,
-            Some(Known { fate: Fate::Deposited(_), account, .. }) => {
-                let account = *account;
-                self.deposits.remove(&key);
-                let last = self.balances(account);
-                let known = self.known.get_mut(&key).expect("it was found");
-                (known.fate, known.last) = (Fate::Nothing, last);
-                ResponseCode::Approved
-            }
-            Some(Known { fate: Fate::PinChanged(before), asked: Some(Asked::Pin(asked)), .. }) => {
-                let (before, asked) = (*before, *asked);
-                let SetCard { pin_version, pin_reference, .. } = self.cards[&asked.token].terms;
-                let is_still = pin_version.0 == asked.pin_version.0.wrapping_add(1);
-                if is_still && pin_reference == asked.new_pin_reference {
-                    self.set_pin(asked.token, before, out);
-                    self.known.get_mut(&key).expect("it was found").fate = Fate::Nothing;
-                    ResponseCode::Approved
-                } else {
-                    ResponseCode::InvalidTransaction
-                }
-            }
-            Some(Known { fate: Fate::Moved(amount), account, to, answer, cash, .. }) => {
-                let (amount, account, to, authorization, cash) = (*amount, *account, *to, answer.authorization, *cash);
-                if self.try_post(to, account, amount) {
-                    if cash > 0 {
-                        self.count_again(key, 0);
-                    }
-                    let last = self.balances(account);
-                    let known = self.known.get_mut(&key).expect("it was found");
-                    (known.fate, known.last) = (Fate::Nothing, last);
-                    ResponseCode::Approved
-                } else {
-                    let code = ResponseCode::InsufficientFunds;
-                    self.except(key, authorization, Amount(amount), Notes(0), code, out);
-                    code
-                }
-            }
-            Some(_) => {
-                if !self.gives_up(context.now, key, out) && self.open.contains_key(&key) {
-                    self.end(context.now, key, Notes(0), 0, Deed::Voided, out);
-                }
-                ResponseCode::Approved
-            }
-        };
-        out.reply(Reply::Ended(&self.ended(key, code)));
-        Ok(())
-    }
 }
 
-/// What was decided: the code, the account when one was found, the one that money goes to, how much, and the notes.
+/// What was decided: the code, the account when one was found, the one that money goes to, how much, the notes, and
+/// surcharge and fee.
 pub(super) struct Decided {
     code: ResponseCode,
     account: u64,
     to: u64,
     amount: u64,
     notes: Notes,
+    charges: [(u64, u64); 2],
 }
 
 /// The fewest notes that pay `amount`, each way being a denomination and how many notes of it there are.
@@ -703,13 +490,5 @@ fn fewest(ways: &[(u64, u64)], amount: u64) -> Option<u64> {
 
 /// The answer to an authorization of which nothing is told.
 pub(super) fn answer(code: ResponseCode) -> Authorized {
-    let (authorization, held, fee, notes, balance) = (Authorization(0), Amount(0), Amount(0), Notes(0), Balance(0));
-    let (available, code, reserved) = (balance, code.into(), Reserved::default());
-    Authorized { authorization, held, fee, notes, balance, available, code, reserved }
-}
-
-/// The answer about a transaction of which nothing is known.
-fn nothing(code: ResponseCode) -> Ended {
-    let (authorization, posted, fee, balance) = (Authorization(0), Amount(0), Amount(0), Balance(0));
-    Ended { authorization, posted, fee, balance, available: balance, code: code.into(), reserved: Reserved::default() }
+    Authorized { code: code.into(), ..Authorized::zeroed() }
 }

@@ -32,6 +32,7 @@ impl Flow {
             0 => None,
             _ => self.forwarded.get(self.random.below(latest) as usize).copied(),
         };
+        let last = self.forwarded.last().copied();
         match (self.random.below(20), some) {
             (0, _) => self.set_issuer(image),
             (1, _) => self.set_route(image),
@@ -42,7 +43,8 @@ impl Flow {
             (3..6, _) => self.advise(image),
             (6..10, _) | (_, None) => self.forward(image),
             (10, Some(asked)) => image.set(self.client(asked.terminal), Command::Forward(&asked)),
-            (11..16, Some(asked)) => self.answer(&asked, image),
+            (11..14, Some(asked)) => self.answer(&last.unwrap_or(asked), image),
+            (14..16, Some(asked)) => self.answer(&asked, image),
             (16..18, Some(asked)) => self.acknowledge(&asked, image),
             (_, Some(asked)) => self.complete(&as_authorize(&asked), greedy(asked.amount.0), image),
         }

@@ -93,7 +93,7 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             keep(32, 8, 1, body);
             keep(36, 4, 0, body);
             one_of(40, &[1, 1, 1, 2], body);
-            one_of(41, &[1, 1, 1, 31, 40], body);
+            one_of(41, &[1, 1, 1, 31, 38, 40], body);
             one_of(42, &[0, 10, 20, 30], body);
             one_of(43, if body[41] == 40 { &[10, 20, 30] } else { &[0] }, body);
             body[44..].fill(0);
@@ -171,7 +171,30 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             one_of(20, &[0, 0, 14], body);
             body[21..].fill(0);
         }
-        "SetTerminalTerms" | "SetAccountLimits" | "SetCardTerms" => {}
+        "SetFee" => {
+            keep(0, 8, 3, body);
+            (8..32).step_by(8).for_each(|at| keep(at, 8, 7, body));
+            keep(32, 4, 0xff, body);
+            keep(36, 2, 0, body);
+            body[36] = 1;
+            one_of(38, &[1, 1, 9, 31, 38, 40], body);
+            one_of(39, &[1, 1, 2, 3], body);
+        }
+        "SetTerminalTerms" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 3, body);
+            keep(56, 4, 0xff, body);
+            keep(60, 4, 1, body);
+            keep(68, 4, 7, body);
+        }
+        "SetAccountLimits" => {
+            keep(0, 8, 3, body);
+            keep(44, 4, 7, body);
+        }
+        "SetCardTerms" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+        }
         _ => {
             keep(0, 4, 1, body);
             keep(4, 4, 7, body);
