@@ -11,6 +11,7 @@
 
 mod entry;
 mod gathering;
+mod links;
 mod orders;
 mod settings;
 mod stream;
@@ -22,27 +23,19 @@ pub use settings::{AccountSettings, Listing, Secret, Settings, User, Word};
 
 use crate::layout::Text;
 use crate::ouch::Inbound;
-use crate::soup::{self, Login, LoginReject, Packet, Password, Session};
+use crate::soup::{self, Login, LoginReject, Packet, Session};
 use crate::store::{Reader, StoreError};
-use gathering::{Came, Frame, Gathering};
+use links::{Link, Market, Trader, open_market, open_trader};
 use mio::net::TcpListener;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token};
-use orders::Orders;
+use mio::{Events, Interest, Poll, Token};
 use ringfence_client::Client;
 use ringfence_client::kernel::reject::Code;
-use ringfence_domains::matching::messages::{Command, InstrumentId, OrderFeed, SetOrderFeed};
-use ringfence_domains::matching::{Matching, topics};
-use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Domain as _, SessionId, Topic};
 use ringfence_peers::{Bounds, Closing, Connection, accept};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use stream::{Input, Make, Stream};
-use tape::Tape;
+use stream::{Input, Make};
 use tracing::{debug, info, warn};
 
 const OUCH: Token = Token(0);
@@ -59,8 +52,6 @@ pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
 const CHUNK_BYTES: usize = 64 << 10;
 /// The longest packets of a client, and what is read from a file for it.
 const BOUNDS: Bounds = Bounds { input_max: 4 * soup::CLIENT_PACKET_MAX, output_max: 1 << 20 };
-/// Images that are taken of one client of the engine before peers are served.
-const IMAGES_MAX: usize = 4_096;
 
 /// Why the server stops.
 #[derive(Debug, thiserror::Error)]
@@ -90,65 +81,6 @@ pub enum ServeError {
     /// The settings contradict themselves.
     #[error("{0}")]
     Settings(&'static str),
-}
-
-/// A client of the engine, and what it follows.
-struct Link {
-    number: u32,
-    client: Client,
-    gathering: Gathering,
-    /// The session whose socket is polled.
-    polled: Option<SessionId>,
-}
-
-impl Link {
-    fn new(client: Client, number: u32) -> Self {
-        Self { number, client, gathering: Gathering::default(), polled: None }
-    }
-
-    /// The next thing that came and is next in the order of the log.
-    fn hear(&mut self) -> Result<Heard, ServeError> {
-        let Some(output) = self.client.poll(Duration::ZERO)? else { return Ok(Heard::Nothing) };
-        let frame = Frame::of(&output);
-        match self.gathering.take(&mut self.client, frame)? {
-            Came::Next(frame) => Ok(Heard::Next(frame)),
-            Came::Kept => Ok(Heard::Several(self.gathering.release())),
-            Came::Refused(code) => Err(ServeError::Follow { client: self.number, code }),
-        }
-    }
-
-    /// Waits for the engine's socket too, whichever it is now.
-    fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), ServeError> {
-        self.client.flush()?;
-        let session = self.client.session().map(|session| session.session);
-        if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
-            let both = Interest::READABLE | Interest::WRITABLE;
-            registry.register(&mut SourceFd(&socket.as_raw_fd()), token, both)?;
-            self.polled = session;
-        }
-        Ok(())
-    }
-}
-
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
-enum Heard {
-    Nothing,
-    Next(Frame),
-    Several(Vec<Frame>),
-}
-
-/// Market data: one stream of all instruments.
-struct Market {
-    link: Link,
-    stream: Stream<Tape>,
-}
-
-/// One account's orders.
-struct Trader {
-    link: Link,
-    stream: Stream<Orders>,
-    username: Text<6>,
-    password: Password,
 }
 
 /// Which of the streams a peer is at.
@@ -461,115 +393,8 @@ impl Peer {
     }
 }
 
-impl Market {
-    /// Hears the engine; gives whether there may be more.
-    fn hear(&mut self) -> Result<bool, ServeError> {
-        for _ in 0..IMAGES_MAX {
-            let frames = match self.link.hear()? {
-                Heard::Nothing => return Ok(false),
-                Heard::Next(frame) => {
-                    self.stream.take(&Input::Said(&frame))?;
-                    continue;
-                }
-                Heard::Several(frames) => tape::interleave(frames),
-            };
-            for frame in &frames {
-                self.stream.take(&Input::Said(frame))?;
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Trader {
-    /// Hears the engine; gives whether there may be more.
-    fn hear(&mut self) -> Result<bool, ServeError> {
-        let mut is_more = true;
-        for _ in 0..IMAGES_MAX {
-            match self.link.hear()? {
-                Heard::Nothing => {
-                    is_more = false;
-                    break;
-                }
-                Heard::Next(frame) => self.said(frame)?,
-                Heard::Several(frames) => frames.into_iter().try_for_each(|frame| self.said(frame))?,
-            }
-        }
-        self.let_leave()?;
-        Ok(is_more)
-    }
-
-    fn said(&mut self, frame: Frame) -> Result<(), ServeError> {
-        if self.stream.maker.arrange(frame) {
-            self.stream.take(&Input::Said(&frame))?;
-        }
-        while let Some(frame) = self.stream.maker.next_waiting() {
-            self.stream.take(&Input::Said(&frame))?;
-        }
-        Ok(())
-    }
-
-    /// Takes out orders whose replacements cannot come.
-    fn let_leave(&mut self) -> Result<(), ServeError> {
-        while self.stream.maker.is_leaving() && self.link.client.room() > 0 {
-            self.ask(&[])?;
-        }
-        Ok(())
-    }
-
-    /// Keeps what the peer asks for, and then asks the engine.
-    fn ask(&mut self, message: &[u8]) -> Result<(), ServeError> {
-        let request = self.link.client.next_request().0;
-        self.stream.take(&Input::Asked { at: now(), request, message })?;
-        match self.stream.maker.wanted(request) {
-            Some(wanted) => Ok(wanted.send(&mut self.link.client, request)?),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Opens the stream of market data, and follows its instruments.
-fn open_market(settings: &Settings, mut link: Link) -> Result<Market, ServeError> {
-    let stream = open(settings, "itch", Tape::new(&settings.instruments))?;
-    for listing in &settings.instruments {
-        let id = u32::from(listing.instrument);
-        if settings.order_feeds {
-            let (instrument, feed, reserved) = (InstrumentId(id), OrderFeed::On.into(), Reserved::default());
-            let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
-            if let Some(rejected) = answer.output().rejected() {
-                return Err(ServeError::Follow { client: link.number, code: rejected.code });
-            }
-        }
-        // The orders last: what the others say before them is of no use.
-        for kind in [topics::PHASES, topics::AUCTIONS, topics::TRADES, topics::ORDERS] {
-            let topic = Topic::new(Matching::ID, kind, id);
-            link.gathering.follow(&mut link.client, topic, stream.maker.last(topic))?;
-        }
-    }
-    Ok(Market { link, stream })
-}
-
-/// Opens an account's stream, asks again what was not answered, and follows the account.
-fn open_trader(settings: &Settings, account: &AccountSettings, client: Client) -> Result<Trader, ServeError> {
-    let username = account.username.0;
-    let stream = open(settings, &orders::stream_name(&username), Orders::new(settings))?;
-    let mut link = Link::new(client, account.client);
-    for request in stream.maker.unanswered() {
-        let wanted = stream.maker.wanted(request).expect("it is not answered");
-        wanted.send(&mut link.client, request)?;
-    }
-    let topic = Topic::account(Matching::ID, Account(account.client));
-    link.gathering.follow(&mut link.client, topic, stream.maker.last())?;
-    Ok(Trader { link, stream, username, password: account.password.0.clone() })
-}
-
-fn open<M: Make>(settings: &Settings, name: &str, maker: M) -> Result<Stream<M>, ServeError> {
-    let path = settings.file(name);
-    Stream::open(&path, maker, now()).map_err(|cause| ServeError::Store { path: path.display().to_string(), cause })
-}
-
 /// Nanoseconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

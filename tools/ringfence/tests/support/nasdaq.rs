@@ -202,7 +202,7 @@ impl Peer {
                 self.input.drain(..taken);
                 return Some(packet);
             }
-            assert_ne!(self.fill()?, false, "nothing came");
+            assert!(self.fill()?, "nothing came");
         }
     }
 

@@ -1,0 +1,192 @@
+//! The streams' sides towards the engine: what each client hears becomes what its stream says.
+
+use super::gathering::{Came, Frame, Gathering};
+use super::orders::{self, Orders};
+use super::settings::{AccountSettings, Settings};
+use super::stream::{Input, Make, Stream};
+use super::tape::{self, Tape};
+use super::{ServeError, now};
+use crate::layout::Text;
+use crate::soup::Password;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use ringfence_client::Client;
+use ringfence_domains::matching::messages::{Command, InstrumentId, OrderFeed, SetOrderFeed};
+use ringfence_domains::matching::{Matching, topics};
+use ringfence_kernel::messages::Reserved;
+use ringfence_kernel::{Account, Domain as _, SessionId, Topic};
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+/// Images that are taken of one client of the engine before peers are served.
+const IMAGES_MAX: usize = 4_096;
+
+/// A client of the engine, and what it follows.
+pub(crate) struct Link {
+    pub(crate) number: u32,
+    pub(crate) client: Client,
+    pub(crate) gathering: Gathering,
+    /// The session whose socket is polled.
+    polled: Option<SessionId>,
+}
+
+impl Link {
+    pub(crate) fn new(client: Client, number: u32) -> Self {
+        Self { number, client, gathering: Gathering::default(), polled: None }
+    }
+
+    /// The next thing that came and is next in the order of the log.
+    fn hear(&mut self) -> Result<Heard, ServeError> {
+        let Some(output) = self.client.poll(Duration::ZERO)? else { return Ok(Heard::Nothing) };
+        let frame = Frame::of(&output);
+        match self.gathering.take(&mut self.client, frame)? {
+            Came::Next(frame) => Ok(Heard::Next(frame)),
+            Came::Kept => Ok(Heard::Several(self.gathering.release())),
+            Came::Refused(code) => Err(ServeError::Follow { client: self.number, code }),
+        }
+    }
+
+    /// Waits for the engine's socket too, whichever it is now.
+    pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), ServeError> {
+        self.client.flush()?;
+        let session = self.client.session().map(|session| session.session);
+        if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            registry.register(&mut SourceFd(&socket.as_raw_fd()), token, both)?;
+            self.polled = session;
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Heard {
+    Nothing,
+    Next(Frame),
+    Several(Vec<Frame>),
+}
+
+/// Market data: one stream of all instruments.
+pub(crate) struct Market {
+    pub(crate) link: Link,
+    pub(crate) stream: Stream<Tape>,
+}
+
+/// One account's orders.
+pub(crate) struct Trader {
+    pub(crate) link: Link,
+    pub(crate) stream: Stream<Orders>,
+    pub(crate) username: Text<6>,
+    pub(crate) password: Password,
+}
+
+impl Market {
+    /// Hears the engine; gives whether there may be more.
+    pub(crate) fn hear(&mut self) -> Result<bool, ServeError> {
+        for _ in 0..IMAGES_MAX {
+            let frames = match self.link.hear()? {
+                Heard::Nothing => return Ok(false),
+                Heard::Next(frame) => {
+                    self.stream.take(&Input::Said(&frame))?;
+                    continue;
+                }
+                Heard::Several(frames) => tape::interleave(frames),
+            };
+            for frame in &frames {
+                self.stream.take(&Input::Said(frame))?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Trader {
+    /// Hears the engine; gives whether there may be more.
+    pub(crate) fn hear(&mut self) -> Result<bool, ServeError> {
+        let mut is_more = true;
+        for _ in 0..IMAGES_MAX {
+            match self.link.hear()? {
+                Heard::Nothing => {
+                    is_more = false;
+                    break;
+                }
+                Heard::Next(frame) => self.said(frame)?,
+                Heard::Several(frames) => frames.into_iter().try_for_each(|frame| self.said(frame))?,
+            }
+        }
+        self.let_leave()?;
+        Ok(is_more)
+    }
+
+    fn said(&mut self, frame: Frame) -> Result<(), ServeError> {
+        if self.stream.maker.arrange(frame) {
+            self.stream.take(&Input::Said(&frame))?;
+        }
+        while let Some(frame) = self.stream.maker.next_waiting() {
+            self.stream.take(&Input::Said(&frame))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out orders whose replacements cannot come.
+    fn let_leave(&mut self) -> Result<(), ServeError> {
+        while self.stream.maker.is_leaving() && self.link.client.room() > 0 {
+            self.ask(&[])?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what the peer asks for, and then asks the engine.
+    pub(crate) fn ask(&mut self, message: &[u8]) -> Result<(), ServeError> {
+        let request = self.link.client.next_request().0;
+        self.stream.take(&Input::Asked { at: now(), request, message })?;
+        match self.stream.maker.wanted(request) {
+            Some(wanted) => Ok(wanted.send(&mut self.link.client, request)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the stream of market data, and follows its instruments.
+pub(crate) fn open_market(settings: &Settings, mut link: Link) -> Result<Market, ServeError> {
+    let stream = open(settings, "itch", Tape::new(&settings.instruments))?;
+    for listing in &settings.instruments {
+        let id = u32::from(listing.instrument);
+        if settings.order_feeds {
+            let (instrument, feed, reserved) = (InstrumentId(id), OrderFeed::On.into(), Reserved::default());
+            let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
+            if let Some(rejected) = answer.output().rejected() {
+                return Err(ServeError::Follow { client: link.number, code: rejected.code });
+            }
+        }
+        // The orders last: what the others say before them is of no use.
+        for kind in [topics::PHASES, topics::AUCTIONS, topics::TRADES, topics::ORDERS] {
+            let topic = Topic::new(Matching::ID, kind, id);
+            link.gathering.follow(&mut link.client, topic, stream.maker.last(topic))?;
+        }
+    }
+    Ok(Market { link, stream })
+}
+
+/// Opens an account's stream, asks again what was not answered, and follows the account.
+pub(crate) fn open_trader(
+    settings: &Settings,
+    account: &AccountSettings,
+    client: Client,
+) -> Result<Trader, ServeError> {
+    let username = account.username.0;
+    let stream = open(settings, &orders::stream_name(&username), Orders::new(settings))?;
+    let mut link = Link::new(client, account.client);
+    for request in stream.maker.unanswered() {
+        let wanted = stream.maker.wanted(request).expect("it is not answered");
+        wanted.send(&mut link.client, request)?;
+    }
+    let topic = Topic::account(Matching::ID, Account(account.client));
+    link.gathering.follow(&mut link.client, topic, stream.maker.last())?;
+    Ok(Trader { link, stream, username, password: account.password.0.clone() })
+}
+
+fn open<M: Make>(settings: &Settings, name: &str, maker: M) -> Result<Stream<M>, ServeError> {
+    let path = settings.file(name);
+    Stream::open(&path, maker, now()).map_err(|cause| ServeError::Store { path: path.display().to_string(), cause })
+}
