@@ -12,6 +12,7 @@ use ringfence::proof::check;
 use ringfence_client::Output;
 use ringfence_domains::matching::messages::{Command, DefineInstrument, InstrumentId, NewOrder};
 use ringfence_domains::matching::workload::{CROWDED, Flow, Mix};
+use ringfence_domains::workloads::find;
 use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Message as _;
 use ringfence_kernel::random::Random;
@@ -229,9 +230,16 @@ impl Workload for Own {
     }
 }
 
-fn own(seed: u64, client: u32) -> Own {
-    let flow = Flow::new(seed * 100 + u64::from(client), 1, Mix { instruments: 1, ..CROWDED });
-    Own { flow, instrument: InstrumentId(client), from: CommandImage::default() }
+/// The client who conducts an election, whose answers depend on no time; the others trade, each on an instrument.
+const OFFICER: u32 = CLIENTS;
+
+fn workload(seed: u64, client: u32) -> Box<dyn Workload> {
+    let seed = seed * 100 + u64::from(client);
+    if client == OFFICER {
+        return (find("votes", "ranked").expect("it is one of its workloads").new)(seed, 1);
+    }
+    let flow = Flow::new(seed, 1, Mix { instruments: 1, ..CROWDED });
+    Box::new(Own { flow, instrument: InstrumentId(client), from: CommandImage::default() })
 }
 
 /// An answer without its place and time: kind, message, body.
@@ -242,17 +250,20 @@ fn bare(output: &Output<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Templates of replies that start with the engine's number of an order.
+/// Templates of matching's replies that start with the engine's number of an order.
 const NUMBERED: [u16; 4] = [51, 52, 54, 55];
 
 /// The answers to one client in the order of its requests. Orders are numbered over all clients as they come in: they
 /// are counted anew, each by its first appearance.
-fn answers(told: Told) -> Vec<Vec<u8>> {
+fn answers(told: Told, client: u32) -> Vec<Vec<u8>> {
     let mut answers = told.answers;
     answers.sort_by_key(|(request, _)| *request);
     let mut numbers = HashMap::new();
     for (_, answer) in &mut answers {
-        if answer[0] == kind::REPLY && NUMBERED.contains(&u16::from_le_bytes([answer[1], answer[2]])) {
+        if client != OFFICER
+            && answer[0] == kind::REPLY
+            && NUMBERED.contains(&u16::from_le_bytes([answer[1], answer[2]]))
+        {
             let next = numbers.len() as u64;
             let number = answer[3..11].try_into().expect("eight bytes");
             let anew = *numbers.entry(u64::from_le_bytes(number)).or_insert(next);
@@ -271,7 +282,7 @@ fn run(requests: u64, seed: u64, through: impl FnOnce(SocketAddr) -> (SocketAddr
     let told = std::thread::scope(|scope| {
         let clients = (1..=CLIENTS).map(|client| {
             let (config, load) = (place.config(client, address), &load);
-            scope.spawn(move || send(config, &mut own(seed, client), requests, load, bare))
+            scope.spawn(move || send(config, &mut *workload(seed, client), requests, load, bare))
         });
         let clients = clients.collect::<Vec<_>>();
         let told = clients.into_iter().map(|client| client.join().expect("a client does not panic"));
@@ -290,7 +301,12 @@ fn run(requests: u64, seed: u64, through: impl FnOnce(SocketAddr) -> (SocketAddr
     assert_eq!((proof.executed, proof.acknowledged), (all, all), "seed {seed}: executed, acknowledged");
     let repeated = told.iter().map(|told| told.repeated).sum();
     let sessions = told.iter().map(|told| told.sessions).sum();
-    Outcome { answers: told.into_iter().map(answers).collect(), repeated, sessions, proxy }
+    Outcome {
+        answers: told.into_iter().zip(1..).map(|(told, client)| answers(told, client)).collect(),
+        repeated,
+        sessions,
+        proxy,
+    }
 }
 
 struct Outcome {
