@@ -87,7 +87,10 @@ impl Fees {
         let rules = Self(SortedMap::load(rules, source)?);
         let is_sound = |(key, rule): (&u64, &Rule)| {
             let has_income = (rule.income as usize) < ledger.len();
-            rule.is_sound() && has_income && u64::from(ledger[rule.income].currency.0) == key & 0xffff
+            rule.is_sound()
+                && has_income
+                && !ledger[rule.income].is_cash()
+                && u64::from(ledger[rule.income].currency.0) == key & 0xffff
         };
         if rules.0.iter().all(is_sound) { Ok(rules) } else { Err(Corrupt("a fee")) }
     }

@@ -109,7 +109,8 @@ impl Movements {
         };
         let Some(balance) = balance else { return moved == 0 && (0..).zip(all).all(is_sound) };
         let last = moved.checked_sub(1).map(|last| self.all[self.place(account, last)].balance);
-        (0..).zip(all).all(is_sound) && last.unwrap_or_default() == balance
+        // It is counted on.
+        moved <= u64::MAX / 2 && (0..).zip(all).all(is_sound) && last.unwrap_or_default() == balance
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -81,7 +81,7 @@ impl Matching {
         }
         let reach = if is_plain { ticks } else { self.reach(instrument, side, ticks) };
         let quantity = command.quantity.0;
-        if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity }) {
+        if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity, pegged: false }) {
             return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
         }
         if let Then::Rest(_) = then {

@@ -251,7 +251,8 @@ impl Domain for Matching {
 
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         let progress = match core::mem::replace(&mut self.pending, Pending::Nothing) {
-            Pending::Nothing => Progress::Done,
+            // Orders whose time is over still end: what follows from that comes when all have.
+            Pending::Nothing => return Progress::Done,
             Pending::Taking(mut taker) => self.take(&mut taker, out),
             Pending::Following => self.follow(out),
             Pending::Changing(change) => self.go_on_changing(change, out),

@@ -83,7 +83,8 @@ impl Matching {
             Peg::Midpoint if side == Side::Buy => bid?.midpoint(ask?),
             Peg::Midpoint => ask? - (ask? - bid?) / 2,
         };
-        let offset = book.terms.in_ticks(Price(pegged.offset.0.saturating_abs()));
+        // Of the lowest number this is 2⁶³, which is taken without a sign.
+        let offset = book.terms.in_ticks(Price(pegged.offset.0.wrapping_abs()));
         let towards = if pegged.offset.0 >= 0 { side } else { side.opposite() };
         let wanted = book.terms.yielding(towards, from, offset);
         let nearest = match other {
@@ -190,6 +191,16 @@ impl Matching {
         (Reserve { display: 0, minimum, pegged: Some(pegged) }, ticks)
     }
 
+    /// Whether the order at `index`, which displays nothing, is pegged and stands where it does not belong any more.
+    pub(super) fn is_astray(&self, index: u32) -> bool {
+        let Order { special, level, .. } = self.orders[index];
+        let Level { waits, ticks, .. } = self.levels[level];
+        self.orders.specials[special].kind == PEG && {
+            let (reserve, belongs) = self.belongs(index);
+            (reserve.part(), belongs) != (waits, ticks)
+        }
+    }
+
     /// After loading: every pegged order stands where it belongs.
     pub(super) fn load_pegs(&mut self) -> Result<(), Corrupt> {
         for instrument in 0..self.limits.instruments as u32 {
@@ -198,9 +209,7 @@ impl Matching {
                 self.instruments[instrument].set_pegs(true, &self.levels);
             }
             while let Some(index) = next {
-                let (reserve, ticks) = self.belongs(index);
-                let level = &self.levels[self.orders[index].level];
-                if (reserve.part(), ticks) != (level.waits, level.ticks) {
+                if self.is_astray(index) {
                     return Err(Corrupt("a pegged order that stands elsewhere"));
                 }
                 next = self.orders.specials.pegged().next(index);

@@ -147,7 +147,8 @@ impl Matching {
         let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
         // Of one that has less left than its minimum all is wanted.
         let minimum = minimum.min(remaining);
-        let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining };
+        let pegged = reserve.pegged.is_some();
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining, pegged };
         Taker {
             order: order.order,
             client_order: order.client_order,

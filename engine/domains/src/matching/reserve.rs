@@ -53,6 +53,8 @@ pub(super) struct Wanted {
     pub(super) minimum: u64,
     /// How much it is in all: what asks for a minimum of its own looks at that.
     pub(super) quantity: u64,
+    /// Whether it is pegged: then it passes by those that have not gone yet where they belong.
+    pub(super) pegged: bool,
 }
 
 impl Matching {
@@ -121,7 +123,7 @@ impl Matching {
         let parked = level.waits == PARKED;
         let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
         let minimum = reserve.minimum;
-        let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: reserve.pegged.is_some() };
         let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
@@ -242,7 +244,8 @@ impl Matching {
         true
     }
 
-    /// What the taker passes by asks for more than there is, and there is never more again: it is not looked at twice.
+    /// What the taker passes by asks for more than there is, and there is never more again, or is to go elsewhere first: it is
+    /// not looked at twice.
     fn next_hidden(&self, taker: &mut Taker, shown: Option<u32>) -> Option<(u32, u32)> {
         let half = self.instruments[taker.instrument].hidden(taker.side.opposite());
         let (mut at, mut index) = match taker.passed {
@@ -251,7 +254,7 @@ impl Matching {
         };
         while self.comes_before(at, taker.side, taker.reach, shown) {
             while index != NONE {
-                if self.asks_at_most(index, taker.remaining) {
+                if self.asks_at_most(index, taker.remaining) && !(taker.is_pegged() && self.is_astray(index)) {
                     return Some((index, at));
                 }
                 taker.passed = index;
@@ -308,7 +311,7 @@ impl Matching {
         let mut index = self.levels[at].head;
         while index != NONE && *sum < wanted.quantity {
             let Order { account, remaining, newer, .. } = self.orders[index];
-            if self.asks_at_most(index, wanted.quantity - *sum) {
+            if self.asks_at_most(index, wanted.quantity - *sum) && !(wanted.pegged && self.is_astray(index)) {
                 match self.prevents(wanted.account, account) {
                     Some(true) => return true,
                     Some(false) => {}

@@ -191,8 +191,9 @@ impl Matching {
                 continue;
             };
             let level = waiting_at(instrument, side, follows, book.terms.price(follows));
-            // One that stood alone gives its level back first.
-            if orders == 1 || self.has_room_for(&level) {
+            // One that stood alone gives its level back first. The order that trades may need one to rest at.
+            let known = self.levels.find(self.instruments[instrument].half_at(&level), follows).is_some();
+            if orders == 1 || known || self.levels.room() > 1 {
                 self.orders.leave(&mut self.levels[at], index);
                 self.close_if_empty(at);
                 let to = self.level(level);
@@ -280,7 +281,15 @@ impl Matching {
             return Err(CloseReason::PhaseForbids);
         }
         if time_in_force == TimeInForce::FillOrKill
-            && !self.offers(&Wanted { account, instrument, side, reach, minimum: remaining, quantity: remaining })
+            && !self.offers(&Wanted {
+                account,
+                instrument,
+                side,
+                reach,
+                minimum: remaining,
+                quantity: remaining,
+                pegged: false,
+            })
         {
             return Err(CloseReason::BelowMinimum);
         }

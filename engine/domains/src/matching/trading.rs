@@ -351,6 +351,11 @@ fn answer_replaced(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matchin
 }
 
 impl Taker {
+    /// Whether it follows displayed prices.
+    pub(super) fn is_pegged(&self) -> bool {
+        self.reserve.is_some_and(|reserve| reserve.pegged.is_some())
+    }
+
     /// Tells its account that it ended without resting, with `quantity` of it cancelled.
     pub(super) fn end(&self, reason: CloseReason, quantity: u64, out: &mut Out<'_, Matching>) {
         let Self { account, order, client_order, filled, .. } = *self;

@@ -3,7 +3,7 @@
 use super::phases::Market;
 use super::replacing::say_replaced;
 use super::reports::Traded;
-use super::reserve::{next_maker, take_from};
+use super::reserve::take_from;
 use super::{Model, Order, Says, decline};
 use crate::matching::messages::{
     ClientOrderId, DeclineReason, DefineInstrument, Event, Execution, Fill, InstrumentDefined, InstrumentId, Liquidity,
@@ -283,7 +283,7 @@ impl Model {
         }
         let reach = self.reach(taker);
         while taker.remaining > 0 {
-            let maker = next_maker(&self.orders, taker, reach).map(|index| self.orders[index]);
+            let maker = self.next_maker(&self.orders, taker, reach).map(|index| self.orders[index]);
             // What is displayed at its price is said when the next is come to, or at the end.
             let ends = |last: &mut Order| maker.is_none_or(|maker| maker.hides || maker.price != last.price);
             if let Some(last) = last.take_if(ends) {

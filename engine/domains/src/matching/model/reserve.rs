@@ -173,7 +173,7 @@ impl Model {
     /// How much an order would trade at once, up to where prevention would end it or make it less.
     pub(super) fn finds(&self, taker: &Order, reach: i64) -> u64 {
         let (mut orders, mut order, mut last_place) = (self.orders.clone(), *taker, self.last_place);
-        while let Some(index) = next_maker(&orders, &order, reach).filter(|_| order.remaining > 0) {
+        while let Some(index) = self.next_maker(&orders, &order, reach).filter(|_| order.remaining > 0) {
             let at_price = |other: &&Order| {
                 !other.hides && (other.instrument, other.price) == (order.instrument, orders[index].price)
             };
@@ -197,26 +197,30 @@ impl Model {
         }
         taker.remaining - order.remaining
     }
-}
 
-/// Whom an order that trades to `reach` meets next: the best price, what is displayed first, the oldest; of those that
-/// display nothing only one that does not ask for more than there is.
-pub(super) fn next_maker(orders: &[Order], taker: &Order, reach: i64) -> Option<usize> {
-    let rank = |order: &Order| match taker.side {
-        Side::Buy => i128::from(order.price),
-        Side::Sell => -i128::from(order.price),
-    };
-    let worst = if taker.side == Side::Buy { i128::from(reach) } else { -i128::from(reach) };
-    let met = |(_, order): &(usize, &Order)| {
-        order.instrument == taker.instrument
-            && order.side != taker.side
-            && order.stop.is_none()
-            && !order.parked
-            && rank(order) <= worst
-            && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
-    };
-    let first = orders.iter().enumerate().filter(met).min_by_key(|(_, order)| (rank(order), order.hides, order.place));
-    first.map(|(index, _)| index)
+    /// Whom an order that trades to `reach` meets next: the best price, what is displayed first, the oldest; of those that
+    /// display nothing only one that does not ask for more than there is, and of pegged ones, if it is pegged itself, only one
+    /// that stands where it belongs.
+    pub(super) fn next_maker(&self, orders: &[Order], taker: &Order, reach: i64) -> Option<usize> {
+        let rank = |order: &Order| match taker.side {
+            Side::Buy => i128::from(order.price),
+            Side::Sell => -i128::from(order.price),
+        };
+        let worst = if taker.side == Side::Buy { i128::from(reach) } else { -i128::from(reach) };
+        let astray = |order: &Order| order.pegged.is_some() && self.belongs(order) != (order.parked, order.price);
+        let met = |(_, order): &(usize, &Order)| {
+            order.instrument == taker.instrument
+                && order.side != taker.side
+                && order.stop.is_none()
+                && !order.parked
+                && rank(order) <= worst
+                && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
+                && !(taker.pegged.is_some() && astray(order))
+        };
+        let first =
+            orders.iter().enumerate().filter(met).min_by_key(|(_, order)| (rank(order), order.hides, order.place));
+        first.map(|(index, _)| index)
+    }
 }
 
 /// Takes out of an order what traded. When nothing is displayed any more, the next part is, last in the queue.

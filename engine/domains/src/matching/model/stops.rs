@@ -175,7 +175,8 @@ impl Model {
                 && o.stop.is_some_and(|other| other.trigger == stop.trigger)
         };
         let alone = self.orders.iter().filter(place).count() == 1;
-        let room = (self.levels() as u64) < self.limits.levels;
+        // The order that trades may need one to rest at.
+        let room = (self.levels() as u64) + 1 < self.limits.levels;
         if alone || room || self.has_stop_level(order.instrument, order.side, trigger) {
             self.last_place += 1;
             self.orders[index].place = self.last_place;
