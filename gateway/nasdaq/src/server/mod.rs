@@ -50,6 +50,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes that are read from a file for a peer at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Packets that are taken of one peer before the others are served.
+const PACKETS_MAX: usize = 256;
 /// The longest packets of a client, and what is read from a file for it.
 const BOUNDS: Bounds = Bounds { input_max: 4 * soup::CLIENT_PACKET_MAX, output_max: 1 << 20 };
 
@@ -258,7 +260,13 @@ impl Server {
     /// Takes what a peer has to say, and says what it has not heard.
     fn serve(&mut self, peer: &mut Peer) -> Result<Result<(), Closing>, ServeError> {
         let mut served = peer.connection.flush();
+        let mut packets = 0;
         while served.is_ok() {
+            if packets == PACKETS_MAX {
+                self.is_busy = true;
+                break;
+            }
+            packets += 1;
             if let Some((Place::Trader(trader), _)) = peer.at
                 && self.traders[trader].link.client.room() == 0
             {
