@@ -150,15 +150,17 @@ impl Trader {
 /// Opens the stream of market data, and follows its instruments.
 pub(crate) fn open_market(settings: &Settings, mut link: Link) -> Result<Market, ServeError> {
     let stream = open(settings, "itch", Tape::new(&settings.instruments))?;
+    // Before anything is followed: a call keeps whatever comes meanwhile, and a snapshot may be long.
+    for listing in settings.instruments.iter().filter(|_| settings.order_feeds) {
+        let instrument = InstrumentId(listing.instrument.into());
+        let (feed, reserved) = (OrderFeed::On.into(), Reserved::default());
+        let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
+        if let Some(rejected) = answer.output().rejected() {
+            return Err(ServeError::Follow { client: link.number, code: rejected.code });
+        }
+    }
     for listing in &settings.instruments {
         let id = u32::from(listing.instrument);
-        if settings.order_feeds {
-            let (instrument, feed, reserved) = (InstrumentId(id), OrderFeed::On.into(), Reserved::default());
-            let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
-            if let Some(rejected) = answer.output().rejected() {
-                return Err(ServeError::Follow { client: link.number, code: rejected.code });
-            }
-        }
         // The orders last: what the others say before them is of no use.
         for kind in [topics::PHASES, topics::AUCTIONS, topics::TRADES, topics::ORDERS] {
             let topic = Topic::new(Matching::ID, kind, id);
