@@ -149,7 +149,7 @@ impl Orders {
 
     /// Whether the gateway itself has an order to take out.
     pub(crate) fn is_leaving(&self) -> bool {
-        !self.leaving.is_empty()
+        !self.is_over && !self.leaving.is_empty()
     }
 
     fn asked(&mut self, message: &[u8], request: u64, at: u64, say: &mut Say<'_>) -> bool {
@@ -480,6 +480,9 @@ impl Orders {
     fn refused(&mut self, place: usize, purpose: Purpose, reason: u8, is_late: bool, say: &mut Say<'_>) {
         let order = &mut self.orders[place];
         let (timestamp, token) = (say.timestamp, order.token);
+        if let Purpose::Replace { token: unused, .. } = purpose {
+            self.tokens.remove(&unused);
+        }
         match purpose {
             Purpose::Enter => {
                 order.state = State::Dead;

@@ -55,7 +55,8 @@ fn reply(request: u64, sequence: u64, reply: Reply<'_>) -> Frame {
 }
 
 fn snapshot_end(topic: Topic, number: u64) -> Frame {
-    let header = OutputHeader { kind: kind::SNAPSHOT, flags: flag::LAST, topic, ..OutputHeader::default() };
+    let sequence = Sequence(number);
+    let header = OutputHeader { kind: kind::SNAPSHOT, flags: flag::LAST, topic, sequence, ..OutputHeader::default() };
     frame(header, Notice::SnapshotEnd(&SnapshotEnd { topic, number }))
 }
 
@@ -313,6 +314,11 @@ fn an_order_is_replaced_made_less_and_taken_out() {
     let (client_order, reason, reserved) = (ClientOrderId(1), DeclineReason::OutsideBand.into(), Reserved::default());
     assert_eq!(desk.reply(Reply::Declined(&Declined { client_order, reason, reserved })), []);
     assert!(desk.stream.maker.is_leaving());
+    assert_eq!(desk.ask(enter("E")), []);
+    assert_eq!(desk.stream.maker.unanswered(), [desk.request], "its token may be used again");
+    // Nothing is taken out of a session that is over.
+    taken(&mut desk.stream, &Input::End { at: AT });
+    assert!(!desk.stream.maker.is_leaving());
 }
 
 /// Guards against sales whose kind cannot be changed, and against ends of orders that are told with the wrong reason.
@@ -504,9 +510,13 @@ fn orders_and_trades_are_told_as_they_are() {
     show(&mut feed, &shown(16, Sell, 10_070, 1, Lost));
     let mut feed = feed.again();
     let topic = topic(topics::ORDERS);
-    let part = shown(16, Sell, 10_070, 1, Kept);
-    let header = OutputHeader { kind: kind::SNAPSHOT, topic, ..OutputHeader::default() };
-    assert_eq!(feed.take(&frame(header, Event::OrderShown(&part))), []);
+    // One that is cut off behind the first tells nothing.
+    for (sequence, order, price) in [(39, 15, 10_060), (40, 16, 10_070)] {
+        let part = shown(order, Sell, price, 1, Kept);
+        let sequence = Sequence(sequence);
+        let header = OutputHeader { kind: kind::SNAPSHOT, topic, sequence, ..OutputHeader::default() };
+        assert_eq!(feed.take(&frame(header, Event::OrderShown(&part))), []);
+    }
     let said = feed.take(&snapshot_end(topic, 40));
     assert!(matches!(said[..], [Itch::OrderDelete(gone)] if gone.reference == 4), "{said:?}");
     assert_eq!(feed.stream.maker.last(topic), Some(40));
