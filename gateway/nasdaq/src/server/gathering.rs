@@ -6,9 +6,14 @@
 use ringfence_client::{Client, Error, Output};
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, OutputHeader, Slot, flag, kind};
 use ringfence_kernel::reject::Code;
+use ringfence_kernel::reject::Refusal;
 use ringfence_kernel::wire::Notice;
-use ringfence_kernel::{SessionId, Topic};
+use ringfence_kernel::{RequestId, SessionId, Topic};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long it is waited before a topic is asked for again that the engine refused for a reason that passes.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Images that are kept at most: more than any engine says again.
 const KEPT_MAX: usize = 4 << 20;
@@ -85,6 +90,10 @@ pub(crate) struct Gathering {
     /// Numbers of the last events that came, by topic.
     last: BTreeMap<Topic, u64>,
     kept: Vec<Frame>,
+    /// The number under which each topic was asked for last.
+    asked: BTreeMap<Topic, RequestId>,
+    /// Topics that the engine refused for a reason that passes, and when.
+    refused: Vec<(Instant, Topic)>,
     session: Option<SessionId>,
 }
 
@@ -94,7 +103,32 @@ impl Gathering {
         self.session = client.session().map(|session| session.session);
         self.topics.insert(topic, Feed::Behind);
         self.last.extend(last.map(|last| (topic, last)));
-        client.subscribe(topic, last.map_or(0, |last| last + 1)).map(|_| ())
+        self.ask(client, topic)
+    }
+
+    /// Asks for a topic from where it is known.
+    fn ask(&mut self, client: &mut Client, topic: Topic) -> Result<(), Error> {
+        let from = self.last.get(&topic).map_or(0, |last| last + 1);
+        self.set(topic, Feed::Behind);
+        self.asked.insert(topic, client.subscribe(topic, from)?);
+        Ok(())
+    }
+
+    /// Asks again for topics whose refusal may have passed.
+    pub(crate) fn ask_again(&mut self, client: &mut Client) -> Result<(), Error> {
+        let is_due = |(at, _): &mut (Instant, Topic)| at.elapsed() >= PAUSE;
+        let due: Vec<_> = self.refused.extract_if(.., is_due).collect();
+        due.into_iter().try_for_each(|(_, topic)| self.ask(client, topic))
+    }
+
+    /// The engine refused a request for a topic; gives the reason, if that does not pass.
+    fn refuse(&mut self, request: RequestId, code: Code) -> Option<Code> {
+        let topic = self.asked.iter().find(|(_, asked)| **asked == request).map(|(topic, _)| *topic);
+        let topic = topic.filter(|_| [Refusal::RateLimited, Refusal::DiskFull].map(Code::from).contains(&code));
+        let Some(topic) = topic else { return Some(code) };
+        self.set(topic, Feed::Behind);
+        self.refused.push((Instant::now(), topic));
+        None
     }
 
     /// Whether nothing that was missed is waited for.
@@ -118,9 +152,7 @@ impl Gathering {
                     Notice::Subscribed(subscribed) if is_last => self.set(subscribed.topic, Feed::Live),
                     Notice::Overrun(overrun) => {
                         // What was dropped may still be kept by the engine.
-                        let from = self.last.get(&overrun.topic).map_or(0, |last| last + 1);
-                        self.set(overrun.topic, Feed::Behind);
-                        client.subscribe(overrun.topic, from)?;
+                        self.ask(client, overrun.topic)?;
                     }
                     _ => {}
                 }
@@ -139,7 +171,8 @@ impl Gathering {
                 }
             }
             kind::REJECT if header.request.0 >> 63 != 0 => {
-                return Ok(Came::Refused(frame.output().rejected().map_or(Code(0), |rejected| rejected.code)));
+                let code = frame.output().rejected().map_or(Code(0), |rejected| rejected.code);
+                return Ok(self.refuse(header.request, code).map_or(Came::Kept, Came::Refused));
             }
             _ => {}
         }

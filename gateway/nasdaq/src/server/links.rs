@@ -35,10 +35,16 @@ impl Link {
         Self { number, client, gathering: Gathering::default(), polled: None }
     }
 
-    /// The next thing that came and is next in the order of the log.
-    fn hear(&mut self) -> Result<Heard, ServeError> {
-        let Some(output) = self.client.poll(Duration::ZERO)? else { return Ok(Heard::Nothing) };
-        let frame = Frame::of(&output);
+    /// The next thing that came and is next in the order of the log. A connection is tried for, which may take a while, only
+    /// while `may_dial`: that ends with one that is not there.
+    fn hear(&mut self, may_dial: &mut bool) -> Result<Heard, ServeError> {
+        let is_down = !self.client.is_connected();
+        if is_down && !*may_dial {
+            return Ok(Heard::Nothing);
+        }
+        let frame = self.client.poll(Duration::ZERO)?.map(|output| Frame::of(&output));
+        *may_dial &= !is_down || self.client.is_connected();
+        let Some(frame) = frame else { return Ok(Heard::Nothing) };
         match self.gathering.take(&mut self.client, frame)? {
             Came::Next(frame) => Ok(Heard::Next(frame)),
             Came::Kept => Ok(Heard::Several(self.gathering.release())),
@@ -48,6 +54,7 @@ impl Link {
 
     /// Waits for the engine's socket too, whichever it is now.
     pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), ServeError> {
+        self.gathering.ask_again(&mut self.client)?;
         self.client.flush()?;
         let session = self.client.session().map(|session| session.session);
         if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
@@ -78,13 +85,15 @@ pub(crate) struct Trader {
     pub(crate) stream: Stream<Orders>,
     pub(crate) username: Text<6>,
     pub(crate) password: Password,
+    /// The session is to end: nothing comes in any more.
+    pub(crate) is_ending: bool,
 }
 
 impl Market {
     /// Hears the engine; gives whether there may be more.
-    pub(crate) fn hear(&mut self) -> Result<bool, ServeError> {
+    pub(crate) fn hear(&mut self, may_dial: &mut bool) -> Result<bool, ServeError> {
         for _ in 0..IMAGES_MAX {
-            let frames = match self.link.hear()? {
+            let frames = match self.link.hear(may_dial)? {
                 Heard::Nothing => return Ok(false),
                 Heard::Next(frame) => {
                     self.stream.take(&Input::Said(&frame))?;
@@ -102,28 +111,33 @@ impl Market {
 
 impl Trader {
     /// Hears the engine; gives whether there may be more.
-    pub(crate) fn hear(&mut self) -> Result<bool, ServeError> {
+    pub(crate) fn hear(&mut self, may_dial: &mut bool) -> Result<bool, ServeError> {
         let mut is_more = true;
         for _ in 0..IMAGES_MAX {
-            match self.link.hear()? {
+            match self.link.hear(may_dial)? {
                 Heard::Nothing => {
                     is_more = false;
                     break;
                 }
-                Heard::Next(frame) => self.said(frame)?,
-                Heard::Several(frames) => frames.into_iter().try_for_each(|frame| self.said(frame))?,
+                Heard::Next(frame) => self.stream.hear(&frame)?,
+                Heard::Several(frames) => frames.iter().try_for_each(|frame| self.stream.hear(frame))?,
             }
         }
+        if self.link.gathering.is_live() {
+            // What a process before this one had not come to.
+            self.stream.settle(now())?;
+        }
         self.let_leave()?;
+        self.end_if_settled()?;
         Ok(is_more)
     }
 
-    fn said(&mut self, frame: Frame) -> Result<(), ServeError> {
-        if self.stream.maker.arrange(frame) {
-            self.stream.take(&Input::Said(&frame))?;
-        }
-        while let Some(frame) = self.stream.maker.next_waiting() {
-            self.stream.take(&Input::Said(&frame))?;
+    /// Ends the stream, if it is to end, when nothing that was asked is still to be answered: it would be done, and nobody told.
+    fn end_if_settled(&mut self) -> Result<(), ServeError> {
+        let maker = &self.stream.maker;
+        if self.is_ending && !maker.is_over() && maker.is_settled() && self.link.gathering.is_live() {
+            self.stream.take(&Input::End { at: now() })?;
+            self.stream.store.sync()?;
         }
         Ok(())
     }
@@ -150,15 +164,17 @@ impl Trader {
 /// Opens the stream of market data, and follows its instruments.
 pub(crate) fn open_market(settings: &Settings, mut link: Link) -> Result<Market, ServeError> {
     let stream = open(settings, "itch", Tape::new(&settings.instruments))?;
+    // Before anything is followed: a call keeps whatever comes meanwhile, and a snapshot may be long.
+    for listing in settings.instruments.iter().filter(|_| settings.order_feeds) {
+        let instrument = InstrumentId(listing.instrument.into());
+        let (feed, reserved) = (OrderFeed::On.into(), Reserved::default());
+        let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
+        if let Some(rejected) = answer.output().rejected() {
+            return Err(ServeError::Follow { client: link.number, code: rejected.code });
+        }
+    }
     for listing in &settings.instruments {
         let id = u32::from(listing.instrument);
-        if settings.order_feeds {
-            let (instrument, feed, reserved) = (InstrumentId(id), OrderFeed::On.into(), Reserved::default());
-            let answer = link.client.call(Command::SetOrderFeed(&SetOrderFeed { instrument, feed, reserved }))?;
-            if let Some(rejected) = answer.output().rejected() {
-                return Err(ServeError::Follow { client: link.number, code: rejected.code });
-            }
-        }
         // The orders last: what the others say before them is of no use.
         for kind in [topics::PHASES, topics::AUCTIONS, topics::TRADES, topics::ORDERS] {
             let topic = Topic::new(Matching::ID, kind, id);
@@ -177,13 +193,15 @@ pub(crate) fn open_trader(
     let username = account.username.0;
     let stream = open(settings, &orders::stream_name(&username), Orders::new(settings))?;
     let mut link = Link::new(client, account.client);
-    for request in stream.maker.unanswered() {
+    // What a session that is over asked is nobody's any more.
+    let unanswered = if stream.maker.is_over() { Vec::new() } else { stream.maker.unanswered() };
+    for request in unanswered {
         let wanted = stream.maker.wanted(request).expect("it is not answered");
         wanted.send(&mut link.client, request)?;
     }
     let topic = Topic::account(Matching::ID, Account(account.client));
     link.gathering.follow(&mut link.client, topic, stream.maker.last())?;
-    Ok(Trader { link, stream, username, password: account.password.0.clone() })
+    Ok(Trader { link, stream, username, password: account.password.0.clone(), is_ending: false })
 }
 
 fn open<M: Make>(settings: &Settings, name: &str, maker: M) -> Result<Stream<M>, ServeError> {

@@ -50,6 +50,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes that are read from a file for a peer at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Packets that are taken of one peer before the others are served.
+const PACKETS_MAX: usize = 256;
 /// The longest packets of a client, and what is read from a file for it.
 const BOUNDS: Bounds = Bounds { input_max: 4 * soup::CLIENT_PACKET_MAX, output_max: 1 << 20 };
 
@@ -115,6 +117,8 @@ pub struct Server {
     market: Market,
     traders: Vec<Trader>,
     looked: Instant,
+    /// The client of the engine that is heard first.
+    turn: usize,
     /// The engine has said more than was heard, or a peer has more to read than was read for it.
     is_busy: bool,
 }
@@ -130,8 +134,10 @@ impl Server {
         std::fs::create_dir_all(&settings.directory)?;
         let market = open_market(&settings, Link::new(market.0, market.1))?;
         let traders = settings.accounts.iter().zip(accounts);
-        let traders =
+        let mut traders: Vec<Trader> =
             traders.map(|(account, client)| open_trader(&settings, account, client)).collect::<Result<_, _>>()?;
+        // A session whose end was begun is ended.
+        traders.iter_mut().for_each(|trader| trader.is_ending = market.stream.maker.is_over());
         let poll = Poll::new()?;
         let (mut ouch, mut itch) = (TcpListener::bind(settings.ouch)?, TcpListener::bind(settings.itch)?);
         poll.registry().register(&mut ouch, OUCH, Interest::READABLE)?;
@@ -147,6 +153,7 @@ impl Server {
             market,
             traders,
             looked: Instant::now(),
+            turn: 0,
             is_busy: false,
         })
     }
@@ -165,7 +172,8 @@ impl Server {
         self.market.link.gathering.is_live() && self.traders.iter().all(|trader| trader.link.gathering.is_live())
     }
 
-    /// Ends the session: nothing comes in any more, and whoever has all that was said is told so.
+    /// Ends the session: nothing comes in any more, and whoever has all that was said is told so; of an account, when
+    /// everything that it asked is answered.
     ///
     /// # Errors
     /// When a file fails.
@@ -175,11 +183,7 @@ impl Server {
         if !self.market.stream.maker.is_over() {
             self.market.stream.take(&end)?;
         }
-        for trader in &mut self.traders {
-            if !trader.stream.maker.is_over() {
-                trader.stream.take(&end)?;
-            }
-        }
+        self.traders.iter_mut().for_each(|trader| trader.is_ending = true);
         self.sync()
     }
 
@@ -207,10 +211,7 @@ impl Server {
                 peer.connection.readable |= event.is_readable() || event.is_read_closed();
             }
         }
-        self.is_busy = self.market.hear()?;
-        for trader in &mut self.traders {
-            self.is_busy |= trader.hear()?;
-        }
+        self.hear()?;
         if self.is_ready() {
             self.accept()?;
         }
@@ -232,6 +233,21 @@ impl Server {
         self.market.link.watch(registry, Token(ENGINES))?;
         for (token, trader) in (ENGINES + 1..).zip(&mut self.traders) {
             trader.link.watch(registry, Token(token))?;
+        }
+        Ok(())
+    }
+
+    /// Hears the engine. One client at most waits for a connection in vain, each step another one: peers are not to wait for all.
+    fn hear(&mut self) -> Result<(), ServeError> {
+        let links = 1 + self.traders.len();
+        self.turn = (self.turn + 1) % links;
+        let mut may_dial = true;
+        self.is_busy = false;
+        for at in 0..links {
+            self.is_busy |= match (self.turn + at) % links {
+                0 => self.market.hear(&mut may_dial)?,
+                trader => self.traders[trader - 1].hear(&mut may_dial)?,
+            };
         }
         Ok(())
     }
@@ -258,7 +274,13 @@ impl Server {
     /// Takes what a peer has to say, and says what it has not heard.
     fn serve(&mut self, peer: &mut Peer) -> Result<Result<(), Closing>, ServeError> {
         let mut served = peer.connection.flush();
+        let mut packets = 0;
         while served.is_ok() {
+            if packets == PACKETS_MAX {
+                self.is_busy = true;
+                break;
+            }
+            packets += 1;
             if let Some((Place::Trader(trader), _)) = peer.at
                 && self.traders[trader].link.client.room() == 0
             {
@@ -290,7 +312,10 @@ impl Server {
                 if let Err(malformed) = Inbound::parse(message) {
                     return Ok(Err(Closing::bad(malformed)));
                 }
-                self.traders[trader].ask(message)?;
+                let trader = &mut self.traders[trader];
+                if !trader.is_ending {
+                    trader.ask(message)?;
+                }
                 Ok(Ok(()))
             }
             (Packet::ClientHeartbeat | Packet::Debug(_), Some(_)) => Ok(Ok(())),

@@ -5,13 +5,14 @@
 //! peer    ◄── sequenced ◄── kept ◄── answers by that number, events of the account ◄── engine
 //! ```
 //!
-//! The fills of an order that comes in are said by the engine before its answer, and by OUCH behind it: they wait here for it.
+//! What happens to an order as it comes in, or is replaced, is said by the engine before its answer, and by OUCH behind it: it
+//! waits here for the answer of its command, which has the same number in the log.
 //! An order keeps the engine's numbers when it is replaced; only its token is another.
 
 use super::entry::{Wanted, decline_reason, new_order, price_in, reject_reason, side};
 use super::gathering::Frame;
 use super::settings::{Listing, Settings, listing};
-use super::stream::{Input, Make};
+use super::stream::{Input, Make, Stream};
 use super::tape::since_midnight;
 use crate::layout::Text;
 use crate::ouch::{self, Inbound, Outbound, Token, code};
@@ -20,8 +21,10 @@ use ringfence_domains::matching::messages::{
     Cancel, ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OrderAccepted, OrderClosed,
     OrderReplaced, OrderStatus, Quantity, Reduce, Replace, Reply,
 };
+use ringfence_kernel::Sequence;
 use ringfence_kernel::image::kind;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +75,8 @@ struct Order {
     /// The engine's number of it.
     reference: u64,
     state: State,
-    /// What is left of it is cancelled, for this reason, when so much of it has been said to have traded.
+    /// What is left of it is cancelled, for this reason, when so much of it has been said to have traded: see
+    /// [`Input::Settled`].
     closing: Option<(u32, u8)>,
 }
 
@@ -88,7 +92,9 @@ pub(crate) struct Orders {
     pending: BTreeMap<u64, Pending>,
     /// Orders that must go because their replacement cannot come.
     leaving: VecDeque<usize>,
-    /// Fills that wait for the answer of an order that comes in, and whatever is said behind them.
+    /// Orders that came in and do not stay.
+    closing: VecDeque<usize>,
+    /// What waits for the answer of an order that comes in or is replaced, and whatever is said behind that.
     waiting: VecDeque<Frame>,
     /// The number of the account's last event; none when it is not known yet.
     last: Option<u64>,
@@ -126,6 +132,7 @@ impl Orders {
             tokens: HashMap::new(),
             pending: BTreeMap::new(),
             leaving: VecDeque::new(),
+            closing: VecDeque::new(),
             waiting: VecDeque::new(),
             last: None,
             is_over: false,
@@ -149,7 +156,12 @@ impl Orders {
 
     /// Whether the gateway itself has an order to take out.
     pub(crate) fn is_leaving(&self) -> bool {
-        !self.leaving.is_empty()
+        !self.is_over && !self.leaving.is_empty()
+    }
+
+    /// Whether nothing that was asked is still to be done or to be said.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.leaving.is_empty() && self.waiting.is_empty() && self.closing.is_empty()
     }
 
     fn asked(&mut self, message: &[u8], request: u64, at: u64, say: &mut Say<'_>) -> bool {
@@ -303,16 +315,26 @@ impl Orders {
         (place < self.orders.len()).then_some(place)
     }
 
-    /// Whether what happened to an order must wait until it is known to have come in.
+    /// Whether the engine has not answered a replacement of an order.
+    fn is_being_replaced(&self, place: usize) -> bool {
+        self.pending
+            .values()
+            .any(|pending| pending.order == place && matches!(pending.purpose, Purpose::Replace { .. }))
+    }
+
+    /// Whether what happened to an order may be of a command that is not answered.
     fn must_wait(&self, frame: &Frame) -> bool {
-        let Ok(Event::Fill(fill)) = frame.output().decode() else { return false };
-        let Some(place) = self.place(fill.client_order) else { return false };
-        let is_replaced =
-            |pending: &Pending| pending.order == place && matches!(pending.purpose, Purpose::Replace { .. });
-        match self.orders[place].state {
-            State::Entering => true,
-            _ => fill.liquidity.get() == Liquidity::Taker && self.pending.values().any(is_replaced),
+        if self.is_over || frame.header().kind != kind::EVENT {
+            return false;
         }
+        let order = match frame.output().decode() {
+            Ok(Event::Fill(fill)) => fill.client_order,
+            Ok(Event::OrderDecremented(decremented)) => decremented.client_order,
+            Ok(Event::OrderClosed(closed)) => closed.client_order,
+            _ => return false,
+        };
+        let Some(place) = self.place(order) else { return false };
+        self.orders[place].state == State::Entering || self.is_being_replaced(place)
     }
 
     fn happened(&mut self, frame: &Frame, batch: &mut Batch) {
@@ -322,11 +344,16 @@ impl Orders {
             Ok(Event::OrderClosed(closed)) => self.closed(closed, &mut say),
             Ok(Event::OrderDecremented(decremented)) => {
                 let Some(place) = self.place(decremented.client_order) else { return };
+                let is_being_replaced = self.is_being_replaced(place);
                 let order = &mut self.orders[place];
                 let decrement = shares(decremented.decremented);
                 order.shares = order.shares.saturating_sub(decrement);
-                order.intended = order.intended.saturating_sub(decrement);
+                // A replacement that comes behind it says how much it is in all.
+                if !is_being_replaced {
+                    order.intended = order.intended.saturating_sub(decrement);
+                }
                 order.self_match(decrement, &mut say);
+                order.end_if_done();
             }
             _ => {}
         }
@@ -349,7 +376,7 @@ impl Orders {
         };
         let (timestamp, token, match_number) = (say.timestamp, order.token, fill.trade.0);
         say.put(ouch::Executed { timestamp, token, shares: executed, price, liquidity, match_number });
-        order.close(say);
+        order.end_if_done();
     }
 
     fn closed(&mut self, closed: &OrderClosed, say: &mut Say<'_>) {
@@ -440,7 +467,7 @@ impl Orders {
             state,
             weight,
         });
-        order.settle(accepted.status.get(), accepted.filled, say);
+        self.came_in(place, accepted.status.get(), accepted.filled);
     }
 
     fn replaced(&mut self, place: usize, purpose: Purpose, replaced: &OrderReplaced, say: &mut Say<'_>) {
@@ -473,13 +500,50 @@ impl Orders {
             previous,
             weight,
         });
-        order.settle(replaced.status.get(), replaced.filled, say);
+        self.came_in(place, replaced.status.get(), replaced.filled);
+    }
+
+    /// An order came in, and `filled` of it has traded since it was entered: the rest goes when that has been said.
+    fn came_in(&mut self, place: usize, status: OrderStatus, filled: Quantity) {
+        let order = &mut self.orders[place];
+        if status == OrderStatus::Cancelled {
+            let is_immediate = order.entered.time_in_force == code::IMMEDIATE;
+            let reason = if is_immediate { code::IMMEDIATE_OR_CANCEL } else { code::SELF_MATCH };
+            order.closing = Some((shares(filled), reason));
+            self.closing.push_back(place);
+        }
+        order.end_if_done();
+    }
+
+    /// Whether all was said that an order did that came in and does not stay.
+    fn is_closing(&self) -> bool {
+        let closing = self.closing.front().map(|place| &self.orders[*place]);
+        let is_said = |order: &Order| order.closing.is_some_and(|(filled, _)| filled <= order.executed);
+        !self.is_over && self.waiting.is_empty() && closing.is_some_and(is_said)
+    }
+
+    /// Cancels what is left of an order that came in and does not stay.
+    fn close(&mut self, say: &mut Say<'_>) -> bool {
+        let Some(place) = self.closing.pop_front() else { return false };
+        let order = &mut self.orders[place];
+        let Some((_, reason)) = order.closing.take() else { return false };
+        order.state = State::Dead;
+        let decrement = order.shares.saturating_sub(order.executed);
+        if reason == code::SELF_MATCH {
+            order.self_match(decrement, say);
+        } else {
+            say.cancel(order.token, decrement, reason);
+        }
+        true
     }
 
     /// The engine did not do what was asked; `is_late` when the order was gone already.
     fn refused(&mut self, place: usize, purpose: Purpose, reason: u8, is_late: bool, say: &mut Say<'_>) {
         let order = &mut self.orders[place];
         let (timestamp, token) = (say.timestamp, order.token);
+        if let Purpose::Replace { token: unused, .. } = purpose {
+            self.tokens.remove(&unused);
+        }
         match purpose {
             Purpose::Enter => {
                 order.state = State::Dead;
@@ -507,28 +571,10 @@ impl Orders {
 }
 
 impl Order {
-    /// It came in, and `filled` of it has traded since it was entered: the rest goes when that has been said.
-    fn settle(&mut self, status: OrderStatus, filled: Quantity, say: &mut Say<'_>) {
-        if status == OrderStatus::Cancelled {
-            let is_immediate = self.entered.time_in_force == code::IMMEDIATE;
-            let reason = if is_immediate { code::IMMEDIATE_OR_CANCEL } else { code::SELF_MATCH };
-            self.closing = Some((shares(filled), reason));
-        }
-        self.close(say);
-    }
-
-    /// Ends it if there is nothing left of it, or what is left is cancelled.
-    fn close(&mut self, say: &mut Say<'_>) {
+    /// Ends it if there is nothing left of it.
+    fn end_if_done(&mut self) {
         if self.executed >= self.shares {
             self.state = State::Dead;
-        }
-        let Some((_, reason)) = self.closing.filter(|(filled, _)| *filled <= self.executed) else { return };
-        (self.state, self.closing) = (State::Dead, None);
-        let decrement = self.shares.saturating_sub(self.executed);
-        if reason == code::SELF_MATCH {
-            self.self_match(decrement, say);
-        } else {
-            say.cancel(self.token, decrement, reason);
         }
     }
 
@@ -571,6 +617,7 @@ impl Make for Orders {
             Input::Asked { at, request, message } => {
                 self.asked(message, *request, *at, &mut Say { batch, timestamp: since_midnight(*at) })
             }
+            Input::Settled { at } => self.close(&mut Say { batch, timestamp: since_midnight(*at) }),
             Input::End { at } => {
                 self.end(*at, batch);
                 true
@@ -588,22 +635,47 @@ impl Make for Orders {
 }
 
 impl Orders {
-    /// Puts what the engine said into the order in which it is taken in: fills of an order that comes in behind its answer.
-    pub(crate) fn arrange(&mut self, frame: Frame) -> bool {
-        let is_event = frame.header().kind == kind::EVENT;
-        let waits = is_event && (!self.waiting.is_empty() || self.must_wait(&frame));
-        if waits {
-            self.waiting.push_back(frame);
-        }
-        !waits
-    }
-
-    /// The next of what waited, if it need not wait any more.
-    pub(crate) fn next_waiting(&mut self) -> Option<Frame> {
-        if self.must_wait(self.waiting.front()?) {
+    /// The next of what waited, if it need not wait any more because it is of a command up to `until`, or of none that is
+    /// not answered.
+    fn next_waiting(&mut self, until: u64) -> Option<Frame> {
+        let front = self.waiting.front()?;
+        if front.header().sequence.0 > until && self.must_wait(front) {
             return None;
         }
         self.waiting.pop_front()
+    }
+}
+
+impl Stream<Orders> {
+    /// Takes in what the engine said, in the order of OUCH: what happens to an order as it comes in, or is replaced, behind the
+    /// answer to that; what happened before, before it.
+    pub(crate) fn hear(&mut self, frame: &Frame) -> io::Result<()> {
+        let Sequence(sequence) = frame.header().sequence;
+        if matches!(frame.header().kind, kind::REPLY | kind::REJECT) {
+            self.release(sequence.saturating_sub(1))?;
+            self.take(&Input::Said(frame))?;
+            self.release(sequence)?;
+        } else {
+            self.maker.waiting.push_back(*frame);
+            self.release(0)?;
+        }
+        self.settle(frame.header().timestamp.0)
+    }
+
+    /// Takes in what waits no more.
+    fn release(&mut self, until: u64) -> io::Result<()> {
+        while let Some(frame) = self.maker.next_waiting(until) {
+            self.take(&Input::Said(&frame))?;
+        }
+        Ok(())
+    }
+
+    /// Cancels what is left of orders that came in and do not stay, once all else was said of them.
+    pub(crate) fn settle(&mut self, at: u64) -> io::Result<()> {
+        while self.maker.is_closing() {
+            self.take(&Input::Settled { at })?;
+        }
+        Ok(())
     }
 }
 

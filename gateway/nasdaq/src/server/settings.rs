@@ -135,6 +135,9 @@ fn default_connections() -> usize {
     256
 }
 
+/// Instruments at most: a stream begins with a message of each of them, which are kept at once.
+const INSTRUMENTS_MAX: usize = 1_500;
+
 impl Settings {
     /// What of the settings cannot work together.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
@@ -147,6 +150,7 @@ impl Settings {
             () if self.instruments.iter().any(|listing| listing.instrument == 0 || listing.decimals > 4) => {
                 Err("an instrument's number is 1 or more, and its prices have four decimal digits at most")
             }
+            () if self.instruments.len() > INSTRUMENTS_MAX => Err("there are more than 1,500 instruments"),
             () if !is_distinct(self.instruments.iter().map(|listing| listing.instrument)) => {
                 Err("an instrument is listed twice")
             }
@@ -217,9 +221,14 @@ mod tests {
             assert!(toml::from_str::<Settings>(&GOOD.replace(from, to)).is_err(), "{to}");
         }
         let twice = |part: &str| format!("{GOOD}{part}");
+        let listing = |number| format!("\n[[instruments]]\ninstrument = {number}\nstock = \"S{number}\"\ndecimals = 0");
+        let listed = |count| (2..=count).map(listing).collect::<String>();
+        let most: Settings = toml::from_str(&twice(&listed(1_500))).expect("it is TOML of these");
+        assert_eq!(most.check(), Ok(()));
         for text in [
             GOOD.replace("instrument = 1", "instrument = 0"),
             GOOD.replace("decimals = 2", "decimals = 5"),
+            twice(&listed(1_501)),
             twice("[[instruments]]\ninstrument = 1\nstock = \"B\"\ndecimals = 0"),
             twice("[[instruments]]\ninstrument = 2\nstock = \"ACME\"\ndecimals = 0"),
             twice("[[accounts]]\nusername = \"alpha\"\npassword = \"p\"\nclient = 3"),

@@ -24,6 +24,11 @@ pub(crate) enum Input<'a> {
         /// The peer's message; none when the gateway itself takes out the next order that has to go.
         message: &'a [u8],
     },
+    /// All was said of an order that came in and does not stay.
+    Settled {
+        /// When, in nanoseconds since 1970.
+        at: u64,
+    },
     /// The stream ends.
     End {
         /// When, in nanoseconds since 1970.
@@ -37,6 +42,7 @@ impl Input<'_> {
             Self::Begin { at } => put(out, b'B', &[*at], &[]),
             Self::Said(frame) => put(out, b'S', &[], frame.bytes()),
             Self::Asked { at, request, message } => put(out, b'A', &[*at, *request], message),
+            Self::Settled { at } => put(out, b'C', &[*at], &[]),
             Self::End { at } => put(out, b'E', &[*at], &[]),
         }
     }
@@ -52,6 +58,7 @@ impl Input<'_> {
                     take(Input::Asked { at, request, message: &bytes[17..] });
                 }
             }
+            Some(b'C') => word(1).into_iter().for_each(|at| take(Input::Settled { at })),
             Some(b'E') => word(1).into_iter().for_each(|at| take(Input::End { at })),
             _ => {}
         }

@@ -58,7 +58,7 @@ struct Line {
     crossed: Option<(u64, u32, u64)>,
     /// Whether its orders are known.
     is_known: bool,
-    /// The snapshot of its orders that is being read.
+    /// The snapshot of its orders that is being read: the log's number that all its parts have.
     reading: Option<u64>,
 }
 
@@ -69,7 +69,6 @@ pub(crate) struct Tape {
     orders: HashMap<u64, Shown>,
     /// The feed's last number of an order.
     reference: u64,
-    snapshot: u64,
     /// Numbers of the last events, by topic.
     last: BTreeMap<Topic, u64>,
     is_market_open: bool,
@@ -98,7 +97,6 @@ impl Tape {
             lines: listings.iter().map(line).collect(),
             orders: HashMap::new(),
             reference: 0,
-            snapshot: 0,
             last: BTreeMap::new(),
             is_market_open: false,
             has_more: false,
@@ -161,9 +159,9 @@ impl Tape {
         let timestamp = Nanos48(since_midnight(header.timestamp.0));
         let stamp = Stamp { locate: self.lines[at].listing.instrument, tracking: 0, timestamp };
         let is_part = header.kind == kind::SNAPSHOT;
-        if is_part && topic.kind() == topics::ORDERS && self.lines[at].reading.is_none() {
-            self.snapshot += 1;
-            self.lines[at].reading = Some(self.snapshot);
+        if topic.kind() == topics::ORDERS {
+            // One that was cut off is followed by another one, or by events.
+            self.lines[at].reading = is_part.then_some(header.sequence.0);
         }
         if let Some(number) = frame.snapshot_end() {
             self.close_snapshot(at, topic, number, stamp, batch);
@@ -383,7 +381,7 @@ impl Make for Tape {
             Input::Begin { at } => self.begin(*at, batch),
             Input::End { at } => self.end(*at, batch),
             Input::Said(frame) if !self.is_over => return self.said(frame, batch),
-            Input::Said(_) | Input::Asked { .. } => {}
+            Input::Said(_) | Input::Asked { .. } | Input::Settled { .. } => {}
         }
         false
     }

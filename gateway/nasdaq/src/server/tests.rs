@@ -55,14 +55,20 @@ fn reply(request: u64, sequence: u64, reply: Reply<'_>) -> Frame {
 }
 
 fn snapshot_end(topic: Topic, number: u64) -> Frame {
-    let header = OutputHeader { kind: kind::SNAPSHOT, flags: flag::LAST, topic, ..OutputHeader::default() };
+    let sequence = Sequence(number);
+    let header = OutputHeader { kind: kind::SNAPSHOT, flags: flag::LAST, topic, sequence, ..OutputHeader::default() };
     frame(header, Notice::SnapshotEnd(&SnapshotEnd { topic, number }))
 }
 
-/// What a batch holds, and clears it.
+/// What a stream says when it takes an input.
 fn taken<M: Make>(stream: &mut Stream<M>, input: &Input<'_>) -> Vec<Vec<u8>> {
     let from = stream.store.next();
     stream.take(input).expect("it is kept");
+    since(stream, from)
+}
+
+/// What a stream has said since message `from`.
+fn since<M>(stream: &mut Stream<M>, from: u64) -> Vec<Vec<u8>> {
     let mut reader = stream.store.reader(from).expect("it is there");
     let mut out = Vec::new();
     stream.store.read(&mut reader, &mut out, usize::MAX).expect("it is read");
@@ -108,13 +114,9 @@ impl Desk {
     }
 
     fn said(&mut self, frame: Frame) -> Vec<Outbound> {
-        let mut all = Vec::new();
-        if self.stream.maker.arrange(frame) {
-            all.extend(taken(&mut self.stream, &Input::Said(&frame)));
-        }
-        while let Some(frame) = self.stream.maker.next_waiting() {
-            all.extend(taken(&mut self.stream, &Input::Said(&frame)));
-        }
+        let from = self.stream.store.next();
+        self.stream.hear(&frame).expect("it is kept");
+        let all = since(&mut self.stream, from);
         all.iter().map(|message| Outbound::parse(message).expect("sound")).collect()
     }
 
@@ -313,6 +315,75 @@ fn an_order_is_replaced_made_less_and_taken_out() {
     let (client_order, reason, reserved) = (ClientOrderId(1), DeclineReason::OutsideBand.into(), Reserved::default());
     assert_eq!(desk.reply(Reply::Declined(&Declined { client_order, reason, reserved })), []);
     assert!(desk.stream.maker.is_leaving());
+    assert_eq!(desk.ask(enter("E")), []);
+    assert_eq!(desk.stream.maker.unanswered(), [desk.request], "its token may be used again");
+    // Nothing is taken out of a session that is over.
+    taken(&mut desk.stream, &Input::End { at: AT });
+    assert!(!desk.stream.maker.is_leaving());
+}
+
+/// Guards against what happened before a replacement being said under its name, and what happened by it before its answer,
+/// when requests are not waited for.
+#[test]
+fn what_happens_is_said_about_the_answer_of_its_command() {
+    let mut desk = Desk::new();
+    desk.ask(enter("A"));
+    desk.ask(replace("A", "B", 200, 1_010_000));
+    let mut number = 0;
+    let mut event = |sequence, said: Event<'_>| {
+        number += 1;
+        event(account(), number, sequence, said)
+    };
+    let (order, client_order) = (OrderId(1), ClientOrderId(0));
+    let less = |decremented, remaining| {
+        let (decremented, remaining) = (Quantity(decremented), Quantity(remaining));
+        OrderDecremented { order, client_order, decremented, remaining }
+    };
+    assert_eq!(desk.said(event(10, Event::OrderDecremented(&less(10, 90)))), []);
+    assert_eq!(desk.said(event(10, Event::Fill(&fill(1, 20, Liquidity::Taker)))), []);
+    let said = desk.said(reply(1, 10, Reply::OrderAccepted(&accepted(1, 20, 70, OrderStatus::Open))));
+    assert_eq!(kinds(&said), "ADE");
+    assert!(matches!(said[2], Outbound::Executed(executed) if executed.token == token("A")), "{said:?}");
+    // It trades before it is replaced, and as it is replaced.
+    assert_eq!(desk.said(event(11, Event::Fill(&fill(1, 5, Liquidity::Maker)))), []);
+    assert_eq!(desk.said(event(12, Event::OrderDecremented(&less(30, 145)))), []);
+    let replaced = OrderReplaced {
+        order,
+        client_order,
+        price: Price(10_100),
+        filled: Quantity(25),
+        remaining: Quantity(145),
+        status: OrderStatus::Open.into(),
+        priority: Priority::Lost.into(),
+        reserved: Reserved::default(),
+    };
+    let said = desk.said(reply(2, 12, Reply::OrderReplaced(&replaced)));
+    assert_eq!(kinds(&said), "EUD");
+    assert!(matches!(said[0], Outbound::Executed(executed) if executed.token == token("A")), "{said:?}");
+    assert!(
+        matches!(said[2], Outbound::AiqCanceled(aiq) if (aiq.token, aiq.decrement) == (token("B"), 30)),
+        "{said:?}"
+    );
+    // 200 in all, less the 30: it is no less than 170 already, and 70 less than that at 100.
+    let mut desk = desk.again();
+    desk.ask(ouch::CancelOrder { token: token("B"), shares: 170 });
+    assert!(desk.stream.maker.unanswered().is_empty());
+    desk.ask(ouch::CancelOrder { token: token("B"), shares: 100 });
+    let (filled, remaining) = (Quantity(25), Quantity(75));
+    let said = desk.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
+    assert!(matches!(said[..], [Outbound::Canceled(cancelled)] if cancelled.decrement == 70), "{said:?}");
+    // What is prevented of one that does not stay is not cancelled again.
+    desk.ask(ouch::EnterOrder { time_in_force: ouch::code::IMMEDIATE, ..enter("C") });
+    let (order, client_order) = (OrderId(2), ClientOrderId(1));
+    let (decremented, remaining) = (Quantity(40), Quantity(60));
+    let less = OrderDecremented { order, client_order, decremented, remaining };
+    assert_eq!(desk.said(event(14, Event::OrderDecremented(&less))), []);
+    assert!(!desk.stream.maker.is_settled());
+    let cancelled = accepted(2, 0, 0, OrderStatus::Cancelled);
+    let said = desk.said(reply(desk.request, 14, Reply::OrderAccepted(&cancelled)));
+    assert_eq!(kinds(&said), "ADC");
+    assert!(matches!(said[2], Outbound::Canceled(cancelled) if cancelled.decrement == 60), "{said:?}");
+    assert!(desk.stream.maker.is_settled());
 }
 
 /// Guards against sales whose kind cannot be changed, and against ends of orders that are told with the wrong reason.
@@ -504,9 +575,13 @@ fn orders_and_trades_are_told_as_they_are() {
     show(&mut feed, &shown(16, Sell, 10_070, 1, Lost));
     let mut feed = feed.again();
     let topic = topic(topics::ORDERS);
-    let part = shown(16, Sell, 10_070, 1, Kept);
-    let header = OutputHeader { kind: kind::SNAPSHOT, topic, ..OutputHeader::default() };
-    assert_eq!(feed.take(&frame(header, Event::OrderShown(&part))), []);
+    // One that is cut off behind the first tells nothing.
+    for (sequence, order, price) in [(39, 15, 10_060), (40, 16, 10_070)] {
+        let part = shown(order, Sell, price, 1, Kept);
+        let sequence = Sequence(sequence);
+        let header = OutputHeader { kind: kind::SNAPSHOT, topic, sequence, ..OutputHeader::default() };
+        assert_eq!(feed.take(&frame(header, Event::OrderShown(&part))), []);
+    }
     let said = feed.take(&snapshot_end(topic, 40));
     assert!(matches!(said[..], [Itch::OrderDelete(gone)] if gone.reference == 4), "{said:?}");
     assert_eq!(feed.stream.maker.last(topic), Some(40));

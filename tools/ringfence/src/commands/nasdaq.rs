@@ -56,7 +56,7 @@ impl Serve {
         log()?;
         let text = std::fs::read_to_string(&self.config);
         let text = text.with_context(|| format!("reading {}", self.config.display()))?;
-        let File { engine, gateway } = toml::from_str(&text).with_context(|| self.config.display().to_string())?;
+        let File { engine, gateway } = parse(&text).with_context(|| self.config.display().to_string())?;
         // An engine that is started again is waited for, however long that takes.
         let patient =
             |config| Config { give_up_after: Duration::MAX, connect_timeout: Duration::from_secs(1), ..config };
@@ -81,5 +81,29 @@ impl Serve {
         server.sync()?;
         info!("stopped");
         Ok(())
+    }
+}
+
+/// Reads the configuration. An error names the line and does not show it: there may be a password in it.
+fn parse(text: &str) -> anyhow::Result<File> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        anyhow::anyhow!("line {line}: {}", error.message())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards against passwords that are printed when the configuration is wrong.
+    #[test]
+    fn an_error_of_the_configuration_shows_no_password() {
+        let text = "[gateway]\n[[gateway.accounts]]\nusername = \"ALPHA\"\npassword = \"far-too-long-a-secret\"\n";
+        for text in [text.to_owned(), text.replace("long-a-secret\"", "long-a-secret")] {
+            let error = format!("{:#}", parse(&text).map(drop).expect_err("it is wrong"));
+            assert!(error.starts_with("line 4: ") && !error.contains("secret"), "{error}");
+        }
     }
 }
