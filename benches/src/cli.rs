@@ -407,6 +407,11 @@ impl Taking<'_> {
             let subject = format!("wire {}{}{}", level.name(), traffic.label(), windowed(load, window));
             let run = || wire::round_trips(level.durability(), load, window as usize, commands, traffic);
             self.series(&subject, "fused, busy-spin", load, EXCLUDES, run);
+            let runs = &self.report.series.last().expect("it was just measured").runs;
+            let [answered, refused] = [|run: &Outcome| run.answered, |run: &Outcome| run.refused]
+                .map(|of| runs.iter().map(of).sum::<u64>());
+            // Refusals are fast: with them every figure is splendid.
+            ensure!(refused * 10 <= answered, "{refused} of {answered} commands were refused: --set-up more of them");
         }
         if traffic.connections > 1 {
             let rates = (0..self.runs).map(|_| wire::echoes(traffic.connections, 500_000) / 1e6).collect();
