@@ -369,6 +369,8 @@ fn what_happens_is_said_about_the_answer_of_its_command() {
     desk.ask(ouch::CancelOrder { token: token("B"), shares: 170 });
     assert!(desk.stream.maker.unanswered().is_empty());
     desk.ask(ouch::CancelOrder { token: token("B"), shares: 100 });
+    let wanted = desk.stream.maker.wanted(desk.request);
+    assert!(matches!(wanted, Some(super::entry::Wanted::Reduce(less)) if less.quantity == Quantity(70)), "{wanted:?}");
     let (filled, remaining) = (Quantity(25), Quantity(75));
     let said = desk.reply(Reply::OrderReduced(&OrderReduced { order, client_order, filled, remaining }));
     assert!(matches!(said[..], [Outbound::Canceled(cancelled)] if cancelled.decrement == 70), "{said:?}");
