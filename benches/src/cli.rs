@@ -408,8 +408,8 @@ impl Taking<'_> {
             let run = || wire::round_trips(level.durability(), load, window as usize, commands, traffic);
             self.series(&subject, "fused, busy-spin", load, EXCLUDES, run);
             let runs = &self.report.series.last().expect("it was just measured").runs;
-            let [answered, refused] = [|run: &Outcome| run.answered, |run: &Outcome| run.refused]
-                .map(|of| runs.iter().map(of).sum::<u64>());
+            let [answered, refused] =
+                [|run: &Outcome| run.answered, |run: &Outcome| run.refused].map(|of| runs.iter().map(of).sum::<u64>());
             // Refusals are fast: with them every figure is splendid.
             ensure!(refused * 10 <= answered, "{refused} of {answered} commands were refused: --set-up more of them");
         }
