@@ -481,7 +481,15 @@ impl Elections {
             if election.terms.roll != ElectionId(0) && registered > 0 {
                 return Err(Corrupt("a voter on the roll of another election"));
             }
-            if registered != election.registered as usize || weight != election.roll_weight {
+            let who = 1..=election.terms.candidates;
+            let decided = &election.decisions[..usize::from(election.decided)];
+            let tied = (0..election.tied.len() * 64).filter(|at| election.tied[at / 64] >> (at % 64) & 1 == 1);
+            let stand = tied.last().is_none_or(|last| last < usize::from(election.terms.candidates));
+            if !stand || !decided.iter().all(|named| who.contains(named)) {
+                return Err(Corrupt("the ties of an election"));
+            }
+            if registered != election.registered as usize || weight != election.roll_weight || weight > ROLL_WEIGHT_MAX
+            {
                 return Err(Corrupt("the sum of a roll"));
             }
             voters += roll.len();

@@ -72,7 +72,7 @@ pub const REGIONS_MAX: u16 = 4_095;
 /// Points that one mark gives at most.
 pub const POINTS_MAX: u16 = 255;
 /// Ties of one election that an officer may decide.
-pub const DECISIONS_MAX: usize = 16;
+pub const DECISIONS_MAX: usize = 512;
 
 rejects! {
     /// Why the votes domain refuses a command. Nothing has changed.

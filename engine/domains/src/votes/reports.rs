@@ -20,8 +20,6 @@ use ringfence_kernel::{Corrupt, Cursor, Out, Progress, Sink, Source, Timestamp};
 
 /// Ballots, their weight and the weight of blank ones stand before the sums of the candidates.
 const BEFORE: usize = 3;
-/// Among the changes of a region: it was released and is to be said.
-const TO_SAY: u32 = u32::MAX;
 
 impl DefineElection {
     /// Rows of sums: one for each region, or one for all.
@@ -61,8 +59,8 @@ pub(super) struct Reports {
     /// As they were when as many ballots had changed as a batch has.
     held: Vec<u64>,
     released: Vec<u64>,
-    /// Ballots that changed each row since it was held, or since it was released.
-    changes: Vec<u32>,
+    /// Which rows were released and are to be said. None is between commands.
+    to_say: Vec<bool>,
     capacity: usize,
 }
 
@@ -70,7 +68,7 @@ impl Reports {
     pub(super) fn new(limits: &VotesLimits) -> Self {
         let capacity = limits.sums as usize;
         let sums = || Vec::with_capacity(capacity);
-        Self { now: sums(), held: sums(), released: sums(), changes: Vec::with_capacity(capacity / BEFORE), capacity }
+        Self { now: sums(), held: sums(), released: sums(), to_say: Vec::with_capacity(capacity / BEFORE), capacity }
     }
 
     /// Whether an election with those terms finds room.
@@ -80,11 +78,11 @@ impl Reports {
 
     /// Takes room for an election; gives its first sum and its first row.
     pub(super) fn claim(&mut self, terms: &DefineElection) -> (u32, u32) {
-        let (sum, row) = (self.now.len(), self.changes.len());
+        let (sum, row) = (self.now.len(), self.to_say.len());
         for sums in [&mut self.now, &mut self.held, &mut self.released] {
             sums.resize(sum + terms.sums(), 0);
         }
-        self.changes.resize(row + terms.rows(), 0);
+        self.to_say.resize(row + terms.rows(), false);
         (sum as u32, row as u32)
     }
 
@@ -105,23 +103,18 @@ impl Reports {
         }
     }
 
-    /// Notes that a ballot changed a row. Whether that releases it: when a batch is full, the one before is.
+    /// Notes that a ballot changed a row. Whether that releases it: when a batch is full, the one before is. It is full when so
+    /// many more ballots count, however often those that did were changed: whoever changes one again and again fills none.
     #[inline]
     pub(super) fn note(&mut self, election: &Election, row: usize) -> bool {
-        let batch = u32::from(election.terms.batch);
-        if batch == 0 {
+        let (batch, range) = (u64::from(election.terms.batch), election.sums_of(row));
+        if batch == 0 || self.now[range.start] < self.held[range.start].saturating_add(batch) {
             return false;
         }
-        let changes = &mut self.changes[election.first_row as usize + row];
-        *changes += 1;
-        if *changes < batch {
-            return false;
-        }
-        let range = election.sums_of(row);
         let changed = self.released[range.clone()] != self.held[range.clone()];
         self.released[range.clone()].copy_from_slice(&self.held[range.clone()]);
         self.held[range.clone()].copy_from_slice(&self.now[range]);
-        *changes = if changed { TO_SAY } else { 0 };
+        self.to_say[election.first_row as usize + row] = changed;
         changed
     }
 
@@ -132,7 +125,7 @@ impl Reports {
             let changed = self.released[range.clone()] != self.now[range.clone()];
             if changed && self.now[range.start] >= election.terms.batch.into() {
                 self.released[range.clone()].copy_from_slice(&self.now[range]);
-                self.changes[election.first_row as usize + row] = TO_SAY;
+                self.to_say[election.first_row as usize + row] = true;
             }
         }
     }
@@ -154,8 +147,7 @@ impl Reports {
         sink.value(&(self.released.len() as u64));
         sink.values(&self.held);
         sink.values(&self.released);
-        sink.value(&(self.changes.len() as u64));
-        sink.values(&self.changes);
+        sink.value(&(self.to_say.len() as u64));
     }
 
     /// What [`Reports::save`] wrote; the sums are added up again by whoever has the ballots.
@@ -168,17 +160,13 @@ impl Reports {
             source.take(bytemuck::cast_slice_mut(sums))?;
         }
         let count = source.count(all.capacity / BEFORE, "rows of sums")?;
-        all.changes.resize(count, 0);
-        source.take(bytemuck::cast_slice_mut(&mut all.changes))?;
-        if all.changes.contains(&TO_SAY) {
-            return Err(Corrupt("a report that was not said"));
-        }
+        all.to_say.resize(count, false);
         Ok(all)
     }
 
     /// How many sums and rows there are.
     pub(super) fn len(&self) -> (usize, usize) {
-        (self.now.len(), self.changes.len())
+        (self.now.len(), self.to_say.len())
     }
 }
 
@@ -228,10 +216,10 @@ impl Votes {
         let election = &self.elections[reporting.place];
         let id = election.id().0;
         while reporting.row < election.terms.rows() {
-            let changes = election.first_row as usize + reporting.row;
-            while self.reports.changes[changes] == TO_SAY {
+            let row = election.first_row as usize + reporting.row;
+            while self.reports.to_say[row] {
                 let Some(event) = self.reported(election, reporting.row, reporting.next) else {
-                    self.reports.changes[changes] = 0;
+                    self.reports.to_say[row] = false;
                     break;
                 };
                 if out.room() == 0 {

@@ -3,7 +3,7 @@
 use super::Votes;
 use super::ballots::{Ballots, NONE, candidate};
 use super::elections::{Election, Elections, Voter};
-use super::messages::{CountState, Phase, VOTE, VoterId, VotesLimits};
+use super::messages::{CountState, Phase, ROLL_WEIGHT_MAX, VoterId, VotesLimits};
 use super::reports::Reports;
 use super::screening::Screening;
 use super::tokens::{ANONYMOUS, Tokens};
@@ -167,7 +167,9 @@ impl Votes {
             let ballot = self.ballots.get(at);
             let marks = self.ballots.marks(at).iter();
             let known = marks.clone().all(|mark| candidate(*mark) < election.terms.candidates.into());
-            if ballot.election != place || !known {
+            let mut met = [false; 256];
+            let twice = marks.clone().any(|mark| core::mem::replace(&mut met[candidate(*mark)], true));
+            if ballot.election != place || !known || twice || marks.len() > election.terms.marks_max.into() {
                 return Err(Corrupt("the ballot of an election"));
             }
             (ballots, weight) = (ballots + u64::from(ballot.ballots), weight + ballot.weight);
@@ -176,7 +178,9 @@ impl Votes {
         if last != election.last_ballot || (ballots, weight) != (election.ballots, election.weight) {
             return Err(Corrupt("the sum of an election"));
         }
-        assert!(weight.checked_mul(VOTE).is_some(), "a roll is light enough to be counted");
+        if weight > ROLL_WEIGHT_MAX {
+            return Err(Corrupt("the weight of an election"));
+        }
         Ok(count)
     }
 }

@@ -32,7 +32,7 @@ impl Counter {
     fn find_last(&mut self) {
         let continuing = |at: &usize| self.standing[*at] == Standing::Continuing;
         let least = (0..self.candidates).filter(continuing).map(|at| self.votes[at]).min();
-        let least = i128::from(least.expect("a count goes on between candidates")) + self.surplus;
+        let least = i128::from(least.expect("a count goes on between candidates")) + self.surplus.max(0);
         self.tied.clear();
         let last = (0..self.candidates).filter(continuing).filter(|at| i128::from(self.votes[*at]) <= least);
         self.tied.extend(last.map(|at| at as u16));
@@ -50,9 +50,11 @@ impl Counter {
                 return;
             }
             before = self.surplus;
-            for at in (0..self.candidates).filter(|at| self.standing[*at] == Standing::Elected) {
+            // What truncation loses may leave an elected candidate less than the quota, or nothing.
+            for at in (0..self.candidates).filter(|at| self.standing[*at] == Standing::Elected && self.votes[*at] > 0) {
                 let kept = (u128::from(self.keep[at]) * u128::from(self.quota)).div_ceil(MEEK_VOTE.into());
-                self.keep[at] = (kept * u128::from(MEEK_VOTE)).div_ceil(self.votes[at].into()) as u64;
+                let part = (kept * u128::from(MEEK_VOTE)).div_ceil(self.votes[at].into());
+                self.keep[at] = part.min(MEEK_VOTE.into()) as u64;
             }
         }
     }

@@ -129,9 +129,9 @@ impl Count {
                     break (votes, quota, elected, surplus);
                 }
                 before = surplus;
-                for at in self.everyone().filter(who) {
+                for at in self.everyone().filter(who).filter(|at| votes[at] > 0) {
                     let kept = (keep[&at] * u128::from(quota)).div_ceil(one);
-                    keep.insert(at, (kept * one).div_ceil(votes[&at].into()));
+                    keep.insert(at, (kept * one).div_ceil(votes[&at].into()).min(one));
                 }
             };
             let done = elect_by(u64::MAX, seats, &votes, &mut standing, &self.undeclared);
@@ -148,7 +148,7 @@ impl Count {
             if out.is_empty() {
                 let open: Vec<u16> = self.everyone().filter(|at| standing[at] == Standing::Continuing).collect();
                 let least = open.iter().map(|at| votes[at]).min().expect("someone continues");
-                let reach = i128::from(least) + surplus;
+                let reach = i128::from(least) + surplus.max(0);
                 let last = open.into_iter().filter(|at| i128::from(votes[at]) <= reach).collect();
                 match self.draw(TieQuestion::Exclude, last) {
                     Ok(chosen) => out.push(chosen),

@@ -19,12 +19,11 @@ pub(super) struct Report {
     votes: BTreeMap<u16, u64>,
 }
 
-/// What was released of a region, what is next, and how many ballots changed since that was noted.
+/// What was released of a region, and what is next.
 #[derive(Clone, Debug)]
 pub(super) struct Region {
     released: Report,
     held: Report,
-    changes: u64,
 }
 
 impl Report {
@@ -36,7 +35,7 @@ impl Report {
 
 impl Region {
     pub(super) fn empty(terms: &DefineElection) -> Self {
-        Self { released: Report::empty(terms), held: Report::empty(terms), changes: 0 }
+        Self { released: Report::empty(terms), held: Report::empty(terms) }
     }
 }
 
@@ -105,9 +104,7 @@ impl Model {
         let election = self.elections.get_mut(&id).expect("it is known");
         if terms.batch > 0 {
             let known = election.regions.get_mut(&region).expect("every region is there");
-            known.changes += 1;
-            if known.changes == u64::from(terms.batch) {
-                known.changes = 0;
+            if report.ballots >= known.held.ballots + u64::from(terms.batch) {
                 let next = core::mem::replace(&mut known.held, report);
                 if core::mem::replace(&mut known.released, next.clone()) != next {
                     self.say_region(id, region, out);
