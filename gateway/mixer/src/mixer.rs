@@ -9,7 +9,7 @@ use ringfence_kernel::RequestId;
 use ringfence_kernel::image::kind;
 use ringfence_kernel::messages::Reserved;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -85,7 +85,7 @@ pub fn serve(
     listener.set_nonblocking(true).context("listening")?;
     let (sender, ballots) = sync_channel::<Checked>(settings.connections);
     let (key, open) = (Arc::new(key), Arc::new(AtomicUsize::new(0)));
-    let mut waiting = Vec::new();
+    let mut gathered = Gathered::default();
     let mut due = None;
     while !stop.load(Ordering::Relaxed) {
         while let Ok((stream, _)) = listener.accept() {
@@ -100,13 +100,15 @@ pub fn serve(
                 count.fetch_sub(1, Ordering::Relaxed);
             });
         }
-        take(&ballots, &mut waiting, settings.batch)?;
-        if !waiting.is_empty() && due.is_none() {
+        gathered.take(&ballots, settings.batch)?;
+        if !(gathered.waiting.is_empty() && gathered.repeats.is_empty()) && due.is_none() {
             due = Some(Instant::now() + settings.wait);
         }
-        if waiting.len() >= settings.batch || due.is_some_and(|due| due <= Instant::now()) {
-            shuffle(&mut waiting)?;
-            cast(&mut client, settings.election, waiting.drain(..))?;
+        if gathered.waiting.len() >= settings.batch || due.is_some_and(|due| due <= Instant::now()) {
+            let Gathered { waiting, repeats, met } = &mut gathered;
+            shuffle(waiting)?;
+            cast(&mut client, settings.election, waiting.drain(..), met)?;
+            cast(&mut client, settings.election, repeats.drain(..), met)?;
             due = None;
         }
         // Heartbeats are sent from here.
@@ -116,16 +118,30 @@ pub fn serve(
     Ok(())
 }
 
-/// Takes ballots that were checked, until a batch is full or none comes for a moment.
-fn take(ballots: &Receiver<Checked>, waiting: &mut Vec<Checked>, batch: usize) -> anyhow::Result<()> {
-    while waiting.len() < batch {
-        match ballots.recv_timeout(TICK) {
-            Ok(ballot) => waiting.push(ballot),
-            Err(RecvTimeoutError::Timeout) => return Ok(()),
-            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the listener is gone"),
+/// Ballots that wait to be cast: one of each token that was not cast before.
+#[derive(Default)]
+struct Gathered {
+    waiting: Vec<Checked>,
+    /// Those of tokens that came before, which are cast behind the batch and fill none: with one token said again and again
+    /// somebody could have a batch of nobody else's but one.
+    repeats: Vec<Checked>,
+    /// Tokens that came and were not refused, by nullifier.
+    met: HashSet<[u8; 32]>,
+}
+
+impl Gathered {
+    /// Takes ballots that were checked, until a batch is full or none comes for a moment.
+    fn take(&mut self, ballots: &Receiver<Checked>, batch: usize) -> anyhow::Result<()> {
+        while self.waiting.len() < batch && self.repeats.len() < batch {
+            match ballots.recv_timeout(TICK) {
+                Ok(ballot) if self.met.insert(ballot.nullifier) => self.waiting.push(ballot),
+                Ok(ballot) => self.repeats.push(ballot),
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the listener is gone"),
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Puts ballots into an order that the operating system's generator draws, each as likely as any other.
@@ -145,26 +161,35 @@ fn shuffle<T>(items: &mut [T]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Casts a batch in the order it is in, and tells everyone what became of the ballot.
-fn cast(client: &mut Client, election: u32, batch: impl Iterator<Item = Checked>) -> anyhow::Result<()> {
-    let mut open = HashMap::<RequestId, SyncSender<Answer>>::new();
+/// Casts a batch in the order it is in, and tells everyone what became of the ballot. Who is refused may come again.
+fn cast(
+    client: &mut Client,
+    election: u32,
+    batch: impl Iterator<Item = Checked>,
+    met: &mut HashSet<[u8; 32]>,
+) -> anyhow::Result<()> {
+    let mut open = HashMap::<RequestId, ([u8; 32], SyncSender<Answer>)>::new();
     for Checked { nullifier, marks, answer } in batch {
         while client.room() == 0 {
-            hear(client, &mut open)?;
+            hear(client, &mut open, met)?;
         }
         let command = CastAnonymously { nullifier, election: ElectionId(election), reserved: Reserved::default() };
-        open.insert(client.send(Command::CastAnonymously(&command, &marks))?, answer);
+        open.insert(client.send(Command::CastAnonymously(&command, &marks))?, (nullifier, answer));
     }
     client.flush()?;
     while !open.is_empty() {
-        hear(client, &mut open)?;
+        hear(client, &mut open, met)?;
     }
     Ok(())
 }
 
-fn hear(client: &mut Client, open: &mut HashMap<RequestId, SyncSender<Answer>>) -> anyhow::Result<()> {
+fn hear(
+    client: &mut Client,
+    open: &mut HashMap<RequestId, ([u8; 32], SyncSender<Answer>)>,
+    met: &mut HashSet<[u8; 32]>,
+) -> anyhow::Result<()> {
     let Some(output) = client.poll(TICK)? else { return Ok(()) };
-    if let Some(waits) = open.remove(&output.header.request).filter(|_| is_answer(&output)) {
+    if let Some((nullifier, waits)) = open.remove(&output.header.request).filter(|_| is_answer(&output)) {
         let refused = |refused: String| Answer::Refused { refused };
         let answer = match output.decode() {
             Ok(Reply::AnonymousBallotCast(cast)) => {
@@ -173,6 +198,9 @@ fn hear(client: &mut Client, open: &mut HashMap<RequestId, SyncSender<Answer>>) 
             Ok(Reply::Declined(declined)) => refused(format!("{:?}", declined.reason.get())),
             _ => refused(format!("{:?}", output.rejected())),
         };
+        if let Answer::Refused { .. } = answer {
+            met.remove(&nullifier);
+        }
         // Who has gone away asks again with the same token.
         let _ = waits.try_send(answer);
     }
@@ -203,7 +231,8 @@ fn listen(stream: &TcpStream, key: &Checking, election: u32, ballots: &SyncSende
             Ok((nullifier, marks)) => {
                 let (answer, waits) = sync_channel(1);
                 ballots.send(Checked { nullifier, marks, answer })?;
-                waits.recv()?
+                // The mixer may stop before it is cast.
+                waits.recv().unwrap_or_else(|_| Answer::Refused { refused: "it was not cast: say it again".into() })
             }
         };
         let mut text = serde_json::to_vec(&answer)?;

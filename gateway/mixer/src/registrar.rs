@@ -46,13 +46,16 @@ pub fn answer(client: &mut Client, key: &Signing, election: u32, line: &str) -> 
     let Request { voter, blinded } = serde_json::from_str(line).context("the line is no request")?;
     let bytes = unhex(&blinded)?;
     let refused = |why: String| Ok(Answer::Refused { voter, refused: why });
-    let command = IssueToken { blinded: fingerprint(&bytes), election: ElectionId(election), voter: VoterId(voter) };
+    // The fingerprint is of the signature: whoever blinds cannot look for two tokens that have the same.
+    let signature = match key.blind_sign(&bytes) {
+        Ok(signature) => signature,
+        Err(error) => return refused(error.to_string()),
+    };
+    let command =
+        IssueToken { blinded: fingerprint(&signature), election: ElectionId(election), voter: VoterId(voter) };
     let answer = client.call(Command::IssueToken(&command))?;
     match answer.reply() {
-        Ok(Reply::TokenIssued(_)) => match key.blind_sign(&bytes) {
-            Ok(signature) => Ok(Answer::Signed { voter, signature: hex(&signature) }),
-            Err(error) => refused(error.to_string()),
-        },
+        Ok(Reply::TokenIssued(_)) => Ok(Answer::Signed { voter, signature: hex(&signature) }),
         Ok(Reply::Declined(declined)) => refused(format!("{:?}", declined.reason.get())),
         Ok(other) => anyhow::bail!("the engine answered {other:?}"),
         Err(error) => refused(error.to_string()),

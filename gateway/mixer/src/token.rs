@@ -29,10 +29,10 @@ pub fn nullifier(election: u32, token: &[u8; TOKEN_BYTES]) -> [u8; 32] {
     Sha256::digest(message(election, token)).into()
 }
 
-/// What the engine keeps of a blinded token.
+/// What the engine keeps of a token that it lets be issued: of the signature over what was blinded, which only the registrar can make.
 #[must_use]
-pub fn fingerprint(blinded: &[u8]) -> u64 {
-    let hash: [u8; 32] = Sha256::digest(blinded).into();
+pub fn fingerprint(signature: &[u8]) -> u64 {
+    let hash: [u8; 32] = Sha256::digest(signature).into();
     // Zero is no fingerprint; nobody finds bytes that hash to it.
     u64::from_le_bytes(hash[..8].try_into().expect("eight bytes")).max(1)
 }

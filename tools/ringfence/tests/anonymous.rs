@@ -113,7 +113,7 @@ fn the_journal_does_not_link_voters_and_ballots() {
         let registrar::Answer::Signed { signature, .. } = ask(voter, &blinded.blinded) else {
             panic!("voter {voter} gets no token")
         };
-        fingerprints.push(fingerprint(&base16ct::mixed::decode_vec(&blinded.blinded).expect("bytes")));
+        fingerprints.push(fingerprint(&base16ct::mixed::decode_vec(&signature).expect("bytes")));
         blinded.unblind(&checking, &signature).expect("it is signed")
     });
     let tokens = tokens.collect::<Vec<_>>();

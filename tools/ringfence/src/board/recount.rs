@@ -5,8 +5,9 @@ use crate::describe;
 use anyhow::{Context as _, bail, ensure};
 use bytemuck::pod_read_unaligned;
 use ringfence_domains::votes::messages::{
-    CandidateId, CastBallot, CastOutcome, Command, DecideTie, DeclareWriteIn, DefineElection, ElectionId, Event, Mark,
-    Phase, RegisterVoters, Registration, Reply, Secrecy, SetPhase, SpoilBallot, VoterEntry, VoterId, VotesLimits,
+    CandidateId, CastBallot, CastOutcome, Command, CountElection, DecideTie, DeclareWriteIn, DefineElection,
+    ElectionId, Event, Mark, Phase, RegisterVoters, Registration, Reply, Secrecy, SetPhase, SpoilBallot, VoterEntry,
+    VoterId, VotesLimits,
 };
 use ringfence_domains::votes::{Votes, topics};
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
@@ -55,6 +56,10 @@ struct Counter {
     voters: HashMap<u64, VoterId>,
     last_voter: u32,
     last_receipt: u64,
+    /// What each of them weighs.
+    weights: HashMap<VoterId, u64>,
+    /// Whether ballots are cast by tokens: each weighs one vote, and there are no more of them than tokens.
+    anonymous: bool,
     /// Receipts of ballots in quarantine.
     held: HashSet<u64>,
     /// Whether it is closed and what was settled after that is still to come, before it is counted.
@@ -97,6 +102,8 @@ impl Counter {
             booth: Harness::new(&limits),
             image: CommandImage::default(),
             voters: HashMap::new(),
+            weights: HashMap::new(),
+            anonymous: terms.secrecy.get() == Secrecy::Anonymous,
             last_voter: 0,
             last_receipt: 0,
             held: HashSet::new(),
@@ -136,9 +143,11 @@ impl Counter {
                 self.command(Command::DeclareWriteIn(&DeclareWriteIn { election: ELECTION, candidate, reserved }))?;
             }
             Entry::Cast { receipt, weight, region, marks } => {
+                ensure!(!self.anonymous || *weight == 1, "an anonymous ballot weighs {weight}");
                 self.next_receipt(*receipt)?;
                 self.last_voter += 1;
                 let voter = VoterId(self.last_voter);
+                self.weights.insert(voter, u64::from(*weight));
                 let entry = VoterEntry { region: *region, ..VoterEntry::of_weight(*weight) };
                 self.command(Command::RegisterVoters(&RegisterVoters { election: ELECTION, first: voter }, &[entry]))?;
                 self.vote(*receipt, voter, marks, CastOutcome::Counted)?;
@@ -165,6 +174,11 @@ impl Counter {
             }
             Entry::Said { template, body } if template == "ElectionChanged" => self.stand(body)?,
             Entry::Said { template, body } => {
+                if self.rows.is_empty() && matches!(self.phase, Phase::Closed | Phase::Certified) {
+                    // An officer had it counted once more.
+                    let reserved = Reserved::default();
+                    self.command(Command::CountElection(&CountElection { election: ELECTION, reserved }))?;
+                }
                 let row = self.rows.pop_front().context("a row of a count that was not made")?;
                 let (said, fields) = &row;
                 ensure!(
@@ -229,6 +243,10 @@ impl Counter {
         let phase = phases.into_iter().find(|phase| format!("{phase:?}") == said);
         let phase = phase.with_context(|| format!("there is no phase {said:?}"))?;
         if phase != self.phase {
+            if (self.phase, phase) == (Phase::Draft, Phase::Closed) {
+                // Its window was over before it was opened.
+                self.enter(Phase::Open)?;
+            }
             (self.phase, self.closes) = (phase, phase == Phase::Closed);
             if !self.closes {
                 self.enter(phase)?;
@@ -238,6 +256,10 @@ impl Counter {
         let ballots = number("ballots")?;
         ensure!(ballots == self.found.ballots, "{ballots} ballots count, {} receipts stand", self.found.ballots);
         ensure!(ballots <= self.found.roll, "{ballots} ballots of a roll of {}", self.found.roll);
+        let (said, weight) = (number("weight")?, self.voters.values().map(|voter| self.weights[voter]).sum::<u64>());
+        ensure!(said == weight, "ballots weigh {said}, receipts that stand {weight}");
+        let tokens = number("tokens")?;
+        ensure!(!self.anonymous || ballots <= tokens, "{ballots} ballots of {tokens} tokens");
         Ok(())
     }
 
