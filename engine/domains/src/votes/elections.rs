@@ -483,8 +483,8 @@ impl Elections {
             }
             let who = 1..=election.terms.candidates;
             let decided = &election.decisions[..usize::from(election.decided)];
-            let tied = (0..election.tied.len() * 64).filter(|at| election.tied[at / 64] >> (at % 64) & 1 == 1);
-            let stand = tied.last().is_none_or(|last| last < usize::from(election.terms.candidates));
+            let mut tied = (0..election.tied.len() * 64).filter(|at| election.tied[at / 64] >> (at % 64) & 1 == 1);
+            let stand = tied.all(|at| at < usize::from(election.terms.candidates));
             if !stand || !decided.iter().all(|named| who.contains(named)) {
                 return Err(Corrupt("the ties of an election"));
             }
