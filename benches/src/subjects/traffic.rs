@@ -1,10 +1,9 @@
 //! A workload from several connections of one client process.
 
 use crate::load::{LEAD_NS, Latency, Load, Nanos, Outcome};
-use crate::subjects::wire::KEY;
+use crate::subjects::wire::{KEY, spin, take_answers};
 use mio::{Events, Interest, Poll, Token};
 use ringfence_domains::workloads::find;
-use ringfence_kernel::image::kind;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, RequestId, SessionId, Timestamp};
 use std::collections::VecDeque;
@@ -158,24 +157,13 @@ impl Link {
     }
 
     fn take_in(&mut self, seen: &mut Seen) {
-        let (mut at, now) = (0, seen.clock.now());
-        while let Some(length) = self.answers[at..self.kept].first_chunk() {
-            let length = usize::from(u16::from_le_bytes(*length));
-            if self.kept - at < length {
-                break;
-            }
-            // Heartbeats come between answers.
-            let kind = self.answers[at + 2];
-            if matches!(kind, kind::REPLY | kind::REJECT) {
-                let (due, sent) = self.sent.pop_front().expect("an answer answers something");
-                seen.latency.record(due, sent, now);
-                seen.answered += 1;
-                seen.refused += u64::from(kind == kind::REJECT);
-            }
-            at += length;
-        }
-        self.answers.copy_within(at..self.kept, 0);
-        self.kept -= at;
+        let (now, sent) = (seen.clock.now(), &mut self.sent);
+        take_answers(&mut self.answers, &mut self.kept, |is_refused| {
+            let (due, sent) = sent.pop_front().expect("an answer answers something");
+            seen.latency.record(due, sent, now);
+            seen.answered += 1;
+            seen.refused += u64::from(is_refused);
+        });
     }
 }
 
@@ -205,8 +193,7 @@ impl Links {
         let poll = Poll::new().expect("there is a poller");
         let links = scripts.into_iter().zip(1..).map(|(script, client)| {
             let stream = connect(ClientId(client));
-            stream.set_nonblocking(true).expect("a socket can be non-blocking");
-            stream.set_nodelay(true).expect("a socket can send at once");
+            spin(&stream);
             let mut stream = mio::net::TcpStream::from_std(stream);
             poll.registry()
                 .register(&mut stream, Token(client as usize - 1), Interest::READABLE)

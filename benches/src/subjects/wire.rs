@@ -149,8 +149,7 @@ fn pings(mut stream: TcpStream, load: Load, window: usize, commands: u64) -> Out
     let mut answers = vec![0; (window * IMAGE).max(1 << 16)];
     let mut kept = 0;
     let (mut sent, mut answered, mut refused) = (0_u64, 0, 0);
-    stream.set_nonblocking(true).expect("a socket can be non-blocking");
-    stream.set_nodelay(true).expect("a socket can send at once");
+    spin(&stream);
     let clock = Nanos::default();
     let begun = clock.now() + LEAD_NS;
     let mut written = 0;
@@ -188,26 +187,43 @@ fn pings(mut stream: TcpStream, load: Load, window: usize, commands: u64) -> Out
             Err(error) => panic!("the connection ended: {error}"),
         }
         let now = clock.now();
-        let mut at = 0;
-        while kept - at >= IMAGE {
-            let length = usize::from(u16::from_le_bytes([answers[at], answers[at + 1]]));
-            if kept - at < length {
-                break;
-            }
-            // Heartbeats come between answers.
-            let kind = answers[at + 2];
-            if matches!(kind, kind::REPLY | kind::REJECT) {
-                flight.land(now);
-                answered += 1;
-                refused += u64::from(kind == kind::REJECT);
-            }
-            at += length;
-        }
-        answers.copy_within(at..kept, 0);
-        kept -= at;
+        take_answers(&mut answers, &mut kept, |is_refused| {
+            flight.land(now);
+            answered += 1;
+            refused += u64::from(is_refused);
+        });
     }
     flight.latency.elapsed = Duration::from_nanos(clock.now() - begun);
     Outcome { latency: flight.latency, sent, answered, refused }
+}
+
+/// Makes a socket one that is looked at again and again, and sends at once.
+///
+/// # Panics
+/// When it cannot.
+pub(crate) fn spin(stream: &TcpStream) {
+    stream.set_nonblocking(true).expect("a socket can be non-blocking");
+    stream.set_nodelay(true).expect("a socket can send at once");
+}
+
+/// Takes whole frames off the front of what was read, the first `kept` bytes, and tells of each answer whether it is a refusal.
+#[inline]
+pub(crate) fn take_answers(read: &mut [u8], kept: &mut usize, mut answer: impl FnMut(bool)) {
+    let mut at = 0;
+    while let Some(length) = read[at..*kept].first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length));
+        if *kept - at < length {
+            break;
+        }
+        // Heartbeats come between answers.
+        let kind = read[at + 2];
+        if matches!(kind, kind::REPLY | kind::REJECT) {
+            answer(kind == kind::REJECT);
+        }
+        at += length;
+    }
+    read.copy_within(at..*kept, 0);
+    *kept -= at;
 }
 
 /// Round trips of 64 bytes against a spinning echo, one at a time: nothing but two sockets.
@@ -223,8 +239,7 @@ pub fn bare_echo(commands: u64) -> Histogram<u64> {
         scope.spawn(|| {
             pin(1);
             let (mut stream, _) = listener.accept().expect("the client comes");
-            stream.set_nonblocking(true).expect("a socket can be non-blocking");
-            stream.set_nodelay(true).expect("a socket can send at once");
+            spin(&stream);
             let mut bytes = [0; 4096];
             while !over.load(Ordering::Relaxed) {
                 if let Ok(count @ 1..) = stream.read(&mut bytes) {
@@ -234,8 +249,7 @@ pub fn bare_echo(commands: u64) -> Histogram<u64> {
         });
         pin(0);
         let mut stream = TcpStream::connect(address).expect("the echo listens");
-        stream.set_nonblocking(true).expect("a socket can be non-blocking");
-        stream.set_nodelay(true).expect("a socket can send at once");
+        spin(&stream);
         let clock = Nanos::default();
         let mut latencies = histogram();
         let mut bytes = [1; IMAGE];
@@ -272,8 +286,7 @@ pub fn echoes(connections: u32, commands: u64) -> f64 {
             let mut streams: Vec<_> = (0..connections as usize)
                 .map(|at| {
                     let (stream, _) = listener.accept().expect("the client comes");
-                    stream.set_nonblocking(true).expect("a socket can be non-blocking");
-                    stream.set_nodelay(true).expect("a socket can send at once");
+                    spin(&stream);
                     let mut stream = mio::net::TcpStream::from_std(stream);
                     let registered = poll.registry().register(&mut stream, mio::Token(at), mio::Interest::READABLE);
                     registered.expect("it can be waited for");

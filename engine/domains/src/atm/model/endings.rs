@@ -190,25 +190,8 @@ impl Model {
         let code = match self.known.get(&key) {
             None => {
                 self.take(key)?;
-                let (answer, last) = (answer(ResponseCode::TooLate), (Balance(0), Balance(0)));
-                let (account, to, counted, fate) = (0, 0, BusinessDate(0), Fate::Never);
-                self.keep(
-                    key,
-                    Known {
-                        asked: None,
-                        answer,
-                        last,
-                        charged: [0; 2],
-                        payees: [0; 2],
-                        cash: 0,
-                        by_account: false,
-                        account,
-                        to,
-                        counted,
-                        moved: 0,
-                        fate,
-                    },
-                );
+                let answer = answer(ResponseCode::TooLate);
+                self.keep(key, Known::unmoved(None, answer, BusinessDate(0), Fate::Never));
                 ResponseCode::Approved
             }
             Some(Known { fate: Fate::Out(..) | Fate::Counted(_), .. }) => ResponseCode::InvalidTransaction,

@@ -106,6 +106,26 @@ struct Known {
     fate: Fate,
 }
 
+impl Known {
+    /// One that moved nothing.
+    fn unmoved(asked: Option<Asked>, answer: Authorized, counted: BusinessDate, fate: Fate) -> Self {
+        Self {
+            asked,
+            answer,
+            last: (Balance(0), Balance(0)),
+            charged: [0; 2],
+            payees: [0; 2],
+            cash: 0,
+            by_account: false,
+            account: 0,
+            to: 0,
+            counted,
+            moved: 0,
+            fate,
+        }
+    }
+}
+
 /// What is asked of a remote issuer.
 #[derive(Clone, Copy, Debug)]
 struct Remote {

@@ -121,24 +121,7 @@ impl Model {
             self.deeds.push((asked.terminal, Deed::Declined));
         }
         let answer = Authorized { authorization: Authorization(context.sequence.0), ..answer(code) };
-        let (last, counted, asked) = ((Balance(0), Balance(0)), self.date, Some(Asked::Pin(*asked)));
-        self.keep(
-            key,
-            Known {
-                asked,
-                answer,
-                last,
-                charged: [0; 2],
-                payees: [0; 2],
-                cash: 0,
-                by_account: false,
-                account: 0,
-                to: 0,
-                counted,
-                moved: 0,
-                fate,
-            },
-        );
+        self.keep(key, Known::unmoved(Some(Asked::Pin(*asked)), answer, self.date, fate));
         out.reply(Reply::Authorized(&answer));
         Ok(())
     }
