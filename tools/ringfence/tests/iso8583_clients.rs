@@ -3,13 +3,11 @@
 
 mod support;
 
-use ringfence_client::Client;
 use ringfence_engine::layout::cores;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::Place;
-use support::clients::{Capture, folder, python, run, script};
+use support::clients::{Capture, World, folder, python, run, script};
 use support::iso8583::{Gateway, MAC_KEY, PAN, PIN_KEY, Terminal, open_bank, today};
 
 /// A folder with npm's client.
@@ -23,25 +21,13 @@ fn node() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// What the gateways under test stand before.
-struct World {
-    place: Place,
-    engine: ringfence::engine_process::EngineProcess,
+/// A bank whose card is used at the gateways under test.
+fn bank() -> World {
+    World::new(|operator| open_bank(operator, 5))
 }
 
-impl World {
-    fn new() -> Self {
-        let place = Place::new(4, "");
-        let engine = place.engine();
-        let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
-        open_bank(&mut operator, 5);
-        operator.close().expect("goodbye");
-        Self { place, engine }
-    }
-
-    fn gateway(&self, client: u32, settings: &str) -> Gateway {
-        Gateway::start(&self.place, self.engine.address(), client, settings)
-    }
+fn gateway(world: &World, client: u32, settings: &str) -> Gateway {
+    Gateway::start(&world.place, world.engine.address(), client, settings)
 }
 
 /// A day of the Python client; what went over the line.
@@ -60,10 +46,10 @@ fn clients_of_python_are_served() {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
     };
-    let world = World::new();
-    let ascii = world.gateway(2, "");
+    let world = bank();
+    let ascii = gateway(&world, 2, "");
     println!("{}", python_day(&python, &ascii, "ascii", "two-bytes", 1));
-    let binary = world.gateway(3, "layout = \"binary\"\nframing = \"four-bytes\"");
+    let binary = gateway(&world, 3, "layout = \"binary\"\nframing = \"four-bytes\"");
     println!("{}", python_day(&python, &binary, "binary", "four-bytes", 2));
 }
 
@@ -74,9 +60,9 @@ fn a_client_of_node_is_served() {
         Ok(modules) => modules,
         Err(why) => return println!("SKIPPED: no Node with iso_8583: {why}"),
     };
-    let world = World::new();
+    let world = bank();
     let encodings = "mti = 'ascii'\\nbitmap = 'binary'\\nlengths = 'ascii'\\nnumbers = 'ascii'\\nbinaries = 'binary'";
-    let gateway = world.gateway(4, &format!("mac = \"optional\"\nfields = \"[encodings]\\n{encodings}\""));
+    let gateway = gateway(&world, 4, &format!("mac = \"optional\"\nfields = \"[encodings]\\n{encodings}\""));
     let terminal = Terminal::new(gateway.address, 3);
     let hex = base16ct::upper::encode_string;
     let mut command = Command::new("node");
@@ -100,8 +86,8 @@ fn wireshark_reads_what_was_said() {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with psec and pyiso8583: {why}"),
     };
-    let world = World::new();
-    let gateway = world.gateway(2, "");
+    let world = bank();
+    let gateway = gateway(&world, 2, "");
     let port = gateway.address.port();
     let capture = match Capture::start(&[port]) {
         Ok(capture) => capture,

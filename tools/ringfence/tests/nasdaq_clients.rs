@@ -3,34 +3,15 @@
 
 mod support;
 
-use ringfence_client::Client;
 use ringfence_engine::layout::cores;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::Place;
-use support::clients::{Capture, python, run, script};
+use support::clients::{Capture, World, python, run, script};
 use support::nasdaq::{Gateway, SESSION, list};
 
 fn installed() -> Result<PathBuf, String> {
     python("nasdaq-venv", "nasdaq_protocols, itch", &["nasdaq-protocols==1.3.0", "itchfeed==1.6.4"])
-}
-
-/// What the gateway under test stands before.
-struct World {
-    place: Place,
-    engine: ringfence::engine_process::EngineProcess,
-}
-
-impl World {
-    fn new() -> Self {
-        let place = Place::new(4, "");
-        let engine = place.engine();
-        let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
-        list(&mut operator);
-        operator.close().expect("goodbye");
-        Self { place, engine }
-    }
 }
 
 /// What a stream said: numbers and messages in hexadecimal digits.
@@ -82,7 +63,7 @@ fn traders_of_python_resume_whatever_is_killed() {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with nasdaq-protocols and itchfeed: {why}"),
     };
-    let mut world = World::new();
+    let mut world = World::new(list);
     let mut gateway = Gateway::start(&world.place, world.engine.address());
     let (mut a, mut b, mut market): (Said, Said, Said) = Default::default();
     for (round, tag) in ["R", "S", "T", "U"].into_iter().enumerate() {
@@ -144,7 +125,7 @@ fn wireshark_reads_what_was_said() {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: no Python with nasdaq-protocols and itchfeed: {why}"),
     };
-    let world = World::new();
+    let world = World::new(list);
     let gateway = Gateway::start(&world.place, world.engine.address());
     let (ouch, itch) = (gateway.ouch.port(), gateway.itch.port());
     let capture = match Capture::start(&[ouch, itch]) {

@@ -15,7 +15,7 @@ use super::settlement::Open;
 use super::specials::{IN_AUCTIONS, PEG};
 use super::trading::{Origin, Taker, Then};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
+use ringfence_kernel::{Account, Context, Out, Progress};
 
 impl Matching {
     #[cold]
@@ -201,25 +201,11 @@ impl Matching {
         self.say_level(order.level, out);
         self.close_if_empty(order.level);
         let mut taker = Taker {
-            order: order.order,
-            client_order: order.client_order,
-            account,
-            instrument,
-            side,
-            order_type: order.order_type,
-            on_disconnect: order.on_disconnect,
-            price,
-            ticks,
             reach: if is_plain { ticks } else { self.reach(instrument, side, ticks) },
             only: order.only,
             remaining,
-            filled: order.filled,
-            place: index,
-            origin: Origin::Replaced,
-            reserve: None,
             stands: order.order_type.get().is_post_only(),
-            passed: NONE,
-            then: Then::Rest(Timestamp(0)),
+            ..self.again(index, instrument, side, price, ticks)
         };
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
         Ok(self.take(&mut taker, out))

@@ -6,7 +6,7 @@ use super::entry::decline;
 use super::levels::{Level, NONE, PARKED, WAITS};
 use super::messages::{
     DeclineReason, Execution, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, ReplaceReserve,
-    ReplaceStop, Reply,
+    ReplaceStop, Reply, Side,
 };
 use super::orders::Order;
 use super::reserve::{Reserve, Wanted};
@@ -150,23 +150,36 @@ impl Matching {
         let pegged = reserve.pegged.is_some();
         let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining, pegged };
         Taker {
-            order: order.order,
-            client_order: order.client_order,
-            account,
-            instrument,
-            side,
-            order_type: order.order_type,
-            on_disconnect: order.on_disconnect,
-            price,
-            ticks,
             reach,
-            only: 0,
             remaining,
-            filled: order.filled,
-            place: index,
-            origin: Origin::Replaced,
             reserve: Some(reserve),
             stands: parked || minimum > 0 && !self.offers(&wanted),
+            ..self.again(index, instrument, side, price, ticks)
+        }
+    }
+
+    /// The order at `index` as it comes in again on a side of a book, at a price.
+    #[inline]
+    pub(super) fn again(&self, index: u32, instrument: u32, side: Side, price: Price, ticks: u64) -> Taker {
+        let Order { order, client_order, order_type, on_disconnect, remaining, filled, .. } = self.orders[index];
+        Taker {
+            order,
+            client_order,
+            account: self.orders.account(index),
+            instrument,
+            side,
+            order_type,
+            on_disconnect,
+            price,
+            ticks,
+            reach: ticks,
+            only: 0,
+            remaining,
+            filled,
+            place: index,
+            origin: Origin::Replaced,
+            reserve: None,
+            stands: false,
             passed: NONE,
             then: Then::Rest(Timestamp(0)),
         }

@@ -241,25 +241,11 @@ impl Matching {
         out.notify(account, Event::StopTriggered(&triggered));
         let rests = !matches!(time_in_force.get(), TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
         let taker = Taker {
-            order: order.order,
-            client_order: order.client_order,
-            account,
-            instrument,
-            side,
-            order_type: order.order_type,
-            on_disconnect: order.on_disconnect,
-            price: found,
-            ticks,
             reach: self.reach(instrument, side, ticks),
-            only: 0,
-            remaining: order.remaining,
             filled: 0,
-            place: index,
             origin: Origin::Triggered,
-            reserve: None,
-            stands: false,
-            passed: NONE,
             then: if rests { Then::Rest(Timestamp(0)) } else { Then::Cancel },
+            ..self.again(index, instrument, side, found, ticks)
         };
         self.copy_taker(&taker, Happened::to(Execution::Triggered), out);
         let Err(reason) =

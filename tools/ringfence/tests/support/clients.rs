@@ -1,5 +1,8 @@
 //! Others' clients, installed from the registries, and Wireshark.
 
+use super::Place;
+use ringfence::engine_process::EngineProcess;
+use ringfence_client::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -70,5 +73,23 @@ impl Drop for Capture {
         // It has a child of its own that captures, which it ends when it is asked to, and leaves behind when it is killed.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
+    }
+}
+
+/// What gateways under test stand before.
+pub struct World {
+    pub place: Place,
+    pub engine: EngineProcess,
+}
+
+impl World {
+    /// An engine with four clients, the first of whom prepares it.
+    pub fn new(prepare: impl FnOnce(&mut Client)) -> Self {
+        let place = Place::new(4, "");
+        let engine = place.engine();
+        let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
+        prepare(&mut operator);
+        operator.close().expect("goodbye");
+        Self { place, engine }
     }
 }

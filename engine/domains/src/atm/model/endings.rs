@@ -1,8 +1,8 @@
 //! How transactions end: completed, reversed, counted.
 
 use super::super::messages::{
-    AMOUNT_MAX, Amount, Authorization, Balance, BusinessDate, CASSETTES, Complete, CountDeposit, DepositDiffered,
-    Ended, Event, Exception, Key, MovementKind, Notes, Reject, Reply, ResponseCode, SetCard, TerminalId,
+    AMOUNT_MAX, Amount, Authorization, BusinessDate, CASSETTES, Complete, CountDeposit, DepositDiffered, Ended, Event,
+    Exception, Key, MovementKind, Notes, Reject, Reply, ResponseCode, SetCard, TerminalId,
 };
 use super::super::topics;
 use super::transactions::answer;

@@ -40,7 +40,7 @@ impl Count {
         }
         let mut standing = self.everyone_continues();
         standing.extend(self.undeclared.iter().map(|write_in| (*write_in, Standing::Excluded)));
-        let alone = self.undeclared.len() + 1 == self.terms.candidates.into();
+        let alone = self.undeclared.len() + 1 == usize::from(self.terms.candidates);
         if alone {
             standing
                 .values_mut()
