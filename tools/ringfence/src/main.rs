@@ -1,6 +1,7 @@
 //! The `ringfence` command. `main` parses and hands over; each command is a file.
 
 use clap::{Parser, Subcommand};
+use ringfence::doctor::{Root, instructions};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -53,6 +54,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let missing = instructions::missing(&Root::machine());
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let _ = writeln!(
+            std::io::stderr(),
+            "ringfence: this processor has no {missing}; build with RUSTFLAGS=\"-C target-cpu=x86-64\""
+        );
+        return ExitCode::FAILURE;
+    }
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),

@@ -1,7 +1,7 @@
 //! The doctor on machines that are not this one: each a directory with the files of its `/proc` and `/sys`.
 
 use ringfence::doctor::start::{Refused, Warning, check};
-use ringfence::doctor::{CpuSet, Finding, Root, Status, Wanted, examine};
+use ringfence::doctor::{CpuSet, Finding, Root, Status, Wanted, examine, instructions};
 use ringfence_engine::idle::IdleStrategy;
 use ringfence_engine::layout::Layout;
 use std::collections::BTreeMap;
@@ -391,6 +391,17 @@ fn what_cannot_be_read_is_told_with_its_reason() {
     let absent = Wanted { cores: vec![2, 9], ..wanted };
     let findings = told(&tuned().findings(&absent));
     assert!(findings.contains("governor: UNKNOWN /sys/devices/system/cpu/cpu9: it is not there"), "{findings}");
+}
+
+/// Guards against a program that ends with an illegal instruction, and against one that refuses where it would run.
+#[test]
+fn instructions_that_a_processor_lacks_are_named() {
+    let missing = |flags: &str| Machine::new(&[("proc/cpuinfo", flags)]).on(instructions::missing);
+    let built_for = |lacking: &'static [&'static str]| if cfg!(target_feature = "avx2") { lacking } else { &[] };
+    assert_eq!(missing("processor : 0\nflags\t\t: fpu movbe f16c avx2 bmi1 fma bmi2 abm"), [""; 0]);
+    assert_eq!(missing("processor : 0\nflags\t\t: fpu movbe f16c avx bmi1 fma abm"), built_for(&["avx2", "bmi2"]));
+    assert_eq!(missing("processor : 0"), [""; 0], "what is not said is not missing");
+    assert_eq!(instructions::missing(&Root::machine()), [""; 0], "this machine runs it");
 }
 
 /// Guards against a command that prints other than its library found, or hides that a start would be refused.

@@ -8,6 +8,7 @@
 //! Every file is read below a root directory, so that a test puts a machine of its own there. Nothing is guessed: a file
 //! that cannot be read makes a finding that says so and why.
 
+pub mod instructions;
 pub mod start;
 
 mod cores;
