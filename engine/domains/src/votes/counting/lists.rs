@@ -36,19 +36,18 @@ impl Counter {
 
     /// Gives the seats that are left, each to the list of the highest fraction of its votes and seats so far.
     fn award(&mut self, fraction: impl Fn(u64, u16) -> (u128, u128)) -> Advance {
-        if self.open().all(|at| self.votes[at] == 0) {
-            // Without a vote no list has a claim.
+        if self.claimants().next().is_none() {
             return Advance::Complete;
         }
         let mut left = self.seats - self.seats_won.iter().map(|won| usize::from(*won)).sum::<usize>();
         while left > 0 {
             let of = |at: usize| fraction(self.votes[at], self.seats_won[at]);
             let compare = |a: usize, b: usize| (of(a).0 * of(b).1).cmp(&(of(b).0 * of(a).1));
-            let best = self.open().reduce(|a, b| if compare(b, a) == Ordering::Greater { b } else { a });
+            let best = self.claimants().reduce(|a, b| if compare(b, a) == Ordering::Greater { b } else { a });
             let best = best.expect("there is a list");
             let mut tied = core::mem::take(&mut self.tied);
             tied.clear();
-            tied.extend(self.open().filter(|at| compare(*at, best) == Ordering::Equal).map(|at| at as u16));
+            tied.extend(self.claimants().filter(|at| compare(*at, best) == Ordering::Equal).map(|at| at as u16));
             self.tied = tied;
             if self.tied.len() <= left {
                 left -= self.tied.len();
@@ -64,6 +63,11 @@ impl Counter {
         }
         self.stand();
         Advance::Complete
+    }
+
+    /// Lists that somebody voted for: without a vote no list has a claim, not even to what remainders leave.
+    fn claimants(&self) -> impl Iterator<Item = usize> {
+        self.open().filter(|at| self.votes[*at] > 0)
     }
 
     /// Lists with seats are elected.

@@ -220,7 +220,7 @@ impl Count {
         }
         // A claim to one seat is a fraction; each list may claim every seat, or one by its remainder.
         let mut claims: Vec<(u128, u128, u16)> = Vec::new();
-        for (list, votes) in votes {
+        for (list, votes) in votes.iter().filter(|(_, votes)| **votes > 0) {
             let votes = u128::from(*votes);
             match self.terms.method.get() {
                 Method::DHondt => claims.extend((1..=seats).map(|divisor| (votes, divisor, *list))),
