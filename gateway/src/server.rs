@@ -26,6 +26,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What the poller tells at once.
+const EVENTS_MAX: usize = 1_024;
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 /// Outputs taken from the egress ring in one step at most, so that sockets are written to in between.
@@ -123,7 +125,7 @@ impl<P: Port, C: Clock> Gateway<P, C> {
             core,
             run: Run::new(),
             poll,
-            events: Events::with_capacity(1_024),
+            events: Events::with_capacity(EVENTS_MAX),
             listener,
             waker,
             acceptable: true,
@@ -249,18 +251,34 @@ impl<P: Port, C: Clock> Gateway<P, C> {
     fn look(&mut self) -> usize {
         self.polled.0 += 1;
         let direct = !self.core.hot.is_empty() && self.core.hot.len() <= self.core.config.direct_max;
-        if direct && self.polled.0 < STEPS_BETWEEN_POLLS && self.polled.1 < WORK_BETWEEN_POLLS {
+        // Before anybody is taken for silent, and before a later connection is taken in, what came earlier is looked for.
+        let is_due = self.acceptable || self.core.now >= self.timers_due;
+        if direct && !is_due && self.polled.0 < STEPS_BETWEEN_POLLS && self.polled.1 < WORK_BETWEEN_POLLS {
             return 0;
         }
         self.wait(Duration::ZERO)
     }
 
-    fn wait(&mut self, timeout: Duration) -> usize {
+    fn wait(&mut self, mut timeout: Duration) -> usize {
         self.polled = (0, 0);
-        if let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
-            assert!(error.kind() == ErrorKind::Interrupted, "the poller is broken: {error}");
-            return 0;
+        let mut work = 0;
+        loop {
+            if let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
+                assert!(error.kind() == ErrorKind::Interrupted, "the poller is broken: {error}");
+                return work;
+            }
+            let taken = self.take_events();
+            work += taken;
+            // There may be more than there was room for.
+            if taken < EVENTS_MAX {
+                return work;
+            }
+            timeout = Duration::ZERO;
         }
+    }
+
+    /// Notes which sockets are ready; gives how many events that were.
+    fn take_events(&mut self) -> usize {
         let mut work = 0;
         for event in &self.events {
             work += 1;

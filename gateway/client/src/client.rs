@@ -37,14 +37,20 @@ pub struct Config {
     pub key: Vec<u8>,
     /// Bytes of the buffer that answers are read into.
     pub read_bytes: usize,
-    /// How long one attempt to connect and to log on may take, each.
+    /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
+    /// How long a gateway may take to say the next thing while the client logs on. One that is late is asked once more, and the
+    /// newer logon ends the older one: a short time makes a busy gateway close what it has just let in.
+    pub logon_timeout: Duration,
     /// The pause before the second attempt; every further one is twice as long, up to `backoff_max`.
     pub backoff_min: Duration,
     /// The longest pause between two attempts.
     pub backoff_max: Duration,
     /// How long to try for a connection before giving up.
     pub give_up_after: Duration,
+    /// For a caller that keeps by which number it sent what: a command that must go out under a new number waits for
+    /// [`Client::reissue`]. The refusal [`Refusal::NotSequenced`] is handed out under the number that is over.
+    pub keeps_numbers: bool,
 }
 
 impl Config {
@@ -57,9 +63,11 @@ impl Config {
             key: key.to_vec(),
             read_bytes: 256 << 10,
             connect_timeout: Duration::from_secs(5),
+            logon_timeout: Duration::from_secs(5),
             backoff_min: Duration::from_millis(10),
             backoff_max: Duration::from_secs(1),
             give_up_after: Duration::from_secs(30),
+            keeps_numbers: false,
         }
     }
 }
@@ -219,6 +227,21 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Sends a command again that the engine never saw, though it saw later ones: under [`Client::next_request`], by which
+    /// its answer comes from then on. Nothing happens when `request` is not waited for.
+    ///
+    /// # Errors
+    /// None that a new connection would mend.
+    pub fn reissue(&mut self, request: RequestId) -> Result<(), Error> {
+        if let Some(image) = self.unanswered.rename(request, self.next) {
+            self.next.0 += 1;
+            if matches!(self.link, Link::Up(_)) {
+                self.out.extend_from_slice(image);
+            }
+        }
+        self.flush()
     }
 
     /// The number of the next command.
@@ -451,6 +474,9 @@ impl Client {
                     return Ok(self.follow(topic, verdict));
                 }
                 if code == Refusal::NotSequenced.into() {
+                    if self.config.keeps_numbers {
+                        return Ok(self.unanswered.is_waiting(request).then_some(request));
+                    }
                     let new = self.next;
                     if let Some(image) = self.unanswered.reissue(request, new) {
                         self.next.0 += 1;
@@ -598,8 +624,8 @@ impl Client {
 fn open(config: &Config) -> Result<(TcpStream, Session), Error> {
     let mut stream = TcpStream::connect_timeout(&config.address, config.connect_timeout)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(config.connect_timeout))?;
-    stream.set_write_timeout(Some(config.connect_timeout))?;
+    stream.set_read_timeout(Some(config.logon_timeout))?;
+    stream.set_write_timeout(Some(config.logon_timeout))?;
     let session = log_on(&mut stream, config.client, &config.key)?;
     Ok((stream, session))
 }

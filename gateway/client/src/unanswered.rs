@@ -63,6 +63,19 @@ impl Unanswered {
         Some(&self.requests.back().expect("it was just pushed").image)
     }
 
+    /// The request goes out again under a new id, by which the caller knows it from then on; gives its image.
+    pub(crate) fn rename(&mut self, id: RequestId, new: RequestId) -> Option<&[u8]> {
+        self.reissue(id, new)?;
+        let renamed = self.requests.back_mut().expect("it was just pushed");
+        renamed.known_as = new;
+        Some(&renamed.image)
+    }
+
+    /// Whether the request is not answered.
+    pub(crate) fn is_waiting(&mut self, id: RequestId) -> bool {
+        self.find(id).is_some_and(|request| !request.answered)
+    }
+
     /// The images of all that is unanswered, in the order of their ids.
     pub(crate) fn images(&self) -> impl Iterator<Item = &[u8]> {
         self.requests.iter().filter(|request| !request.answered).map(|request| request.image.as_slice())
@@ -101,5 +114,19 @@ mod tests {
         assert_eq!(unanswered.answer(RequestId(8)), Some(RequestId(8)));
         assert_eq!(unanswered.answer(RequestId(3)), Some(RequestId(3)));
         assert_eq!(unanswered.span(), 0);
+    }
+
+    /// Guards against a request that is answered under a number that is over.
+    #[test]
+    fn a_renamed_request_is_known_by_its_new_id() {
+        let mut unanswered = Unanswered::default();
+        for id in [3, 4] {
+            unanswered.push(RequestId(id), RequestId(id), |image| image.resize(32, id as u8));
+        }
+        assert!(unanswered.is_waiting(RequestId(3)));
+        assert_eq!(unanswered.rename(RequestId(3), RequestId(5)).unwrap()[8..16], 5_u64.to_le_bytes());
+        assert!(!unanswered.is_waiting(RequestId(3)) && unanswered.is_waiting(RequestId(5)));
+        assert_eq!(unanswered.rename(RequestId(3), RequestId(6)), None);
+        assert_eq!(unanswered.answer(RequestId(5)), Some(RequestId(5)));
     }
 }

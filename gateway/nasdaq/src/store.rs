@@ -17,7 +17,7 @@ use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"RFNASDAQ";
 /// Of the file and of the rules by which messages are made: messages of another version would be others.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const FILE_HEADER_BYTES: u64 = 16;
 const GROUP_HEADER_BYTES: usize = 8;
 /// Bytes of a group at most.

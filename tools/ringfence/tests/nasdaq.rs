@@ -246,6 +246,7 @@ fn trade(ouch: SocketAddr, username: &str, password: &str, count: usize, seed: u
                 let order = enter(&format!("T{number}"), side, 1 + random.below(20) as u32, price);
                 let order = EnterOrder { time_in_force, display, ..order };
                 ledger.entered.push(order);
+                done.fetch_add(1, Ordering::Relaxed);
                 let mut asked = peer.ask(order);
                 if number > 4 && random.below(2) == 0 {
                     let other = token(&format!("T{}", number - 1 - random.below(4) as usize));
@@ -270,13 +271,13 @@ fn trade(ouch: SocketAddr, username: &str, password: &str, count: usize, seed: u
                 if asked.is_none() {
                     continue 'connection;
                 }
-                done.fetch_add(1, Ordering::Relaxed);
             } else if ledger.entered.len() == count && ledger.unknown().is_empty() {
                 return ledger;
             } else {
                 match peer.hear() {
                     Heard::Message(message) => ledger.take(message),
-                    _ => continue 'connection,
+                    Heard::Closed => continue 'connection,
+                    Heard::End => panic!("nobody ended the session"),
                 }
             }
         }

@@ -31,6 +31,12 @@ impl Frame {
         Self(slot)
     }
 
+    /// Whether it says that the engine never saw a request, though it saw later ones.
+    pub(crate) fn is_not_sequenced(&self) -> bool {
+        let code = self.output().rejected().map(|rejected| rejected.code);
+        self.header().kind == kind::REJECT && code == Some(Refusal::NotSequenced.into())
+    }
+
     /// The image whose bytes these are; none when they are none.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut slot = Slot::EMPTY;
@@ -134,6 +140,11 @@ impl Gathering {
     /// Whether nothing that was missed is waited for.
     pub(crate) fn is_live(&self) -> bool {
         self.topics.values().all(|feed| *feed == Feed::Live)
+    }
+
+    /// Whether anything came of the session that the client has now, or it began with it.
+    pub(crate) fn is_of(&self, client: &Client) -> bool {
+        client.session().map(|session| session.session) == self.session
     }
 
     /// Takes what came, or nothing when the engine was heard without anything for the caller.

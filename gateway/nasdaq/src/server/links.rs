@@ -14,7 +14,7 @@ use ringfence_client::Client;
 use ringfence_domains::matching::messages::{Command, InstrumentId, OrderFeed, SetOrderFeed};
 use ringfence_domains::matching::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Domain as _, SessionId, Topic};
+use ringfence_kernel::{Account, Domain as _, RequestId, SessionId, Topic};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -50,6 +50,11 @@ impl Link {
             Came::Kept => Ok(Heard::Several(self.gathering.release())),
             Came::Refused(code) => Err(ServeError::Follow { client: self.number, code }),
         }
+    }
+
+    /// Whether nothing that the engine has said is missing: there is a connection, and nothing is waited for on it.
+    fn is_live(&self) -> bool {
+        self.client.is_connected() && self.gathering.is_live() && self.gathering.is_of(&self.client)
     }
 
     /// Waits for the engine's socket too, whichever it is now.
@@ -119,8 +124,8 @@ impl Trader {
                     is_more = false;
                     break;
                 }
-                Heard::Next(frame) => self.stream.hear(&frame)?,
-                Heard::Several(frames) => frames.iter().try_for_each(|frame| self.stream.hear(frame))?,
+                Heard::Next(frame) => self.take(&frame)?,
+                Heard::Several(frames) => frames.iter().try_for_each(|frame| self.take(frame))?,
             }
         }
         if self.link.gathering.is_live() {
@@ -132,10 +137,37 @@ impl Trader {
         Ok(is_more)
     }
 
+    fn take(&mut self, frame: &Frame) -> Result<(), ServeError> {
+        if frame.is_not_sequenced() {
+            return self.ask_again(frame.header().request);
+        }
+        Ok(self.stream.hear(frame)?)
+    }
+
+    /// A request that the engine never saw goes out under a new number. That is kept first, so that no other process sends it
+    /// under one more.
+    fn ask_again(&mut self, request: RequestId) -> Result<(), ServeError> {
+        let new = self.link.client.next_request().0;
+        self.stream.take(&Input::Again { old: request.0, new })?;
+        match self.stream.maker.wanted(new) {
+            Some(_) => Ok(self.link.client.reissue(request)?),
+            None => Ok(()),
+        }
+    }
+
+    /// How many requests may be asked: no more than the engine keeps answers for, counted from the oldest whose answer was not
+    /// taken in. Another process has to ask for those once more.
+    pub(crate) fn room(&self) -> usize {
+        let client = &self.link.client;
+        let window = client.session().map_or(0, |session| session.reply_window as usize);
+        let waiting = self.stream.maker.oldest().map_or(0, |oldest| client.next_request().0.saturating_sub(oldest));
+        client.room().min(window.saturating_sub(usize::try_from(waiting).unwrap_or(usize::MAX)))
+    }
+
     /// Ends the stream, if it is to end, when nothing that was asked is still to be answered: it would be done, and nobody told.
     fn end_if_settled(&mut self) -> Result<(), ServeError> {
         let maker = &self.stream.maker;
-        if self.is_ending && !maker.is_over() && maker.is_settled() && self.link.gathering.is_live() {
+        if self.is_ending && !maker.is_over() && maker.is_settled() && self.link.is_live() {
             self.stream.take(&Input::End { at: now() })?;
             self.stream.store.sync()?;
         }
@@ -144,7 +176,7 @@ impl Trader {
 
     /// Takes out orders whose replacements cannot come.
     fn let_leave(&mut self) -> Result<(), ServeError> {
-        while self.stream.maker.is_leaving() && self.link.client.room() > 0 {
+        while self.stream.maker.is_leaving() && self.room() > 0 {
             self.ask(&[])?;
         }
         Ok(())

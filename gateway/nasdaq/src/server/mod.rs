@@ -38,6 +38,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use stream::{Input, Make};
 use tracing::{debug, info, warn};
 
+/// What the poller tells at once.
+const EVENTS_MAX: usize = 1_024;
 const OUCH: Token = Token(0);
 const ITCH: Token = Token(1);
 /// The socket of a stream's client is this and the stream's place.
@@ -146,7 +148,7 @@ impl Server {
             next: ENGINES + 1 + settings.accounts.len(),
             settings,
             poll,
-            events: Events::with_capacity(1_024),
+            events: Events::with_capacity(EVENTS_MAX),
             ouch,
             itch,
             peers: BTreeMap::new(),
@@ -215,7 +217,8 @@ impl Server {
         if self.is_ready() {
             self.accept()?;
         }
-        let is_late = self.looked.elapsed() >= LOOK;
+        // After a pause nobody is taken for silent who was not read yet.
+        let is_late = self.looked.elapsed() >= LOOK && self.events.iter().count() < EVENTS_MAX;
         for name in self.peers.keys().copied().collect::<Vec<_>>() {
             let Some(mut peer) = self.peers.remove(&name) else { continue };
             let served = self.serve(&mut peer)?;
@@ -282,8 +285,10 @@ impl Server {
             }
             packets += 1;
             if let Some((Place::Trader(trader), _)) = peer.at
-                && self.traders[trader].link.client.room() == 0
+                && self.traders[trader].room() == 0
             {
+                // Whoever is not listened to is not silent.
+                peer.connection.heard = Instant::now();
                 break;
             }
             // What came before the end is taken all the same.

@@ -154,6 +154,11 @@ impl Orders {
         self.pending.keys().copied().collect()
     }
 
+    /// The number of the oldest request that is not answered.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.pending.keys().next().copied()
+    }
+
     /// Whether the gateway itself has an order to take out.
     pub(crate) fn is_leaving(&self) -> bool {
         !self.is_over && !self.leaving.is_empty()
@@ -616,6 +621,11 @@ impl Make for Orders {
             Input::Said(frame) => self.said(frame, batch),
             Input::Asked { at, request, message } => {
                 self.asked(message, *request, *at, &mut Say { batch, timestamp: since_midnight(*at) })
+            }
+            Input::Again { old, new } => {
+                let Some(pending) = self.pending.remove(old) else { return false };
+                self.pending.insert(*new, pending);
+                true
             }
             Input::Settled { at } => self.close(&mut Say { batch, timestamp: since_midnight(*at) }),
             Input::End { at } => {

@@ -24,6 +24,13 @@ pub(crate) enum Input<'a> {
         /// The peer's message; none when the gateway itself takes out the next order that has to go.
         message: &'a [u8],
     },
+    /// The engine never saw a request, though it saw later ones: it goes out under a new number.
+    Again {
+        /// The number that is over.
+        old: u64,
+        /// The new one.
+        new: u64,
+    },
     /// All was said of an order that came in and does not stay.
     Settled {
         /// When, in nanoseconds since 1970.
@@ -42,6 +49,7 @@ impl Input<'_> {
             Self::Begin { at } => put(out, b'B', &[*at], &[]),
             Self::Said(frame) => put(out, b'S', &[], frame.bytes()),
             Self::Asked { at, request, message } => put(out, b'A', &[*at, *request], message),
+            Self::Again { old, new } => put(out, b'R', &[*old, *new], &[]),
             Self::Settled { at } => put(out, b'C', &[*at], &[]),
             Self::End { at } => put(out, b'E', &[*at], &[]),
         }
@@ -56,6 +64,11 @@ impl Input<'_> {
             Some(b'A') => {
                 if let (Some(at), Some(request)) = (word(1), word(9)) {
                     take(Input::Asked { at, request, message: &bytes[17..] });
+                }
+            }
+            Some(b'R') => {
+                if let (Some(old), Some(new)) = (word(1), word(9)) {
+                    take(Input::Again { old, new });
                 }
             }
             Some(b'C') => word(1).into_iter().for_each(|at| take(Input::Settled { at })),

@@ -381,7 +381,7 @@ impl Make for Tape {
             Input::Begin { at } => self.begin(*at, batch),
             Input::End { at } => self.end(*at, batch),
             Input::Said(frame) if !self.is_over => return self.said(frame, batch),
-            Input::Said(_) | Input::Asked { .. } | Input::Settled { .. } => {}
+            Input::Said(_) | Input::Asked { .. } | Input::Settled { .. } | Input::Again { .. } => {}
         }
         false
     }

@@ -5,6 +5,7 @@ use super::orders::Orders;
 use super::settings::Settings;
 use super::stream::{Input, Make, Stream};
 use super::tape::{self, Tape};
+use super::{BOUNDS, HEARTBEAT, PEER_TIMEOUT, Peer, Place};
 use crate::itch::{self, Message as Itch};
 use crate::layout::Text;
 use crate::ouch::{self, Inbound, Outbound};
@@ -19,6 +20,9 @@ use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, OutputHeader, flag, kind};
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::wire::{Notice, SnapshotEnd};
 use ringfence_kernel::{Account, Domain as _, RequestId, Sequence, Timestamp, Topic};
+use ringfence_peers::{Closing, Connection};
+use std::io::Read as _;
+use std::time::{Duration, Instant};
 
 /// A quarter past midnight.
 const AT: u64 = 900_000_000_000;
@@ -460,6 +464,52 @@ struct Feed {
     dir: tempfile::TempDir,
     stream: Stream<Tape>,
     numbers: [u64; 8],
+}
+
+/// Guards against an order that another process sends once more under a number that is over.
+#[test]
+fn a_request_that_goes_out_again_is_known_by_its_new_number() {
+    let mut desk = Desk::new();
+    assert_eq!(kinds(&desk.ask(enter("A"))), "");
+    assert!(taken(&mut desk.stream, &Input::Again { old: 1, new: 5 }).is_empty());
+    let mut desk = desk.again();
+    assert_eq!(desk.stream.maker.unanswered(), [5]);
+    assert_eq!(desk.stream.maker.oldest(), Some(5));
+    let late = desk.said(reply(1, 7, Reply::OrderAccepted(&accepted(1, 0, 100, OrderStatus::Open))));
+    assert_eq!(kinds(&late), "", "the old number is nobody's");
+    let said = desk.said(reply(5, 8, Reply::OrderAccepted(&accepted(1, 0, 100, OrderStatus::Open))));
+    assert_eq!(kinds(&said), "A");
+    assert!(desk.stream.maker.is_settled());
+}
+
+/// Guards against a peer that keeps its place though it says nothing, takes nothing or does not log in, and against one that is
+/// left without a heartbeat.
+#[test]
+fn peers_hear_heartbeats_and_are_closed_when_they_say_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it listens");
+    let mut other = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("it is there");
+    let (stream, _) = listener.accept().expect("it came");
+    stream.set_nonblocking(true).expect("a socket");
+    let connection = Connection::new(mio::net::TcpStream::from_std(stream), BOUNDS);
+    let mut peer = Peer { connection, is_ouch: true, since: Instant::now(), at: None, is_told: false };
+    let before = |time: Duration| Instant::now().checked_sub(time).expect("the machine is up that long");
+    let is_silent = |looked: Result<(), Closing>| matches!(looked, Err(Closing::Silent));
+
+    let desk = Desk::new();
+    peer.connection.said = before(HEARTBEAT);
+    assert!(peer.look().is_ok());
+    peer.at = Some((Place::Trader(0), desk.stream.store.reader(1).expect("it is there")));
+    assert!(peer.look().is_ok(), "it is told that the server lives");
+    let mut heartbeat = [0; 3];
+    other.read_exact(&mut heartbeat).expect("it came");
+    assert_eq!(heartbeat, [0, 1, b'H']);
+
+    peer.connection.heard = before(PEER_TIMEOUT);
+    assert!(is_silent(peer.look()), "it says nothing");
+    peer.connection.heard = Instant::now();
+    assert!(peer.look().is_ok());
+    (peer.at, peer.since) = (None, before(PEER_TIMEOUT));
+    assert!(is_silent(peer.look()), "it does not log in");
 }
 
 fn topic(kind: u16) -> Topic {

@@ -58,8 +58,12 @@ impl Serve {
         let text = text.with_context(|| format!("reading {}", self.config.display()))?;
         let File { engine, gateway } = parse(&text).with_context(|| self.config.display().to_string())?;
         // An engine that is started again is waited for, however long that takes.
-        let patient =
-            |config| Config { give_up_after: Duration::MAX, connect_timeout: Duration::from_secs(1), ..config };
+        let patient = |config| Config {
+            give_up_after: Duration::MAX,
+            connect_timeout: Duration::from_secs(1),
+            keeps_numbers: true,
+            ..config
+        };
         let connect = |client| anyhow::Ok(Client::connect(patient(engine.config_of(client)?))?);
         let market = (connect(engine.client)?, engine.client);
         let accounts = gateway.accounts.iter().map(|account| connect(account.client)).collect::<Result<_, _>>()?;

@@ -125,8 +125,11 @@ impl GatewayProcess {
         command.env("RINGFENCE_LOG", std::env::var("RINGFENCE_LOG").unwrap_or_else(|_| "error".into()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let line = lines.next().expect("it says where it listens").expect("text");
-        (Self(child), line)
+        let (say, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || say.send(lines.next()));
+        let gateway = Self(child);
+        let line = said.recv_timeout(Duration::from_secs(120)).expect("it is ready in time");
+        (gateway, line.expect("it says where it listens").expect("text"))
     }
 
     /// Its process id.

@@ -187,12 +187,23 @@ impl Peer {
         }
     }
 
-    /// Whether a message is there without waiting for long.
+    /// Whether no message is there, without waiting for long. Heartbeats are none, and are answered.
     pub fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-        let is_more = soup::split(&self.input).expect("packets").is_some() || self.fill() == Some(true);
+        let is_silent = loop {
+            let front = soup::split(&self.input).expect("packets");
+            match front.map(|(packet, taken)| (matches!(Packet::parse(packet), Ok(Packet::ServerHeartbeat)), taken)) {
+                Some((true, taken)) => {
+                    self.input.drain(..taken);
+                    let _ = self.say(&Packet::ClientHeartbeat);
+                }
+                Some((false, _)) => break false,
+                None if self.fill() == Some(true) => {}
+                None => break true,
+            }
+        };
         self.stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        !is_more
+        is_silent
     }
 
     fn packet(&mut self) -> Option<Vec<u8>> {
