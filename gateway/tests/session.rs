@@ -124,6 +124,29 @@ fn heartbeats_go_both_ways() {
     assert_eq!(bench.gateway.stats().connections, 1);
 }
 
+/// Guards against a client that is taken for silent though it spoke while the gateway stood still and has not read it yet.
+#[test]
+fn what_was_said_during_a_pause_counts() {
+    let mut bench = Bench::new();
+    let (mut busy, mut other) = (bench.log_on(1), bench.log_on(2));
+    let alive = frame(0, Request::Alive(&Alive { reserved: Reserved::default() }));
+    // Both have long brought nothing. One that does is read without asking the poller about the other.
+    for _ in 0..5_000 {
+        bench.gateway.step();
+    }
+    for _ in 0..3 {
+        busy.send(&alive);
+        bench.gateway.step();
+    }
+    busy.send(&alive);
+    other.send(&alive);
+    bench.clock.advance_ms(15_000);
+    bench.gateway.step();
+    assert_eq!(bench.gateway.stats().connections, 2);
+    bench.settle();
+    assert_eq!(bench.gateway.stats().sessions, 2);
+}
+
 /// Guards against commands of nobody.
 #[test]
 fn a_command_before_the_logon_is_refused_and_closes() {
