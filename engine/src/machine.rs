@@ -186,6 +186,11 @@ impl<R: Registry> Machine<R> {
         self.logic
     }
 
+    /// All topics that have had events, each with the number of its last.
+    pub fn topics(&self) -> impl Iterator<Item = (Topic, u64)> {
+        self.topics.numbers()
+    }
+
     /// The highest session id ever opened.
     #[must_use]
     pub fn session_last(&self) -> SessionId {

@@ -51,6 +51,11 @@ impl Topics {
         1
     }
 
+    /// All topics that have had events, each with the number of its last.
+    pub fn numbers(&self) -> impl Iterator<Item = (Topic, u64)> {
+        self.topics.iter().copied().zip(self.numbers.iter().copied())
+    }
+
     /// Writes topics and numbers.
     pub fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.topics.len() as u64));

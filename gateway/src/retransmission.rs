@@ -55,10 +55,13 @@ pub struct Retransmission {
     /// Places in `streams` that are free again.
     free: Vec<u32>,
     topics_max: usize,
+    /// Whether every topic that has had events has a place: on another, then, nothing was ever said.
+    is_complete: bool,
 }
 
 impl Retransmission {
-    /// Room for `slots` events (one at least) on `topics_max` topics.
+    /// Room for `slots` events (one at least) on `topics_max` topics, of a log that begins with them: see
+    /// [`Retransmission::know`].
     #[must_use]
     pub fn new(slots: usize, topics_max: usize) -> Self {
         let slots = slots.max(1);
@@ -70,7 +73,24 @@ impl Retransmission {
             streams: Vec::with_capacity(topics_max),
             free: Vec::new(),
             topics_max,
+            is_complete: true,
         }
+    }
+
+    /// The last event of `topic` had this number, and need not have been kept: to be said of all topics after a start, so that a
+    /// reader who has missed nothing is not sent for a snapshot, which comes behind whatever is said until then.
+    pub fn know(&mut self, topic: Topic, number: u64) {
+        if let Some(place) = self.place_of(topic) {
+            let last = &mut self.streams[place as usize].last;
+            *last = number.max(*last);
+        }
+    }
+
+    /// The place of a topic that has had events.
+    fn place_of(&mut self, topic: Topic) -> Option<u32> {
+        let place = self.intern(topic);
+        self.is_complete &= place.is_some();
+        place
     }
 
     /// Topics that it keeps track of at most.
@@ -86,7 +106,7 @@ impl Retransmission {
         if header.kind != kind::EVENT || header.topic == Topic::NONE || header.session.0 != 0 {
             return None;
         }
-        let place = self.intern(header.topic)?;
+        let place = self.place_of(header.topic)?;
         let (position, number) = (self.next, header.request.0);
         self.next += 1;
         let stream = &mut self.streams[place as usize];
@@ -145,7 +165,7 @@ impl Retransmission {
     /// Where a reader of the topic at `place` goes on, who wants number `from` first.
     pub(crate) fn resume(&self, place: u32, from: u64) -> Resume {
         let Stream { last, position, .. } = self.streams[place as usize];
-        if last == 0 || from == 0 || from > last + 1 {
+        if from == 0 || from > last + 1 || last == 0 && !self.is_complete {
             return Resume::Gone;
         }
         if from == last + 1 {
@@ -231,6 +251,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Guards against a reader that has missed nothing and is sent for a snapshot, and against one that is told so though it has
+    /// missed something.
+    #[test]
+    fn what_was_said_before_a_start_is_known_by_its_number() {
+        let [quiet, new, other] = [1, 2, 3].map(|id| Topic::new(DomainId(1), 1, id));
+        let mut store = Retransmission::new(4, 2);
+        store.know(quiet, 7);
+        let at = store.place(quiet).expect("it is known");
+        assert_eq!([7, 8, 9].map(|from| store.resume(at, from)), [Resume::Gone, Resume::Live, Resume::Gone]);
+        let unsaid = store.intern(new).expect("two topics fit");
+        assert_eq!([1, 2].map(|from| store.resume(unsaid, from)), [Resume::Live, Resume::Gone]);
+        store.push(&event(quiet, 8));
+        assert_eq!([7, 8, 9].map(|from| store.resume(at, from)), [Resume::Gone, Resume::At(0), Resume::Live]);
+        store.know(other, 1);
+        assert_eq!(store.resume(unsaid, 1), Resume::Gone, "it may have been the one for which there was no room");
     }
 
     /// Guards against topics that clients make up and that then take every place.

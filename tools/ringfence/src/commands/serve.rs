@@ -104,6 +104,7 @@ fn serve(config: &Config, accept_clock: bool) -> anyhow::Result<()> {
         build: build(),
     };
     let ready = start_when_free(&storage, &start_config, &mut retransmission)?;
+    ready.machine.topics().for_each(|(topic, number)| retransmission.know(topic, number));
     report(&ready.report);
 
     let gate = Solo::new(ready.writer.marks(), config.journal.level.into());
