@@ -66,7 +66,17 @@ pub trait Message<'a>: Copy {
     ///
     /// # Errors
     /// [`Malformed`] names what is wrong and where.
-    fn decode(header: MessageHeader, body: &'a [u8]) -> Result<Self, Malformed>;
+    #[inline]
+    fn decode(header: MessageHeader, body: &'a [u8]) -> Result<Self, Malformed> {
+        Self::decode_then(header, body, Itself)
+    }
+
+    /// As [`Message::decode`], and does something with it: where that is inlined, each kind of message has a way of its
+    /// own, and is told apart once.
+    ///
+    /// # Errors
+    /// [`Malformed`] names what is wrong and where.
+    fn decode_then<T: Then<Self>>(header: MessageHeader, body: &'a [u8], then: T) -> Result<T::Output, Malformed>;
 
     /// Its header, as a writer of this build sends it.
     fn header(&self) -> MessageHeader;
@@ -79,6 +89,27 @@ pub trait Message<'a>: Copy {
     /// # Panics
     /// When `out` is shorter than [`Message::body_bytes`].
     fn encode(&self, out: &mut [u8]) -> usize;
+}
+
+/// What is done with a message.
+pub trait Then<M> {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn then(self, message: M) -> Self::Output;
+}
+
+/// Gives the message itself.
+struct Itself;
+
+impl<M> Then<M> for Itself {
+    type Output = M;
+
+    #[inline(always)]
+    fn then(self, message: M) -> M {
+        message
+    }
 }
 
 /// A type that may be a field of a message.
@@ -225,7 +256,7 @@ primitives!(u8 => "uint8", u16 => "uint16", u32 => "uint32", u64 => "uint64", i8
 ///
 /// # Errors
 /// [`Malformed::Length`] when either length is not the block's.
-#[inline]
+#[inline(always)]
 pub fn block<T: Pod>(header: MessageHeader, body: &[u8]) -> Result<(&T, &[u8]), Malformed> {
     let expected = size_of::<T>();
     let wrong = |bytes| Malformed::Length { template: header.template, bytes, expected };
@@ -258,7 +289,7 @@ pub fn group<T: Pod>(template: u16, rest: &[u8]) -> Result<(&[T], &[u8]), Malfor
 ///
 /// # Errors
 /// [`Malformed::Length`] when it is anything else.
-#[inline]
+#[inline(always)]
 pub fn padding(template: u16, body: &[u8], rest: &[u8]) -> Result<(), Malformed> {
     if rest.len() < ALIGNMENT && rest.iter().all(|byte| *byte == 0) {
         return Ok(());
@@ -384,10 +415,11 @@ macro_rules! messages {
             };
 
             #[inline]
-            fn decode(
+            fn decode_then<T: $crate::messages::Then<Self>>(
                 header: $crate::image::MessageHeader,
                 body: &'a [u8],
-            ) -> Result<Self, $crate::messages::Malformed> {
+                then: T,
+            ) -> Result<T::Output, $crate::messages::Malformed> {
                 if header.version != $version {
                     return Err($crate::messages::Malformed::Version { version: header.version, expected: $version });
                 }
@@ -395,7 +427,7 @@ macro_rules! messages {
                     $( $id => {
                         let (root, rest) = $crate::messages::block::<$Msg>(header, body)?;
                         $crate::check_fields!($id, 0, root, $Msg { $($f : $t),* });
-                        $crate::messages!(@decode $View $Msg $id root body rest $( $Entry { $($gf : $gt),* } )?)
+                        $crate::messages!(@decode $View $Msg $id root body rest then $( $Entry { $($gf : $gt),* } )?)
                     } )*
                     template => Err($crate::messages::Malformed::Template { template }),
                 }
@@ -443,18 +475,18 @@ macro_rules! messages {
             } ),*],
         })
     };
-    (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident) => {{
+    (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident $then:ident) => {{
         $crate::messages::padding($id, $body, $rest)?;
-        Ok($View::$Msg($root))
+        Ok($then.then($View::$Msg($root)))
     }};
-    (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident $Entry:ident { $( $gf:ident : $gt:ty ),* }) => {{
+    (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident $then:ident $Entry:ident { $( $gf:ident : $gt:ty ),* }) => {{
         let (entries, rest) = $crate::messages::group::<$Entry>($id, $rest)?;
         for (index, entry) in entries.iter().enumerate() {
             let base = core::mem::size_of::<$Msg>() + 8 + index * core::mem::size_of::<$Entry>();
             $crate::check_fields!($id, base, entry, $Entry { $($gf : $gt),* });
         }
         $crate::messages::padding($id, $body, rest)?;
-        Ok($View::$Msg($root, entries))
+        Ok($then.then($View::$Msg($root, entries)))
     }};
     (@pattern $View:ident $Msg:ident $root:ident $entries:ident) => { $View::$Msg($root) };
     (@pattern $View:ident $Msg:ident $root:ident $entries:ident $Entry:ident) => { $View::$Msg($root, $entries) };

@@ -31,7 +31,9 @@ pub struct Outbox {
     count: usize,
     /// Where the outputs of the decision at hand begin.
     first: usize,
-    /// Outputs that one decision may have in one flush: [`Self::events_max`] and the answer.
+    /// Where the events of the flush at hand end at the latest: a place is kept for the answer until it is given.
+    end: usize,
+    /// Outputs that one decision may have in one flush: as many events, and the answer.
     flush_max: usize,
     stamp: Stamp,
     /// Replies and rejects given since the decision began: at its end, exactly one.
@@ -66,7 +68,7 @@ impl Outbox {
 
     fn with_slots(slots: usize, events: usize) -> Self {
         let slots = alloc::vec![Slot::EMPTY; slots].into();
-        Self { slots, count: 0, first: 0, flush_max: events + 1, stamp: Stamp::default(), answers: 0 }
+        Self { slots, count: 0, first: 0, end: events, flush_max: events + 1, stamp: Stamp::default(), answers: 0 }
     }
 
     /// Starts a decision behind those that wait to be flushed: nothing said, nothing answered.
@@ -75,6 +77,7 @@ impl Outbox {
         debug_assert!(self.has_room(), "what waits is flushed before there is too much of it");
         self.first = self.count;
         self.answers = 0;
+        self.end = self.first + self.flush_max - 1;
         self.stamp = stamp;
     }
 
@@ -82,6 +85,7 @@ impl Outbox {
     #[inline]
     pub fn flushed(&mut self) {
         (self.first, self.count) = (0, 0);
+        self.end = self.flush_max - usize::from(self.answers == 0);
     }
 
     /// Whether all that a decision may say in one flush has room behind what waits.
@@ -109,7 +113,7 @@ impl Outbox {
     #[must_use]
     #[inline]
     pub fn room(&self) -> usize {
-        self.flush_max - self.len() - usize::from(self.answers == 0)
+        self.end - self.count
     }
 
     /// Answers given since the decision began.
@@ -147,6 +151,7 @@ impl Outbox {
     pub fn answer<'m>(&mut self, kind: u8, message: impl Message<'m>) {
         assert!(self.answers == 0, "a command is answered once");
         self.answers = 1;
+        self.end += 1;
         let Stamp { session, request, .. } = self.stamp;
         self.push(kind, 0, session, request, Topic::NONE, message);
     }
@@ -187,6 +192,7 @@ impl Outbox {
         slot[..image.len()].copy_from_slice(image);
         slot[..OUTPUT_HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
         self.count += 1;
+        self.end += usize::from(self.answers == 0);
         self.answers += 1;
     }
 

@@ -5,7 +5,7 @@ use crate::ids::{DomainId, Timestamp, Topic};
 use crate::image::MessageHeader;
 use crate::limits::{Limit, Limits};
 use crate::messages::Reserved;
-use crate::messages::{Malformed, Message, Part};
+use crate::messages::{Malformed, Message, Part, Then};
 use crate::outbox::Outbox;
 use crate::reject::{Code, Refusal, Row};
 use crate::session::SessionChange;
@@ -156,14 +156,37 @@ pub fn apply<D: Domain>(
     body: &[u8],
     outbox: &mut Outbox,
 ) -> Result<Progress, Rejected> {
-    let reject =
-        |code: Code, offset| Rejected { code, template: header.template, offset, reserved: Reserved::default() };
-    let command =
-        D::Command::decode(header, body).map_err(|malformed| reject(refusal(malformed).into(), malformed.offset()))?;
-    if !context.roles.allow(D::roles_needed(&command)) {
-        return Err(reject(Refusal::NotPermitted.into(), 0));
+    let decide = Decide { domain, context, template: header.template, outbox };
+    D::Command::decode_then(header, body, decide).unwrap_or_else(|malformed| Err(refused(malformed, header.template)))
+}
+
+/// The body of the reject of a malformed command.
+#[cold]
+fn refused(malformed: Malformed, template: u16) -> Rejected {
+    let (code, offset) = (refusal(malformed).into(), malformed.offset());
+    Rejected { code, template, offset, reserved: Reserved::default() }
+}
+
+/// Checks roles and decides, once a command is decoded.
+struct Decide<'d, D> {
+    domain: &'d mut D,
+    context: Context,
+    template: u16,
+    outbox: &'d mut Outbox,
+}
+
+impl<'a, D: Domain> Then<D::Command<'a>> for Decide<'_, D> {
+    type Output = Result<Progress, Rejected>;
+
+    #[inline(always)]
+    fn then(self, command: D::Command<'a>) -> Self::Output {
+        let Self { domain, context, template, outbox } = self;
+        let reject = |code: Code| Rejected { code, template, offset: 0, reserved: Reserved::default() };
+        if !context.roles.allow(D::roles_needed(&command)) {
+            return Err(reject(Refusal::NotPermitted.into()));
+        }
+        domain.apply(context, command, &mut Out::new(outbox)).map_err(|code| reject(code.into()))
     }
-    domain.apply(context, command, &mut Out::new(outbox)).map_err(|code| reject(code.into(), 0))
 }
 
 /// The code under which a malformed body is refused.

@@ -6,6 +6,7 @@ use super::messages::{
     Quantity, SelfTrade, SelfTradeCode,
 };
 use super::transfers::LastTransfer;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{HashIndex, Slab};
@@ -44,6 +45,8 @@ pub(super) struct OrderLimits {
     pub(super) orders: u64,
 }
 
+/// Accounts of numbers below this are found without a search. Clients count from 1, too.
+const LOW: usize = 1 << 16;
 /// How many of an account's orders are remembered after their end.
 const ENDED: usize = 64;
 
@@ -65,6 +68,7 @@ impl Ended {
     }
 
     /// What is said of the last order of that number.
+    #[inline]
     fn find(&self, client_order: ClientOrderId) -> Option<DeclineReason> {
         let at = client_order.0 as usize % ENDED;
         self.reasons[at].try_get().filter(|_| self.client_orders[at] == client_order)
@@ -91,9 +95,14 @@ pub(super) struct Accounts {
     limits: Vec<OrderLimits>,
     /// The last transfer of each, by the same place.
     transfers: Vec<LastTransfer>,
+    /// The place of each account of a low number and one; zero of one that is not known.
+    low: Box<[u32]>,
+    /// The places of all others.
     by_account: HashIndex,
     /// How many kill switches are on.
     killed: usize,
+    /// Whether any has a kill switch on, limits or a reader of its drop copy: an order that comes in is asked for them.
+    looked_at: bool,
     /// How many do not trade with themselves.
     preventing: usize,
     /// How many have limits.
@@ -129,8 +138,10 @@ impl Accounts {
             ended: Vec::with_capacity(capacity),
             limits: Vec::with_capacity(capacity),
             transfers: Vec::with_capacity(capacity),
+            low: bytemuck::allocation::zeroed_slice_box(LOW),
             by_account: HashIndex::new(capacity),
             killed: 0,
+            looked_at: false,
             preventing: 0,
             limited: 0,
             readers: Vec::with_capacity(capacity),
@@ -148,18 +159,21 @@ impl Accounts {
     /// The place of an account that is known.
     #[inline]
     pub(super) fn find(&self, account: Account) -> Option<u32> {
-        self.by_account.get(account.0.into())
+        match self.low.get(account.0 as usize) {
+            Some(place) => place.checked_sub(1),
+            None => self.by_account.get(account.0.into()),
+        }
+    }
+
+    /// Whether another account can become known.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.holders.room() > 0
     }
 
     /// Whether `account` is known or can become so.
-    #[inline]
     pub(super) fn has_room_for(&self, account: Account) -> bool {
-        self.holders.room() > 0 || self.knows(account)
-    }
-
-    #[cold]
-    fn knows(&self, account: Account) -> bool {
-        self.find(account).is_some()
+        self.has_room() || self.find(account).is_some()
     }
 
     /// The place of `account`, which is known from now on. There is room for it.
@@ -171,8 +185,9 @@ impl Accounts {
         }
     }
 
+    /// The place of `account`, which was not known. There is room for it.
     #[cold]
-    fn add(&mut self, account: Account) -> u32 {
+    pub(super) fn add(&mut self, account: Account) -> u32 {
         let holder = Holder {
             account,
             first: NONE,
@@ -189,25 +204,40 @@ impl Accounts {
         self.limits.push(OrderLimits::zeroed());
         self.transfers.push(LastTransfer::zeroed());
         self.readers.push(Account(0));
-        self.by_account.insert(account.0.into(), place).expect("as many keys as holders");
+        let known = self.name(account, place);
+        debug_assert!(!known, "an account is added once");
         place
     }
 
-    /// Whether the kill switch of `account` is on. Seldom is any.
-    #[inline]
-    pub(super) fn is_killed(&self, account: Account) -> bool {
-        self.killed > 0 && self.finds_killed(account)
+    /// From now on `account` is found at `place`; gives whether it was at another.
+    fn name(&mut self, account: Account, place: u32) -> bool {
+        let before = match self.low.get_mut(account.0 as usize) {
+            Some(low) => core::mem::replace(low, place + 1).checked_sub(1),
+            None => self.by_account.insert(account.0.into(), place).expect("as many keys as holders"),
+        };
+        before.is_some()
     }
 
-    #[cold]
-    fn finds_killed(&self, account: Account) -> bool {
-        self.find(account).is_some_and(|place| self[place].is_killed())
+    /// Whether the kill switch of `account` is on.
+    pub(super) fn is_killed(&self, account: Account) -> bool {
+        self.killed > 0 && self.find(account).is_some_and(|place| self[place].is_killed())
+    }
+
+    /// Whether any account has a kill switch on, limits, or a reader of its drop copy. Seldom has one.
+    #[inline]
+    pub(super) fn looks_at_any(&self) -> bool {
+        self.looked_at
+    }
+
+    fn see_looked_at(&mut self) {
+        self.looked_at = self.killed > 0 || self.limited > 0 || self.copied > 0;
     }
 
     pub(super) fn set_kill_switch(&mut self, place: u32, kill_switch: KillSwitch) {
         self.killed -= usize::from(self[place].is_killed());
         self[place].kill_switch = kill_switch.into();
         self.killed += usize::from(self[place].is_killed());
+        self.see_looked_at();
     }
 
     pub(super) fn set_self_trade(&mut self, place: u32, group: u32, self_trade: SelfTrade) {
@@ -221,6 +251,7 @@ impl Accounts {
         let known = core::mem::replace(&mut self.limits[place as usize], limits);
         self.limited -= usize::from(known != OrderLimits::zeroed());
         self.limited += usize::from(limits != OrderLimits::zeroed());
+        self.see_looked_at();
     }
 
     pub(super) fn limits(&self, place: u32) -> OrderLimits {
@@ -249,6 +280,7 @@ impl Accounts {
         let known = core::mem::replace(&mut self.readers[place as usize], reader);
         self.copied -= usize::from(known != Account(0));
         self.copied += usize::from(reader != Account(0));
+        self.see_looked_at();
     }
 
     /// Who gets the drop copy of the account at `place`.
@@ -299,16 +331,11 @@ impl Accounts {
         self.ended[place as usize].remember(client_order, reason);
     }
 
-    /// Remembers what became of an order that never rested. There is room for its account.
-    pub(super) fn remember_taker(&mut self, account: Account, client_order: ClientOrderId, reason: DeclineReason) {
-        let place = self.place(account);
-        self.remember(place, client_order, reason);
-    }
-
-    /// Why there is no live order that `account` calls `client_order`.
-    pub(super) fn why_gone(&self, account: Account, client_order: ClientOrderId) -> DeclineReason {
-        let ended = self.find(account).map(|place| &self.ended[place as usize]);
-        ended.and_then(|ended| ended.find(client_order)).unwrap_or(DeclineReason::UnknownOrder)
+    /// Why the account at `place`, if it is known, has no live order that it calls `client_order`.
+    #[inline]
+    pub(super) fn why_gone(&self, place: Option<u32>, client_order: ClientOrderId) -> DeclineReason {
+        let ended = place.and_then(|place| self.ended[place as usize].find(client_order));
+        ended.unwrap_or(DeclineReason::UnknownOrder)
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
@@ -329,7 +356,7 @@ impl Accounts {
         }
         for place in 0..accounts.len() {
             let holder = accounts[place];
-            if accounts.by_account.insert(holder.account.0.into(), place) != Ok(None) {
+            if accounts.name(holder.account, place) {
                 return Err(Corrupt("an account twice"));
             }
             if !holder.is_sound() {
@@ -374,6 +401,7 @@ impl Accounts {
             return Err(Corrupt("the reader of an account"));
         }
         self.copied = self.readers.iter().filter(has_reader).count();
+        self.see_looked_at();
         Ok(())
     }
 }

@@ -53,7 +53,6 @@ impl Candidate {
 /// How far one side of an auction was looked at, from its best price down: what is displayed, and what is not.
 #[derive(Clone, Copy, Debug)]
 struct Depth {
-    instrument: u32,
     side: Side,
     shown: Option<u32>,
     hidden: Option<u32>,
@@ -160,12 +159,12 @@ impl Matching {
     fn depth(&self, instrument: u32, side: Side) -> Depth {
         let book = &self.instruments[instrument];
         let best = |half: Half| Some(half.best).filter(|at| *at != NONE);
-        Depth { instrument, side, shown: best(book.half(side)), hidden: best(book.hidden(side)) }
+        Depth { side, shown: best(book.half(side)), hidden: best(book.hidden(side)) }
     }
 
     /// What takes part at the next price of a side.
     fn next_depth(&self, depth: &mut Depth) -> Option<AtPrice> {
-        let (book, side) = (&self.instruments[depth.instrument], depth.side);
+        let side = depth.side;
         loop {
             let ticks = [depth.shown, depth.hidden].map(|at| at.map(|at| self.levels[at].ticks));
             let ticks = match ticks {
@@ -176,12 +175,12 @@ impl Matching {
             let mut quantity = 0;
             if let Some(at) = depth.shown.filter(|at| self.levels[*at].ticks == ticks) {
                 quantity += self.levels[at].total();
-                depth.shown = self.levels.worse(book.half(side), at);
+                depth.shown = self.levels.worse(at);
             }
             if let Some(at) = depth.hidden.filter(|at| self.levels[*at].ticks == ticks) {
                 let taking_part = self.orders.queue_of(&self.levels[at]).filter(|index| self.takes_part(*index));
                 quantity += taking_part.map(|index| self.orders[index].remaining).sum::<u64>();
-                depth.hidden = self.levels.worse(book.hidden(side), at);
+                depth.hidden = self.levels.worse(at);
             }
             if quantity > 0 {
                 return Some(AtPrice { ticks, quantity });
@@ -273,7 +272,7 @@ impl Matching {
                 *passed = index;
                 index = self.orders[index].newer;
             }
-            at = self.levels.worse(half, at)?;
+            at = self.levels.worse(at)?;
             index = self.levels[at].head;
         }
     }

@@ -3,13 +3,14 @@
 use super::Matching;
 use super::copies::Happened;
 use super::instruments::Terms;
-use super::levels::{Level, NONE, UNPRICED, WAITS};
+use super::levels::{Level, NONE, UNPRICED, WAITS, rank};
 use super::messages::{
-    ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderId,
-    OrderType, Price, Priority, Reject, Replace, Reply, Side, TimeInForce,
+    ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderAccepted,
+    OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, Replace, Reply, Side,
+    TimeInForce,
 };
 use super::orders::Order;
-use super::pricing::Stay;
+use super::pricing::{Limit, Stay};
 use super::reserve::Wanted;
 use super::settlement::Open;
 use super::specials::{IN_AUCTIONS, PEG};
@@ -30,7 +31,7 @@ impl Matching {
         Ok(Progress::Done)
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn new_order(
         &mut self,
         context: Context,
@@ -42,96 +43,147 @@ impl Matching {
         let book = &self.instruments[instrument];
         book.terms.check_quantity(command.quantity)?;
         let Stay { then, minimum } = book.terms.stay(context.now, command)?;
-        if self.orders.find(account, command.client_order).is_some() {
+        let Err(holder) = self.orders.seek(account, command.client_order) else {
             return Err(Reject::DuplicateClientOrder);
-        }
+        };
         let side = command.side.get();
         let limit = self.limit(book, command, then)?;
-        if !book.is_plain && !matches!(command.order_type.get(), OrderType::Market | OrderType::MarketToLimit) {
-            book.check_tick(command.price)?;
-        }
-        if self.orders.accounts.is_killed(account) {
-            return Ok(decline(command.client_order, DeclineReason::KillSwitch, out));
-        }
         let is_plain = book.is_plain;
-        let time_in_force = command.time_in_force.get();
-        let mut only = match time_in_force {
-            TimeInForce::AtOpen | TimeInForce::AtClose => time_in_force as u8,
-            _ => 0,
-        };
-        if !is_plain && book.leaves_unpriced(command.order_type.get()) && only == 0 {
-            only = IN_AUCTIONS;
-        }
-        let for_auction = only != 0;
-        if (!is_plain || for_auction)
-            && let Some(reason) = self.keeps_out(instrument, command, limit)
-        {
+        // Most orders are asked nothing else, and what few are asked is asked apart.
+        let only = for_auction_alone(command);
+        let looked_at = !is_plain || minimum > 0 || only != 0 || self.orders.accounts.looks_at_any();
+        let only = if looked_at { self.only(instrument, command, only) } else { 0 };
+        if looked_at && let Some(reason) = self.keeps_out(account, instrument, command, limit, only)? {
             return Ok(decline(command.client_order, reason, out));
         }
         let ticks = match limit {
             Ok(ticks) => ticks,
             Err(reason) => return Ok(decline(command.client_order, reason, out)),
         };
-        let price = book.terms.price(ticks);
+        let price = self.instruments[instrument].terms.price(ticks);
         let rests = matches!(then, Then::Rest(_));
-        if self.orders.accounts.limit_any()
-            && let Some(reason) = self.breaks_limit(account, price, command.quantity, rests)
-        {
-            return Ok(decline(command.client_order, reason, out));
-        }
         let reach = if is_plain { ticks } else { self.reach(instrument, side, ticks) };
         let quantity = command.quantity.0;
-        if minimum > 0 && !self.offers(&Wanted { account, instrument, side, reach, minimum, quantity, pegged: false }) {
-            return Ok(decline(command.client_order, DeclineReason::BelowMinimum, out));
+        if looked_at {
+            let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: false };
+            if let Some(reason) = self.falls_short(&wanted, price, rests) {
+                return Ok(decline(command.client_order, reason, out));
+            }
         }
-        if let Then::Rest(_) = then {
+        if rests {
             // An order that may rest needs its places beforehand, whether or not it will trade.
             if self.orders.room() == 0 {
                 return Err(Reject::OrdersFull);
             }
-            if for_auction && self.orders.for_auction.room() == 0 {
-                return Err(Reject::SpecialsFull);
-            }
-            let unpriced = for_auction && command.order_type.get() == OrderType::Market;
-            if !unpriced {
+            if only == 0 {
                 self.room_for_level(instrument, side, ticks)?;
-            } else if !self.has_room_for(&unpriced_at(instrument, side, ticks, price)) {
-                return Err(Reject::LevelsFull);
+            } else {
+                self.room_for_auction(instrument, command, ticks, price)?;
             }
         }
-        if !self.orders.accounts.has_room_for(account) {
+        if holder.is_none() && !self.orders.accounts.has_room() {
             return Err(Reject::AccountsFull);
         }
         if !is_plain && let Some(reason) = self.hold_new(account, instrument, Open { side, price, quantity })? {
             return Ok(decline(command.client_order, reason, out));
         }
         self.last_order += 1;
+        let order = OrderId(self.last_order);
+        let holder = holder.unwrap_or_else(|| self.orders.accounts.place(account));
+        let NewOrder { client_order, order_type, on_disconnect, .. } = *command;
+        if let Then::Rest(expires) = then
+            && !looked_at
+            && !self.meets(instrument, side, ticks)
+        {
+            let order = Order { order, client_order, remaining: quantity, ..Order::new(order_type, on_disconnect) };
+            let at = self.level_at(instrument, side, ticks, price);
+            self.orders.add(holder, order, expires, &mut self.levels, at);
+            self.say_level(at, out);
+            self.say_best_if_it_is(at, instrument, side, out);
+            let Order { order, client_order, .. } = order;
+            let (filled, remaining) = (Quantity(0), command.quantity);
+            let (status, reserved) = (OrderStatus::Open.into(), Reserved::default());
+            let accepted = OrderAccepted { order, client_order, price, filled, remaining, status, reserved };
+            out.reply(Reply::OrderAccepted(&accepted));
+            return Ok(Progress::Done);
+        }
         let mut taker = Taker {
-            order: OrderId(self.last_order),
-            client_order: command.client_order,
+            order,
+            client_order,
             account,
+            holder,
             instrument,
             side,
-            order_type: command.order_type,
-            on_disconnect: command.on_disconnect,
+            order_type,
+            on_disconnect,
             price,
             ticks,
             reach,
             only,
-            remaining: command.quantity.0,
+            remaining: quantity,
             filled: 0,
             place: NONE,
             origin: Origin::Entered,
             reserve: None,
-            stands: command.order_type.get().is_post_only(),
+            stands: order_type.get().is_post_only(),
             passed: NONE,
             then,
         };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
-        Ok(self.take_at_once(&mut taker, out))
+        Ok(self.take(&mut taker, out))
     }
 
-    #[inline]
+    /// For which auctions alone an order stands in the end; zero for none.
+    #[cold]
+    fn only(&self, instrument: u32, command: &NewOrder, only: u8) -> u8 {
+        match self.instruments[instrument].leaves_unpriced(command.order_type.get()) {
+            true if only == 0 => IN_AUCTIONS,
+            _ => only,
+        }
+    }
+
+    /// Why an order is kept out by the kill switch of its account, or by its instrument, if it is.
+    #[cold]
+    fn keeps_out(
+        &self,
+        account: Account,
+        instrument: u32,
+        command: &NewOrder,
+        limit: Limit,
+        only: u8,
+    ) -> Result<Option<DeclineReason>, Reject> {
+        let book = &self.instruments[instrument];
+        if !matches!(command.order_type.get(), OrderType::Market | OrderType::MarketToLimit) {
+            book.check_tick(command.price)?;
+        }
+        if self.orders.accounts.is_killed(account) {
+            return Ok(Some(DeclineReason::KillSwitch));
+        }
+        Ok(if !book.is_plain || only != 0 { self.forbids(instrument, command, limit) } else { None })
+    }
+
+    /// Why an order is declined by the limits of its account, or by what the other side offers, if it is.
+    #[cold]
+    fn falls_short(&self, wanted: &Wanted, price: Price, rests: bool) -> Option<DeclineReason> {
+        let Wanted { account, minimum, quantity, .. } = *wanted;
+        let breaks = self.breaks_limit(account, price, Quantity(quantity), rests);
+        breaks.or_else(|| (minimum > 0 && !self.offers(wanted)).then_some(DeclineReason::BelowMinimum))
+    }
+
+    /// Whether there is room for an order for an auction alone.
+    #[cold]
+    fn room_for_auction(&self, instrument: u32, command: &NewOrder, ticks: u64, price: Price) -> Result<(), Reject> {
+        if self.orders.for_auction.room() == 0 {
+            return Err(Reject::SpecialsFull);
+        }
+        let side = command.side.get();
+        if command.order_type.get() != OrderType::Market {
+            return self.room_for_level(instrument, side, ticks);
+        }
+        if self.has_room_for(&unpriced_at(instrument, side, ticks, price)) { Ok(()) } else { Err(Reject::LevelsFull) }
+    }
+
+    #[inline(never)]
     pub(super) fn replace(
         &mut self,
         context: Context,
@@ -139,32 +191,30 @@ impl Matching {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let account = context.account();
-        let Some(index) = self.orders.find(account, command.client_order) else {
-            return Ok(self.decline_gone(account, command.client_order, out));
+        let index = match self.orders.seek(account, command.client_order) {
+            Ok(index) => index,
+            Err(holder) => return Ok(self.decline_gone(holder, command.client_order, out)),
         };
-        let order = self.orders[index];
-        if (order.special != NONE || order.only != 0)
-            && let Some(reason) = self.replaced_otherwise(&order)
+        let Order { order, level: at, order_type, special, only, filled, .. } = self.orders[index];
+        if (special != NONE || only != 0)
+            && let Some(reason) = self.replaced_otherwise(at, special)
         {
             return Ok(decline(command.client_order, reason, out));
         }
-        let Level { ticks: old_ticks, instrument, side, .. } = self.levels[order.level];
+        let Level { ticks: old_ticks, instrument, side, .. } = self.levels[at];
         let book = &self.instruments[instrument];
         let is_plain = book.is_plain;
         let side = side.get();
         book.terms.check_quantity(command.quantity)?;
-        let limit = self.limit_again(book, side, order.order_type.get(), command.price)?;
+        let limit = self.limit_again(book, side, order_type.get(), command.price)?;
         if !is_plain {
             book.check_tick(command.price)?;
         }
-        if command.quantity.0 <= order.filled {
+        if command.quantity.0 <= filled {
             return Ok(decline(command.client_order, DeclineReason::BelowFilled, out));
         }
-        if !is_plain && !book.phase.get().is_open() {
-            return Ok(decline(command.client_order, DeclineReason::PhaseForbids, out));
-        }
-        if !is_plain && self.is_outside(instrument, limit) {
-            return Ok(decline(command.client_order, DeclineReason::OutsideBand, out));
+        if !is_plain && let Some(reason) = self.keeps_from_change(instrument, limit) {
+            return Ok(decline(command.client_order, reason, out));
         }
         let ticks = match limit {
             Ok(ticks) => ticks,
@@ -172,11 +222,11 @@ impl Matching {
         };
         let price = book.terms.price(ticks);
         if self.orders.accounts.limit_any()
-            && let Some(reason) = self.breaks_limit(account, price, command.quantity, false)
+            && let Some(reason) = self.breaks_limit(context.account(), price, command.quantity, false)
         {
             return Ok(decline(command.client_order, reason, out));
         }
-        let remaining = command.quantity.0 - order.filled;
+        let remaining = command.quantity.0 - filled;
         if ticks != old_ticks {
             self.room_for_level(instrument, side, ticks)?;
         }
@@ -187,38 +237,73 @@ impl Matching {
             let priority = self.resize(index, remaining);
             self.copy_order(index, Happened::to(Execution::Replaced), remaining, out);
             if !is_plain {
-                self.say_order(order.level, order.order, remaining, priority, out);
+                self.say_order(at, order, remaining, priority, out);
             }
-            self.say_level(order.level, out);
-            self.say_top(instrument, out);
+            self.say_level(at, out);
+            if !is_plain || self.instruments[instrument].half(side).best == at {
+                self.say_top(instrument, out);
+            }
             self.answer_kept(index, priority, out);
             return Ok(Progress::Done);
         }
-        self.orders.leave(&mut self.levels[order.level], index);
+        let was_best = self.instruments[instrument].half(side).best == at;
+        self.orders.leave(&mut self.levels[at], index);
         if !is_plain {
-            self.say_order(order.level, order.order, 0, Priority::Kept, out);
+            self.say_order(at, order, 0, Priority::Kept, out);
         }
-        self.say_level(order.level, out);
-        self.close_if_empty(order.level);
+        self.say_level(at, out);
+        self.close_if_empty(at);
+        if is_plain && !self.orders.accounts.looks_at_any() && !self.meets(instrument, side, ticks) {
+            let at = self.level_at(instrument, side, ticks, price);
+            self.orders[index].remaining = remaining;
+            self.orders.queue(&mut self.levels[at], index, at);
+            self.say_level(at, out);
+            if was_best || self.instruments[instrument].half(side).best == at {
+                self.say_top(instrument, out);
+            }
+            let (client_order, filled, remaining) = (command.client_order, Quantity(filled), Quantity(remaining));
+            let (status, priority) = (OrderStatus::Open.into(), Priority::Lost.into());
+            let reserved = Reserved::default();
+            out.reply(Reply::OrderReplaced(&OrderReplaced {
+                order,
+                client_order,
+                price,
+                filled,
+                remaining,
+                status,
+                priority,
+                reserved,
+            }));
+            return Ok(Progress::Done);
+        }
         let mut taker = Taker {
             reach: if is_plain { ticks } else { self.reach(instrument, side, ticks) },
-            only: order.only,
+            only,
             remaining,
-            stands: order.order_type.get().is_post_only(),
+            stands: order_type.get().is_post_only(),
             ..self.again(index, instrument, side, price, ticks)
         };
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
         Ok(self.take(&mut taker, out))
     }
 
+    /// Why an order may not be replaced to that limit by what its instrument is now, if it may not.
+    #[cold]
+    fn keeps_from_change(&self, instrument: u32, limit: Limit) -> Option<DeclineReason> {
+        if !self.instruments[instrument].phase.get().is_open() {
+            return Some(DeclineReason::PhaseForbids);
+        }
+        self.is_outside(instrument, limit).then_some(DeclineReason::OutsideBand)
+    }
+
     /// Why an order is not replaced as a plain one is, if it is not.
     #[cold]
-    fn replaced_otherwise(&self, order: &Order) -> Option<DeclineReason> {
-        match self.levels[order.level].waits {
+    fn replaced_otherwise(&self, at: u32, special: u32) -> Option<DeclineReason> {
+        match self.levels[at].waits {
             WAITS => Some(DeclineReason::Waiting),
             UNPRICED => Some(DeclineReason::Unpriced),
-            _ if order.special == NONE => None,
-            _ if self.orders.specials[order.special].kind == PEG => Some(DeclineReason::OtherKind),
+            _ if special == NONE => None,
+            _ if self.orders.specials[special].kind == PEG => Some(DeclineReason::OtherKind),
             _ => Some(DeclineReason::HasReserve),
         }
     }
@@ -244,19 +329,28 @@ impl Matching {
         if self.levels.room() > 0 || self.has_level(instrument, side, ticks) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
-    /// Declines a change to an order that is not live.
+    /// Declines a change to an order that is not live, of the account at `holder`, if that is known.
     pub(super) fn decline_gone(
         &self,
-        account: Account,
+        holder: Option<u32>,
         client_order: ClientOrderId,
         out: &mut Out<'_, Self>,
     ) -> Progress {
-        decline(client_order, self.orders.accounts.why_gone(account, client_order), out)
+        decline(client_order, self.orders.accounts.why_gone(holder, client_order), out)
     }
 
     #[cold]
     fn has_level(&self, instrument: u32, side: Side, ticks: u64) -> bool {
-        self.levels.find(self.instruments[instrument].half(side), ticks).is_some()
+        self.levels.find(self.instruments[instrument].half(side), rank(side, ticks), ticks).is_some()
+    }
+}
+
+/// For which auction alone an order says that it stands; zero for none.
+#[inline]
+fn for_auction_alone(command: &NewOrder) -> u8 {
+    match command.time_in_force.get() {
+        alone @ (TimeInForce::AtOpen | TimeInForce::AtClose) => alone as u8,
+        _ => 0,
     }
 }
 

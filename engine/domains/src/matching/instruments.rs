@@ -170,8 +170,9 @@ pub(super) struct LastTrade {
     reserved: [u8; 7],
 }
 
-/// One instrument and its book.
+/// One instrument and its book. What every order needs stands in the first cache lines.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Instrument {
     pub(super) terms: Terms,
     /// Whether it is traded continuously by price and time, and has no bands, no table of ticks, no settlement, no pegged orders and no feed of orders: nothing
@@ -179,32 +180,32 @@ pub(super) struct Instrument {
     pub(super) is_plain: bool,
     pub(super) phase: PhaseCode,
     pub(super) allocation: AllocationCode,
+    /// Whether each order is said.
+    pub(super) order_feed: OrderFeedCode,
+    /// Whether there may be pegged orders.
+    has_pegs: bool,
+    /// Bids and asks; their levels are among all levels.
+    book: [Half; 2],
+    /// Bids and asks that display nothing.
+    hidden: [Half; 2],
+    /// What was last said of the best prices. It is what the levels say, between commands.
+    top: TopOfBook,
+    /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
+    stops: [Half; 2],
+    last: LastTrade,
+    pub(super) statistics: Statistics,
     /// A share below this is none.
     pub(super) minimum_allocation: u64,
     /// The bid and the ask that bettered the market last; zero before the first.
     pub(super) top_orders: [OrderId; 2],
     pub(super) ticks: TickTable,
     pub(super) settlement: Settlement,
-    /// Whether each order is said.
-    pub(super) order_feed: OrderFeedCode,
-    /// Bids and asks; their levels are among all levels.
-    bids: Half,
-    asks: Half,
-    /// Bids and asks that display nothing.
-    hidden: [Half; 2],
     /// Market orders to buy and to sell in an auction: one level each.
     unpriced: [Half; 2],
     /// Pegged bids and asks that have no price.
     parked: [Half; 2],
-    /// Whether there may be pegged orders, and which best prices, in ticks, they follow.
-    has_pegs: bool,
+    /// Which best prices, in ticks, pegged orders follow.
     quote: [Option<u64>; 2],
-    /// Stops to buy and to sell that wait, by their triggers, nearest first; their levels are among all levels.
-    stops: [Half; 2],
-    /// What was last said of the best prices. It is what the levels say, between commands.
-    top: TopOfBook,
-    last: LastTrade,
-    pub(super) statistics: Statistics,
     /// What was last said of the auction.
     pub(super) indication: AuctionIndication,
     pub(super) bands: Bands,
@@ -229,8 +230,7 @@ impl Instrument {
             ticks: TickTable::zeroed(),
             settlement: Settlement::zeroed(),
             order_feed: OrderFeed::Off.into(),
-            bids: Half::EMPTY,
-            asks: Half::EMPTY,
+            book: [Half::EMPTY; 2],
             hidden: [Half::EMPTY; 2],
             unpriced: [Half::EMPTY; 2],
             parked: [Half::EMPTY; 2],
@@ -287,7 +287,7 @@ impl Instrument {
 
     /// Whether nothing stands in its book or waits.
     pub(super) fn is_empty(&self) -> bool {
-        let halves = [self.bids, self.asks].into_iter().chain(self.hidden).chain(self.stops);
+        let halves = self.book.into_iter().chain(self.hidden).chain(self.stops);
         let halves = halves.chain(self.unpriced).chain(self.parked);
         halves.into_iter().all(|half| half.best == NONE)
     }
@@ -374,18 +374,12 @@ impl Instrument {
 
     #[inline]
     pub(super) fn half(&self, side: Side) -> Half {
-        match side {
-            Side::Buy => self.bids,
-            Side::Sell => self.asks,
-        }
+        self.book[side as usize - 1]
     }
 
     #[inline]
     pub(super) fn half_mut(&mut self, side: Side) -> &mut Half {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        }
+        &mut self.book[side as usize - 1]
     }
 
     /// The stops of one side that wait.
@@ -454,7 +448,7 @@ impl Instrument {
 
     /// The best displayed prices, in ticks.
     pub(super) fn best_ticks(&self, levels: &Levels) -> [Option<u64>; 2] {
-        [self.bids, self.asks].map(|half| (half.best != NONE).then(|| levels[half.best].ticks))
+        self.book.map(|half| (half.best != NONE).then(|| levels[half.best].ticks))
     }
 
     /// Whether any stop waits.
@@ -466,16 +460,23 @@ impl Instrument {
     /// The best prices as the levels have them.
     #[inline]
     pub(super) fn top(&self, levels: &Levels) -> TopOfBook {
-        let mut top = Self::EMPTY_TOP;
-        if self.bids.best != NONE {
-            let best = &levels[self.bids.best];
-            (top.bid_price, top.bid_quantity) = (best.price, Quantity(best.quantity));
-        }
-        if self.asks.best != NONE {
-            let best = &levels[self.asks.best];
-            (top.ask_price, top.ask_quantity) = (best.price, Quantity(best.quantity));
-        }
-        top
+        let [(bid_price, bid_quantity), (ask_price, ask_quantity)] = self.book.map(|half| match half.best {
+            NONE => (Price(0), Quantity(0)),
+            best => (levels[best].price, Quantity(levels[best].quantity)),
+        });
+        TopOfBook { bid_price, bid_quantity, ask_price, ask_quantity }
+    }
+
+    /// The best prices, of which that of `side` has become other.
+    #[inline]
+    pub(super) fn top_of(&mut self, side: Side, levels: &Levels) -> &TopOfBook {
+        let best = match self.half(side).best {
+            NONE => [0; 2],
+            best => [levels[best].price.0 as u64, levels[best].quantity],
+        };
+        let halves: &mut [[u64; 2]; 2] = bytemuck::must_cast_mut(&mut self.top);
+        halves[side as usize - 1] = best;
+        &self.top
     }
 
     /// The best prices, when they are other than what was last said of them.
@@ -626,7 +627,7 @@ impl Instruments {
             UNPRICED => level.ticks == instrument.terms.worst(side) && instrument.phase.get().collects(),
             _ => false,
         };
-        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 6];
+        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 14];
         (placed && sound).then(|| instrument.half_of(level))
     }
 

@@ -45,9 +45,10 @@ impl Matching {
                 while let Some(index) = at {
                     let level = &self.levels[index];
                     seen += 1;
-                    assert_eq!(self.levels.find(half, level.ticks), Some(index), "a level is found by its price");
+                    let found = self.levels.find(half, level.rank(), level.ticks);
+                    assert_eq!(found, Some(index), "a level is found by its price");
                     assert!(level.orders > 0, "an empty level is gone");
-                    at = self.levels.worse(half, index);
+                    at = self.levels.worse(index);
                     if let Some(next) = at {
                         assert!(better(side, level.ticks, self.levels[next].ticks), "best first");
                     }

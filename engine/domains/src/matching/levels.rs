@@ -1,12 +1,12 @@
 //! Price levels of all books: one slab, and over it a ladder for each side of each book.
 //!
-//! A ladder is a trie over the price in ticks, six bits a step, with paths of one child left out: a price is found, the
-//! best price replaced and a level added or removed in at most eleven steps, two or three in a book as it is, whatever
-//! prices a client picks. A node has at least two children, so there are fewer nodes than levels: memory is bounded by
+//! A ladder is a trie over ranks: prices in ticks, of bids with all bits flipped, so that the best is the lowest on either
+//! side. It has six bits a step, and paths of one child are left out: a price is found, the best price replaced and a level
+//! added or removed in at most eleven steps, two or three in a book as it is, whatever prices a client picks. A node has at least two children, so there are fewer nodes than levels: memory is bounded by
 //! the limit of levels alone. `docs/decisions/0011-price-levels.md` has the options that lost.
 //!
 //! ```text
-//! ticks 0x1041 ─►  node, shift 12 ──[1]──► node, shift 6 ──[1]──► node, shift 0 ──[1]──► level 0x1041
+//! rank 0x1041 ─►   node, shift 12 ──[1]──► node, shift 6 ──[1]──► node, shift 0 ──[1]──► level 0x1041
 //!                       │                                             └────────[5]──► level 0x1045
 //!                       └──[9]──► level 0x9abc                    (a lone level hangs as high as it can)
 //! ```
@@ -26,9 +26,9 @@ pub(super) const NONE: u32 = u32::MAX;
 const LEAF: u32 = 1 << 31;
 const STEP: u32 = 6;
 
-/// All orders at one price on one side.
+/// All orders at one price on one side: a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Level {
     /// The price in ticks above the instrument's lowest.
     pub(super) ticks: u64,
@@ -51,7 +51,7 @@ pub(super) struct Level {
     /// What stands here: [`BOOK`], [`WAITS`], [`HIDDEN`], [`UNPRICED`] or [`PARKED`].
     pub(super) waits: u8,
     /// Zero.
-    pub(super) reserved: [u8; 6],
+    pub(super) reserved: [u8; 14],
 }
 
 impl Level {
@@ -68,7 +68,7 @@ impl Level {
             instrument,
             side,
             waits: BOOK,
-            reserved: [0; 6],
+            reserved: [0; 14],
         }
     }
 
@@ -77,11 +77,11 @@ impl Level {
         self.quantity + self.hidden
     }
 
-    /// By which side's order the levels of its ladder stand: stops to buy as asks do, the lowest first.
+    /// Its place among the levels of its ladder, the best lowest: stops to buy stand as asks do, the nearest first.
     #[inline]
-    fn ranks_as(&self) -> Side {
+    pub(super) fn rank(&self) -> u64 {
         let side = self.side.get();
-        if self.waits == WAITS { side.opposite() } else { side }
+        rank(if self.waits == WAITS { side.opposite() } else { side }, self.ticks)
     }
 }
 
@@ -110,24 +110,49 @@ impl Half {
     pub(super) const EMPTY: Self = Self { root: NONE, best: NONE };
 }
 
+/// Levels and nodes below it, told apart by six bits of their ranks. A lowest rank is the best price.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 struct Node {
     /// Which children there are.
     present: u64,
-    /// Which six bits of the ticks tell them apart.
+    /// A rank below it: all have the same bits above its six.
+    rank: u64,
+    /// Which six bits.
     shift: u32,
+    /// The node above, or [`NONE`].
+    parent: u32,
+    /// [`NONE`] where there is none.
     children: [u32; 64],
 }
 
 impl Node {
     #[inline]
-    fn digit(&self, ticks: u64) -> u32 {
-        (ticks >> self.shift) as u32 & 63
+    fn digit(&self, rank: u64) -> usize {
+        (rank >> self.shift) as usize & 63
     }
 
     #[inline]
-    fn child(&self, digit: u32) -> Option<u32> {
-        (self.present >> digit & 1 == 1).then(|| self.children[digit as usize])
+    fn child(&self, rank: u64) -> u32 {
+        self.children[self.digit(rank)]
+    }
+
+    /// Whether `rank` belongs below it.
+    #[inline]
+    fn spans(&self, rank: u64) -> bool {
+        (rank ^ self.rank) >> self.shift >> STEP == 0
+    }
+
+    #[inline]
+    fn adopt(&mut self, rank: u64, child: u32) {
+        let digit = self.digit(rank);
+        self.present |= 1 << digit;
+        self.children[digit] = child;
+    }
+
+    #[inline]
+    fn first(&self) -> u32 {
+        self.children[self.present.trailing_zeros() as usize & 63]
     }
 }
 
@@ -135,6 +160,8 @@ impl Node {
 #[derive(Clone, Debug)]
 pub(super) struct Levels {
     levels: Slab<Level>,
+    /// The node from which each level hangs, or [`NONE`]; by the level's index.
+    above: Vec<u32>,
     nodes: Vec<Node>,
     free: Vec<u32>,
 }
@@ -157,7 +184,12 @@ impl core::ops::IndexMut<u32> for Levels {
 impl Levels {
     pub(super) fn new(capacity: usize) -> Self {
         assert!(capacity < LEAF as usize, "a child has 31 bits for a level");
-        Self { levels: Slab::new(capacity), nodes: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity) }
+        Self {
+            levels: Slab::new(capacity),
+            above: Vec::with_capacity(capacity),
+            nodes: Vec::with_capacity(capacity),
+            free: Vec::with_capacity(capacity),
+        }
     }
 
     /// Levels that still fit.
@@ -166,152 +198,146 @@ impl Levels {
         self.levels.room()
     }
 
-    /// The level at `ticks`, when there is one.
+    /// Down the ladder as `rank` leads: the last node on the way, and the level or nothing that hangs there.
     #[inline]
-    pub(super) fn find(&self, half: Half, ticks: u64) -> Option<u32> {
-        let mut at = half.root;
-        if at == NONE {
-            return None;
-        }
+    fn descend(&self, half: Half, rank: u64) -> (u32, u32) {
+        let (mut parent, mut at) = (NONE, half.root);
         while at & LEAF == 0 {
-            let node = &self.nodes[at as usize];
-            at = node.child(node.digit(ticks))?;
+            (parent, at) = (at, self.nodes[at as usize].child(rank));
         }
-        let index = at & !LEAF;
-        (self.levels[index].ticks == ticks).then_some(index)
+        (parent, at)
     }
 
-    /// Adds the level, which is new on its side; there is room.
-    pub(super) fn open(&mut self, half: &mut Half, level: Level) -> u32 {
-        let index = self.levels.insert(level).expect("room was looked for");
-        self.hang(half, index);
+    /// The level at `ticks`, which have that rank in its ladder, when there is one.
+    #[inline]
+    pub(super) fn find(&self, half: Half, rank: u64, ticks: u64) -> Option<u32> {
+        let (_, at) = self.descend(half, rank);
+        let index = at & !LEAF;
+        (at != NONE && self.levels[index].ticks == ticks).then_some(index)
+    }
+
+    /// The level that is like `level`, which has that rank in its ladder: it is added when there is none. There is room.
+    #[inline]
+    pub(super) fn find_or_open(&mut self, half: &mut Half, rank: u64, level: impl Fn() -> Level, ticks: u64) -> u32 {
+        let (parent, at) = self.descend(*half, rank);
+        let index = at & !LEAF;
+        if at != NONE && self.levels[index].ticks == ticks {
+            return index;
+        }
+        let index = self.levels.insert(level()).expect("room was looked for");
+        self.hang(half, index, rank, (parent, at));
         index
     }
 
-    /// Puts the level at `index` into the ladder and makes it the best when it is.
-    fn hang(&mut self, half: &mut Half, index: u32) {
-        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
+    /// Puts the level at `index` into the ladder, where `rank` led to, and makes it the best when it is.
+    fn hang(&mut self, half: &mut Half, index: u32, rank: u64, (mut parent, mut at): (u32, u32)) {
         if half.root == NONE {
             *half = Half { root: index | LEAF, best: index };
-            return;
+            return self.set_above(index | LEAF, NONE);
         }
-        // Any level below the last node on the way shows where this one parts from the others.
-        let mut near = half.root;
-        while near & LEAF == 0 {
-            let node = &self.nodes[near as usize];
-            let digit = node.digit(ticks);
-            near = node.child(digit).unwrap_or_else(|| node.children[node.present.trailing_zeros() as usize]);
-        }
-        let near_ticks = self.levels[near & !LEAF].ticks;
-        assert!(ticks != near_ticks, "a price has one level");
-        let shift = (63 - (ticks ^ near_ticks).leading_zeros()) / STEP * STEP;
-        let mut parent = NONE;
-        let mut at = half.root;
-        while at & LEAF == 0 && self.nodes[at as usize].shift > shift {
-            parent = at;
-            let node = &self.nodes[at as usize];
-            at = node.children[node.digit(ticks) as usize];
-        }
-        if at & LEAF == 0 && self.nodes[at as usize].shift == shift {
-            self.adopt(at, ticks, index | LEAF);
-        } else {
-            let node = self.node(shift);
-            self.adopt(node, near_ticks, at);
-            self.adopt(node, ticks, index | LEAF);
+        if at != NONE || !self.nodes[parent as usize].spans(rank) {
+            // Whoever is near shows where this one parts from the others.
+            let near = if at == NONE { self.nodes[parent as usize].rank } else { self.levels[at & !LEAF].rank() };
+            assert!(rank != near, "a price has one level");
+            let shift = (63 - (rank ^ near).leading_zeros()) / STEP * STEP;
+            while parent != NONE && self.nodes[parent as usize].shift < shift {
+                (at, parent) = (parent, self.nodes[parent as usize].parent);
+            }
+            let node = self.node(shift, near, parent);
+            self.nodes[node as usize].adopt(near, at);
+            self.set_above(at, node);
             match parent {
                 NONE => half.root = node,
-                _ => self.adopt(parent, ticks, node),
+                _ => self.nodes[parent as usize].adopt(rank, node),
             }
+            parent = node;
         }
-        if better(side, ticks, self.levels[half.best].ticks) {
+        self.nodes[parent as usize].adopt(rank, index | LEAF);
+        self.set_above(index | LEAF, parent);
+        if rank < self.levels[half.best].rank() {
             half.best = index;
         }
     }
 
+    /// The node or level at `at` hangs from `parent`.
     #[inline]
-    fn adopt(&mut self, node: u32, ticks: u64, child: u32) {
-        let node = &mut self.nodes[node as usize];
-        let digit = node.digit(ticks);
-        node.present |= 1 << digit;
-        node.children[digit as usize] = child;
+    fn set_above(&mut self, at: u32, parent: u32) {
+        if at & LEAF == 0 {
+            self.nodes[at as usize].parent = parent;
+        } else if let Some(above) = self.above.get_mut((at & !LEAF) as usize) {
+            *above = parent;
+        } else {
+            // A slab gives the next index when none is free; loading may skip some that are.
+            self.above.resize((at & !LEAF) as usize + 1, parent);
+        }
     }
 
-    fn node(&mut self, shift: u32) -> u32 {
+    fn node(&mut self, shift: u32, rank: u64, parent: u32) -> u32 {
+        let node = Node { present: 0, rank, shift, parent, children: [NONE; 64] };
         if let Some(index) = self.free.pop() {
-            let node = &mut self.nodes[index as usize];
-            (node.present, node.shift) = (0, shift);
+            // All its children are gone.
+            let known = &mut self.nodes[index as usize];
+            (known.present, known.rank, known.shift, known.parent) = (0, rank, shift, parent);
             return index;
         }
         debug_assert!(self.nodes.len() < self.levels.capacity(), "there are fewer nodes than levels");
-        self.nodes.push(Node { present: 0, shift, children: [NONE; 64] });
+        self.nodes.push(node);
         (self.nodes.len() - 1) as u32
     }
 
     /// Takes out the level at `index`, which has no orders left.
     pub(super) fn close(&mut self, half: &mut Half, index: u32) {
-        let level = self.levels.remove(index);
-        let (ticks, side) = (level.ticks, level.ranks_as());
-        let (mut above, mut parent, mut at) = (NONE, NONE, half.root);
-        while at & LEAF == 0 {
-            (above, parent) = (parent, at);
-            let node = &self.nodes[at as usize];
-            at = node.children[node.digit(ticks) as usize];
-        }
-        debug_assert_eq!(at, index | LEAF, "the ladder leads to the level");
-        if parent == NONE {
+        let rank = self.levels[index].rank();
+        self.levels.clear(index);
+        let at = self.above[index as usize];
+        if at == NONE {
             *half = Half::EMPTY;
             return;
         }
-        let node = &mut self.nodes[parent as usize];
-        node.present &= !(1 << node.digit(ticks));
+        let node = &mut self.nodes[at as usize];
+        let digit = node.digit(rank);
+        node.present &= !(1 << digit);
+        node.children[digit] = NONE;
+        // Who hung beside the best is the best now, or what is best below it.
+        let mut next = node.first();
         if node.present.is_power_of_two() {
-            let orphan = node.children[node.present.trailing_zeros() as usize];
-            self.free.push(parent);
-            match above {
+            let (orphan, parent) = (next, node.parent);
+            node.children[node.present.trailing_zeros() as usize & 63] = NONE;
+            self.free.push(at);
+            self.set_above(orphan, parent);
+            match parent {
                 NONE => half.root = orphan,
-                _ => self.adopt(above, ticks, orphan),
+                _ => self.nodes[parent as usize].adopt(rank, orphan),
             }
+            next = orphan;
         }
         if half.best == index {
-            half.best = self.outermost(half.root, side);
+            half.best = self.first_below(next);
         }
     }
 
     /// The best level below `at`.
     #[inline]
-    fn outermost(&self, mut at: u32, side: Side) -> u32 {
+    fn first_below(&self, mut at: u32) -> u32 {
         while at & LEAF == 0 {
-            let node = &self.nodes[at as usize];
-            let digit = match side {
-                Side::Buy => 63 - node.present.leading_zeros(),
-                Side::Sell => node.present.trailing_zeros(),
-            };
-            at = node.children[digit as usize];
+            at = self.nodes[at as usize].first();
         }
         at & !LEAF
     }
 
-    /// The next worse level after the one at `index`.
-    pub(super) fn worse(&self, half: Half, index: u32) -> Option<u32> {
-        let (ticks, side) = (self.levels[index].ticks, self.levels[index].ranks_as());
-        let (mut next, mut at) = (None, half.root);
-        while at & LEAF == 0 {
+    /// The next worse level of the same ladder after the one at `index`.
+    pub(super) fn worse(&self, index: u32) -> Option<u32> {
+        let rank = self.levels[index].rank();
+        let mut at = self.above[index as usize];
+        while at != NONE {
             let node = &self.nodes[at as usize];
-            let digit = node.digit(ticks);
-            let others = match side {
-                Side::Buy => node.present & ((1 << digit) - 1),
-                Side::Sell => node.present & (!1 << digit),
-            };
+            let others = node.present & (!1 << node.digit(rank));
             if others != 0 {
-                let nearest = match side {
-                    Side::Buy => 63 - others.leading_zeros(),
-                    Side::Sell => others.trailing_zeros(),
-                };
-                next = Some(node.children[nearest as usize]);
+                return Some(self.first_below(node.children[others.trailing_zeros() as usize & 63]));
             }
-            at = node.children[digit as usize];
+            at = node.parent;
         }
-        next.map(|at| self.outermost(at, side))
+        None
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
@@ -334,10 +360,11 @@ impl Levels {
             }
             live += 1;
             let half = instruments.half_of(&level).ok_or(Corrupt("the instrument, side or price of a level"))?;
-            if levels.find(*half, level.ticks).is_some() {
+            if levels.find(*half, level.rank(), level.ticks).is_some() {
                 return Err(Corrupt("two levels at one price"));
             }
-            levels.hang(half, index);
+            let (rank, led) = (level.rank(), levels.descend(*half, level.rank()));
+            levels.hang(half, index, rank, led);
         }
         if live == levels.levels.len() { Ok(levels) } else { Err(Corrupt("the number of levels")) }
     }
@@ -348,11 +375,15 @@ impl Levels {
     }
 }
 
+/// The place of a price among those of `side`: the better it is for who trades with them, the lower.
+#[inline]
+pub(super) const fn rank(side: Side, ticks: u64) -> u64 {
+    // Bids count from above: all bits flipped.
+    ticks ^ (side as u64).wrapping_sub(Side::Sell as u64)
+}
+
 /// Whether `ticks` is a better price than `other` for those who trade with `side`.
 #[inline]
 pub(super) const fn better(side: Side, ticks: u64, other: u64) -> bool {
-    match side {
-        Side::Buy => ticks > other,
-        Side::Sell => ticks < other,
-    }
+    rank(side, ticks) < rank(side, other)
 }

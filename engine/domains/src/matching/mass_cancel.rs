@@ -238,8 +238,7 @@ impl Matching {
                     let Level { head, orders, .. } = self.levels[*level];
                     let wanted = filter.has_level(&self.levels[*level]);
                     if !wanted || orders == 1 {
-                        let half = self.part(*instrument, *part);
-                        *level = self.levels.worse(half, *level).unwrap_or(NONE);
+                        *level = self.levels.worse(*level).unwrap_or(NONE);
                     }
                     if wanted {
                         return Some(head);

@@ -189,7 +189,7 @@ impl Domain for Matching {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
             Command::DefineInstrument(_) | Command::SetSelfTrade(_) | Command::SetLimits(_) => Roles::ADMINISTER,
@@ -207,7 +207,8 @@ impl Domain for Matching {
         }
     }
 
-    #[inline]
+    // Inlined where commands are decoded: each goes its own way from there.
+    #[inline(always)]
     fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         debug_assert!(matches!(self.pending, Pending::Nothing), "a decision is ended before the next one");
         self.now = context.now;
@@ -283,8 +284,10 @@ impl Domain for Matching {
 
     #[inline]
     fn next_deadline(&self) -> Option<Timestamp> {
-        let (ends, changes) = (self.orders.next_to_expire(), self.instruments.next_change());
-        ends.into_iter().chain(changes).map(|(deadline, _)| deadline).min()
+        match (self.orders.next_to_expire(), self.instruments.next_change()) {
+            (None, None) => None,
+            (ends, changes) => ends.into_iter().chain(changes).map(|(deadline, _)| deadline).min(),
+        }
     }
 
     fn snapshot_topic(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {

@@ -151,12 +151,19 @@ impl Orders {
     }
 
     /// The live order that `account` calls `client_order`.
-    #[inline]
     pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
-        self.by_client.get(hash(account, client_order), |index| {
+        self.seek(account, client_order).ok()
+    }
+
+    /// The live order that `account` calls `client_order`; if there is none, the account's place, if that is known.
+    #[inline]
+    pub(super) fn seek(&self, account: Account, client_order: ClientOrderId) -> Result<u32, Option<u32>> {
+        let holder = self.accounts.find(account).ok_or(None)?;
+        let found = self.by_client.get(hash(account, client_order), |index| {
             let order = &self.orders[index];
-            order.client_order == client_order && self.accounts[order.account].account == account
-        })
+            order.client_order == client_order && order.account == holder
+        });
+        found.ok_or(Some(holder))
     }
 
     /// Whose order it is.
@@ -165,47 +172,50 @@ impl Orders {
         self.accounts[self.orders[index].account].account
     }
 
-    /// Adds a new order of `account`, last at `level`. It ends at `expires` unless that is zero. There is room for it
-    /// and for its account.
+    /// Adds a new order of the account at `holder`, last at `level`. It ends at `expires` unless that is zero. There is
+    /// room for it.
     #[inline]
     pub(super) fn add(
         &mut self,
-        account: Account,
+        holder: u32,
         mut order: Order,
         expires: Timestamp,
         levels: &mut Levels,
-        level: u32,
+        at: u32,
     ) -> u32 {
         debug_assert!(order.remaining > 0, "what rests is open");
-        let holder = self.accounts.place(account);
-        let rank = order.order.0;
+        let entered = &mut self.accounts[holder];
+        let (before, key) = (entered.last, hash(entered.account, order.client_order));
+        let level = &mut levels[at];
+        (order.account, order.before, order.level, order.older) = (holder, before, at, level.tail);
         order.timed = (expires != Timestamp(0)).into();
-        order.account = holder;
-        order.before = self.accounts[holder].last;
-        order.after = NONE;
-        let (before, key) = (order.before, hash(account, order.client_order));
         let index = self.orders.insert(order).expect("room was looked for");
-        self.by_client.insert(key, index).expect("as many keys as orders");
+        entered.last = index;
+        entered.orders += 1;
         match before {
-            NONE => self.accounts[holder].first = index,
+            NONE => entered.first = index,
             before => self.orders[before].after = index,
         }
-        self.accounts[holder].last = index;
-        self.accounts[holder].orders += 1;
-        if expires != Timestamp(0) {
-            self.timers.set(index, expires, rank);
+        self.by_client.insert(key, index).expect("as many keys as orders");
+        level.quantity += order.remaining;
+        level.orders += 1;
+        match core::mem::replace(&mut level.tail, index) {
+            NONE => level.head = index,
+            older => self.orders[older].newer = index,
+        }
+        if order.timed != 0 {
+            self.timers.set(index, expires, order.order.0);
         }
         if order.only != 0 {
-            self.for_auction.push(levels[level].instrument, order.only, index);
+            self.for_auction.push(level.instrument, order.only, index);
         }
-        self.queue(&mut levels[level], index, level);
         index
     }
 
     /// Forgets the order at `index`, which stands in no queue any more, but for what became of it.
     #[inline]
     pub(super) fn remove(&mut self, index: u32, reason: DeclineReason) -> Order {
-        let order = self.orders.remove(index);
+        let order = self.orders[index];
         let holder = &mut self.accounts[order.account];
         let key = hash(holder.account, order.client_order);
         holder.orders -= 1;
@@ -217,6 +227,7 @@ impl Orders {
             NONE => holder.last = order.before,
             after => self.orders[after].before = order.before,
         }
+        self.orders.clear(index);
         self.by_client.remove(key, index);
         self.accounts.remember(order.account, order.client_order, reason);
         if order.timed != 0 {
@@ -260,14 +271,13 @@ impl Orders {
         debug_assert!(level.orders > 0 && level.quantity >= remaining, "a level is the sum of its orders");
         level.quantity -= remaining;
         level.orders -= 1;
-        match older {
-            NONE => level.head = newer,
-            older => self.orders[older].newer = newer,
-        }
-        match newer {
-            NONE => level.tail = older,
-            newer => self.orders[newer].older = older,
-        }
+        // At either end its own link is set instead of a neighbour's, which changes nothing: whether it stands there can
+        // be foreseen by nobody, and a branch would be taken wrongly every other time.
+        let (is_oldest, is_newest) = (older == NONE, newer == NONE);
+        level.head = if is_oldest { newer } else { level.head };
+        level.tail = if is_newest { older } else { level.tail };
+        self.orders[if is_oldest { index } else { older }].newer = newer;
+        self.orders[if is_newest { index } else { newer }].older = older;
     }
 
     /// What the order at `index` has open and does not display, of which it will display more.

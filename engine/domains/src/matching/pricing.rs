@@ -78,8 +78,7 @@ impl Instrument {
 
 impl Matching {
     /// Why an order is kept out by its instrument's phase or static band, if it is.
-    #[cold]
-    pub(super) fn keeps_out(&self, instrument: u32, order: &NewOrder, limit: Limit) -> Option<DeclineReason> {
+    pub(super) fn forbids(&self, instrument: u32, order: &NewOrder, limit: Limit) -> Option<DeclineReason> {
         let phase = self.instruments[instrument].phase.get();
         if !phase.takes(order.order_type.get(), order.time_in_force.get()) {
             return Some(DeclineReason::PhaseForbids);
@@ -103,6 +102,15 @@ impl Matching {
         let Some(last) = self.last_ticks(instrument).filter(|_| band != Price(0)) else { return ticks };
         let end = terms.yielding(side, last, terms.in_ticks(band));
         if better(side, ticks, end) { end } else { ticks }
+    }
+
+    /// Whether an order of `side` at that price may meet something of the other side: what is displayed there as good, or
+    /// anything that is not.
+    #[inline]
+    pub(super) fn meets(&self, instrument: u32, side: Side, ticks: u64) -> bool {
+        let (book, other) = (&self.instruments[instrument], side.opposite());
+        let best = book.half(other).best;
+        best != NONE && !better(other, ticks, self.levels[best].ticks) || book.hidden(other).best != NONE
     }
 
     /// Whether the other side has something at the taker's limit or better.

@@ -1,7 +1,7 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
 use super::copies::Happened;
-use super::levels::NONE;
+use super::levels::{Level, NONE};
 use super::messages::{
     CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Execution, OrderCancelled,
     OrderReduced, OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
@@ -28,10 +28,11 @@ pub(super) struct CancellingMany {
 pub(super) const OUTPUTS_EACH: usize = 6;
 
 impl Matching {
-    #[inline]
+    #[inline(never)]
     pub(super) fn cancel(&mut self, context: Context, command: &Cancel, out: &mut Out<'_, Self>) -> Progress {
-        let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            return self.decline_gone(context.account(), command.client_order, out);
+        let index = match self.orders.seek(context.account(), command.client_order) {
+            Ok(index) => index,
+            Err(holder) => return self.decline_gone(holder, command.client_order, out),
         };
         let open = self.orders.open(index);
         self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
@@ -41,14 +42,16 @@ impl Matching {
         Progress::Done
     }
 
+    #[inline(never)]
     pub(super) fn reduce(
         &mut self,
         context: Context,
         command: &Reduce,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let Some(index) = self.orders.find(context.account(), command.client_order) else {
-            return Ok(self.decline_gone(context.account(), command.client_order, out));
+        let index = match self.orders.seek(context.account(), command.client_order) {
+            Ok(index) => index,
+            Err(holder) => return Ok(self.decline_gone(holder, command.client_order, out)),
         };
         let Order { order, client_order, filled, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
@@ -75,7 +78,11 @@ impl Matching {
             self.say_order(at, order, self.orders[index].remaining, Priority::Kept, out);
             self.say_level(at, out);
         }
-        self.say_top(self.levels[at].instrument, out);
+        let Level { instrument, side, .. } = self.levels[at];
+        let book = &self.instruments[instrument];
+        if !book.is_plain || book.half(side.get()).best == at {
+            self.say_top(instrument, out);
+        }
     }
 
     /// Makes an order less, what it does not display first; says whether it displays less.
@@ -196,8 +203,10 @@ impl Matching {
         }
         self.say_level(at, out);
         self.close_if_empty(at);
-        if was_best || !is_plain {
+        if !is_plain {
             self.say_top(instrument, out);
+        } else if was_best {
+            self.say_best(instrument, side, out);
         }
         order
     }

@@ -26,8 +26,9 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let ReplaceStop { client_order, trigger, price, trail, quantity } = *command;
         let account = context.account();
-        let Some(index) = self.orders.find(account, client_order) else {
-            return Ok(self.decline_gone(account, client_order, out));
+        let index = match self.orders.seek(account, client_order) {
+            Ok(index) => index,
+            Err(holder) => return Ok(self.decline_gone(holder, client_order, out)),
         };
         let Order { level: at, special, order_type, remaining, .. } = self.orders[index];
         let Level { waits, ticks: known_ticks, instrument, side, .. } = self.levels[at];
@@ -82,8 +83,9 @@ impl Matching {
     ) -> Result<Progress, Reject> {
         let ReplaceReserve { client_order, price, quantity, display, minimum } = *command;
         let account = context.account();
-        let Some(index) = self.orders.find(account, client_order) else {
-            return Ok(self.decline_gone(account, client_order, out));
+        let index = match self.orders.seek(account, client_order) {
+            Ok(index) => index,
+            Err(holder) => return Ok(self.decline_gone(holder, client_order, out)),
         };
         let Order { level: at, special, filled, .. } = self.orders[index];
         let Level { ticks: known_ticks, instrument, side, .. } = self.levels[at];
@@ -161,11 +163,13 @@ impl Matching {
     /// The order at `index` as it comes in again on a side of a book, at a price.
     #[inline]
     pub(super) fn again(&self, index: u32, instrument: u32, side: Side, price: Price, ticks: u64) -> Taker {
-        let Order { order, client_order, order_type, on_disconnect, remaining, filled, .. } = self.orders[index];
+        let Order { order, client_order, account: holder, order_type, on_disconnect, remaining, filled, .. } =
+            self.orders[index];
         Taker {
             order,
             client_order,
             account: self.orders.account(index),
+            holder,
             instrument,
             side,
             order_type,

@@ -34,8 +34,9 @@ impl Matching {
     #[cold]
     pub(super) fn get_order(&mut self, context: Context, command: &GetOrder, out: &mut Out<'_, Self>) -> Progress {
         let account = context.account();
-        let Some(index) = self.orders.find(account, command.client_order) else {
-            return self.decline_gone(account, command.client_order, out);
+        let index = match self.orders.seek(account, command.client_order) {
+            Ok(index) => index,
+            Err(holder) => return self.decline_gone(holder, command.client_order, out),
         };
         let Order { order, client_order, filled, level, order_type, .. } = self.orders[index];
         let Level { price, instrument, side, waits, .. } = self.levels[level];
@@ -170,7 +171,7 @@ impl Matching {
                     return false;
                 }
                 let said = super::views::level_changed(&self.levels[*level]);
-                *level = self.levels.worse(book.half(*side), *level).unwrap_or(NONE);
+                *level = self.levels.worse(*level).unwrap_or(NONE);
                 *left -= 1;
                 out.tell(reporting.session, Event::LevelChanged(&said));
                 true

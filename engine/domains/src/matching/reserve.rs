@@ -128,6 +128,7 @@ impl Matching {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             account,
+            holder: self.orders.accounts.place(account),
             instrument,
             side,
             order_type: OrderType::Limit.into(),
@@ -204,7 +205,7 @@ impl Matching {
             filled: taker.filled,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
-        let index = self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        let index = self.orders.add(taker.holder, order, expires, &mut self.levels, at);
         let hidden = taker.remaining - displayed;
         let special = Special {
             order: taker.order,
@@ -260,7 +261,7 @@ impl Matching {
                 taker.passed = index;
                 index = self.orders[index].newer;
             }
-            at = self.levels.worse(half, at)?;
+            at = self.levels.worse(at)?;
             index = self.levels[at].head;
         }
         None
@@ -294,7 +295,7 @@ impl Matching {
                 if self.offered_hidden(wanted, hides, &mut sum) || sum >= minimum {
                     return sum >= minimum;
                 }
-                next_hidden = self.levels.worse(hidden, hides);
+                next_hidden = self.levels.worse(hides);
             }
             let Some(at) = at else { return sum >= minimum };
             let (offered, ends) = self.offered(account, at);
@@ -302,7 +303,7 @@ impl Matching {
             if ends || sum >= minimum {
                 return sum >= minimum;
             }
-            next = self.levels.worse(shown, at);
+            next = self.levels.worse(at);
         }
     }
 

@@ -110,14 +110,14 @@ impl Matching {
     }
 
     fn wait(&mut self, account: Account, command: &NewStop, expires: Timestamp, level: Level, out: &mut Out<'_, Self>) {
-        let at = self.level(level);
+        let (holder, at) = (self.orders.accounts.place(account), self.level(level));
         let order = Order {
             order: OrderId(self.last_order),
             client_order: command.client_order,
             remaining: command.quantity.0,
             ..Order::new(command.order_type, command.on_disconnect)
         };
-        let index = self.orders.add(account, order, expires, &mut self.levels, at);
+        let index = self.orders.add(holder, order, expires, &mut self.levels, at);
         let stop = Special {
             order: order.order,
             price: command.price,
@@ -192,7 +192,7 @@ impl Matching {
             };
             let level = waiting_at(instrument, side, follows, book.terms.price(follows));
             // One that stood alone gives its level back first. The order that trades may need one to rest at.
-            let known = self.levels.find(self.instruments[instrument].half_at(&level), follows).is_some();
+            let known = self.levels.find(book.half_at(&level), level.rank(), level.ticks).is_some();
             if orders == 1 || known || self.levels.room() > 1 {
                 self.orders.leave(&mut self.levels[at], index);
                 self.close_if_empty(at);
@@ -291,7 +291,7 @@ impl Matching {
 
     pub(super) fn has_room_for(&self, level: &Level) -> bool {
         let half = self.instruments[level.instrument].half_at(level);
-        self.levels.room() > 0 || self.levels.find(half, level.ticks).is_some()
+        self.levels.room() > 0 || self.levels.find(half, level.rank(), level.ticks).is_some()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::copies::Happened;
 use super::entry::unpriced_at;
 use super::instruments;
-use super::levels::{Level, NONE, better};
+use super::levels::{Level, NONE, better, rank};
 use super::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
     OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderType, OrderTypeCode, Phase, Price, Priority, Quantity,
@@ -23,6 +23,8 @@ pub(super) struct Taker {
     pub(super) order: OrderId,
     pub(super) client_order: ClientOrderId,
     pub(super) account: Account,
+    /// The account's place.
+    pub(super) holder: u32,
     pub(super) instrument: u32,
     pub(super) side: Side,
     pub(super) order_type: OrderTypeCode,
@@ -72,19 +74,26 @@ pub(super) enum Then {
     Drop(u64),
 }
 
+/// An order that stands, before it trades.
+struct Maker {
+    before: Before,
+    account: Account,
+    /// The worst price at which it trades.
+    limit: Price,
+    filled: u64,
+}
+
 /// Outputs that one trade leads to at most: itself, two fills, their copies, how both are settled, and what is left of
 /// the order and of the level.
 pub(super) const OUTPUTS_EACH: usize = 9;
 
+/// Outputs that follow at most when an order comes to rest: itself, its end and the copy of that, the level where it rests,
+/// the best prices and the auction; or another phase, and what that begins with.
+const OUTPUTS_AT_REST: usize = 7;
+
 impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     pub(super) fn take(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
-        self.take_at_once(taker, out)
-    }
-
-    /// The same, where most orders come in: it costs them no call.
-    #[inline(always)]
-    pub(super) fn take_at_once(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
         let trades = self.trades(taker);
         while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
@@ -107,9 +116,7 @@ impl Matching {
                 return Progress::More;
             }
         }
-        // Itself, its end and the copy of that, the level where it rests, the best prices and the auction; or another phase,
-        // and what that begins with.
-        if out.room() < 7 {
+        if out.room() < OUTPUTS_AT_REST {
             self.pending = Pending::Taking(*taker);
             return Progress::More;
         }
@@ -161,9 +168,8 @@ impl Matching {
     fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         let price = self.levels[at].price;
         let (maker, open) = (&self.orders[index], self.orders.open(index));
-        let (displayed, filled) = (maker.remaining, maker.filled + quantity);
-        let is_plain = self.instruments[taker.instrument].is_plain;
-        let limit = if is_plain { price } else { self.limit_of(index) };
+        let looked_at = !self.instruments[taker.instrument].is_plain || self.orders.accounts.copies_any();
+        let maker_before = if looked_at { Some(self.maker(index, at)) } else { None };
         let maker_account = self.orders.account(index);
         taker.filled += quantity;
         taker.remaining -= quantity;
@@ -205,21 +211,41 @@ impl Matching {
             ..fill
         };
         out.notify(taker.account, Event::Fill(&taken));
-        if self.orders.accounts.copies_any() {
-            self.copy_fill(maker_account, &fill, limit, filled, out);
-            self.copy_fill(taker.account, &taken, taker.price, taker.filled, out);
+        if let Some(maker) = maker_before {
+            self.follow_trade(taker, index, &maker, [&fill, &taken], out);
         }
-        if !is_plain && self.instruments[taker.instrument].is_settled() {
-            let maker = Open { side: taker.side.opposite(), price: limit, quantity: open };
+    }
+
+    /// The order at `index`, which stands at the level at `at`, before it trades.
+    #[cold]
+    fn maker(&self, index: u32, at: u32) -> Maker {
+        let Order { order, remaining: displayed, filled, .. } = self.orders[index];
+        let before = Before { at, order, displayed, open: self.orders.open(index) };
+        Maker { before, account: self.orders.account(index), limit: self.limit_of(index), filled }
+    }
+
+    /// What a trade leads to where it is more than the trade itself: drop copies, settlement, and what is displayed of the
+    /// order that stood.
+    #[cold]
+    fn follow_trade(&mut self, taker: &Taker, index: u32, maker: &Maker, fills: [&Fill; 2], out: &mut Out<'_, Self>) {
+        let Maker { before, account, limit, filled } = *maker;
+        let Fill { trade, price, quantity: Quantity(quantity), .. } = *fills[0];
+        if self.orders.accounts.copies_any() {
+            self.copy_fill(account, fills[0], limit, filled + quantity, out);
+            self.copy_fill(taker.account, fills[1], taker.price, taker.filled, out);
+        }
+        let instrument = &self.instruments[taker.instrument];
+        let (is_settled, shows_orders) = (instrument.is_settled(), instrument.shows_orders());
+        if is_settled {
+            let open = Open { side: taker.side.opposite(), price: limit, quantity: before.open };
             let taking = Open { side: taker.side, price: taker.price, quantity: taker.remaining + quantity };
             let parties = [
-                Party { account: maker_account, order: trade.maker_order, open: maker, takes: false },
+                Party { account, order: before.order, open, takes: false },
                 Party { account: taker.account, order: taker.order, open: taking, takes: true },
             ];
-            self.settle_trade(taker.instrument, trade.trade, price, quantity, parties, out);
+            self.settle_trade(taker.instrument, trade, price, quantity, parties, out);
         }
-        if !is_plain && self.instruments[taker.instrument].shows_orders() {
-            let before = Before { at, order: trade.maker_order, displayed, open };
+        if shows_orders {
             self.say_less(index, before, quantity, out);
         }
     }
@@ -237,7 +263,7 @@ impl Matching {
 
     #[inline]
     fn settle_resting(&mut self, taker: &Taker, expires: Timestamp, out: &mut Out<'_, Self>) {
-        let at = self.level_at(taker);
+        let at = self.level_of(taker);
         let order = Order {
             order: taker.order,
             client_order: taker.client_order,
@@ -246,7 +272,7 @@ impl Matching {
             only: taker.only,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
-        self.orders.add(taker.account, order, expires, &mut self.levels, at);
+        self.orders.add(taker.holder, order, expires, &mut self.levels, at);
         let plain = self.instruments[taker.instrument].is_plain;
         if !plain {
             self.note_top(at);
@@ -271,7 +297,7 @@ impl Matching {
         let reason = if status == OrderStatus::Filled { DeclineReason::Filled } else { DeclineReason::Cancelled };
         match taker.place {
             NONE if status == OrderStatus::Open => self.rest_with_reserve(taker, out),
-            NONE => self.orders.accounts.remember_taker(taker.account, taker.client_order, reason),
+            NONE => self.orders.accounts.remember(taker.holder, taker.client_order, reason),
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
             index => _ = self.orders.remove(index, reason),
         }
@@ -300,7 +326,7 @@ impl Matching {
     /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
         let (at, displayed) = match taker.reserve {
-            None => (self.level_at(taker), taker.remaining),
+            None => (self.level_of(taker), taker.remaining),
             Some(reserve) => self.cover_again(taker, index, reserve),
         };
         let order = &mut self.orders[index];
@@ -315,11 +341,19 @@ impl Matching {
 
     /// The level at the taker's price, opened when there is none.
     #[inline]
-    fn level_at(&mut self, taker: &Taker) -> u32 {
+    fn level_of(&mut self, taker: &Taker) -> u32 {
         if taker.only != 0 {
             return self.level_for_auction(taker);
         }
-        self.level(Level::empty(taker.instrument, taker.side.into(), taker.ticks, taker.price))
+        self.level_at(taker.instrument, taker.side, taker.ticks, taker.price)
+    }
+
+    /// The level of a book at that price, which is opened when there is none.
+    #[inline]
+    pub(super) fn level_at(&mut self, instrument: u32, side: Side, ticks: u64, price: Price) -> u32 {
+        let half = self.instruments[instrument].half_mut(side);
+        let level = || Level::empty(instrument, side.into(), ticks, price);
+        self.levels.find_or_open(half, rank(side, ticks), level, ticks)
     }
 
     /// The level of an order that stands for an auction alone.
@@ -334,10 +368,9 @@ impl Matching {
     }
 
     /// The level like `level`, which is opened when there is none.
-    #[inline]
     pub(super) fn level(&mut self, level: Level) -> u32 {
         let half = self.instruments[level.instrument].half_of(&level);
-        self.levels.find(*half, level.ticks).unwrap_or_else(|| self.levels.open(half, level))
+        self.levels.find_or_open(half, level.rank(), || level, level.ticks)
     }
 }
 

@@ -67,10 +67,26 @@ impl Matching {
     /// Takes a level without orders out of its book.
     #[inline]
     pub(super) fn close_if_empty(&mut self, at: u32) {
-        let level = self.levels[at];
+        let level = &self.levels[at];
         if level.orders == 0 {
-            self.levels.close(self.instruments[level.instrument].half_of(&level), at);
+            self.levels.close(self.instruments[level.instrument].half_of(level), at);
         }
+    }
+
+    /// Says the best price of a side of a plain instrument, when the level at `at` is it: there what is displayed has just
+    /// become other.
+    #[inline]
+    pub(super) fn say_best_if_it_is(&mut self, at: u32, instrument: u32, side: Side, out: &mut Out<'_, Self>) {
+        if self.instruments[instrument].half(side).best == at {
+            self.say_best(instrument, side, out);
+        }
+    }
+
+    /// Says the best price of a side of a plain instrument, which has just become other.
+    #[inline]
+    pub(super) fn say_best(&mut self, instrument: u32, side: Side, out: &mut Out<'_, Self>) {
+        let top = self.instruments[instrument].top_of(side, &self.levels);
+        out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(top));
     }
 
     /// Says the best prices, and what an auction would trade, when they have changed.
@@ -133,7 +149,7 @@ impl Matching {
             let side = level.side.get();
             next = Some(newer).filter(|newer| *newer != NONE);
             if next.is_none() {
-                let worse = self.levels.worse(instrument.half(side), at).map(|at| self.levels[at].head);
+                let worse = self.levels.worse(at).map(|at| self.levels[at].head);
                 next = worse.or_else(|| if side == Side::Buy { first(Side::Sell) } else { None });
             }
         }
@@ -156,7 +172,7 @@ impl Matching {
             let level = &self.levels[at];
             out.part(Event::LevelChanged(&level_changed(level)));
             let side = level.side.get();
-            next = self.levels.worse(instrument.half(side), at);
+            next = self.levels.worse(at);
             if next.is_none() && side == Side::Buy {
                 next = best(Side::Sell);
             }

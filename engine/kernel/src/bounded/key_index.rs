@@ -12,7 +12,8 @@ struct Place {
 }
 
 /// Finds a slab index by a key of any width that the slab's value itself carries: the caller hashes the key and says
-/// whether a candidate is it. Open addressing, linear probes, no tombstones, 8 bytes a place.
+/// whether a candidate is it. Open addressing, linear probes, no tombstones, 8 bytes a place; who is farther behind its
+/// home stands first, so that a key that is not held is soon missed and a removal moves few.
 ///
 /// It is looked up and never iterated; where its entries stand is not state. Loading rebuilds it from what it indexes.
 #[derive(Clone, Debug)]
@@ -47,12 +48,19 @@ impl KeyIndex {
         self.len == 0
     }
 
+    /// How far behind its home stands whoever is at `at`.
+    #[inline]
+    fn distance(place: Place, at: usize, mask: usize) -> usize {
+        at.wrapping_sub(place.hash as usize) & mask
+    }
+
     /// The index whose key hashes to `hash` and which `is_it`.
     #[must_use]
     #[inline]
     pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let (hash, mask) = (hash as u32, self.places.len() - 1);
-        let mut at = hash as usize & mask;
+        let home = hash as usize & mask;
+        let mut at = home;
         loop {
             let place = self.places[at];
             if place.index == 0 {
@@ -60,6 +68,10 @@ impl KeyIndex {
             }
             if place.hash == hash && is_it(place.index - 1) {
                 return Some(place.index - 1);
+            }
+            // It would have come before this one.
+            if Self::distance(place, at, mask) < at.wrapping_sub(home) & mask {
+                return None;
             }
             at = (at + 1) & mask;
         }
@@ -74,14 +86,31 @@ impl KeyIndex {
         if self.len == self.capacity {
             return Err(Full);
         }
-        let (hash, mask) = (hash as u32, self.places.len() - 1);
-        let mut at = hash as usize & mask;
-        while self.places[at].index != 0 {
-            at = (at + 1) & mask;
+        let mask = self.places.len() - 1;
+        let at = hash as u32 as usize & mask;
+        let place = Place { hash: hash as u32, index: index + 1 };
+        if self.places[at].index == 0 {
+            self.places[at] = place;
+        } else {
+            self.push_in(place, at);
         }
-        self.places[at] = Place { hash, index: index + 1 };
         self.len += 1;
         Ok(())
+    }
+
+    /// Places `place` behind its home at `home`: before all that are nearer to theirs, which move one on.
+    fn push_in(&mut self, mut place: Place, home: usize) {
+        let mask = self.places.len() - 1;
+        let (mut at, mut distance) = (home, 0);
+        while self.places[at].index != 0 {
+            let theirs = Self::distance(self.places[at], at, mask);
+            if theirs < distance {
+                core::mem::swap(&mut self.places[at], &mut place);
+                distance = theirs;
+            }
+            (at, distance) = ((at + 1) & mask, distance + 1);
+        }
+        self.places[at] = place;
     }
 
     /// Takes out `index`, which stands under `hash`.
@@ -97,20 +126,16 @@ impl KeyIndex {
             hole = (hole + 1) & mask;
         }
         self.len -= 1;
-        // Whoever was pushed past the hole moves back into it, so that no probe ends too early.
-        let mut at = hole;
+        // Whoever was pushed behind its home moves back by one. The first who was not ends it: nobody behind that one
+        // belongs before it.
         loop {
-            at = (at + 1) & mask;
+            let at = (hole + 1) & mask;
             let place = self.places[at];
-            if place.index == 0 {
+            if place.index == 0 || Self::distance(place, at, mask) == 0 {
                 break;
             }
-            let distance_from_home = at.wrapping_sub(place.hash as usize) & mask;
-            let distance_from_hole = at.wrapping_sub(hole) & mask;
-            if distance_from_home >= distance_from_hole {
-                self.places[hole] = place;
-                hole = at;
-            }
+            self.places[hole] = place;
+            hole = at;
         }
         self.places[hole] = Place::zeroed();
     }

@@ -77,6 +77,14 @@ impl<T: Pod> Slab<T> {
         value
     }
 
+    /// Frees the value at `index`, which must hold one.
+    #[inline]
+    pub fn clear(&mut self, index: u32) {
+        self.entries[index as usize] = T::zeroed();
+        debug_assert!(self.free.len() < self.capacity, "an index is freed once");
+        self.free.push(index);
+    }
+
     /// All entries up to the highest index ever used, freed ones zero, by index.
     #[must_use]
     pub fn entries(&self) -> &[T] {
