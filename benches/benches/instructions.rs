@@ -88,8 +88,16 @@ fn matching() -> Decisions<Domains> {
     prepare("matching", find("matching", "normal").expect("the workload exists"), 1, COMMANDS)
 }
 
-#[library_benchmark(config = limit(1_160_000), setup = matching)]
-#[bench::matching_normal()]
+/// The same once orders are cancelled as well as entered.
+fn matching_matured() -> Decisions<Domains> {
+    let mut decisions = matching();
+    decisions.skip(22_000);
+    decisions
+}
+
+#[library_benchmark(config = limit(1_160_000))]
+#[bench::matching_normal(setup = matching)]
+#[bench::matching_normal_matured(setup = matching_matured)]
 fn apply(mut decisions: Decisions<Domains>) -> Decisions<Domains> {
     decisions.decide();
     decisions

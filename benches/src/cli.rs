@@ -11,6 +11,7 @@ use crate::{noop, passing};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use ringfence_domains::Domains;
+use ringfence_domains::matching::workload::Size;
 use ringfence_domains::workloads::{WORKLOADS, find};
 use ringfence_engine::config::Durability;
 use ringfence_journal::Level;
@@ -69,6 +70,15 @@ enum Subject {
         /// Commands of a run.
         #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
         commands: u64,
+        /// Of matching: books in which so many orders stand, one or several numbers as 1000,1000000, instead of workloads.
+        #[arg(long, value_delimiter = ',', conflicts_with = "workload", value_parser = clap::value_parser!(u32).range(1..=15_000_000))]
+        orders: Vec<u32>,
+        /// Over how many instruments these orders are spread, one number or several.
+        #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        instruments: Vec<u32>,
+        /// How long each command takes as well: nanoseconds at percentiles, beside what reading the clock takes.
+        #[arg(long)]
+        service_times: bool,
     },
     /// The pipeline in one process, no sockets.
     Pipeline {
@@ -205,6 +215,9 @@ impl Bench {
         }
         ensure!(self.burn == 0 || self.keep.is_none(), "what --burn slows down on purpose is not kept");
         match &self.subject {
+            Subject::Domain { name, orders, .. } if !orders.is_empty() => {
+                ensure!(name == "matching", "only books of matching have a size");
+            }
             Subject::Domain { name, workload, .. } => drop(workloads(name, workload.as_deref())?),
             Subject::Wire { traffic: Traffic { domain: Some(domain), workload, .. }, .. } => {
                 workloads(domain, workload.as_deref())?;
@@ -268,8 +281,14 @@ impl Taking<'_> {
             Subject::Spine => self.spine()?,
             Subject::Ring { loads } => self.rings(loads),
             Subject::Journal => self.journal()?,
-            Subject::Domain { name, workload, seed, commands } => {
+            Subject::Domain { orders, instruments, seed, commands, .. } if !orders.is_empty() => {
+                self.sizes(orders, instruments, *seed, *commands);
+            }
+            Subject::Domain { name, workload, seed, commands, service_times, .. } => {
                 self.domain(name, workload.as_deref(), *seed, *commands)?;
+                if *service_times {
+                    self.service_times(name, workload.as_deref(), *seed, *commands)?;
+                }
             }
             Subject::Pipeline { level, without_journal, loads } => {
                 self.pipeline((!without_journal).then_some(*level), loads);
@@ -373,6 +392,40 @@ impl Taking<'_> {
             // The same in every run: the commands are.
             self.figure(format!("{subject}, outputs a command"), "", EXCLUDES, vec![outcomes[0].outputs]);
             self.figure(format!("{subject}, refused"), "%", EXCLUDES, vec![100.0 * outcomes[0].refused]);
+        }
+        Ok(())
+    }
+
+    /// Of each number of orders and of instruments that fit together.
+    fn sizes(&mut self, orders: &[u32], instruments: &[u32], seed: u64, commands: u64) {
+        const EXCLUDES: &str = "setting the orders up; sessions, rings, journal, numbering and folding of outputs";
+        let sizes = orders.iter().flat_map(|orders| instruments.iter().map(|instruments| (*orders, *instruments)));
+        for (orders, instruments) in sizes {
+            let size = Size { orders, instruments };
+            let run = || 1e9 / domain::run_sized::<Domains>(size, seed, commands).per_second;
+            let runs = (0..self.runs).map(|_| run()).collect();
+            self.figure(format!("domain matching, {orders} orders, {instruments} instruments"), "ns", EXCLUDES, runs);
+        }
+    }
+
+    fn service_times(&mut self, name: &str, workload: Option<&str>, seed: u64, commands: u64) -> anyhow::Result<()> {
+        const EXCLUDES: &str =
+            "waiting for a command before; sessions, rings, journal, numbering and folding of outputs";
+        const PERCENTILES: [(f64, &str); 5] =
+            [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (1.0, "worst")];
+        for kind in workloads(name, workload)? {
+            let times = (0..self.runs).map(|_| domain::service_times::<Domains>(name, kind, seed, commands));
+            let times = times.collect::<Vec<_>>();
+            for (quantile, label) in PERCENTILES {
+                let runs = times.iter().map(|times| times.value_at_quantile(quantile) as f64).collect();
+                let subject = format!("domain {name}, {}, service time {label}", kind.name);
+                self.figure(subject, "ns", EXCLUDES, runs);
+            }
+        }
+        let jitter = &self.report.jitter;
+        let runs = PERCENTILES.map(|(quantile, label)| (label, jitter.value_at_quantile(quantile) as f64));
+        for (label, gap) in runs {
+            self.figure(format!("gaps of an idle spinner that reads the clock, {label}"), "ns", "", vec![gap]);
         }
         Ok(())
     }

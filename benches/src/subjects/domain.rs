@@ -1,7 +1,13 @@
 //! A domain alone: commands made beforehand, decided one after another, outputs gathered in an outbox and dropped.
 //!
 //! Excluded: sessions, rings, journal, numbering and folding of outputs.
+//!
+//! Service times are from one reading of the clock before a command to one behind it: what a reading costs is part of each,
+//! and a command that waits for a slow one before it is not charged for that.
 
+use crate::load::{Nanos, histogram};
+use hdrhistogram::Histogram;
+use ringfence_domains::matching::workload::Size;
 use ringfence_engine::config::{GenesisConfig, LimitsConfig};
 use ringfence_kernel::messages::Message as _;
 use ringfence_kernel::outbox::Stamp;
@@ -33,21 +39,36 @@ pub struct Decisions<R> {
     refused: u64,
 }
 
+/// Clients that send commands.
+pub const CLIENTS: u32 = 8;
+
 /// Makes `domain` and the first `batch` commands of a workload.
 ///
 /// # Panics
 /// When there is no such domain.
 #[must_use]
 pub fn prepare<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, batch: usize) -> Decisions<R> {
-    const CLIENTS: u32 = 8;
-    let genesis = GenesisConfig::default().frame::<R>(&LimitsConfig::default(), 1, Timestamp(0));
-    let genesis = genesis.expect("the defaults are sound");
+    prepare_sized(domain, (kind.new)(seed, CLIENTS), &GenesisConfig::default(), batch)
+}
+
+/// The same with capacities other than the defaults.
+///
+/// # Panics
+/// When there is no such domain, or there are no such capacities.
+#[must_use]
+pub fn prepare_sized<R: Registry>(
+    domain: &str,
+    workload: Box<dyn Workload>,
+    genesis: &GenesisConfig,
+    batch: usize,
+) -> Decisions<R> {
+    let genesis = genesis.frame::<R>(&LimitsConfig::default(), 1, Timestamp(0)).expect("the capacities are sound");
     let Ok(Frame::Genesis(_, entries)) = Frame::decode(genesis.header().message, genesis.body()) else {
         unreachable!("a Genesis frame was made above");
     };
     let domains = R::new(entries).expect("the domains are of this build");
     let index = R::DOMAINS.iter().position(|info| info.name == domain).expect("the domain exists");
-    let (workload, images) = ((kind.new)(seed, CLIENTS), vec![CommandImage::default(); batch]);
+    let images = vec![CommandImage::default(); batch];
     let outbox = Outbox::new();
     let mut decisions = Decisions { domains, index, workload, images, outbox, sequence: 0, outputs: 0, refused: 0 };
     decisions.refill();
@@ -60,10 +81,27 @@ impl<R: Registry> Decisions<R> {
         self.images.iter_mut().for_each(|image| self.workload.next(image));
     }
 
+    /// Skips the next `commands` but for what they do.
+    pub fn skip(&mut self, commands: u64) {
+        let end = self.sequence + commands;
+        while self.sequence < end {
+            self.decide();
+            self.refill();
+        }
+    }
+
     /// Decides them.
+    #[inline(never)]
     pub fn decide(&mut self) {
+        self.decide_each(|| 0, |_, _| {});
+    }
+
+    /// Decides them, and says of each what `now` was before it and behind it.
+    #[inline]
+    fn decide_each(&mut self, now: impl Fn() -> u64, mut took: impl FnMut(u64, u64)) {
         let Self { domains, index, images, outbox, sequence, outputs, refused, .. } = self;
         for image in images {
+            let begun = now();
             *sequence += 1;
             let client = ClientId(image.client.0);
             let context = Context {
@@ -89,8 +127,53 @@ impl<R: Registry> Decisions<R> {
                 *outputs += outbox.len();
                 outbox.flushed();
             }
+            took(begun, now());
         }
     }
+}
+
+/// Commands that are made at once, and then decided.
+const BATCH: usize = 1 << 10;
+
+/// How long each of `commands` commands of a workload of `domain` takes, in nanoseconds; the first half of them is not looked at.
+///
+/// # Panics
+/// When there is no such domain.
+#[must_use]
+pub fn service_times<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, commands: u64) -> Histogram<u64> {
+    let mut decisions = prepare::<R>(domain, kind, seed, BATCH);
+    decisions.skip(commands / 2);
+    let (clock, mut times) = (Nanos::default(), histogram());
+    while decisions.sequence < commands {
+        decisions.decide_each(|| clock.now(), |begun, ended| times.saturating_record(ended - begun));
+        decisions.refill();
+    }
+    times
+}
+
+/// Decides `commands` commands of matching once books of that size stand, which is not measured.
+///
+/// # Panics
+/// When so much cannot stand.
+#[must_use]
+pub fn run_sized<R: Registry>(size: Size, seed: u64, commands: u64) -> Outcome {
+    // Of what is taken out and entered again there is one more for a moment, and of levels.
+    let capacities = [
+        ("orders", u64::from(size.orders) + 16),
+        ("instruments", size.instruments.into()),
+        ("levels", size.levels() + 16),
+        ("specials", 0),
+    ];
+    let capacities = capacities.map(|(name, capacity)| (name.to_owned(), capacity)).into();
+    let genesis = GenesisConfig {
+        domains: [("matching".to_owned(), capacities)].into(),
+        enabled: vec!["matching".into()],
+        topics_max: 1 << 24,
+        ..GenesisConfig::default()
+    };
+    let mut decisions = prepare_sized::<R>("matching", size.workload(seed, CLIENTS), &genesis, BATCH);
+    decisions.skip(size.set_up());
+    time(decisions, commands)
 }
 
 /// Decides `commands` commands of a workload of `domain`.
@@ -99,15 +182,20 @@ impl<R: Registry> Decisions<R> {
 /// When there is no such domain.
 #[must_use]
 pub fn run<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, commands: u64) -> Outcome {
-    let mut decisions = prepare::<R>(domain, kind, seed, 1 << 10);
-    let mut seconds = 0.0;
-    while decisions.sequence < commands {
+    time(prepare::<R>(domain, kind, seed, BATCH), commands)
+}
+
+/// Decides `commands` more.
+fn time<R: Registry>(mut decisions: Decisions<R>, commands: u64) -> Outcome {
+    let (before, mut seconds) = (decisions.sequence, 0.0);
+    (decisions.outputs, decisions.refused) = (0, 0);
+    while decisions.sequence < before + commands {
         let begun = Instant::now();
         decisions.decide();
         seconds += begun.elapsed().as_secs_f64();
         decisions.refill();
     }
-    let decided = decisions.sequence as f64;
+    let decided = (decisions.sequence - before) as f64;
     Outcome {
         per_second: decided / seconds,
         outputs: decisions.outputs as f64 / decided,
@@ -120,6 +208,16 @@ mod tests {
     use super::*;
     use ringfence_domains::Domains;
     use ringfence_domains::workloads::WORKLOADS;
+
+    /// Guards against measuring refusals where capacities are made to measure.
+    #[test]
+    fn what_is_measured_of_a_size_is_decided() {
+        for size in [Size { orders: 100, instruments: 1 }, Size { orders: 10_000, instruments: 1_000 }] {
+            let outcome = run_sized::<Domains>(size, 1, 50_000);
+            assert_eq!(outcome.refused, 0.0, "{size:?}: {outcome:?}");
+            assert!(outcome.outputs > 2.0, "{size:?}: {outcome:?}");
+        }
+    }
 
     /// Guards against measuring refusals: a workload sets up first what it trades on afterwards, and leaving that out
     /// makes every figure splendid.

@@ -4,6 +4,7 @@
 //! quoted. It believes that what it sent is live, as a client does before the answer comes, so that some cancels come
 //! too late.
 
+mod deep;
 mod exchange;
 mod funds;
 mod hostile;
@@ -17,6 +18,7 @@ use super::messages::{
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+pub use deep::Size;
 use exchange::Exchange;
 use hostile::Hostile;
 use ringfence_kernel::messages::Reserved;
