@@ -244,6 +244,11 @@ impl Client {
         self.flush()
     }
 
+    /// Waits for the answer of a request no more.
+    pub fn dismiss(&mut self, request: RequestId) {
+        self.unanswered.answer(request);
+    }
+
     /// The number of the next command.
     #[must_use]
     pub fn next_request(&self) -> RequestId {

@@ -151,7 +151,10 @@ impl Trader {
         self.stream.take(&Input::Again { old: request.0, new })?;
         match self.stream.maker.wanted(new) {
             Some(_) => Ok(self.link.client.reissue(request)?),
-            None => Ok(()),
+            None => {
+                self.link.client.dismiss(request);
+                Ok(())
+            }
         }
     }
 
