@@ -4,10 +4,11 @@ mod support;
 
 use base16ct::mixed::decode_vec as unhex;
 use ringfence_client::Client;
+use ringfence_iso8583::security::Purpose;
 use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::random::Random;
 use std::path::Path;
-use support::iso8583::{FUNDS, Gateway, PAN, PIN, Terminal, code, day_after, open_bank, text, today};
+use support::iso8583::{FUNDS, Gateway, PAN, PIN, Terminal, code, day_after, open_bank, text, today, wrapped};
 use support::{Place, wait_until};
 
 /// An engine with a bank, and a gateway before it.
@@ -114,14 +115,21 @@ fn terminals_are_served() {
     assert_eq!(code(&atm.ask(&atm.transaction(11, "310000", 0, PIN))), "55");
     assert_eq!(code(&atm.ask(&atm.transaction(12, "310000", 0, "9876"))), "00");
 
-    // Other keys: what comes under the old ones is not authentic any more.
+    // Other keys: what comes under the old ones is not authentic any more, once the new ones were used.
     let exchanged = atm.ask(&network(&atm, 13, "161"));
     assert_eq!(code(&exchanged), "00");
     let own = text(&exchanged, 63);
     let open = |hex: &str| open_key(&unhex(hex).expect("digits"));
-    assert_eq!(code(&atm.ask(&atm.transaction(14, "310000", 0, "9876"))), "63");
+    assert_eq!(code(&atm.ask(&atm.transaction(14, "310000", 0, "9876"))), "00", "an answer may be lost");
+    let old = (atm.pin_key.clone(), atm.mac_key.clone());
     (atm.pin_key, atm.mac_key) = (open(&own[5..37]), open(&own[48..80]));
     assert_eq!(code(&atm.ask(&atm.transaction(15, "310000", 0, "9876"))), "00");
+    let new = (atm.pin_key.clone(), atm.mac_key.clone());
+    (atm.pin_key, atm.mac_key) = old;
+    atm.say(&atm.transaction(16, "310000", 0, "9876"));
+    let refused = Message::parse(&atm.hear_bytes().expect("an answer"), &Layout::iso87()).expect("sound");
+    assert_eq!(code(&refused), "63");
+    (atm.pin_key, atm.mac_key) = new;
 
     // Another terminal still has the first keys; and signs off.
     let mut second = Terminal::new(gateway.address, 2);
@@ -129,6 +137,36 @@ fn terminals_are_served() {
     assert_eq!(code(&second.ask(&second.transaction(2, "010000", 10_000, "9876"))), "00");
     assert_eq!(code(&second.ask(&network(&second, 3, "002"))), "00");
     assert_eq!(code(&second.ask(&second.transaction(4, "010000", 10_000, "9876"))), "58");
+}
+
+/// Guards against a peer that names another acquirer's number as its own and gets its keys or switches it off; against keys
+/// for terminals without end; and against business dates that anybody begins, or that are far ahead.
+#[test]
+fn nobody_speaks_for_another() {
+    let wrap = |purpose| wrapped(purpose, b"key of acquirers");
+    let settings = format!(
+        "cutover = true\nterminals_max = 50\n[gateway.acquirers.\"00000000042\"]\nterminal = 2\npin_block = {:?}\nmac = {:?}",
+        wrap(Purpose::PinBlock),
+        wrap(Purpose::Mac)
+    );
+    let (_place, _engine, gateway) = world(&settings);
+    for (number, what) in [(2, "161"), (2, "002"), (2, "001"), (51, "161")] {
+        let mut other = Terminal::new(gateway.address, number);
+        let answer = other.ask(&network(&other, 1, what));
+        assert_eq!((code(&answer), text(&answer, 44)), ("30".into(), "FIELD 041".into()), "{number}, {what}");
+    }
+    let (mut atm, layout) = (Terminal::new(gateway.address, 1), Layout::iso87());
+    let begin = |atm: &Terminal, date: &str| network(atm, 3, "201").set(15, date.as_bytes()).clone();
+    let (tomorrow, far) = (day_after(1).1, day_after(30).1);
+    for (message, expected) in
+        [(begin(&atm, &tomorrow), "63"), (network(&atm, 4, "001"), "63"), (network(&atm, 5, "301"), "00")]
+    {
+        atm.say_bytes(&message.encode(&layout).expect("sound"));
+        assert_eq!(code(&atm.hear()), expected, "without a code: {message:?}");
+    }
+    let refused = atm.ask(&begin(&atm, &far));
+    assert_eq!((code(&refused), text(&refused, 44)), ("30".into(), "FIELD 015".into()));
+    assert_eq!(code(&atm.ask(&begin(&atm, &tomorrow))), "00");
 }
 
 /// The key that a terminal is sent under its exchange key.

@@ -200,6 +200,41 @@ fn answer(line: &mut TcpStream, request: &Message) {
     line.write_all(&framed).expect("it is taken");
 }
 
+/// Guards against an advice that is taken for acknowledged because it was sent back as it was.
+#[test]
+fn what_is_sent_back_acknowledges_nothing() {
+    let issuer = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (_host, gateway) = acquirer(issuer.local_addr().expect("it is bound"));
+    let (mut line, _) = issuer.accept().expect("the gateway connects");
+    line.set_read_timeout(Some(Duration::from_secs(60))).expect("an option");
+    let sign_on = hear(&mut line);
+    answer(&mut line, &sign_on);
+    let mut atm = Terminal::new(gateway.address, 1);
+    atm.say(&atm.transaction(1, "010000", 1_000, PIN));
+    // The withdrawal is not answered: it is stood in for, and then advised.
+    let mut told = 0;
+    while told < 2 {
+        let message = hear(&mut line);
+        match &message.mti() {
+            b"0800" => answer(&mut line, &message),
+            b"0200" => {
+                assert_eq!(code(&atm.hear()), "00", "it is stood in for");
+                let mut completion = atm.message(b"0220", 1);
+                atm.say(completion.set(63, b"NT0160001000000000000"));
+                assert_eq!(code(&atm.hear()), "00");
+            }
+            b"0220" | b"0221" => {
+                told += 1;
+                let mut framed = Vec::new();
+                let bytes = message.encode(&Layout::iso87()).expect("sound");
+                Framing::TwoBytes.write(&bytes, &mut framed).expect("it is short");
+                line.write_all(&framed).expect("it is taken");
+            }
+            other => panic!("{}", other.escape_ascii()),
+        }
+    }
+}
+
 /// Guards against a line that is taken for one though nobody is there any more: who asks there waits in vain.
 #[test]
 fn a_line_on_which_nobody_answers_is_made_again() {

@@ -8,7 +8,7 @@ use super::messages::{
     MovementKind, Network, Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{Charge, State, Transaction};
+use super::transactions::{Charge, PostedOver, State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
@@ -36,6 +36,11 @@ impl Atm {
         let Transaction { state, notes: authorized, dispensed, authorization, .. } = self.transactions[index];
         let within = |(said, authorized): (u16, u16)| said <= authorized;
         let is_within = notes.counts().into_iter().zip(authorized.counts()).all(within);
+        let known = self.transactions[index].excepted(notes.0).filter(|_| is_within && notes.0 > 0);
+        if let Some(code) = known {
+            out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+            return Ok(Progress::Done);
+        }
         let code = match state.get() {
             _ if !is_within => ResponseCode::InvalidAmount,
             // It was not approved yet.
@@ -60,6 +65,9 @@ impl Atm {
         if code != ResponseCode::Approved {
             let (transaction, worth) = (self.transactions[index], self.terminals.get(number)?.worth(notes));
             self.take_exception(&transaction, worth, notes, code, out);
+            if is_within && transaction.state.get() != State::Dispensed {
+                self.transactions.change(index, |transaction| transaction.except(notes.0, code));
+            }
         }
         out.reply(Reply::Ended(&self.transactions[index].ended(code)));
         Ok(Progress::Done)
@@ -181,12 +189,17 @@ impl Atm {
         if moved.0 == 0 {
             return ResponseCode::Approved;
         }
+        if let Some(code) = transaction.excepted(0) {
+            return code;
+        }
         let kind = MovementKind::Reversal;
         let moves = [(to, amount), (fee.to, fee.taken)];
         let moves = moves.map(|(debit, amount)| Move { debit, credit: account, amount, kind });
         if self.ledger.move_all(moves, Cause::of(&transaction, kind, self.date)).is_err() {
-            self.take_exception(&transaction, moved, Notes(0), ResponseCode::InsufficientFunds, out);
-            return ResponseCode::InsufficientFunds;
+            let code = ResponseCode::InsufficientFunds;
+            self.take_exception(&transaction, moved, Notes(0), code, out);
+            self.transactions.change(index, |transaction| transaction.except(0, code));
+            return code;
         }
         if cashback.0 > 0 {
             self.days(&transaction).for_each(|day| day.give_back(cashback, Amount(0), counted));
@@ -351,13 +364,23 @@ impl Atm {
         if known.is_none() {
             self.check_new(command.date)?;
         }
+        if let Some((known, code)) = known.and_then(|index| {
+            let known = &self.transactions[index];
+            Some((known, known.excepted(amount.0)?))
+        }) {
+            out.reply(Reply::Ended(&known.ended(code)));
+            return Ok(Progress::Done);
+        }
+        let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
         let code = match known.map(|index| (index, self.transactions[index])) {
-            _ if !(1..=AMOUNT_MAX).contains(&amount.0) => ResponseCode::InvalidAmount,
+            _ if !is_amount => ResponseCode::InvalidAmount,
             None => self.post_advised(asked, command, None),
             Some((index, known)) => match known.state.get() {
+                State::Declined if known.token != asked.token => ResponseCode::Duplicate,
                 // It was declined, or reversed before it came, and yet the money is gone.
                 State::Declined | State::Tombstone => self.post_advised(asked, command, Some(index)),
-                _ if known.token != asked.token || !known.dispenses() => ResponseCode::Duplicate,
+                _ if known.token != asked.token => ResponseCode::Duplicate,
+                _ if !known.dispenses() && known.over != PostedOver::DECLINED => ResponseCode::Duplicate,
                 State::Held if amount > known.amount => ResponseCode::InvalidAmount,
                 State::Held => {
                     self.end(context.now, index, State::Dispensed, Notes(0), amount, out);
@@ -368,13 +391,31 @@ impl Atm {
                 _ => self.post_late(context.now, index, Notes(0), amount, out),
             },
         };
-        let index = self.transactions.find(asked.key());
-        let transaction = index.map_or_else(Transaction::zeroed, |index| self.transactions[index]);
         if code != ResponseCode::Approved {
             self.take_exception(&asked, amount, Notes(0), code, out);
+            // What is another's, or can be none, is never posted.
+            self.keep_exception(asked, code, is_amount && code != ResponseCode::Duplicate);
         }
+        let index = self.transactions.find(asked.key());
+        let transaction = index.map_or_else(Transaction::zeroed, |index| self.transactions[index]);
         out.reply(Reply::Ended(&transaction.ended(code)));
         Ok(Progress::Done)
+    }
+
+    /// Keeps that what another acquirer advised was an exception: of what nobody asked for, as if it had been declined.
+    fn keep_exception(&mut self, mut asked: Transaction, code: ResponseCode, can_be_posted: bool) {
+        match self.transactions.find(asked.key()) {
+            _ if !can_be_posted => {}
+            Some(index) if self.transactions[index].state.get() != State::Dispensed => {
+                self.transactions.change(index, |transaction| transaction.except(asked.amount.0, code));
+            }
+            None => {
+                asked.code = code.into();
+                asked.except(asked.amount.0, code);
+                self.transactions.add(asked);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Posts what was taken without an authorization of this host, under a new name or that of one that was declined.
@@ -409,10 +450,22 @@ impl Atm {
         asked.by_account = self.ledger.limits(account).is_some().into();
         let (amount, date) = (asked.amount, self.date);
         self.days(&asked).for_each(|day| day.count(amount, date));
-        match known {
-            Some(index) => self.transactions.change(index, |transaction| *transaction = asked),
-            None => self.transactions.add(asked),
-        }
+        let Some(index) = known else {
+            self.transactions.add(asked);
+            return ResponseCode::Approved;
+        };
+        self.transactions.change(index, |known| {
+            if known.state.get() == State::Tombstone {
+                *known = asked;
+                known.over = PostedOver::TOMBSTONE;
+                return;
+            }
+            // What was asked and answered stays as it was, for its repeats.
+            let Transaction { state, posted, card, account, to, counted, charges, ended, by_account, .. } = asked;
+            (known.state, known.posted, known.over) = (state, posted, PostedOver::DECLINED);
+            (known.card, known.account, known.to, known.counted) = (card, account, to, counted);
+            (known.charges, known.ended, known.by_account) = (charges, ended, by_account);
+        });
         ResponseCode::Approved
     }
 }

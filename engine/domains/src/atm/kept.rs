@@ -58,22 +58,36 @@ impl<T: Keep> Kept<T> {
         self.by_key.get(T::hash(key), |index| self[index].key() == key)
     }
 
-    /// Whether `more` may come: there is room, or the oldest have ended on dates before `kept_from`.
+    /// Whether `more` may come: there is room, or the oldest are of dates before `kept_from` and have ended. Those of them
+    /// that have not are passed over.
     #[inline]
     pub(super) fn has_room(&self, more: usize, kept_from: BusinessDate) -> bool {
-        let over = (self.next - self.first + more as u64).saturating_sub(self.capacity);
-        (self.first..self.first + over).all(|number| {
-            let oldest = &self[(number % self.capacity) as u32];
-            oldest.date() < kept_from && !oldest.is_held()
-        })
+        self.has_room_for(more, kept_from, |_| false)
     }
 
-    /// Keeps one more, for which there is room; the oldest goes when the ring is full.
+    /// As [`Kept::has_room`], when those that `ends` tells will have ended by then.
+    #[inline]
+    pub(super) fn has_room_for(&self, more: usize, kept_from: BusinessDate, ends: impl Fn(&T) -> bool) -> bool {
+        let over = (self.next - self.first + more as u64).saturating_sub(self.capacity);
+        if over == 0 {
+            return true;
+        }
+        let mut old = (self.first..self.next).map(|number| &self[(number % self.capacity) as u32]);
+        let mut gone = 0;
+        while let Some(oldest) = old.next().filter(|oldest| oldest.date() < kept_from) {
+            gone += u64::from(!oldest.is_held() || ends(oldest));
+            if gone == over {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Keeps one more, for which there is room; the oldest that has ended goes when the ring is full.
     #[inline]
     pub(super) fn add(&mut self, value: T) {
         if self.next - self.first == self.capacity {
-            let oldest = (self.first % self.capacity) as u32;
-            assert!(!self[oldest].is_held(), "what is held is not forgotten");
+            let oldest = self.pass_over_held();
             self.by_key.remove(T::hash(self[oldest].key()), oldest);
             self.first += 1;
         }
@@ -87,6 +101,25 @@ impl<T: Keep> Kept<T> {
             self.timers.set(index, value.deadline(), self.next);
         }
         self.next += 1;
+    }
+
+    /// Makes those that are held and the oldest of a full ring the latest: each stays where it is, for the place of the
+    /// oldest is that of the next one. Gives the place of the oldest that is not.
+    #[inline]
+    fn pass_over_held(&mut self) -> u32 {
+        let end = self.next;
+        loop {
+            let oldest = (self.first % self.capacity) as u32;
+            if !self[oldest].is_held() {
+                return oldest;
+            }
+            assert!(self.first < end, "there is room for one more");
+            let deadline = self[oldest].deadline();
+            if deadline != Timestamp(0) {
+                self.timers.set(oldest, deadline, self.next);
+            }
+            (self.first, self.next) = (self.first + 1, self.next + 1);
+        }
     }
 
     /// Changes one whose key and date stay; it ends by itself when its deadline now says.

@@ -75,6 +75,9 @@ pub mod topics {
     pub const ADVICES: u16 = 6;
 }
 
+/// The most events of one timer: what its end is, and what an issuer is told of it, or an exception.
+const TIMER_EVENTS: usize = 2;
+
 /// Room for windows: cards, accounts and terminals can have one.
 fn windows_of(limits: &AtmLimits) -> usize {
     (limits.cards + limits.accounts + limits.terminals) as usize
@@ -199,7 +202,7 @@ impl Domain for Atm {
 
     fn on_time(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {
         while self.next_deadline().is_some_and(|deadline| deadline <= context.now) {
-            if out.room() == 0 {
+            if out.room() < TIMER_EVENTS {
                 return Progress::More;
             }
             match (self.transactions.next_to_end(), self.transfers.next_to_end()) {

@@ -134,30 +134,32 @@ impl Terminal {
         }
         let mut order: [usize; CASSETTES] = core::array::from_fn(|at| at);
         order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[*at].denomination));
-        let mut counts = [0; CASSETTES];
-        self.pay(amount.0, &order, NOTES_MAX, &mut counts).then(|| Notes::new(counts))
-    }
-
-    fn pay(&self, amount: u64, order: &[usize], notes_left: u32, counts: &mut [u16; CASSETTES]) -> bool {
-        if amount == 0 {
-            return true;
-        }
-        let [at, rest @ ..] = order else { return false };
-        let Cassette { denomination, notes, held } = self.cassettes[*at];
-        if denomination == 0 || amount > u64::from(denomination) * u64::from(notes_left) {
-            // Those that follow are worth no more a note.
-            return false;
-        }
-        let most = (amount / u64::from(denomination)).min((notes - held).min(notes_left).into()) as u32;
-        for count in (0..=most).rev() {
-            let paid = u64::from(denomination) * u64::from(count);
-            counts[*at] = count as u16;
-            if self.pay(amount - paid, rest, notes_left - count, counts) {
-                return true;
+        // Cassettes of one denomination are one pile: it is looked for how many notes of it, not from where.
+        let (mut piles, mut count) = ([Pile { denomination: 0, notes: 0 }; CASSETTES], 0);
+        for at in order {
+            let Cassette { denomination, notes, held } = self.cassettes[at];
+            let notes = notes - held;
+            if denomination == 0 || notes == 0 {
+                continue;
+            }
+            match piles[..count].last_mut() {
+                Some(pile) if pile.denomination == denomination => pile.notes += notes,
+                _ => (piles[count], count) = (Pile { denomination, notes }, count + 1),
             }
         }
-        counts[*at] = 0;
-        false
+        let mut paid = [0; CASSETTES];
+        if !pay(amount.0, &piles[..count], NOTES_MAX, &mut paid[..count]) {
+            return None;
+        }
+        let mut counts = [0; CASSETTES];
+        for at in order {
+            let Cassette { denomination, notes, held } = self.cassettes[at];
+            if let Some(pile) = piles[..count].iter().position(|pile| pile.denomination == denomination) {
+                let given = paid[pile].min(notes - held);
+                (counts[at], paid[pile]) = (given as u16, paid[pile] - given);
+            }
+        }
+        Some(Notes::new(counts))
     }
 
     /// What notes are worth.
@@ -199,6 +201,48 @@ impl Terminal {
             cassette.notes -= u32::from(dispensed);
         }
     }
+}
+
+/// Notes of one denomination.
+#[derive(Clone, Copy, Debug)]
+struct Pile {
+    denomination: u32,
+    notes: u32,
+}
+
+/// Pays `amount` in at most so many notes of piles, of which the first are worth most, with most notes of the first that can
+/// be; how many of each is put into `counts`. Of the last pile there is one number that can be.
+fn pay(amount: u64, piles: &[Pile], notes_left: u32, counts: &mut [u32]) -> bool {
+    let ([Pile { denomination, notes }, rest @ ..], [own, others @ ..]) = (piles, counts) else { return amount == 0 };
+    let (denomination, most) = (u64::from(*denomination), u64::from((*notes).min(notes_left)));
+    let wanted = amount / denomination;
+    // Those that follow are worth less a note.
+    if wanted > u64::from(notes_left) {
+        return false;
+    }
+    for count in (0..=wanted.min(most)).rev() {
+        *own = count as u32;
+        if pay(amount - count * denomination, rest, notes_left - *own, others) {
+            return true;
+        }
+        // Where all are worth multiples of what does not divide the amount, none pay it.
+        if rest.is_empty() || count == wanted.min(most) && !amount.is_multiple_of(divisor(piles)) {
+            break;
+        }
+    }
+    *own = 0;
+    false
+}
+
+/// The greatest number that divides what all notes are worth.
+fn divisor(piles: &[Pile]) -> u64 {
+    piles.iter().fold(0, |divisor, pile| {
+        let (mut divisor, mut rest) = (u64::from(pile.denomination), divisor);
+        while rest > 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        divisor
+    })
 }
 
 /// All terminals.

@@ -187,6 +187,123 @@ fn damaged_state_is_refused_or_sound() {
     assert!(refused > saved.len() / 10, "damage is seen: {refused} of {}", saved.len());
 }
 
+/// What comes of each line of a transcript, at the times that `at` lines say.
+fn run(limits: &AtmLimits, lines: &[String]) -> (Harness<Atm>, Vec<String>) {
+    let (mut harness, mut now, mut said) = (Harness::<Atm>::new(limits), 1, Vec::new());
+    for line in lines {
+        if let Some(at) = line.strip_prefix("at ") {
+            now = at.parse().expect("a time");
+            continue;
+        }
+        let outcome = harness.step(&Step::Command(parse(line).expect(line)), Timestamp(now), false);
+        assert_eq!(harness.domain.check(), Ok(()), "after {line}");
+        let refused = outcome.reject.map(|code| format!("refused: {}", code.0));
+        said.push(refused.unwrap_or_else(|| say(outcome.outputs.last().expect("an answer"))));
+    }
+    (harness, said)
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(String::from).collect()
+}
+
+/// Guards against timers that say more than one flush holds: one event first, and then two each.
+#[test]
+fn timers_that_say_two_events_fit_a_flush() {
+    let limits = AtmLimits { transactions: 100, ..SMALL };
+    let mut steps = lines(
+        "account 1 free\naccount 2 covered\naccount 3 free\nmove 1 1 2 10\nterminal 1 cash=9 within=100\n\
+         load 1 from 1: 1*50\nservice 1 In\ncard 1 cheque=2\nissuer 1 settles=3 lasts=500\nroute 4 to 1\nwithdraw 1 1",
+    );
+    steps.extend((2..42).map(|trace| format!("ask {trace} 1 of=1")));
+    steps.extend(lines("at 200\nwithdraw 50 1\nat 900\nwithdraw 51 1"));
+    let steps: Vec<Step> = steps
+        .iter()
+        .filter(|line| !line.starts_with("at "))
+        .map(|line| Step::Command(parse(line).expect(line)))
+        .collect();
+    let mut harness = Harness::<Atm>::new(&limits);
+    let last = steps.len() - 2;
+    for (at, step) in steps.iter().enumerate() {
+        let now = match at.checked_sub(last) {
+            None => 1,
+            Some(late) => [200, 900][late],
+        };
+        let outcome = harness.step(step, Timestamp(now), false);
+        assert_eq!(outcome.reject, None);
+        let events = outcome.outputs.len();
+        assert_eq!(
+            events,
+            match now {
+                200 => 1 + 40 * 2 + 1,
+                900 => 40 * 2 + 1 + 1,
+                _ => events,
+            },
+            "at {now}"
+        );
+    }
+    assert_eq!(harness.domain.check(), Ok(()));
+}
+
+/// Guards against a hold without an end, or a deposit that nobody counts, that is the oldest and so keeps all others out.
+#[test]
+fn what_is_held_is_passed_over() {
+    let limits = AtmLimits { transactions: 4, transfers: 32, ..SMALL };
+    let mut steps = lines(
+        "account 1 free\naccount 2 covered\naccount 3 free\nhold 1 1 2 5\nterminal 1 cash=9 within=1000\n\
+         terms 1 deposits=1\nload 1 from 1: 1*50\nservice 1 In\ncard 1 cheque=2",
+    );
+    steps.extend((2..33).map(|id| format!("move {id} 1 2 1")));
+    steps
+        .extend(lines("move 33 1 2 1\ndeposit 1 10\ninquire 2\ninquire 3\ninquire 4\ninquire 5\ncutover 1\ncutover 2"));
+    let first = steps.len();
+    steps.extend(lines("move 33 1 2 1\ninquire 5 date=2\npost 34 1 5\ncounted 1 10\ninquire 5 date=2\nmove 33 1 2 1"));
+    let (mut harness, said) = run(&limits, &steps);
+    assert!(said[first - 8].contains("2006") && said[first - 3].contains("2016"), "{:?}", &said[first - 8..first]);
+    let expected = ["-> 1 done", "00 Approved", "-> 1 done", "posted 10", "00 Approved", "-> 1 done"];
+    for (said, expected) in said[first..].iter().zip(expected) {
+        assert!(said.contains(expected), "{expected} in {:?}", &said[first..]);
+    }
+    let mut saved = Bytes::default();
+    harness.domain.save(&mut saved);
+    harness.domain = Atm::load(&limits, &mut saved).expect("it is sound");
+    // A ring of holds alone still lets one be ended, and that one go.
+    let mut steps = lines("account 1 free\naccount 2 covered\naccount 3 free");
+    steps.extend((1..33).map(|id| format!("hold {id} 1 2 1")));
+    steps.extend(lines("cutover 1\ncutover 2\nmove 50 1 2 1\nvoid 51 7\nmove 52 1 2 1"));
+    let (_, said) = run(&limits, &steps);
+    let end = &said[said.len() - 3..];
+    assert!(end[0].contains("2006") && end[1].contains("-> 1 done") && end[2].contains("2006"), "{end:?}");
+    let steps = steps.iter().map(|line| Step::Command(parse(line).expect(line)));
+    ringfence_kernel::laws::check_steps::<Model>(&limits, steps, 1, Often { rejects: 1, restores: 1 });
+}
+
+/// Guards against an amount that no notes pay, and that costs a walk through all ways to find out.
+#[test]
+fn no_amount_costs_a_walk() {
+    let limits = AtmLimits { transactions: 40_000, ..SMALL };
+    let mut steps = lines(
+        "account 1 free\nterminal 1 cash=9 within=1000\nload 1 from 1: 20*1000 20*1000 20*1000 20*1000\nservice 1 In\n\
+         card 1 cheque=1",
+    );
+    let first = steps.len();
+    steps.extend((0..30_000).map(|trace| format!("withdraw {trace} 790")));
+    steps.push("withdraw 30000 800".into());
+    let begun = std::time::Instant::now();
+    let steps: Vec<Step> = steps.iter().map(|line| Step::Command(parse(line).expect(line))).collect();
+    let mut harness = Harness::<Atm>::new(&limits);
+    for (at, step) in steps.iter().enumerate() {
+        let outcome = harness.step(step, Timestamp(1), false);
+        if at >= first {
+            let said = say(&outcome.outputs[0]);
+            let expected = if at + 1 == steps.len() { "800 in notes [40, 0, 0, 0]" } else { "13 Inv" };
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+    // A walk of a hundred thousand steps each takes minutes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
 /// Guards against a sum of the ledger that leaves its range instead of a 96, and against half of what was asked that is
 /// done all the same.
 #[test]
@@ -203,7 +320,6 @@ fn a_sum_that_is_full_takes_no_more() {
         movements: 0,
         fees: 1,
     };
-    let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
     let mut steps = lines(
         "account 1 free\naccount 2 covered\nmove 1 1 2 1000\ncard 1 cheque=2 savings=1\nterminal 1 cash=9 within=100\n\
          terminal 2 cash=8 within=100 fees=1 surcharge=5\nload 2 from 1: 100*9\nservice 2 In",

@@ -123,7 +123,26 @@ pub(super) struct Transaction {
     pub(super) by_account: u8,
     /// The lines of a mini statement.
     pub(super) lines: u8,
-    reserved: u8,
+    /// What it was before another acquirer said that money was taken all the same; nothing when it is as it was decided.
+    pub(super) over: PostedOver,
+    /// What was said of it last that became an exception and could be posted later: notes, another acquirer's amount, or zero
+    /// for a reversal; and how that was answered.
+    pub(super) excepted: u64,
+    pub(super) excepted_code: ResponseByte,
+    reserved: [u8; 7],
+}
+
+/// What a transaction was when another acquirer's advice was posted under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+pub(super) struct PostedOver(u8);
+
+impl PostedOver {
+    const NOTHING: Self = Self(0);
+    /// It had been declined: repeats of what was asked still are.
+    pub(super) const DECLINED: Self = Self(1);
+    /// It had been reversed before it came: it still comes too late.
+    pub(super) const TOMBSTONE: Self = Self(2);
 }
 
 impl Transaction {
@@ -145,6 +164,17 @@ impl Transaction {
     /// Whether amount and notes are held until somebody says what came out.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Held.into() || self.state == State::Asked.into()
+    }
+
+    /// How what is said of it was answered when that was an exception: the operator settles it, whatever has changed since.
+    pub(super) fn excepted(&self, what: u64) -> Option<ResponseCode> {
+        let code = self.excepted_code.get();
+        (code != ResponseCode::Approved && self.excepted == what).then_some(code)
+    }
+
+    /// What was said of it is an exception.
+    pub(super) fn except(&mut self, what: u64, code: ResponseCode) {
+        (self.excepted, self.excepted_code) = (what, code.into());
     }
 
     /// Whether money is held for it.
@@ -237,6 +267,7 @@ impl Transaction {
         };
         match self.state.get() {
             State::Tombstone => refused(ResponseCode::TooLate),
+            _ if self.over == PostedOver::TOMBSTONE => refused(ResponseCode::TooLate),
             _ if content(self) == content(asked) => self.answer(),
             _ => refused(ResponseCode::Duplicate),
         }
@@ -303,12 +334,15 @@ impl Keep for Transaction {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
         let asked = self.kind.try_get().is_some() && self.account_type.is_valid() && self.to_type.is_valid();
         let nothing = (TransactionTypeCode::zeroed(), AccountTypeCode::zeroed(), AccountTypeCode::zeroed());
-        self.reserved == 0
+        self.reserved == [0; 7]
+            && self.over.0 <= 2
+            && (self.over == PostedOver::NOTHING || state == State::Dispensed)
+            && self.excepted_code.is_valid()
             && self.by_account <= 1
             && (self.lines == 0 || self.is(TransactionType::MiniStatement) && self.was_authorized())
             && u64::from(self.lines) <= self.moved
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
-            && (state == State::Declined) == (code != ResponseCode::Approved)
+            && (state == State::Declined || self.over == PostedOver::DECLINED) == (code != ResponseCode::Approved)
             && (self.is_open() || self.advises == 1) == (self.deadline != Timestamp(0))
             && !(self.is_open() && self.advises == 1)
             && self.advises.max(self.stood_in) <= u8::from(self.issuer.0 > 0)

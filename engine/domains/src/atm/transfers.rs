@@ -102,7 +102,9 @@ impl Atm {
             out.reply(Reply::Transferred(&self.transfers[last].answer(entries.len())));
             return Ok(Progress::Done);
         }
-        if !self.transfers.has_room(entries.len(), self.date_before) {
+        // A hold that these end is not held any more when they are kept.
+        let ends = |hold: &Transfer| entries.iter().any(|entry| entry.hold == hold.id);
+        if !self.transfers.has_room_for(entries.len(), self.date_before, ends) {
             return Err(Reject::TransfersFull);
         }
         // Accounts change as the transfers are looked at, one after another; what they were is kept to go back to.

@@ -2,7 +2,8 @@
 
 use super::refusal::Refusal;
 use super::request::{Advice, Asked, Card};
-use super::{Pending, ServeError, Server, answer, private};
+use super::settings::MacPolicy;
+use super::{NOBODY, Pending, ServeError, Server, answer, private};
 use crate::message::Message;
 use crate::security::{CardData, PinUnderKey, Purpose, SecurityModule, WrappedKey};
 use ringfence_client::kernel::RequestId;
@@ -57,6 +58,7 @@ impl<M: SecurityModule> Server<M> {
                     mac,
                     pin: None,
                     lines: Vec::new(),
+                    is_taken_back: false,
                 });
             }
         };
@@ -179,7 +181,8 @@ impl<M: SecurityModule> Server<M> {
         if is_right { Ok(()) } else { Err(Refusal::Cvv) }
     }
 
-    /// Makes new keys for a terminal, in force from its next message on.
+    /// Makes new keys for a terminal, in force from the first message on that has a code under them. Where there need not be
+    /// codes they are in force at once.
     fn exchange(&mut self, terminal: TerminalId, request: &Message) -> Result<Message, Refusal> {
         let pin_block = self.module.make_key(Purpose::PinBlock, &self.keys.exchange)?;
         let mac = self.module.make_key(Purpose::Mac, &self.keys.exchange)?;
@@ -189,6 +192,9 @@ impl<M: SecurityModule> Server<M> {
             private::put(&mut own, tag, text.as_bytes());
         }
         self.keys.give(terminal, pin_block, mac);
+        if self.settings.mac == MacPolicy::Optional {
+            self.keys.begin(terminal);
+        }
         let mut answer = answer::bare(request, *b"00");
         answer.set(63, &own);
         Ok(answer)
@@ -260,6 +266,7 @@ impl<M: SecurityModule> Server<M> {
     fn take_answer(&mut self, request: RequestId, came: Came) {
         let Some(mut pending) = self.pending.remove(&request) else { return };
         match came {
+            _ if pending.is_taken_back => self.refuse_taken_back(&mut pending),
             Came::Answer(answer) => {
                 self.counts.answered += 1;
                 self.say(pending.connection, answer, pending.mac.as_deref());
@@ -288,19 +295,35 @@ impl<M: SecurityModule> Server<M> {
         self.refuse(pending.connection, &pending.message, pending.mac.as_deref(), refusal);
     }
 
-    /// Refuses what the engine has not answered in time. What it would do is taken back.
+    /// Refuses what the engine has not answered in time. What it would do is taken back first, and the refusal waits until the
+    /// engine says that it is; but no longer than an answer may take. A repeat is not taken back: what was asked for first may
+    /// have been answered.
     pub(super) fn give_up(&mut self) {
         let timeout = self.settings.answer_timeout();
         for (_, pending) in self.pending.extract_if(|_, pending| pending.since.elapsed() > timeout).collect::<Vec<_>>()
         {
-            if let Asked::Card(card) = &pending.asked {
-                self.taken_back.push_back(card.key);
+            let is_repeat = pending.message.mti()[3] == b'1';
+            if matches!(pending.asked, Asked::Card(_)) && !is_repeat && !pending.is_taken_back {
+                self.taken_back.push_back(Pending { is_taken_back: true, since: Instant::now(), ..pending });
+            } else {
+                self.refuse_pending(&pending, &Refusal::Silent);
             }
-            self.refuse_pending(&pending, &Refusal::Silent);
+        }
+        // What cannot be said to the engine yet stays to be said.
+        let mut waiting = std::mem::take(&mut self.taken_back);
+        waiting.iter_mut().filter(|one| one.since.elapsed() > timeout).for_each(|one| self.refuse_taken_back(one));
+        self.taken_back = waiting;
+    }
+
+    /// Answers what was taken back, once.
+    fn refuse_taken_back(&mut self, pending: &mut Pending) {
+        if pending.connection != NOBODY {
+            self.refuse_pending(pending, &Refusal::Silent);
+            pending.connection = NOBODY;
         }
     }
 
-    /// Asks again what is to be verified again, and reverses what was answered with 91: the engine has that behind what it
+    /// Asks again what is to be verified again, and reverses what will be answered with 91: the engine has that behind what it
     /// reverses.
     pub(super) fn ask_again(&mut self) -> Result<(), ServeError> {
         while self.client.room() > 0
@@ -309,9 +332,11 @@ impl<M: SecurityModule> Server<M> {
             self.send(pending)?;
         }
         while self.client.room() > 0
-            && let Some(key) = self.taken_back.pop_front()
+            && let Some(pending) = self.taken_back.pop_front()
         {
-            self.client.send(Command::Reverse(&reversal(key)))?;
+            let Asked::Card(card) = &pending.asked else { continue };
+            let request = self.client.send(Command::Reverse(&reversal(card.key)))?;
+            self.pending.insert(request, pending);
         }
         Ok(())
     }

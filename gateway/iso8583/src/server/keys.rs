@@ -32,6 +32,8 @@ pub(crate) struct KeyRing {
     /// Of a terminal that was given none.
     first: TerminalKeys,
     by_terminal: HashMap<TerminalId, TerminalKeys>,
+    /// Those that terminals were given and have not used yet: the ones before are in force until then.
+    next: HashMap<TerminalId, TerminalKeys>,
 }
 
 impl KeyRing {
@@ -49,6 +51,7 @@ impl KeyRing {
             cvv: keys.cvv.as_ref().map(|text| key(Purpose::Cvv, text)),
             first: TerminalKeys::new(&keys.pin_block, &keys.mac),
             by_terminal: settings.acquirers.values().map(of_acquirer).collect(),
+            next: HashMap::new(),
         }
     }
 
@@ -57,9 +60,21 @@ impl KeyRing {
         terminal.and_then(|terminal| self.by_terminal.get(&terminal)).unwrap_or(&self.first)
     }
 
+    /// Those that a terminal was given and has not used yet.
+    pub(crate) fn next_of(&self, terminal: TerminalId) -> Option<&TerminalKeys> {
+        self.next.get(&terminal)
+    }
+
     /// A terminal was given others.
     pub(crate) fn give(&mut self, terminal: TerminalId, pin_block: NewKey, mac: NewKey) {
         let keys = TerminalKeys { pin_block: pin_block.wrapped, mac: Arc::new(mac.wrapped) };
-        self.by_terminal.insert(terminal, keys);
+        self.next.insert(terminal, keys);
+    }
+
+    /// The keys that a terminal was given last are in force.
+    pub(crate) fn begin(&mut self, terminal: TerminalId) {
+        if let Some(keys) = self.next.remove(&terminal) {
+            self.by_terminal.insert(terminal, keys);
+        }
     }
 }

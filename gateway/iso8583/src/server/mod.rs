@@ -10,11 +10,12 @@
 //! blame, in as far as it can be told whose it is; what is no request at all is dropped and counted. Nothing that comes
 //! panics. The PIN and the card's number leave this process for the card's issuer alone, the PIN under that one's key.
 //!
-//! A request that the engine does not answer in time is refused with 91 and taken back, so that it stays undone.
+//! A request that the engine does not answer in time is taken back and refused with 91, so that it stays undone.
 //!
 //! # Caveats
 //! Keys that a terminal was given are in memory alone: after a restart the ones of the settings are in force, and the
-//! terminal asks for others. Network management may come without a MAC: the line is a private one.
+//! terminal asks for others. Whoever reaches the gateway may ask for an echo and for keys without a MAC: the keys come under the
+//! terminal's exchange key, and are in force once the terminal has used them.
 
 mod answer;
 mod authentic;
@@ -46,7 +47,7 @@ use references::References;
 use request::Asked;
 use ringfence_client::Client;
 use ringfence_client::kernel::{Domain as _, RequestId, SessionId, Topic};
-use ringfence_domains::atm::messages::{BusinessDate, Key, StatementLine};
+use ringfence_domains::atm::messages::{BusinessDate, StatementLine};
 use ringfence_domains::atm::{Atm, topics};
 use ringfence_peers::{Bounds, Closing, Connection, accept};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -62,8 +63,12 @@ use zeroize::Zeroizing;
 const LISTENER: Token = Token(0);
 const ENGINE: Token = Token(1);
 const FIRST: usize = 2;
+/// In place of the name of a connection: nobody waits for an answer.
+const NOBODY: usize = 0;
 /// Two of the longest messages, and answers enough for whoever is slow.
 const BOUNDS: Bounds = Bounds { input_max: 2 * (Framing::MOST + 4), output_max: 256 << 10 };
+/// Messages that one peer may say before others are served.
+const TURN: usize = 32;
 /// How often it is looked for what is late.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -113,6 +118,8 @@ struct Pending {
     pin: Option<Zeroizing<Vec<u8>>>,
     /// Lines of a mini statement, which come before its answer.
     lines: Vec<StatementLine>,
+    /// Whether it was not answered in time, and what the engine has is its reversal.
+    is_taken_back: bool,
 }
 
 /// The server.
@@ -135,8 +142,8 @@ pub struct Server<M> {
     pending: HashMap<RequestId, Pending>,
     /// What is verified again, because the PIN was changed meanwhile.
     again: VecDeque<Pending>,
-    /// What was answered with 91 and is taken back as soon as it can be said.
-    taken_back: VecDeque<Key>,
+    /// What was not answered in time, is taken back as soon as that can be said, and then answered with 91.
+    taken_back: VecDeque<Pending>,
     /// Connections that may have something to say, or to hear.
     due: BTreeSet<usize>,
     /// When it was last looked for what is late.
@@ -217,7 +224,8 @@ impl<M: SecurityModule> Server<M> {
     /// # Errors
     /// [`ServeError`] when it cannot go on.
     pub fn step(&mut self, wait: Duration) -> Result<(), ServeError> {
-        let wait = if self.due.is_empty() || self.client.room() == 0 { wait } else { Duration::ZERO };
+        let must_wait = self.due.is_empty() && !self.switch.has_more || self.client.room() == 0;
+        let wait = if must_wait { wait } else { Duration::ZERO };
         match self.poll.poll(&mut self.events, Some(wait.min(LOOK))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => done?,
@@ -256,6 +264,22 @@ impl<M: SecurityModule> Server<M> {
         self.watch_engine()
     }
 
+    /// Goes on until all that is to be taken back is, or `wait` is over: before it stops.
+    ///
+    /// # Errors
+    /// [`ServeError`] when it cannot go on.
+    pub fn finish(&mut self, wait: Duration) -> Result<(), ServeError> {
+        let begun = Instant::now();
+        while self.is_taking_back() && begun.elapsed() < wait {
+            self.step(LOOK)?;
+        }
+        Ok(())
+    }
+
+    fn is_taking_back(&self) -> bool {
+        !self.taken_back.is_empty() || self.pending.values().any(|pending| pending.is_taken_back)
+    }
+
     /// Takes connections, as many as there may be; closes the others at once.
     fn accept(&mut self) -> Result<(), ServeError> {
         while let Some((mut stream, from)) = accept(&self.listener) {
@@ -285,7 +309,7 @@ impl<M: SecurityModule> Server<M> {
         Ok(())
     }
 
-    /// Serves those that are due, as long as the engine may be asked; the others stay due.
+    /// Serves those that are due, as long as the engine may be asked; the others stay due, and who has more to say.
     fn serve_connections(&mut self) -> Result<(), ServeError> {
         let mut first = 0;
         while let Some(name) = self.due.range(first..).next().copied() {
@@ -299,7 +323,7 @@ impl<M: SecurityModule> Server<M> {
 
     /// Takes what one connection has to say; gives whether that is all that there is for now.
     fn serve(&mut self, name: usize) -> Result<bool, ServeError> {
-        loop {
+        for _ in 0..TURN {
             let Some(connection) = self.connections.get_mut(&name) else { return Ok(true) };
             if let Err(closing) = connection.flush() {
                 self.close(name, &closing);
@@ -317,6 +341,7 @@ impl<M: SecurityModule> Server<M> {
                 (Err(closing), _) => self.close(name, &closing),
             }
         }
+        Ok(false)
     }
 
     /// Takes one message in.
@@ -345,11 +370,17 @@ impl<M: SecurityModule> Server<M> {
     }
 
     /// What a message that could be read asks for, and the key that its answer is authenticated with.
-    fn look_at(&self, message: &Message, bytes: &[u8]) -> (Option<Arc<WrappedKey>>, Result<Asked, Refusal>) {
-        let key = &self.keys.of(request::terminal(message, &self.settings).ok()).mac;
-        // A terminal may ask for keys without one; between hosts keys are agreed on.
+    fn look_at(&mut self, message: &Message, bytes: &[u8]) -> (Option<Arc<WrappedKey>>, Result<Asked, Refusal>) {
+        let terminal = request::terminal(message, &self.settings).ok();
+        if let Some((terminal, next)) = terminal.and_then(|terminal| Some((terminal, self.keys.next_of(terminal)?)))
+            && authentic::check(message, bytes, &self.layout, &self.module, &next.mac).is_ok_and(|has_code| has_code)
+        {
+            self.keys.begin(terminal);
+        }
+        let key = &self.keys.of(terminal).mac;
+        // Between hosts keys are agreed on.
         let of_host = request::acquirer(message, &self.settings).is_some();
-        let must = of_host || self.settings.mac == MacPolicy::Required && message.mti()[1] != b'8';
+        let must = of_host || self.settings.mac == MacPolicy::Required && !request::needs_no_code(message);
         match authentic::check(message, bytes, &self.layout, &self.module, key) {
             Err(refusal) => (None, Err(refusal)),
             Ok(false) if must => (None, Err(Refusal::Mac)),

@@ -84,7 +84,17 @@ pub(crate) fn acquirer(message: &Message, settings: &Settings) -> Option<Termina
     settings.acquirers.get(name).map(|acquirer| TerminalId(acquirer.terminal))
 }
 
-/// The terminal that a message names, if it does; the other acquirer stands for all of its terminals.
+/// The most days that a business date which a message begins may be ahead: weekends and holidays.
+const CUTOVER_AHEAD_MAX: u32 = 7;
+
+/// Whether a message may come without a code where codes are required: a terminal that lost its keys asks whether somebody is
+/// there, and for others.
+pub(crate) fn needs_no_code(message: &Message) -> bool {
+    message.mti()[1] == b'8' && matches!(message.get(70), Some(b"101" | b"161" | b"301"))
+}
+
+/// The terminal that a message names, if it does; the other acquirer stands for all of its terminals, and nobody else can
+/// name the number that it has.
 pub(crate) fn terminal(message: &Message, settings: &Settings) -> Result<TerminalId, Refusal> {
     if let Some(acquirer) = acquirer(message, settings) {
         return Ok(acquirer);
@@ -93,6 +103,7 @@ pub(crate) fn terminal(message: &Message, settings: &Settings) -> Result<Termina
     let digits = name.trim_ascii().strip_prefix(settings.terminal_prefix.as_bytes());
     number(digits.ok_or(Refusal::Field(41))?)
         .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| settings.acquirers.values().all(|acquirer| acquirer.terminal != *number))
         .map(TerminalId)
         .ok_or(Refusal::Field(41))
 }
@@ -273,10 +284,15 @@ impl Reader<'_> {
             b"002" => Ok(Asked::Service(self.terminal()?, false)),
             // Between hosts keys are agreed on, and given to nobody.
             b"101" | b"161" if acquirer(self.message, self.settings).is_some() => Err(Refusal::NotPermitted),
-            b"101" | b"161" => Ok(Asked::Keys(self.terminal()?)),
+            // Keys are kept of each that was given any.
+            b"101" | b"161" => match self.terminal()? {
+                TerminalId(number) if number > self.settings.terminals_max => Err(Refusal::Field(41)),
+                terminal => Ok(Asked::Keys(terminal)),
+            },
             b"201" if self.settings.cutover => {
                 let date = nearest(self.need(15)?, self.today).ok_or(Refusal::Field(15))?;
-                Ok(Asked::Cutover(date))
+                let is_near = date.0 <= self.today.0.saturating_add(CUTOVER_AHEAD_MAX);
+                if is_near { Ok(Asked::Cutover(date)) } else { Err(Refusal::Field(15)) }
             }
             b"201" => Err(Refusal::NotPermitted),
             b"301" => Ok(Asked::Echo),

@@ -19,8 +19,8 @@ pub enum Base {
     Binary,
 }
 
-/// Whether messages must be authenticated. Network management may come without: a terminal that lost its keys asks for
-/// others.
+/// Whether messages must be authenticated. An echo and a request for keys may come without: a terminal that lost its keys
+/// asks for others.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum MacPolicy {
@@ -171,6 +171,9 @@ pub struct Settings {
     /// Milliseconds without a byte after which a connection is closed.
     #[serde(default = "default_idle_timeout")]
     pub idle_timeout_ms: u64,
+    /// The highest number of a terminal that is given keys.
+    #[serde(default = "default_terminals")]
+    pub terminals_max: u32,
     /// Connections at once.
     #[serde(default = "default_connections")]
     pub connections_max: usize,
@@ -198,6 +201,9 @@ const fn default_issuer_timeout() -> u64 {
 }
 const fn default_idle_timeout() -> u64 {
     600_000
+}
+const fn default_terminals() -> u32 {
+    65_536
 }
 const fn default_connections() -> usize {
     1_024

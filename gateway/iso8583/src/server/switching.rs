@@ -5,7 +5,7 @@ use super::dates::month_and_day;
 use super::link::{Link, Name};
 use super::refusal::Refusal;
 use super::request::{Asked, Card};
-use super::{Pending, ServeError, Server, authentic};
+use super::{Pending, ServeError, Server, TURN, authentic};
 use crate::message::Message;
 use crate::security::{PinUnderKey, SecurityModule};
 use ringfence_client::kernel::messages::Reserved;
@@ -38,6 +38,8 @@ pub(crate) struct Switch {
     /// What issuers answered, for the engine.
     answers: VecDeque<(Pending, Answer)>,
     acknowledged: VecDeque<Acknowledge>,
+    /// Whether an issuer may have said more than was heard.
+    pub(crate) has_more: bool,
 }
 
 impl Switch {
@@ -178,13 +180,19 @@ impl<M: SecurityModule> Server<M> {
 
     /// Connects to issuers, hears them, and tells them what is due.
     pub(super) fn serve_links(&mut self) -> Result<(), ServeError> {
+        self.switch.has_more = false;
         let issuers: Vec<u16> = self.switch.links.keys().copied().collect();
         for issuer in issuers {
             self.connect_link(issuer)?;
             let framing = self.settings.framing;
-            while let Some(bytes) = self.switch.links.get_mut(&issuer).and_then(|link| link.hear(framing)) {
+            let mut heard = 0;
+            while heard < TURN
+                && let Some(bytes) = self.switch.links.get_mut(&issuer).and_then(|link| link.hear(framing))
+            {
                 self.hear_issuer(issuer, &bytes);
+                heard += 1;
             }
+            self.switch.has_more |= heard == TURN;
         }
         Ok(())
     }
@@ -211,12 +219,15 @@ impl<M: SecurityModule> Server<M> {
     fn hear_issuer(&mut self, issuer: u16, bytes: &[u8]) {
         let (message, read) = Message::read(bytes, &self.layout);
         let Some(link) = self.switch.links.get_mut(&issuer) else { return };
+        // What this host says itself, and is sent back, is no answer: that has another function, and a code.
+        let is_answer = matches!(message.mti(), [b'0', _, b'1' | b'3', _]) && message.get(39).is_some();
         let is_sound = read.is_ok()
+            && is_answer
             && authentic::check(&message, bytes, &self.layout, &self.module, &link.keys.mac)
                 .is_ok_and(|has_code| has_code || message.mti() == *b"0810");
         if !is_sound {
             self.counts.dropped += 1;
-            info!(issuer, ?message, "what an issuer said is not authentic: it is dropped");
+            info!(issuer, ?message, "what an issuer said is no answer, or not authentic: it is dropped");
             return;
         }
         let (name, code) = (Name::of(&message), code_of(&message));

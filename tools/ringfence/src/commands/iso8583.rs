@@ -59,6 +59,9 @@ pub struct Card {
     pvv: Option<u8>,
 }
 
+/// How long it goes on after a signal to take back what was not answered in time.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// The configuration file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +131,7 @@ impl Serve {
         while !stop.load(Ordering::Relaxed) {
             server.step(Duration::from_millis(100))?;
         }
+        server.finish(STOP_WITHIN)?;
         info!(counts = ?server.counts(), "stopped");
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::super::messages::{
     TransferKind, TransferOutcome, Transferred,
 };
 use super::{Card, Model, Says, Whose};
+use alloc::vec::Vec;
 use ringfence_kernel::Context;
 use ringfence_kernel::messages::Reserved;
 
@@ -53,10 +54,12 @@ impl Model {
             return Ok(());
         }
         let over = (self.transfer_order.len() + entries.len()).saturating_sub(self.limits.transfers as usize);
-        let is_needed = |id: &u64| self.holds.contains_key(id) || self.transfers[id].2 >= self.before;
-        if self.transfer_order.iter().take(over).any(is_needed) {
+        let is_held = |id: &u64| self.holds.contains_key(id) && !entries.iter().any(|entry| entry.hold.0 == *id);
+        let old = self.transfer_order.iter().take_while(|id| self.transfers[id].2 < self.before);
+        if old.filter(|id| !is_held(id)).count() < over {
             return Err(Reject::TransfersFull);
         }
+        let before: Vec<u64> = self.transfer_order.iter().copied().collect();
         let mut tried = self.clone();
         for (at, entry) in (0..).zip(entries) {
             if let Err(outcome) = tried.transfer(context, entry) {
@@ -74,8 +77,18 @@ impl Model {
             }
         }
         *self = tried;
-        for id in self.transfer_order.drain(..over) {
-            self.transfers.remove(&id);
+        // As if each had come alone: those that are held and the oldest become the latest when another must go.
+        self.transfer_order = before.into();
+        for entry in entries {
+            while self.transfer_order.len() as u64 == self.limits.transfers {
+                let oldest = self.transfer_order.pop_front().expect("there is one");
+                if self.holds.contains_key(&oldest) {
+                    self.transfer_order.push_back(oldest);
+                } else {
+                    self.transfers.remove(&oldest);
+                }
+            }
+            self.transfer_order.push_back(entry.id.0);
         }
         let (_, answer, _) = &self.transfers[&entries[entries.len() - 1].id.0];
         out.reply(Reply::Transferred(&Transferred { at: entries.len() as u32, ..*answer }));

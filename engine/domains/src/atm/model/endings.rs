@@ -136,6 +136,12 @@ impl Model {
         let over = |known: &Known| {
             notes.counts().iter().zip(known.answer.notes.counts()).any(|(said, authorized)| *said > authorized)
         };
+        if let Some((what, code)) = known.filter(|known| !over(known)).and_then(|known| known.excepted)
+            && (what, what != 0) == (notes.0, true)
+        {
+            out.reply(Reply::Ended(&self.ended(key, code)));
+            return Ok(());
+        }
         let code = match known {
             None => ResponseCode::UnknownOriginal,
             Some(known) if over(&known) => ResponseCode::InvalidAmount,
@@ -164,6 +170,10 @@ impl Model {
         if code != ResponseCode::Approved && (known.is_some() || notes.0 != 0) {
             let authorization = known.map_or(Authorization(0), |known| known.answer.authorization);
             self.except(key, authorization, Amount(worth), notes, code, out);
+            let may_be_posted = |known: &&mut Known| !over(known) && !matches!(known.fate, Fate::Out(..));
+            if let Some(known) = self.known.get_mut(&key).filter(may_be_posted) {
+                known.excepted = Some((notes.0, code));
+            }
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
@@ -215,6 +225,7 @@ impl Model {
                     ResponseCode::InvalidTransaction
                 }
             }
+            Some(Known { fate: Fate::Moved(_), excepted: Some((0, code)), .. }) => *code,
             Some(known @ Known { fate: Fate::Moved(amount), .. }) => {
                 let (amount, known) = (*amount, *known);
                 let Known { account, to, cash, charged: [_, fee], payees: [_, payee], .. } = known;
@@ -235,6 +246,7 @@ impl Model {
                 } else {
                     let (code, authorization) = (ResponseCode::InsufficientFunds, known.answer.authorization);
                     self.except(key, authorization, Amount(amount + fee), Notes(0), code, out);
+                    self.known.get_mut(&key).expect("it was found").excepted = Some((0, code));
                     code
                 }
             }

@@ -104,6 +104,10 @@ struct Known {
     /// How many movements the account of a mini statement had had.
     moved: u64,
     fate: Fate,
+    /// What another acquirer said was taken, and was posted.
+    advised: Option<Advise>,
+    /// What was said last that was an exception and might be posted later, and how that was answered.
+    excepted: Option<(u64, ResponseCode)>,
 }
 
 impl Known {
@@ -122,6 +126,8 @@ impl Known {
             counted,
             moved: 0,
             fate,
+            advised: None,
+            excepted: None,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Acknowledge, AdviceDone, AdviceDue, Advise, Amount, Answer, Authorization, Authorized,
-    Balance, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Network, Notes, Reject,
-    Reply, ResponseCode, RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
+    Balance, BusinessDate, Event, Forward, Forwarded, IssuerOutcome, Key, LINK_TRACE_MAX, MovementKind, Network, Notes,
+    Reject, Reply, ResponseCode, RouteSet, Service, SetIssuer, SetRoute, Trace, TransactionType,
 };
 use super::super::topics;
 use super::endings::asked_charges;
@@ -82,20 +82,9 @@ impl Model {
             return Err(Reject::StaleRoute);
         }
         let turn = self.turns;
-        let known = Known {
-            asked: Some(Asked::Of(*asked)),
-            answer: Authorized { authorization: Authorization(context.sequence.0), ..answer(ResponseCode::Approved) },
-            last: (Balance(0), Balance(0)),
-            charged: [0; 2],
-            payees: [0; 2],
-            cash: 0,
-            by_account: false,
-            account: 0,
-            to: 0,
-            counted: self.date,
-            moved: 0,
-            fate: Fate::Answered,
-        };
+        let approved =
+            Authorized { authorization: Authorization(context.sequence.0), ..answer(ResponseCode::Approved) };
+        let known = Known::unmoved(Some(Asked::Of(*asked)), approved, self.date, Fate::Answered);
         match self.prepare(context.now, asked) {
             Err(code) => {
                 self.deeds.push((asked.terminal, Deed::Declined));
@@ -317,16 +306,27 @@ impl Model {
         if known.is_none() {
             self.take(key)?;
         }
+        if let Some((what, code)) = known.and_then(|known| known.excepted)
+            && what == said.amount.0
+        {
+            out.reply(Reply::Ended(&self.ended(key, code)));
+            return Ok(());
+        }
         let open = self.open.get(&key).copied();
-        let is_new =
-            known.is_none_or(|known| known.fate == Fate::Never || known.answer.code.get() != ResponseCode::Approved);
+        let is_declined = known.is_some_and(|known| {
+            known.advised.is_none() && known.asked.is_some() && known.answer.code.get() != ResponseCode::Approved
+        });
+        let is_new = known.is_none_or(|known| known.fate == Fate::Never) || is_declined;
+        let is_another = known.and_then(|known| known.asked).is_some_and(|asked| asked.token() != said.token);
         let is_withdrawal = match known.and_then(|known| known.asked) {
+            _ if known.is_some_and(|known| known.advised.is_some_and(|before| before.token == said.token)) => true,
             Some(Asked::For(asked)) => asked.token == said.token && asked.transaction.get().dispenses(),
             Some(Asked::Said(asked)) => asked.token == said.token,
             _ => false,
         };
         let code = match known.map(|known| known.fate) {
             _ if !(1..=AMOUNT_MAX).contains(&said.amount.0) => ResponseCode::InvalidAmount,
+            _ if is_declined && is_another => ResponseCode::Duplicate,
             _ if is_new => self.post_advised(context, key, said),
             _ if !is_withdrawal => ResponseCode::Duplicate,
             _ if open.is_some_and(|open| said.amount.0 > open.amount) => ResponseCode::InvalidAmount,
@@ -342,7 +342,20 @@ impl Model {
             _ => ResponseCode::TooLate,
         };
         if code != ResponseCode::Approved {
-            self.except(key, Authorization(context.sequence.0), said.amount, Notes(0), code, out);
+            let authorization = Authorization(context.sequence.0);
+            self.except(key, authorization, said.amount, Notes(0), code, out);
+            let excepted = Some((said.amount.0, code));
+            if !(1..=AMOUNT_MAX).contains(&said.amount.0) || code == ResponseCode::Duplicate {
+                // It could never be posted.
+            } else if let Some(known) = self.known.get_mut(&key) {
+                if !matches!(known.fate, Fate::Out(..)) {
+                    known.excepted = excepted;
+                }
+            } else {
+                let declined = Authorized { authorization, ..answer(code) };
+                let known = Known::unmoved(Some(Asked::Said(*said)), declined, BusinessDate(0), Fate::Answered);
+                self.keep(key, Known { excepted, ..known });
+            }
         }
         out.reply(Reply::Ended(&self.ended(key, code)));
         Ok(())
@@ -386,22 +399,23 @@ impl Model {
         }
         self.deeds.push((key.0, Deed::Dispensed(amount, 0)));
         let authorization = Authorization(context.sequence.0);
-        let known = Known {
-            asked: Some(Asked::Said(*said)),
-            answer: Authorized { authorization, held: said.amount, fee: Amount(fee), ..answer(ResponseCode::Approved) },
-            last: self.balances(account),
-            charged: [0, if has_fee { fee } else { 0 }],
-            payees: [0, payee],
-            cash: amount,
-            by_account,
-            account,
-            to: 0,
-            counted: self.date,
-            moved: 0,
-            fate: Fate::Out(amount, Notes(0)),
-        };
+        let approved =
+            Authorized { authorization, held: said.amount, fee: Amount(fee), ..answer(ResponseCode::Approved) };
+        let (last, charged, payees) = (self.balances(account), [0, if has_fee { fee } else { 0 }], [0, payee]);
+        let fate = Fate::Out(amount, Notes(0));
+        let unmoved = Known::unmoved(Some(Asked::Said(*said)), approved, self.date, fate);
+        let known = Known { last, charged, payees, cash: amount, by_account, account, ..unmoved };
+        let known = Known { advised: Some(*said), ..known };
         match self.known.get_mut(&key) {
-            Some(declined) => *declined = known,
+            // What was asked and answered stays.
+            Some(before) if before.asked.is_some() => {
+                let (asked, answer, excepted) = (before.asked, before.answer, before.excepted);
+                *before = Known { asked, answer, excepted, ..known };
+            }
+            Some(never) => {
+                let (asked, answer) = (None, Authorized { authorization, ..never.answer });
+                *never = Known { asked, answer, ..known };
+            }
             None => self.keep(key, known),
         }
         ResponseCode::Approved

@@ -19,20 +19,30 @@ impl Model {
         if !(self.before..=self.date).contains(&key.2) {
             return Err(Reject::BadDate);
         }
-        if self.order.len() as u64 == self.limits.transactions {
-            let oldest = self.order[0];
-            let is_asked = self.remote.get(&oldest).is_some_and(|remote| remote.until + remote.advised_until > 0);
-            let is_held = self.open.contains_key(&oldest) || self.deposits.contains_key(&oldest) || is_asked;
-            if is_held || oldest.2 >= self.before {
-                return Err(Reject::TransactionsFull);
-            }
+        let mut old = self.order.iter().take_while(|key| key.2 < self.before);
+        if self.order.len() as u64 == self.limits.transactions && old.all(|key| self.is_held(*key)) {
+            return Err(Reject::TransactionsFull);
         }
         Ok(())
     }
 
+    /// Whether it is not forgotten, however old it is.
+    fn is_held(&self, key: Key) -> bool {
+        let is_asked = self.remote.get(&key).is_some_and(|remote| remote.until + remote.advised_until > 0);
+        self.open.contains_key(&key) || self.deposits.contains_key(&key) || is_asked
+    }
+
     pub(super) fn keep(&mut self, key: Key, known: Known) {
-        if self.order.len() as u64 == self.limits.transactions {
+        while self.order.len() as u64 == self.limits.transactions {
             let oldest = self.order.pop_front().expect("there is one");
+            if self.is_held(oldest) {
+                // It is as if it had come last.
+                self.order.push_back(oldest);
+                self.open.entry(oldest).and_modify(|open| open.turn = self.turns);
+                self.remote.entry(oldest).and_modify(|remote| remote.turn = self.turns);
+                self.turns += 1;
+                continue;
+            }
             self.known.remove(&oldest);
             self.remote.remove(&oldest);
         }
@@ -98,7 +108,8 @@ impl Model {
         let last = if is_held { (Balance(0), Balance(0)) } else { (balance, available) };
         let (counted, asked, payees) = (self.date, Some(Asked::For(*asked)), charges.map(|(_, payee)| payee));
         let charged = [0, if withdraws { 0 } else { charges[1].0 }];
-        let known = Known { asked, answer, last, charged, payees, cash, by_account, account, to, counted, moved, fate };
+        let unmoved = Known::unmoved(asked, answer, counted, fate);
+        let known = Known { last, charged, payees, cash, by_account, account, to, moved, ..unmoved };
         self.keep(key, known);
         self.say_lines(context.session, &known, out);
         out.reply(Reply::Authorized(&answer));
