@@ -548,8 +548,12 @@ impl Client {
         Ok(())
     }
 
-    /// Tries for a connection, if its time has come within `wait`; gives whether there is one.
-    fn reconnect(&mut self, wait: Duration) -> Result<bool, Error> {
+    /// Tries for a connection, if its time has come within `wait`; gives whether there is one. [`Client::poll`] does so by
+    /// itself: this is for those who have something else to do than to wait in it for a connection to be made.
+    ///
+    /// # Errors
+    /// See [`Client::poll`].
+    pub fn reconnect(&mut self, wait: Duration) -> Result<bool, Error> {
         if let Some(code) = self.ended {
             return Err(Error::Closed { code });
         }

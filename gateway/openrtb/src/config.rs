@@ -14,6 +14,9 @@ pub struct Config {
     /// Numbers of other currencies in the engine, by their codes.
     #[serde(default)]
     pub currencies: BTreeMap<String, u16>,
+    /// What we are called by servers of header bidding, which say by that name how many bids they take.
+    #[serde(default)]
+    pub bidder: Option<String>,
     /// Where notices come back to: the beginning of their addresses.
     pub notices: String,
     /// What notices are signed with and users are hashed with: at least 16 bytes.
@@ -30,7 +33,7 @@ pub struct Config {
     /// Connections at a time at most.
     #[serde(default = "connections")]
     pub connections_max: usize,
-    /// Numbers of placements by `imp.tagid`. A placement of OpenRTB has one slot.
+    /// Numbers of placements by `imp.tagid`. How many slots of it an `imp` has is the request's to say.
     pub placements: BTreeMap<String, u32>,
     /// What creatives are to an exchange.
     #[serde(default)]
@@ -60,6 +63,9 @@ pub struct Creative {
     /// Its width and height.
     #[serde(default)]
     pub h: Option<u32>,
+    /// Seconds that it takes, of video and audio.
+    #[serde(default)]
+    pub dur: Option<u32>,
 }
 
 fn tmax() -> u64 {

@@ -74,9 +74,9 @@ impl Secret {
         Some((notice, WinId(win)))
     }
 
-    /// The key of a user: what stands for it in the log.
-    pub(crate) fn user(&self, id: &str) -> UserKey {
-        let hash = self.mac("user", id.as_bytes()).finalize().into_bytes();
+    /// The key of a user: what stands for it in the log. `of` is who gave the id.
+    pub(crate) fn user(&self, of: &str, id: &str) -> UserKey {
+        let hash = self.mac(of, id.as_bytes()).finalize().into_bytes();
         let key = hash.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
         UserKey(key.max(1))
     }

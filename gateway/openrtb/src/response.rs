@@ -40,6 +40,8 @@ pub(crate) struct Bid<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) h: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dur: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dealid: Option<&'a str>,
 }
 

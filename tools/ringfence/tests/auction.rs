@@ -4,9 +4,9 @@
 use ringfence::commands::pacing::{follow, planned};
 use ringfence_domains::auction::Auction;
 use ringfence_domains::auction::messages::{
-    AuctionLimits, AuctionRule, CampaignId, Command, DefineBuckets, DefinePlacement, Dimension, Event, EventKind,
-    EventOutcome, HoldAuction, LineItemId, Nanos, Phase, PriceModel, PriceRange, RecordEvent, Reply, Rounding,
-    SetCampaign, SetLineItem, WHOLE, WinId,
+    Attribute, AuctionLimits, AuctionRule, CampaignId, Command, DefineBuckets, DefinePlacement, Dimension, Event,
+    EventKind, EventOutcome, HoldAuction, LineItemId, Nanos, Phase, PriceModel, PriceRange, RecordEvent, Reply,
+    Rounding, SetCampaign, SetLineItem, WHOLE, WinId,
 };
 use ringfence_domains::auction::workload::{amount, auction, campaign, line_item, placement, slot};
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, Slot, kind};
@@ -18,6 +18,7 @@ use ringfence_kernel::random::Random;
 use ringfence_kernel::workload::CommandImage;
 use ringfence_kernel::{ClientId, OutputHeader, Timestamp};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
@@ -368,4 +369,98 @@ fn price_buckets_are_the_keys_of_the_fixtures() {
     }
     assert!(equal >= 6 && binary < equal, "{equal} keys are equal, {binary} are not");
     println!("proved: {equal} price keys of {} fixtures, {binary} a binary step lower there", files.len());
+}
+
+/// What a fixture of a header-bidding server says of one slot: bids in their order as bidder and price in millionths, those of
+/// them that are passed on, and how many each bidder may have.
+#[derive(Default)]
+struct SeveralBids {
+    bids: Vec<(String, u64)>,
+    passed: Vec<(String, u64)>,
+    most: BTreeMap<String, u8>,
+}
+
+/// How many bids of a bidder get keys of their own: as many as the first entry says that names it alone and makes sense. Those
+/// named among others have one, since their keys have no names.
+fn bids_max(multibid: &serde_json::Value, bidder: &str) -> u8 {
+    let is_own = |entry: &&serde_json::Value| {
+        entry["bidder"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(bidder)) && entry["maxbids"].is_i64()
+    };
+    let entry = multibid.as_array().into_iter().flatten().find(is_own);
+    let most = entry.filter(|entry| entry["targetbiddercodeprefix"].is_string());
+    most.map_or(1, |entry| entry["maxbids"].as_i64().expect("a number").clamp(1, 9) as u8)
+}
+
+/// What a fixture says of each of its slots.
+fn several_bids(file: &Path) -> BTreeMap<String, SeveralBids> {
+    let fixture: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(file).expect("it is read")).expect("JSON");
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let multibid = &fixture["incomingRequest"]["ortbRequest"]["ext"]["prebid"]["multibid"];
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let price = |bid: &serde_json::Value| (bid["price"].as_f64().expect("a price") * 1e6).round() as u64;
+    let mut slots: BTreeMap<String, SeveralBids> = BTreeMap::new();
+    for bidder in fixture["outgoingRequests"].as_object().expect("bidders").values() {
+        for seat in list(&bidder["mockResponse"]["pbsSeatBids"]) {
+            let name = text(&seat["seat"]);
+            for bid in list(&seat["pbsBids"]) {
+                let slot = slots.entry(text(&bid["ortbBid"]["impid"])).or_default();
+                slot.most.insert(name.clone(), bids_max(multibid, &name));
+                slot.bids.push((name.clone(), price(&bid["ortbBid"])));
+            }
+        }
+    }
+    for seat in list(&fixture["response"]["bids"]["seatbid"]) {
+        for bid in list(&seat["bid"]) {
+            if bid["ext"]["prebid"]["targeting"].is_object() {
+                let slot = slots.get_mut(&text(&bid["impid"])).expect("a slot that was bid for");
+                slot.passed.push((text(&seat["seat"]), price(&bid)));
+            }
+        }
+    }
+    slots
+}
+
+/// Guards against other bids of a bidder that take part than a header-bidding server passes on: all bids of each slot of the
+/// fixtures are entered in an auction of eight slots.
+#[test]
+fn as_many_bids_of_a_bidder_take_part_as_the_fixtures_say() {
+    let names = ["multi-bids", "multi-bids-mixed-case", "multi-bids-with-extra-bids", "multi-bids-error"];
+    let files: Option<Vec<PathBuf>> = names.iter().map(|name| data(&format!("prebid/{name}.json"))).collect();
+    let Some(files) = files else {
+        println!("SKIPPED: no fixtures of multi-bid in ../shared/data/auction/prebid or $RINGFENCE_DATA");
+        return;
+    };
+    let (mut entered, mut won) = (0, 0);
+    for (file, (slot_name, SeveralBids { bids, mut passed, most })) in
+        files.iter().flat_map(|file| several_bids(file).into_iter().map(move |slot| (file, slot)))
+    {
+        let bidders: Vec<&String> = most.keys().collect();
+        let mut attributes = Vec::new();
+        for (number, name) in (0..).zip(&bidders) {
+            let own = bids.iter().filter(|(bidder, _)| bidder == *name);
+            let attribute = |(_, bid): &(String, u64)| Attribute {
+                bids_max: most[*name],
+                ..amount(Dimension::Bidder, number, *bid)
+            };
+            attributes.extend(own.map(attribute));
+        }
+        let mut server = Server::new();
+        server.ask(Command::DefinePlacement(&placement(1, 1, AuctionRule::FirstPrice), &[slot(WHOLE); 8]));
+        let outputs = server.ask(Command::HoldAuction(&auction(1), &attributes));
+        let winners = outputs.iter().filter_map(|output| {
+            let header = OutputHeader::read(image(output)).expect("it has one");
+            match Event::decode(header.message, &image(output)[OUTPUT_HEADER_BYTES..]) {
+                Ok(Event::OutsideWon(won)) => Some((bidders[won.bidder as usize].clone(), won.bid.0)),
+                _ => None,
+            }
+        });
+        let mut winners: Vec<_> = winners.collect();
+        (entered, won) = (entered + bids.len(), won + winners.len());
+        winners.sort();
+        passed.sort();
+        assert_eq!(winners, passed, "{}: {slot_name}", file.display());
+    }
+    assert!(won < entered, "some are left out");
+    println!("proved: {won} of {entered} bids take part, as in {} fixtures of multi-bid", files.len());
 }

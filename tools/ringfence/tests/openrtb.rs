@@ -47,6 +47,11 @@ impl Drop for Gateway {
 impl Gateway {
     /// An engine with line items for exchanges, and the gateway before it.
     fn new() -> Self {
+        Self::with_files(1_024)
+    }
+
+    /// One whose gateway may have so many files open.
+    fn with_files(files: u32) -> Self {
         let place = Place::new(2, "");
         let engine = place.engine();
         let client = Client::connect(place.config(1, engine.address())).expect("the engine answers");
@@ -58,11 +63,13 @@ secret = "a secret that tests may know"
 tmax_ms = 5000
 margin_ms = 10
 body_bytes_max = 8192
-placements = { leaderboard = 1, sidebar = 2 }
+placements = { leaderboard = 1, sidebar = 2, stream = 3 }
+bidder = "ringfence"
 [names]
 size = ["728x90", "300x250"]
 site = ["www.foobar.example"]
-deal = ["deal-1"]
+deal = ["deal-1", "deal-2", "deal-3"]
+keyword = ["stream"]
 ad_domain = ["advertiser.example"]
 [[creatives]]
 creative = 1
@@ -70,10 +77,23 @@ adm = "<a href=\"https://advertiser.example\">728</a>"
 adomain = ["advertiser.example"]
 w = 728
 h = 90
+[[creatives]]
+creative = 3
+adm = "<VAST version=\"4.0\"/>"
+dur = 15
+[[creatives]]
+creative = 4
+adm = "<VAST version=\"4.1\"/>"
+dur = 30
+[[creatives]]
+creative = 6
+adm = "<VAST version=\"4.2\"/>"
 "#;
         let file = place.path().join("openrtb.toml");
         std::fs::write(&file, config).expect("it is written");
-        let mut child = Process::new(program())
+        let mut child = Process::new("sh")
+            .args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")])
+            .arg(program())
             .args(["openrtb", "--listen", "127.0.0.1:0", "--client", "2"])
             .arg("--config")
             .arg(&file)
@@ -138,6 +158,27 @@ h = 90
             terms.size = if id == 1 { size } else { 0 };
             self.ask(Command::DefineCreative(&terms));
             self.ask(Command::SetCreative(&SetCreative { creative: CreativeId(id), phase, reserved }));
+        }
+    }
+
+    /// Line items 4, 5 and 6, each of another advertiser, compete for a stream of three slots, and pay 4, 5 and 6 dollars a
+    /// thousand; what the last of them shows no exchange knows. Line item 7 has a private deal at 7.
+    fn stream(&mut self) {
+        let (phase, reserved) = (Phase::Active.into(), Reserved::default());
+        let (stream, deal) = (self.name(Dimension::Keyword, "stream"), self.name(Dimension::Deal, "deal-2"));
+        let terms = placement(3, 1, AuctionRule::FirstPrice);
+        self.ask(Command::DefinePlacement(&terms, &[slot(WHOLE); 3]));
+        for id in 4..=7 {
+            self.ask(Command::DefineCampaign(&campaign(id, id, 1_000_000_000)));
+            self.ask(Command::SetCampaign(&SetCampaign { campaign: CampaignId(id), phase, reserved }));
+            let mut terms = line_item(id, id, 100_000_000, 1_000_000 * u64::from(id));
+            terms.window = 3_600_000_000_000;
+            let by_deal = target(TargetMode::Include, Dimension::Deal, deal);
+            let open = target(TargetMode::Include, Dimension::Keyword, stream);
+            self.ask(Command::DefineLineItem(&terms, &[if id == 7 { by_deal } else { open }]));
+            self.ask(Command::SetLineItem(&SetLineItem { item: LineItemId(id), phase, reserved }));
+            self.ask(Command::DefineCreative(&workload::creative(id - 1, id)));
+            self.ask(Command::SetCreative(&SetCreative { creative: CreativeId(id - 1), phase, reserved }));
         }
     }
 
@@ -212,6 +253,8 @@ fn exchanges_are_answered_and_their_notices_are_counted_once() {
     assert_eq!(gateway.report(1), (1, 0, 0, 2_000_000, 0), "the win holds its price");
     assert_eq!([gateway.notice(bid, "nurl"), gateway.notice(bid, "burl"), gateway.notice(bid, "burl")], [204; 3]);
     assert_eq!(gateway.report(1), (1, 1, 0, 0, 2_000_000), "it is billed once");
+    assert_eq!(gateway.notice(bid, "lurl"), 409);
+    assert_eq!(gateway.report(1), (1, 1, 0, 0, 2_000_000), "what was billed is not lost");
 
     let (_, answer) = gateway.bid(BANNER);
     let lost = &answer["seatbid"][0]["bid"][0];
@@ -276,6 +319,71 @@ fn exchanges_are_answered_and_their_notices_are_counted_once() {
     assert!(!explain(win / 8 + 1).0, "an event is no auction");
 }
 
+/// Guards against one bid where an exchange takes several, several where it takes one, a slot whose bid no exchange can use that
+/// takes the others with it, and notices of one bid that count for another.
+#[test]
+fn a_pod_and_a_server_of_header_bidding_get_several_bids() {
+    let mut gateway = Gateway::new();
+    gateway.stream();
+    let request = |video: &str, ext: &str| {
+        format!(
+            r#"{{"id": "1", "tmax": 5000, "imp": [{{"id": "a", "tagid": "stream", "video": {video}}}],
+            "site": {{"keywords": "stream"}}, "ext": {ext}}}"#
+        )
+    };
+    let plain = r#"{"mimes": ["video/mp4"], "podid": "p", "slotinpod": 1}"#;
+    let multibid =
+        |most: u8| format!(r#"{{"prebid": {{"multibid": [{{"bidder": "RingFence", "maxbids": {most}}}]}}}}"#);
+    // The one slot is won by whom no exchange can show.
+    assert_eq!(gateway.bid(&request(plain, "{}")).0, 204);
+    gateway.comes_to(6, (1, 0, 1, 0, 0));
+    let mut bids = Vec::new();
+    for (video, ext) in [(r#"{"podid": "p", "maxseq": 3, "poddur": 60}"#, "{}".to_string()), (plain, multibid(3))] {
+        let (status, answer) = gateway.bid(&request(video, &ext));
+        assert_eq!(status, 200, "{answer}");
+        bids = answer["seatbid"][0]["bid"].as_array().expect("bids").clone();
+        let said: Vec<_> =
+            bids.iter().map(|bid| (bid["impid"].as_str(), bid["price"].as_f64(), bid["dur"].as_u64())).collect();
+        let expected = [(Some("a"), Some(5.0), Some(30)), (Some("a"), Some(4.0), Some(15))];
+        assert_eq!(said, expected, "{answer}");
+    }
+    gateway.comes_to(6, (3, 0, 3, 0, 0));
+    assert_eq!([gateway.report(5), gateway.report(4)], [(2, 0, 0, 10_000_000, 0), (2, 0, 0, 8_000_000, 0)]);
+    assert_eq!([gateway.notice(&bids[0], "lurl"), gateway.notice(&bids[1], "burl")], [204; 2]);
+    assert_eq!(gateway.report(5), (2, 0, 1, 5_000_000, 0), "that win and no other is taken back");
+    assert_eq!(gateway.report(4), (2, 1, 0, 4_000_000, 4_000_000), "that win and no other is billed");
+    // Two slots, and the third line item has none; a floor by the second is none that can be kept.
+    let (_, answer) = gateway.bid(&request(plain, &multibid(2)));
+    assert_eq!(answer["seatbid"][0]["bid"].as_array().map(Vec::len), Some(1), "{answer}");
+    assert_eq!(gateway.report(4).0, 2);
+    assert_eq!(gateway.bid(&request(r#"{"maxseq": 3, "mincpmpersec": 0.01}"#, "{}")).0, 204);
+    assert_eq!(gateway.report(5).0, 3);
+    // A bid by a deal says which: of an open slot, whose floor is above it, and of a private one.
+    for (private, floor) in [(0, 7.5), (1, 0.0)] {
+        let deals = r#"[{"id": "deal-3", "bidfloor": 1}, {"id": "nobody's"}, {"id": "deal-2", "bidfloor": 6.5}]"#;
+        let pmp = format!(r#""bidfloor": {floor}, "pmp": {{"private_auction": {private}, "deals": {deals}}}, "video""#);
+        let (status, answer) = gateway.bid(&request(plain, "{}").replace("\"video\"", &pmp));
+        assert_eq!(status, 200, "{answer}");
+        let bids = answer["seatbid"][0]["bid"].as_array().expect("bids");
+        let said: Vec<_> = bids.iter().map(|bid| (bid["dealid"].as_str(), bid["price"].as_f64())).collect();
+        assert_eq!(said, [(Some("deal-2"), Some(7.0))], "{answer}");
+    }
+    // Of a private auction whose deals nobody could have, nobody is asked.
+    let pmp = r#""pmp": {"private_auction": 1, "deals": [{"id": "nobody's"}]}, "video""#;
+    assert_eq!(gateway.bid(&request(plain, "{}").replace("\"video\"", pmp)).0, 204);
+}
+
+/// Guards against a gateway that ends when its process may open no more files: many connect, say nothing and leave.
+#[test]
+fn more_connections_than_files_are_survived() {
+    let mut gateway = Gateway::with_files(80);
+    let idle: Vec<_> = (0..120).map(|_| TcpStream::connect(gateway.address).expect("it listens")).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(idle);
+    assert_eq!(gateway.bid(BANNER).0, 200);
+    assert!(gateway.child.try_wait().expect("a child").is_none(), "it goes on");
+}
+
 /// Guards against an answer after `tmax`, and against money that a bid holds which came too late: the engine stands still
 /// meanwhile.
 #[test]
@@ -305,7 +413,6 @@ fn hostile_bytes_are_answered_with_a_reason_and_hurt_nobody() {
         (r#"{"id": "1", "imp": []}"#, "imp is missing"),
         (r#"{"imp": [{"id": "1", "tagid": "leaderboard"}]}"#, "id is missing"),
         (r#"{"id": "1", "imp": [{"tagid": "leaderboard"}]}"#, "imp.id is missing"),
-        (r#"{"id": "1", "imp": [{"id": "1"}]}"#, "imp.tagid is missing"),
         (r#"{"id": "1", "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": -1}]}"#, "bidfloor"),
         (r#"{"id": "1", "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": 1e300}]}"#, "bidfloor"),
         (r#"{"id": "1", "imp": [{"id": "1", "tagid": "a"}, {"id": "1", "tagid": "a"}]}"#, "same imp.id"),
@@ -318,6 +425,8 @@ fn hostile_bytes_are_answered_with_a_reason_and_hurt_nobody() {
         let (status, said) = gateway.request("POST", "/openrtb", body);
         assert!(status == 400 && said.contains(reason), "{body:.60}: {status} {said}");
     }
+    // A slot without a tag is nobody's here.
+    assert_eq!(gateway.bid(r#"{"id": "1", "imp": [{"id": "1"}]}"#).0, 204);
     assert_eq!(gateway.request("POST", "/openrtb", &" ".repeat(9_000)).0, 413);
     assert_eq!(gateway.request("GET", "/openrtb", "").0, 405);
     assert_eq!(

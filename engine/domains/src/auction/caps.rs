@@ -303,4 +303,15 @@ impl Caps {
     pub(super) fn iter(&self) -> impl Iterator<Item = (UserKey, Subject, u32, u32)> {
         self.counters.iter().map(|counter| (counter.user, counter.subject, counter.period, counter.count))
     }
+
+    /// What is counted in periods that are not over, and in which kind of periods.
+    pub(super) fn running(&self) -> impl Iterator<Item = (Subject, CapPeriod)> {
+        let kinds = [CapPeriod::Hour, CapPeriod::Day, CapPeriod::Week, CapPeriod::Life, CapPeriod::Minute];
+        kinds.into_iter().flat_map(move |kind| {
+            let first = self.lists[list_of(kind)].first;
+            let next = |at: &u32| Some(self.counters[*at as usize].next).filter(|next| *next != NONE);
+            let list = core::iter::successors(Some(first).filter(|first| *first != NONE), next);
+            list.map(move |at| (self.counters[at as usize].subject, kind))
+        })
+    }
 }

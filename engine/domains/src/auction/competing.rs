@@ -9,7 +9,7 @@ use super::currencies::Rate;
 use super::line_items::LineItem;
 use super::messages::{AdvertiserId, Attribute, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
 use super::pricing::floor_of_event;
-use super::ranking::{Loss, draw};
+use super::ranking::{Competitor, Loss, Rank, draw};
 use super::wins::Win;
 use ringfence_kernel::{Sequence, Timestamp};
 
@@ -44,12 +44,13 @@ impl Request<'_> {
 
 impl Auction {
     /// Whose it is and what an event costs it at least, or why it does not compete: the first reason that holds.
-    pub(super) fn competes(&self, request: &Request<'_>, place: u32, draw: u64) -> Result<(u32, Nanos), Loss> {
+    pub(super) fn competes(&self, request: &Request<'_>, rank: Rank) -> Result<Competitor, Loss> {
+        let place = rank.place();
         let item = &self.items[place];
         let campaign = &self.campaigns[item.terms.campaign.0 - 1];
         let (bid, day) = (item.bid.bid, campaign.day(request.now));
-        let floor = match item.private {
-            0 => request.floor,
+        let (floor, deal) = match item.private {
+            0 => (request.floor, 0),
             _ => self.deal_floor(request, place),
         };
         let floor = floor_of_event(floor, item.bid.rate);
@@ -72,7 +73,7 @@ impl Auction {
             return Err(Loss::BudgetSpent);
         }
         if item.terms.is_controlled() {
-            if !item.control.lets(draw) {
+            if !item.control.lets(rank.draw) {
                 return Err(Loss::Paced);
             }
         } else if item.terms.is_planned() {
@@ -87,13 +88,13 @@ impl Auction {
         if capped {
             return Err(Loss::Capped);
         }
-        Ok((campaign.terms.advertiser.0, floor))
+        Ok(Competitor { rank, advertiser: campaign.terms.advertiser.0, floor, deal })
     }
 
-    /// What an impression costs a line item of private deals at least: the least of what the deals say that it includes
-    /// and the request has.
-    fn deal_floor(&self, request: &Request<'_>, place: u32) -> Nanos {
-        let includes = |deal: &&Attribute| {
+    /// What an impression costs a line item of private deals at least, and by which deal: the least of what the deals say that it
+    /// includes and the request has, the first of these; the number of a deal is from 1 in their order.
+    fn deal_floor(&self, request: &Request<'_>, place: u32) -> (Nanos, u8) {
+        let includes = |(_, deal): &(u8, &Attribute)| {
             let is_it = |target: &Target| {
                 let kind = (target.dimension.get(), target.mode.get());
                 kind == (Dimension::Deal, TargetMode::Include) && target.value == deal.value
@@ -104,7 +105,8 @@ impl Auction {
             0 => request.floor,
             _ => request.rate.at_least(deal.amount),
         };
-        request.deals.iter().filter(includes).map(floor).min().unwrap_or(request.floor)
+        let deals = (1..).zip(request.deals).filter(includes);
+        deals.map(|(number, deal)| (floor(deal), number)).min().unwrap_or((request.floor, 0))
     }
 
     /// Creatives of a line item that run and fit a request.

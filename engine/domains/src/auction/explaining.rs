@@ -74,7 +74,11 @@ impl Auction {
             let Rank { score, .. } = rank;
             // Who does not reach the floor is not ranked.
             let floor = outside.bucket.0 == 0 || outside.bucket < ranking.floor;
-            let fate = if floor { Fate::Lost(Loss::BelowFloor) } else { fate(rank) };
+            let fate = match outside.entered {
+                _ if floor => Fate::Lost(Loss::BelowFloor),
+                true => fate(rank),
+                false => Fate::Lost(Loss::Excluded),
+            };
             all.push((rank, Explained { item: LineItemId(0), bidder: outside.bidder, priority: 0, score, fate }));
         }
         all.sort_by_key(|(rank, explained)| (explained.fate == Fate::NotTargeted, core::cmp::Reverse(*rank)));

@@ -25,6 +25,31 @@ fn of_dimension(attributes: &[Attribute], dimension: Dimension) -> &[Attribute] 
     &attributes[first..end]
 }
 
+/// Whether an attribute may come after another: they are in order, each there once but bidders, who may bid several times.
+fn follows(before: &Attribute, after: &Attribute) -> bool {
+    let key = |attribute: &Attribute| (attribute.dimension.get(), attribute.value);
+    let again = after.dimension.get() == Dimension::Bidder && before.bids_max == after.bids_max;
+    key(before) < key(after) || (key(before) == key(after) && again)
+}
+
+/// Whether an attribute says no more than those of its dimension can.
+fn makes_sense(attribute: &Attribute) -> bool {
+    match attribute.dimension.get() {
+        Dimension::Bidder => true,
+        Dimension::Deal => attribute.bids_max == 0,
+        _ => attribute.bids_max == 0 && attribute.amount.0 == 0,
+    }
+}
+
+/// Whether a bid is among the best of its bidder's, which are side by side: as many as may take part, of equal ones the first.
+fn is_entered(bids: &[Attribute], at: usize) -> bool {
+    let of_bidder = |other: &&Attribute| other.value == bids[at].value;
+    let better =
+        bids[..at].iter().rev().take_while(of_bidder).filter(|before| before.amount >= bids[at].amount).count()
+            + bids[at + 1..].iter().take_while(of_bidder).filter(|after| after.amount > bids[at].amount).count();
+    better < usize::from(bids[at].bids_max.max(1))
+}
+
 impl Auction {
     /// Holds an auction.
     #[inline]
@@ -36,18 +61,12 @@ impl Auction {
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
         let place = self.placements.place(command.placement)?;
-        let keys = attributes.iter().map(|attribute| (attribute.dimension.get(), attribute.value));
-        if attributes.len() > TARGETS_MAX || !keys.is_sorted_by(|a, b| a < b) {
-            return Err(Reject::BadTargets);
-        }
-        let has_amount =
-            |attribute: &Attribute| matches!(attribute.dimension.get(), Dimension::Deal | Dimension::Bidder);
-        if attributes.iter().any(|attribute| attribute.amount.0 > 0 && !has_amount(attribute)) {
+        if attributes.len() > TARGETS_MAX || !attributes.is_sorted_by(follows) || !attributes.iter().all(makes_sense) {
             return Err(Reject::BadTargets);
         }
         let rate = self.currencies.rate(command.currency)?;
         let placement = &self.placements[place];
-        let (seed, slots) = (placement.terms.seed, placement.factors().len());
+        let (seed, slots) = (placement.terms.seed, placement.slots(command.slots));
         if self.wins.room() < slots {
             return Err(Reject::WinsFull);
         }
@@ -72,16 +91,18 @@ impl Auction {
         Ok(Progress::Done)
     }
 
-    /// Ranks bids made elsewhere: each in its price bucket, for an impression, and of nobody's advertiser.
+    /// Ranks bids made elsewhere: each in its price bucket, for an impression, and of nobody's advertiser. Of a bidder so many
+    /// take part as the request says.
     fn enter_outside(&self, placement: u32, request: &Request<'_>, bids: &[Attribute], ranking: &mut Ranking) {
         let buckets = self.buckets.get(self.placements[placement].terms.buckets);
-        for (place, bid) in (OUTSIDE..).zip(bids) {
+        for (place, (at, bid)) in (OUTSIDE..).zip(bids.iter().enumerate()) {
             let draw = request.draw(place);
             let amount = request.rate.at_most(bid.amount);
             let bucket = buckets.map_or(amount, |buckets| buckets.of(amount, draw & 1 == 1));
-            let outside = Outside { bidder: bid.value, bid: amount, bucket };
+            let entered = is_entered(bids, at);
+            let outside = Outside { bidder: bid.value, bid: amount, bucket, entered };
             ranking.outside.push(outside);
-            if bucket.0 > 0 && bucket >= request.floor {
+            if entered && bucket.0 > 0 && bucket >= request.floor {
                 ranking.entered.push(outside.rank(place, draw));
             }
         }
@@ -128,17 +149,17 @@ impl Auction {
         let place = rank.place();
         if place >= OUTSIDE {
             let (advertiser, floor) = (place, request.floor);
-            return ranking.best.push(Competitor { rank, advertiser, floor });
+            return ranking.best.push(Competitor { rank, advertiser, floor, deal: 0 });
         }
         let is_beside = |other: &Competitor, advertiser: u32| {
             let labels = request.slots > 1 && other.rank.place() < OUTSIDE;
             other.advertiser == advertiser || (labels && self.items.share_label(other.rank.place(), place))
         };
-        match self.competes(request, place, rank.draw) {
-            Ok((advertiser, _)) if ranking.best.iter().any(|other| is_beside(other, advertiser)) => {
+        match self.competes(request, rank) {
+            Ok(Competitor { advertiser, .. }) if ranking.best.iter().any(|other| is_beside(other, advertiser)) => {
                 ranking.lose(rank, Loss::Excluded);
             }
-            Ok((advertiser, floor)) => ranking.best.push(Competitor { rank, advertiser, floor }),
+            Ok(competitor) => ranking.best.push(competitor),
             Err(loss) => ranking.lose(rank, loss),
         }
     }
@@ -162,7 +183,7 @@ impl Auction {
         let mut outside = 0;
         for (at, competitor) in ranking.winners().iter().enumerate() {
             let terms = &self.placements[placement];
-            let price = price(terms.terms.rule.get(), bidders, terms.factors(), at);
+            let price = price(terms.terms.rule.get(), bidders, &terms.factors()[..request.slots], at);
             let slot = at as u32 + 1;
             if let Some(own) = competitor.rank.outside() {
                 let Outside { bidder, bid, .. } = ranking.outside[own];
@@ -180,8 +201,8 @@ impl Auction {
                 held.touches = self.advertiser_of(item);
             }
             self.hold_price(held);
-            let item = LineItemId(item + 1);
-            let won = SlotWon { win, price, item, slot, creative, reserved: Reserved::default() };
+            let (item, pays, reserved) = (LineItemId(item + 1), self.items[item].terms.model, Reserved::default());
+            let won = SlotWon { win, price, item, slot, creative, pays, deal: competitor.deal, reserved };
             match at {
                 0 => first = won,
                 _ => out.tell(context.session, Event::SlotWon(&won)),
@@ -237,8 +258,8 @@ impl Auction {
             outside: outside as u8,
             no_creative,
             creative: first.creative,
-            pays: self.items.get(first.item.0.wrapping_sub(1)).map_or(PriceModel::Cpm.into(), |item| item.terms.model),
-            reserved: Reserved::default(),
+            pays: if first.item.0 == 0 { PriceModel::Cpm.into() } else { first.pays },
+            deal: first.deal,
         }));
     }
 }

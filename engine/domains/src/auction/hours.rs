@@ -190,7 +190,8 @@ impl Hours {
         (all.oldest, all.forgotten) = (source.value()?, source.value()?);
         for at in 0..source.count(all.capacity, "hours")? {
             let hour: Hour = source.value()?;
-            if hour.placement.0 == 0 || all.find(hour.key()).is_some() {
+            // There is one after it.
+            if hour.placement.0 == 0 || hour.hour == u32::MAX || all.find(hour.key()).is_some() {
                 return Err(Corrupt("an hour"));
             }
             all.index.insert(hash(hour.key()), at as u32).map_err(|_| Corrupt("hours"))?;

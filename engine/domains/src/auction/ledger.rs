@@ -150,15 +150,16 @@ impl Ledger {
         })
     }
 
-    /// What all publishers are owed.
-    pub(super) fn publishers(&self) -> i128 {
-        self.publishers.iter().map(|amount| i128::from(amount.0)).sum()
+    /// What each publisher is owed.
+    pub(super) fn publishers(&self) -> impl Iterator<Item = (PublisherId, i128)> {
+        (1..).zip(&self.publishers).map(|(id, amount)| (PublisherId(id), i128::from(amount.0)))
     }
 
     /// All accounts together: what publishers and the house have, without what advertisers owe.
     pub(super) fn balance(&self) -> i128 {
         let owed: i128 = self.owed().map(|(_, owed)| owed).sum();
-        self.publishers() + i128::from(self.house.0) - owed
+        let publishers: i128 = self.publishers().map(|(_, amount)| amount).sum();
+        publishers + i128::from(self.house.0) - owed
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {

@@ -10,8 +10,8 @@ mod replies;
 pub use commands::{
     Attribute, Command, DefineAdvertiser, DefineBuckets, DefineCampaign, DefineCreative, DefineLineItem, DefineName,
     DefinePlacement, HoldAuction, ListSource, MakeCreditNote, MakeInvoice, PriceRange, RecordConversion, RecordEvent,
-    ReportHour, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate,
-    SetTraffic, Slot, Target, VoidWin,
+    ReleaseWin, ReportHour, ReportLineItem, ReportPlacement, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem,
+    SetRate, SetTraffic, Slot, Target, VoidWin,
 };
 pub use events::{
     AccountStands, CampaignChanged, CreativeChanged, Event, EventBilled, EventCredited, LineItemChanged, NameDefined,
@@ -164,7 +164,7 @@ choice! {
         AdDomain = 12,
         /// Attribute of the advertisement: a line item excludes its own, a request has those that it blocks.
         AdAttribute = 13,
-        /// Bidder elsewhere (header bidding): its bid takes part in the auction. Not for targets.
+        /// Bidder elsewhere (header bidding): its bids take part in the auction. Not for targets.
         Bidder = 14,
         /// Label of competitive exclusion: a line item excludes its own, a request has those that are on the page.
         Label = 15,
@@ -251,6 +251,8 @@ choice! {
         NoTouch = 5,
         /// The hour is so long ago that some of it is forgotten.
         HourForgotten = 6,
+        /// The win was billed: it can only be taken back.
+        AlreadyBilled = 7,
     }
 }
 

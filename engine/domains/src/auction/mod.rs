@@ -138,7 +138,10 @@ impl Domain for Auction {
 
     fn roles_needed(command: &Command<'_>) -> Roles {
         match command {
-            Command::HoldAuction(..) | Command::RecordEvent(..) | Command::RecordConversion(..) => Roles::TRADE,
+            Command::HoldAuction(..)
+            | Command::RecordEvent(..)
+            | Command::RecordConversion(..)
+            | Command::ReleaseWin(..) => Roles::TRADE,
             Command::ReportLineItem(..) | Command::ReportPlacement(..) | Command::ReportHour(..) => Roles::OBSERVE,
             _ => Roles::ADMINISTER,
         }
@@ -161,6 +164,7 @@ impl Domain for Auction {
             Command::DefineLineItem(command, targets) => self.define_line_item(context, command, targets, out),
             Command::DefinePlacement(command, slots) => self.define_placement(command, slots, out),
             Command::VoidWin(command) => self.void(context.now, *command, out),
+            Command::ReleaseWin(command) => self.give_up(context.now, *command, out),
             Command::SetTraffic(command) => Ok(self.set_traffic(*command, out)),
             Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.make_invoice(*command, out),

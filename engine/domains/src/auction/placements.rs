@@ -35,6 +35,15 @@ impl Placement {
     pub(super) fn factors(&self) -> &[u32] {
         &self.factors[..self.slots as usize]
     }
+
+    /// How many slots an auction has that asks for `asked` at most, or for all when that is zero.
+    #[inline]
+    pub(super) fn slots(&self, asked: u8) -> usize {
+        match asked {
+            0 => self.slots as usize,
+            asked => (self.slots as usize).min(asked.into()),
+        }
+    }
 }
 
 fn sound(terms: &DefinePlacement, factors: &[u32]) -> bool {

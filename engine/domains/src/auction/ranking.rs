@@ -47,6 +47,8 @@ pub(super) struct Outside {
     /// What was bid, and the price bucket of it.
     pub(super) bid: Nanos,
     pub(super) bucket: Nanos,
+    /// Whether it takes part: it is among as many of its bidder's as may.
+    pub(super) entered: bool,
 }
 
 impl Outside {
@@ -71,7 +73,7 @@ pub enum Loss {
     Paced,
     /// The user has seen it as often as may be, or cannot be counted.
     Capped,
-    /// Another of its advertiser, or with its label, ranks higher.
+    /// Another of its advertiser, or with its label, ranks higher; or as many bids of its bidder as take part are higher.
     Excluded,
 }
 
@@ -84,6 +86,8 @@ pub(super) struct Competitor {
     pub(super) rank: Rank,
     pub(super) advertiser: u32,
     pub(super) floor: Nanos,
+    /// Which of the request's deals set its floor, from 1; zero when none did.
+    pub(super) deal: u8,
 }
 
 /// Room for one auction.

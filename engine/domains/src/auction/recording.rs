@@ -6,8 +6,8 @@ use super::conduct::decline;
 use super::hours::Hour;
 use super::messages::{
     AdvertiserId, DeclineReason, DefinePlacement, Event, EventBilled, EventCredited, EventKind, EventOutcome,
-    EventRecorded, LineItemId, Nanos, PlacementId, PriceModel, RecordConversion, RecordEvent, Reject, Reply, VoidWin,
-    WinId, WinReleased, WinVoided,
+    EventRecorded, LineItemId, Nanos, PlacementId, PriceModel, RecordConversion, RecordEvent, Reject, ReleaseWin,
+    Reply, VoidWin, WinId, WinReleased, WinVoided,
 };
 use super::topics;
 use super::wins::{Tally, Win};
@@ -15,7 +15,7 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Out, Progress, Timestamp};
 
 /// The event that a line item pays for.
-fn billable(model: PriceModel) -> EventKind {
+pub(super) fn billable(model: PriceModel) -> EventKind {
     match model {
         PriceModel::Cpm => EventKind::Impression,
         PriceModel::Cpc => EventKind::Click,
@@ -165,6 +165,19 @@ impl Auction {
         let (item, reserved) = (LineItemId(win.item + 1), Reserved::default());
         out.reply(Reply::WinVoided(&WinVoided { amount, win: win.id, item, reserved }));
         Ok(Progress::Done)
+    }
+
+    /// Gives up a win that was not billed.
+    pub(super) fn give_up(
+        &mut self,
+        now: Timestamp,
+        command: ReleaseWin,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        if self.wins.get(command.win).is_some_and(|win| win.billed == 1) {
+            return Ok(decline(command.win, 0, DeclineReason::AlreadyBilled, out));
+        }
+        self.void(now, VoidWin { win: command.win }, out)
     }
 
     /// Gives back what a win was billed, on every level and in the ledger.

@@ -13,9 +13,9 @@
 //! [cpc|cpa] [rate=PPM] [quality=PPM] [cap=N/minute|hour|day|week|life] [from=T] [to=T] [window=T] [click=T] [view=T] [even|plan=W,W…] [pid=P,I,D] [hours=DAY:FROM-TO] … [+DIMENSION=V] …
 //! [-DIMENSION=V] … [GROUP:+DIMENSION=V] … [priority=N]`, `placement I of PUBLISHER RULE [floor=N] [seed=N] [share=PPM] [buckets=N] [zone=MINUTES] : FACTOR …`, `start|pause|end
 //! campaign|item|creative I`, `bid I N [rate=PPM] [quality=PPM]`, `floor I N`, `auction PLACEMENT [user=N] [floor=N]
-//! [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
+//! [slots=N] [currency=N] [DIMENSION=V] … [deal=V@FLOOR] … [bidder=V@BID[/MOST]] …`, `rate CURRENCY N` (in units of 10⁻⁹), `buckets N ROUNDING MIN-MAX/INCREMENT …`,
 //! `name DIMENSION TEXT`, `impression|click|conversion WIN [from=SOURCE]`, `conversion user N of ADVERTISER`, `traffic [clickafter=T]
-//! [clawback=T] [user=N] [source=N]`, `list|unlist SOURCE`, `void WIN`, `invoice|credit ADVERTISER`,
+//! [clawback=T] [user=N] [source=N]`, `list|unlist SOURCE`, `void|release WIN`, `invoice|credit ADVERTISER`,
 //! `report item|placement I`, `report hour HOUR PLACEMENT [ITEM]`. A win is `N.S`: slot S, from 0, of the N-th
 //! request of the transcript.
 //!
@@ -23,11 +23,11 @@
 //! scenarios` writes what is said into the files: read the difference before it is committed.
 
 use super::messages::{
-    AdvertiserId, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId, CurrencyId,
-    DefineBuckets, DefineName, Dimension, Event, EventKind, LineItemId, ListSource, MakeCreditNote, MakeInvoice, Nanos,
-    Phase, PlacementId, Ppm, PriceModel, PriceRange, RecordConversion, RecordEvent, Reply, ReportHour, ReportLineItem,
-    ReportPlacement, Rounding, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetRate, SetTraffic,
-    TargetMode, UserKey, VoidWin, WHOLE, WinId,
+    AdvertiserId, Attribute, AuctionHeld, AuctionLimits, AuctionRule, CampaignId, CapPeriod, Command, CreativeId,
+    CurrencyId, DefineBuckets, DefineName, Dimension, Event, EventKind, LineItemId, ListSource, MakeCreditNote,
+    MakeInvoice, Nanos, Phase, PlacementId, Ppm, PriceModel, PriceRange, RecordConversion, RecordEvent, ReleaseWin,
+    Reply, ReportHour, ReportLineItem, ReportPlacement, Rounding, SetBid, SetCampaign, SetCreative, SetFloor,
+    SetLineItem, SetRate, SetTraffic, TargetMode, UserKey, VoidWin, WHOLE, WinId,
 };
 use super::model::Model;
 use super::{topics, workload};
@@ -304,10 +304,13 @@ fn parse(line: &str) -> Option<CommandImage> {
                 match word.split_once('=')? {
                     ("user", value) => command.user = UserKey(value.parse().ok()?),
                     ("floor", value) => command.floor = Nanos(value.parse().ok()?),
+                    ("slots", value) => command.slots = value.parse().ok()?,
                     ("currency", value) => command.currency = CurrencyId(value.parse().ok()?),
                     (name, value) => {
+                        let (value, bids_max) = value.split_once('/').unwrap_or((value, "0"));
                         let (value, amount) = value.split_once('@').unwrap_or((value, "0"));
-                        attributes.push(workload::amount(dimension(name)?, number(value)?, amount.parse().ok()?));
+                        let attribute = workload::amount(dimension(name)?, number(value)?, amount.parse().ok()?);
+                        attributes.push(Attribute { bids_max: bids_max.parse().ok()?, ..attribute });
                     }
                 }
             }
@@ -376,10 +379,13 @@ fn parse(line: &str) -> Option<CommandImage> {
         ["name", dimension, name] => {
             image.set(client, Command::DefineName(&DefineName::new(self::dimension(dimension)?, name)));
         }
-        ["void", win] => {
+        [verb @ ("void" | "release"), win] => {
             let (auction, slot) = win.split_once('.')?;
             let win = WinId(auction.parse::<u64>().ok()? * 8 + slot.parse::<u64>().ok()?);
-            image.set(client, Command::VoidWin(&VoidWin { win }));
+            match verb {
+                "void" => image.set(client, Command::VoidWin(&VoidWin { win })),
+                _ => image.set(client, Command::ReleaseWin(&ReleaseWin { win })),
+            }
         }
         ["credit", advertiser] => {
             let (advertiser, reserved) = (AdvertiserId(number(advertiser)?), Reserved::default());
@@ -416,6 +422,10 @@ fn shows(CreativeId(creative): CreativeId) -> String {
     if creative == 0 { String::new() } else { format!(" shows {creative}") }
 }
 
+fn by_deal(deal: u8) -> String {
+    if deal == 0 { String::new() } else { format!(" by deal {deal}") }
+}
+
 fn invalid(count: u32) -> String {
     if count == 0 { String::new() } else { format!(", {count} invalid") }
 }
@@ -441,7 +451,9 @@ fn say(slot: &Slot) -> String {
         Event::LineItemChanged(c) => {
             format!("item {}: {:?}, bids {}, spent {}, held {}", c.item, c.phase.get(), c.bid, c.spent, c.held)
         }
-        Event::SlotWon(w) => format!("win {}: item {} at {}{}", win(w.win), w.item, w.price, shows(w.creative)),
+        Event::SlotWon(w) => {
+            format!("win {}: item {} at {}{}{}", win(w.win), w.item, w.price, shows(w.creative), by_deal(w.deal))
+        }
         Event::CreativeChanged(c) => {
             assert_eq!(header.topic.kind(), topics::CAMPAIGNS);
             format!("creative {} of item {}: {:?}", c.creative, c.item, c.phase.get())
@@ -541,7 +553,10 @@ fn answer(reply: &Reply<'_>) -> String {
 fn auction_held(held: &AuctionHeld) -> String {
     let first = match held.item.0 {
         0 => "nobody".to_string(),
-        item => format!("win {}: item {item} at {}{}", win(held.win), held.price, shows(held.creative)),
+        item => {
+            let (shows, deal) = (shows(held.creative), by_deal(held.deal));
+            format!("win {}: item {item} at {}{shows}{deal}", win(held.win), held.price)
+        }
     };
     let losses = [
         ("outbid", held.outbid),

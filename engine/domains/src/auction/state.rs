@@ -9,12 +9,13 @@ use super::caps::{self, Cap, Caps, Subject};
 use super::creatives::Creatives;
 use super::currencies::Currencies;
 use super::hours::Hours;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, share_of};
 use super::line_items::LineItems;
-use super::messages::{AdvertiserId, AuctionLimits, EventKind, LineItemId, PlacementId, UserKey};
+use super::messages::{AdvertiserId, AuctionLimits, EventKind, LineItemId, PlacementId, PublisherId, UserKey};
 use super::names::Names;
 use super::placements::{Placement, Placements};
 use super::ranking::Ranking;
+use super::recording::billable;
 use super::traffic::Traffic;
 use super::wins::{Tally, Win, Wins};
 use alloc::collections::BTreeMap;
@@ -85,7 +86,12 @@ impl Auction {
             if win.touches != if touches { self.advertiser_of(win.item) } else { AdvertiserId(0) } {
                 return Err(Corrupt("whom a win touches"));
             }
-            sums.add_win(win, self.campaigns[item.terms.campaign.0 - 1].day(win.at), self.caps_of(win));
+            // What was billed, and only that, saw the event that its line item pays for.
+            if (win.billed == 1) != win.saw(billable(item.terms.model.get())) {
+                return Err(Corrupt("whether a win was billed"));
+            }
+            sums.add_win(win, self.caps_of(win));
+            self.add_levels(win, item.terms.campaign.0 - 1, &mut sums);
         }
         let mut campaigns = BTreeMap::<u32, [u64; 3]>::new();
         for (place, item) in self.items.iter() {
@@ -98,7 +104,8 @@ impl Auction {
         let mut advertisers = BTreeMap::<AdvertiserId, [u64; 2]>::new();
         for (place, campaign) in self.campaigns.iter() {
             let [spent, held, _] = campaigns.get(&place).copied().unwrap_or_default();
-            if (campaign.budget.spent.0, campaign.budget.held.0) != (spent, held) || !campaign.budget.is_kept() {
+            let kept = sums.is_kept(Level::Campaign(place), &campaign.budget);
+            if (campaign.budget.spent.0, campaign.budget.held.0) != (spent, held) || !kept {
                 return Err(Corrupt("what a campaign spent"));
             }
             // Campaigns promise no more than a ledger holds.
@@ -107,7 +114,8 @@ impl Auction {
         }
         let sum_of = |advertiser| advertisers.get(&advertiser).copied().unwrap_or_default();
         let kept = |Advertiser { terms, budget }: &Advertiser| {
-            [budget.spent.0, budget.held.0] == sum_of(terms.advertiser) && budget.is_kept()
+            [budget.spent.0, budget.held.0] == sum_of(terms.advertiser)
+                && sums.is_kept(Level::Advertiser(terms.advertiser), budget)
         };
         if !self.advertisers.iter().all(kept) {
             return Err(Corrupt("what an advertiser spent"));
@@ -116,15 +124,50 @@ impl Auction {
         if !self.ledger.owed().all(spent) || self.ledger.balance() != 0 {
             return Err(Corrupt("the accounts of the ledger"));
         }
-        let placements =
-            |of: fn(&Placement) -> u64| self.placements.iter().map(|placement| i128::from(of(placement))).sum::<i128>();
-        let owed: i128 = self.ledger.owed().map(|(_, owed)| owed).sum();
-        let publishers = placements(|placement| placement.publisher_amount.0);
-        if placements(|placement| placement.billed.0) != owed || publishers != self.ledger.publishers() {
-            return Err(Corrupt("what placements were billed"));
-        }
+        self.check_placements(&sums)?;
         self.check_hours()?;
         self.check_caps(&sums)
+    }
+
+    /// Placements were billed what advertisers owe, each no less than what its wins can take back, and publishers are owed
+    /// what their placements are.
+    fn check_placements(&self, sums: &Sums) -> Result<(), Corrupt> {
+        let (mut billed, mut publishers) = (0, BTreeMap::<PublisherId, i128>::new());
+        for placement in self.placements.iter() {
+            let [amount, part] = sums.placements.get(&placement.terms.placement).copied().unwrap_or_default();
+            let (of_publisher, all) = (placement.publisher_amount.0, placement.billed.0);
+            if of_publisher < part || all.checked_sub(of_publisher).is_none_or(|house| house < amount - part) {
+                return Err(Corrupt("what a placement was billed"));
+            }
+            billed += i128::from(all);
+            *publishers.entry(placement.terms.publisher).or_default() += i128::from(of_publisher);
+        }
+        let owed: i128 = self.ledger.owed().map(|(_, owed)| owed).sum();
+        let is_owed = |(publisher, amount)| amount == publishers.get(&publisher).copied().unwrap_or(0);
+        let agree = billed == owed && self.ledger.publishers().all(is_owed);
+        if agree { Ok(()) } else { Err(Corrupt("what placements were billed")) }
+    }
+
+    /// What a win used of the day's budgets of all levels, and what of billed ones can be taken back.
+    fn add_levels(&self, win: &Win, place: u32, sums: &mut Sums) {
+        let campaign = &self.campaigns[place];
+        let mut add = |level: Level, day: Day| {
+            let used = sums.used.entry((level, day)).or_default();
+            *used = used.saturating_add(win.price.0);
+        };
+        add(Level::Item(win.item), campaign.day(win.at));
+        add(Level::Campaign(place), campaign.day(win.at));
+        if let Some(advertiser) = self.advertisers.get(campaign.terms.advertiser) {
+            add(Level::Advertiser(campaign.terms.advertiser), advertiser.day(win.at));
+        }
+        if win.billed == 1 {
+            let billed = sums.billed.entry(win.item).or_default();
+            *billed = billed.saturating_add(win.price.0);
+            let terms = &self.placements[win.placement].terms;
+            let [amount, part] = sums.placements.entry(terms.placement).or_default();
+            *amount = amount.saturating_add(win.price.0);
+            *part = part.saturating_add(share_of(win.price, terms.share).0);
+        }
     }
 
     /// Hours add up to what line items and placements counted, while none is forgotten.
@@ -150,6 +193,11 @@ impl Auction {
                 return Err(Corrupt("a counter of a cap"));
             }
         }
+        for (subject, kind) in self.caps.running() {
+            if self.cap(subject).is_none_or(|cap| cap.period != kind) {
+                return Err(Corrupt("the period of a counter"));
+            }
+        }
         Ok(())
     }
 
@@ -165,32 +213,48 @@ impl Auction {
     }
 }
 
-/// What wins that wait hold, by line item; and how often they count for caps.
+/// What has a budget.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Item(u32),
+    Campaign(u32),
+    Advertiser(AdvertiserId),
+}
+
+/// What wins that wait or can be taken back hold, by line item; and how often they count for caps.
 #[derive(Default)]
 struct Sums {
     held: BTreeMap<u32, u64>,
-    /// By day too, billed ones included.
-    used: BTreeMap<(u32, Day), u64>,
+    /// What was billed of them, by line item, and by placement with the publisher's part.
+    billed: BTreeMap<u32, u64>,
+    placements: BTreeMap<PlacementId, [u64; 2]>,
+    /// By day, billed ones included.
+    used: BTreeMap<(Level, Day), u64>,
     users: BTreeMap<(UserKey, Subject, u32), u32>,
 }
 
 impl Sums {
-    fn add_win(&mut self, win: &Win, day: Day, caps: impl Iterator<Item = Cap>) {
-        let add = |sum: &mut u64| *sum = sum.saturating_add(win.price.0);
+    fn add_win(&mut self, win: &Win, caps: impl Iterator<Item = Cap>) {
         if win.billed == 0 {
-            add(self.held.entry(win.item).or_default());
+            let held = self.held.entry(win.item).or_default();
+            *held = held.saturating_add(win.price.0);
         }
-        add(self.used.entry((win.item, day)).or_default());
         // What was not shown before it was over counts no more.
         for cap in caps.filter(|_| win.closed == 0 || win.saw(EventKind::Impression)) {
             *self.users.entry((win.user, cap.subject, caps::period(cap.period, win.at))).or_default() += 1;
         }
     }
 
+    /// Whether a budget is within its bounds, and has used of its day what wins of that day can give back.
+    fn is_kept(&self, level: Level, budget: &Budget) -> bool {
+        budget.is_kept() && self.used.get(&(level, budget.day)).is_none_or(|used| *used <= budget.used.0)
+    }
+
     fn check_budget(&self, place: u32, budget: &Budget) -> Result<(), Corrupt> {
-        let held = self.held.get(&place).copied().unwrap_or(0);
-        let used = self.used.get(&(place, budget.day)).copied().unwrap_or(0);
-        let kept = budget.is_kept() && held == budget.held.0 && used <= budget.used.0;
+        let sum = |sums: &BTreeMap<u32, u64>| sums.get(&place).copied().unwrap_or(0);
+        let kept = self.is_kept(Level::Item(place), budget)
+            && sum(&self.held) == budget.held.0
+            && sum(&self.billed) <= budget.spent.0;
         if kept { Ok(()) } else { Err(Corrupt("what a line item spent")) }
     }
 }

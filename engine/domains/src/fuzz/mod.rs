@@ -259,7 +259,7 @@ mod tests {
     fn seeded_bytes_reach_the_auctions() {
         let mut random = Random::new(33);
         let (mut said, mut billed) = (0, 0);
-        for _ in 0..6_000 {
+        for _ in 0..9_000 {
             let mut harness = laws::Harness::<auction::Auction>::new(&AUCTION);
             for image in images::<auction::messages::Command<'_>>(&bytes(&mut random, 30_000), small::auction) {
                 let record = image.header().message.template == 9;

@@ -4,7 +4,7 @@ use crate::commands::{Engine, log};
 use crate::say;
 use anyhow::Context as _;
 use clap::Args;
-use ringfence_openrtb::{Config, Engine as Session, Server};
+use ringfence_openrtb::{Config, Server, Session};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -29,12 +29,9 @@ impl Openrtb {
     pub fn run(&self) -> anyhow::Result<()> {
         log()?;
         let config = Config::read(&self.config).with_context(|| self.config.display().to_string())?;
-        let (engine, session) = Session::start(self.engine.config()?, &config.named()?).context("the engine")?;
-        let server = Server::bind(self.listen, config, engine)?;
+        let session = Session::start(self.engine.config()?, &config.named()?).context("the engine")?;
+        let server = Server::bind(self.listen, config, session)?;
         say!("listening on http://{}", server.address()?);
-        let http = std::thread::Builder::new().name("openrtb-http".into()).spawn(move || server.run())?;
-        session.join().map_err(|_| anyhow::anyhow!("the session ended"))?.context("the engine")?;
-        // The session ends by itself when nobody can ask any more.
-        http.join().map_err(|_| anyhow::anyhow!("the HTTP side ended"))?.context("the HTTP side")
+        Ok(server.run()?)
     }
 }

@@ -162,8 +162,10 @@ messages! {
             placement: PlacementId,
             /// What `floor` and the amounts of attributes are in.
             currency: CurrencyId,
+            /// How many of the placement's slots there are this time, its first; zero for all of them.
+            slots: u8,
             /// Zero.
-            reserved: Reserved<2>,
+            reserved: Reserved<1>,
         } + attributes: Attribute: 16 {
             /// Of a deal, what an impression costs those who include it at least; zero when it has no floor of its own. Of a
             /// bidder, what it bids for an impression. Zero of all others.
@@ -172,8 +174,11 @@ messages! {
             value: u32,
             /// Of which dimension.
             dimension: DimensionCode,
+            /// Of a bidder, how many of its bids take part at most, the same for each of them; zero for one. Zero of all
+            /// others.
+            bids_max: u8,
             /// Zero.
-            reserved: Reserved<3>,
+            reserved: Reserved<2>,
         },
         /// Says what happened to a slot that was won. An event is known by its win and its kind and counts once.
         9 => RecordEvent: 16 {
@@ -336,6 +341,11 @@ messages! {
             hour: u32,
             /// Zero.
             reserved: Reserved<4>,
+        },
+        /// Gives up a win that was not billed: what it holds is free again, and it waits for events no more.
+        25 => ReleaseWin: 8 {
+            /// Which win.
+            win: WinId,
         },
     }
 }

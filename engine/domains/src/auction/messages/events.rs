@@ -1,6 +1,9 @@
 //! What the auction domain says beside the answer.
 
-use super::{AdvertiserId, CampaignId, CreativeId, DimensionCode, LineItemId, Nanos, PhaseCode, PlacementId, WinId};
+use super::{
+    AdvertiserId, CampaignId, CreativeId, DimensionCode, LineItemId, Nanos, PhaseCode, PlacementId, PriceModelCode,
+    WinId,
+};
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
 
@@ -47,8 +50,12 @@ messages! {
             slot: u32,
             /// What is shown; zero when the line item has no creatives.
             creative: CreativeId,
+            /// What the line item pays for.
+            pays: PriceModelCode,
+            /// Which of the request's deals set its floor, from 1 in their order; zero when none did.
+            deal: u8,
             /// Zero.
-            reserved: Reserved<4>,
+            reserved: Reserved<2>,
         },
         /// An event was billed. On the advertiser's stream of spend.
         104 => EventBilled: 32 {

@@ -75,8 +75,8 @@ messages! {
             outside: u8,
             /// What the line item of the first slot pays for; impressions when there is none.
             pays: PriceModelCode,
-            /// Zero.
-            reserved: Reserved<1>,
+            /// Which of the request's deals set the floor of the first slot, from 1 in their order; zero when none did.
+            deal: u8,
         },
         /// The event is known.
         55 => EventRecorded: 24 {

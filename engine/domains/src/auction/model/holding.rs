@@ -35,6 +35,7 @@ struct Bid {
     bidder: u32,
     bid: u64,
     bucket: u64,
+    entered: bool,
 }
 
 /// Who competes, and the least that an event costs it.
@@ -44,11 +45,12 @@ struct Ranked {
     weight: u128,
     least: u128,
     contract: bool,
+    deal: u8,
 }
 
 /// What the winner of `slot` pays for an event.
 fn price_of(rule: AuctionRule, ranked: &[Ranked], slots: &[Slot], slot: usize) -> u64 {
-    let Ranked { who: winner, bid, weight, least, contract } = ranked[slot];
+    let Ranked { who: winner, bid, weight, least, contract, .. } = ranked[slot];
     if contract {
         return bid;
     }
@@ -180,17 +182,27 @@ impl Model {
         out: &mut Out<'_, Auction>,
     ) -> Result<(), Reject> {
         let known = self.placements.get(&command.placement.0).ok_or(Reject::UnknownPlacement)?;
-        let (terms, slots, floor) = known.clone();
-        let keys: Vec<_> = attributes.iter().map(|has| (has.dimension.get(), has.value)).collect();
-        if keys.len() > TARGETS_MAX || !is_ascending(&keys) {
+        let (terms, mut slots, floor) = known.clone();
+        if command.slots > 0 {
+            slots.truncate(command.slots.into());
+        }
+        let (of_bidders, others): (Vec<Attribute>, Vec<Attribute>) =
+            attributes.iter().partition(|has| has.dimension.get() == Dimension::Bidder);
+        let keys: Vec<_> = others.iter().map(|has| (has.dimension.get(), has.value)).collect();
+        // Which of all these there are: bidders may stand there again.
+        let dimensions: Vec<_> = attributes.iter().map(|has| has.dimension.get()).collect();
+        let in_order = is_ascending(&keys) && dimensions.is_sorted() && of_bidders.is_sorted_by_key(|has| has.value);
+        if attributes.len() > TARGETS_MAX || !in_order {
             return Err(Reject::BadTargets);
         }
-        for Attribute { amount, dimension, .. } in attributes {
-            match dimension.get() {
-                Dimension::Deal | Dimension::Bidder => {}
-                _ if amount.0 == 0 => {}
-                _ => return Err(Reject::BadTargets),
-            }
+        let says_less = |has: &Attribute| {
+            let is_deal = has.dimension.get() == Dimension::Deal;
+            has.bids_max == 0 && (is_deal || has.amount.0 == 0)
+        };
+        let mut most = BTreeMap::new();
+        let agree = of_bidders.iter().all(|has| *most.entry(has.value).or_insert(has.bids_max) == has.bids_max);
+        if !others.iter().all(says_less) || !agree {
+            return Err(Reject::BadTargets);
         }
         if !self.knows(command.currency) {
             return Err(Reject::UnknownCurrency);
@@ -232,7 +244,7 @@ impl Model {
             no_creative: 0,
             creative: CreativeId(0),
             pays: PriceModel::Cpm.into(),
-            reserved: Reserved::default(),
+            deal: 0,
         };
         // Who competes, with the least that an event costs it; the last may be the runner-up.
         let mut ranked: Vec<Ranked> = Vec::new();
@@ -244,9 +256,10 @@ impl Model {
                 Bidder::Item(id) => id,
                 Bidder::Outside(at) => {
                     let bid = &bids[*at];
-                    if bid.bucket > 0 && bid.bucket >= floor {
+                    if bid.entered && bid.bucket > 0 && bid.bucket >= floor {
                         let (contract, least) = (false, floor.into());
-                        ranked.push(Ranked { who: *bidder, bid: bid.bucket, weight: 1_000_000, least, contract });
+                        let weight = 1_000_000;
+                        ranked.push(Ranked { who: *bidder, bid: bid.bucket, weight, least, contract, deal: 0 });
                     }
                     if ranked.len() > slots.len() {
                         held.outbid = candidates.len() as u32 - looked_at;
@@ -256,7 +269,7 @@ impl Model {
                 }
             };
             looked_at += 1;
-            let floor = self.floor_for(&self.items[id], command, attributes, floor);
+            let (floor, deal) = self.floor_for(&self.items[id], command, attributes, floor);
             let item = &self.items[id];
             let advertiser = self.campaigns[&item.terms.campaign.0].0.advertiser.0;
             let least = (u128::from(floor) * 1_000_000).div_ceil(item.bid.rate.0.into());
@@ -278,7 +291,7 @@ impl Model {
                 advertisers.insert(advertiser);
                 labels.extend(item.labels());
                 let (bid, weight, contract) = (item.bid.bid.0, item.weight(), item.terms.priority > 0);
-                ranked.push(Ranked { who: *bidder, bid, weight, least, contract });
+                ranked.push(Ranked { who: *bidder, bid, weight, least, contract, deal });
                 if ranked.len() > slots.len() {
                     held.outbid = candidates.len() as u32 - looked_at + 1;
                     break;
@@ -304,14 +317,14 @@ impl Model {
             self.win(win, (item, creative), command, price, now);
             let (win, price, item, creative) = (WinId(win), Nanos(price), LineItemId(item), CreativeId(creative));
             held.won += 1;
+            let deal = ranked[slot as usize - 1].deal;
             if slot == 1 {
-                (held.win, held.price, held.item, held.creative) = (win, price, item, creative);
+                (held.win, held.price, held.item, held.creative, held.deal) = (win, price, item, creative, deal);
                 held.pays = self.items[&item.0].terms.model;
             } else {
-                out.tell(
-                    context.session,
-                    Event::SlotWon(&SlotWon { win, price, item, slot, creative, reserved: Reserved::default() }),
-                );
+                let (pays, reserved) = (self.items[&item.0].terms.model, Reserved::default());
+                let won = SlotWon { win, price, item, slot, creative, pays, deal, reserved };
+                out.tell(context.session, Event::SlotWon(&won));
             }
         }
         out.reply(Reply::AuctionHeld(&held));
@@ -327,30 +340,43 @@ impl Model {
         attributes: &[Attribute],
     ) -> Vec<Bid> {
         let bids = attributes.iter().filter(|attribute| attribute.dimension.get() == Dimension::Bidder);
-        let entered = (1_u32 << 31..).zip(bids).map(|(number, attribute)| {
+        // Highest first; sorting leaves equal ones in their order. Of each bidder so many of these take part.
+        let mut by_height: Vec<_> = bids.clone().enumerate().collect();
+        by_height.sort_by_key(|(_, attribute)| core::cmp::Reverse(attribute.amount));
+        let (mut taken, mut entered) = (BTreeMap::new(), BTreeSet::new());
+        for (at, attribute) in by_height {
+            let taken: &mut u8 = taken.entry(attribute.value).or_default();
+            if *taken == 0 || *taken < attribute.bids_max {
+                *taken += 1;
+                entered.insert(at);
+            }
+        }
+        let bids = (1_u32 << 31..).zip(bids.enumerate()).map(|(number, (at, attribute))| {
             let bid = self.in_house(command.currency, attribute.amount.0, false);
             let up = draw(placement.seed, context.sequence, number) % 2 == 1;
-            Bid { bidder: attribute.value, bid, bucket: self.bucket(placement.buckets, bid, up) }
+            let (bidder, bucket) = (attribute.value, self.bucket(placement.buckets, bid, up));
+            Bid { bidder, bid, bucket, entered: entered.contains(&at) }
         });
-        entered.collect()
+        bids.collect()
     }
 
     /// What an impression costs a line item at least: for those of private deals, what the cheapest of theirs says that the
-    /// request has.
-    fn floor_for(&self, item: &Item, command: &HoldAuction, attributes: &[Attribute], floor: u64) -> u64 {
+    /// request has; and which of the request's deals that is, from 1.
+    fn floor_for(&self, item: &Item, command: &HoldAuction, attributes: &[Attribute], floor: u64) -> (u64, u8) {
         let mut own = Vec::new();
         for target in &item.targets {
-            for attribute in attributes {
+            let deals = attributes.iter().filter(|has| has.dimension.get() == Dimension::Deal);
+            for (number, attribute) in (1..).zip(deals) {
                 let deal = (attribute.dimension.get(), attribute.value) == (Dimension::Deal, target.value)
                     && (target.dimension.get(), target.mode.get()) == (Dimension::Deal, TargetMode::Include);
                 match attribute.amount.0 {
                     _ if !deal => {}
-                    0 => own.push(floor),
-                    amount => own.push(self.in_house(command.currency, amount, true)),
+                    0 => own.push((floor, number)),
+                    amount => own.push((self.in_house(command.currency, amount, true), number)),
                 }
             }
         }
-        own.into_iter().min().unwrap_or(floor)
+        own.into_iter().min().unwrap_or((floor, 0))
     }
 
     fn win(&mut self, win: u64, (item, creative): (u32, u32), command: &HoldAuction, price: u64, now: Timestamp) {

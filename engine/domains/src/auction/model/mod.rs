@@ -216,6 +216,13 @@ impl ringfence_kernel::laws::Model for Model {
             Command::ListSource(command) => self.list_source(*command, out),
             Command::MakeInvoice(command) => self.invoice(*command, out),
             Command::VoidWin(command) => self.void(command.win, out),
+            Command::ReleaseWin(command) => match self.wins.get(&command.win.0) {
+                Some(win) if win.billed => {
+                    decline(command.win, 0, DeclineReason::AlreadyBilled, out);
+                    Ok(())
+                }
+                _ => self.void(command.win, out),
+            },
             Command::MakeCreditNote(command) => self.credit_note(command.advertiser, out),
             Command::ReportLineItem(command) => self.report_line_item(command.item, out),
             Command::ReportPlacement(command) => self.report_placement(command.placement, out),

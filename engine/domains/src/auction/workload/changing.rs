@@ -2,8 +2,9 @@
 
 use super::super::messages::{
     AdvertiserId, CampaignId, Command, CreativeId, DefineName, Dimension, LineItemId, ListSource, MakeCreditNote,
-    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReportHour, ReportLineItem, ReportPlacement,
-    SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin, WinId,
+    MakeInvoice, Nanos, Phase, PlacementId, Ppm, RecordConversion, ReleaseWin, ReportHour, ReportLineItem,
+    ReportPlacement, SLOTS_MAX, SetBid, SetCampaign, SetCreative, SetFloor, SetLineItem, SetTraffic, UserKey, VoidWin,
+    WinId,
 };
 use super::flow::{Flow, RECENT};
 use super::{Mix, pick};
@@ -48,7 +49,12 @@ impl Flow {
             }
             22..26 => {
                 let auction = self.recent[random.below(self.auctions.clamp(1, RECENT) as u64) as usize];
-                image.set(ClientId(1), Command::VoidWin(&VoidWin { win: WinId(auction * SLOTS_MAX as u64) }));
+                let win = WinId(auction * SLOTS_MAX as u64);
+                let command = match random.percent(50) {
+                    true => Command::VoidWin(&VoidWin { win }),
+                    false => Command::ReleaseWin(&ReleaseWin { win }),
+                };
+                image.set(ClientId(1), command);
             }
             26 => {
                 let advertiser = AdvertiserId(1 + random.below(parties.into()) as u32);

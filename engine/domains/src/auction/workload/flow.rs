@@ -77,7 +77,12 @@ impl Flow {
         }
         for bidder in 0..3 {
             if random.percent(20) {
-                self.attributes.push(amount(Dimension::Bidder, bidder, random.below(16)));
+                let bids_max = if random.percent(50) { 0 } else { 1 + random.below(3) as u8 };
+                let bids = if random.percent(50) { 1 } else { 1 + random.below(4) };
+                for _ in 0..bids {
+                    let bid = amount(Dimension::Bidder, bidder, random.below(16));
+                    self.attributes.push(Attribute { bids_max, ..bid });
+                }
             }
         }
         if random.percent(15) {
@@ -103,11 +108,13 @@ impl Flow {
         let random = &mut self.random;
         let unknown = varied && random.percent(5);
         let foreign = varied && random.percent(20);
+        let few = varied && random.percent(20);
         let command = HoldAuction {
             user: UserKey(if unknown { 0 } else { 1 + random.below(users) }),
             floor: Nanos(if varied && random.percent(20) { random.below(9) } else { 0 }),
             placement: PlacementId(1 + random.below(placements.into()) as u32),
             currency: CurrencyId(if foreign { 1 + random.below(2) as u16 } else { 0 }),
+            slots: if few { 1 + random.below(4) as u8 } else { 0 },
             reserved: Reserved::default(),
         };
         self.recent[self.auctions % RECENT] = before + self.commands;

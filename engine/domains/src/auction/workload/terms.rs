@@ -109,7 +109,7 @@ pub fn alternative(group: u8, mode: TargetMode, dimension: Dimension, value: u32
 /// An attribute of a request.
 #[must_use]
 pub fn attribute(dimension: Dimension, value: u32) -> Attribute {
-    Attribute { amount: Nanos(0), value, dimension: dimension.into(), reserved: Reserved::default() }
+    Attribute { amount: Nanos(0), value, dimension: dimension.into(), bids_max: 0, reserved: Reserved::default() }
 }
 
 /// A private deal of a request with its floor, or a bid made elsewhere.
@@ -126,6 +126,7 @@ pub fn auction(placement: u32) -> HoldAuction {
         floor: Nanos(0),
         placement: PlacementId(placement),
         currency: CurrencyId(0),
+        slots: 0,
         reserved: Reserved::default(),
     }
 }

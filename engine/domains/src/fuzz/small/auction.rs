@@ -94,13 +94,15 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
             keep(0, 8, 3, body);
             keep(8, 8, 7, body);
             keep(16, 8, 255, body);
+            let slots = body[22] % 4;
             number(16, body);
+            (body[22], body[23]) = (slots, 0);
             for (rank, at) in (32..body.len()).step_by(16).enumerate() {
-                // Values, and behind them bids made elsewhere.
-                let bid = if rank < 2 { 0 } else { body[at] % 4 };
-                let dimension = if rank < 2 { 1 } else { 14 };
+                // Values, and behind them bids made elsewhere, three of each bidder.
+                let bid = if rank < 2 { 0 } else { body[at] % 2 };
+                let (dimension, value, most) = if rank < 2 { (1, rank, 0) } else { (14, rank / 3, rank / 3 % 3) };
                 body[at..at + 16].fill(0);
-                (body[at], body[at + 8], body[at + 12]) = (bid, rank as u8, dimension);
+                (body[at], body[at + 8], body[at + 12], body[at + 13]) = (bid, value as u8, dimension, most as u8);
             }
         }
         "DefineBuckets" => {
@@ -138,6 +140,12 @@ pub(in crate::fuzz) fn auction(name: &str, body: &mut [u8]) {
         "ListSource" => {
             keep(0, 4, 3, body);
             keep(4, 4, 1, body);
+        }
+        "ReleaseWin" => {
+            // Few, of one of the first 256 commands.
+            let kept = body[2] < 64;
+            keep(2, 6, 0, body);
+            (body[0], body[1]) = if kept { (body[0] & !7, body[1] & 7) } else { (0, 0) };
         }
         "RecordEvent" => {
             // Of one of the first 256 commands, the first slot.
