@@ -25,9 +25,9 @@ impl Notice {
     }
 }
 
-/// What signs notices and hashes users.
+/// What signs notices and hashes users: the secret, taken in once.
 #[derive(Clone)]
-pub(crate) struct Secret(Vec<u8>);
+pub(crate) struct Secret(Hmac<Sha256>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,11 +41,11 @@ const MAC_BYTES: usize = 16;
 impl Secret {
     /// A secret.
     pub(crate) fn new(secret: &str) -> Self {
-        Self(secret.as_bytes().to_vec())
+        Self(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length"))
     }
 
     fn mac(&self, of: &str, bytes: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        let mut mac = self.0.clone();
         mac.update(of.as_bytes());
         mac.update(&[0]);
         mac.update(bytes);

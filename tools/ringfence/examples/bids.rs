@@ -1,8 +1,10 @@
 //! How many OpenRTB bid requests a second an engine and its gateway answer, client and both of them on one machine:
 //! `cargo build --release && cargo run --release -p ringfence --example bids`. Each of 32 connections sends its next request when the
-//! last is answered. Every request is a bid of one line item, whose wins wait a second for their events.
+//! last is answered; one thread serves them all. Every request is a bid of one line item, whose wins wait a second for their events.
 #![allow(clippy::print_stdout, reason = "a command's edge")]
 
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
 use ringfence::engine_process::{EngineProcess, random_key, write_keys};
 use ringfence_client::{Client, Config};
 use ringfence_domains::auction::messages::{
@@ -12,8 +14,8 @@ use ringfence_domains::auction::messages::{
 use ringfence_domains::auction::workload::{campaign, creative, line_item, placement, slot};
 use ringfence_kernel::ClientId;
 use ringfence_kernel::messages::Reserved;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,18 +68,8 @@ fn main() -> anyhow::Result<()> {
     let mut line = String::new();
     BufReader::new(gateway.stdout.take().expect("it is piped")).read_line(&mut line)?;
     let _gateway = Gateway(gateway);
-    let address = line.trim().trim_start_matches("listening on http://").to_string();
-
-    let end = Instant::now() + Duration::from_secs(SECONDS);
-    let clients: Vec<_> = (0..CONNECTIONS).map(|_| (address.clone(), end)).collect();
-    let clients: Vec<_> =
-        clients.into_iter().map(|(address, end)| std::thread::spawn(move || ask(&address, end))).collect();
-    let (mut took, mut bids) = (Vec::new(), 0);
-    for client in clients {
-        let (times, won) = client.join().expect("a client does not panic")?;
-        took.extend(times);
-        bids += won;
-    }
+    let address = line.trim().trim_start_matches("listening on http://");
+    let (mut took, bids) = ask(address.parse()?)?;
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100];
     println!(
@@ -111,37 +103,70 @@ fn prepare(client: &mut Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks until the end; what each answer took, and how many were bids.
-fn ask(address: &str, end: Instant) -> anyhow::Result<(Vec<Duration>, u64)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
+/// A connection, what came of the answer that it waits for, and since when.
+struct Asking {
+    stream: TcpStream,
+    answer: Vec<u8>,
+    begun: Instant,
+}
+
+/// Asks over all connections until the end, on this thread; what each answer took, and how many were bids.
+fn ask(address: SocketAddr) -> anyhow::Result<(Vec<Duration>, u64)> {
     let request = format!(
         "POST /openrtb HTTP/1.1\r\nHost: exchange.example\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{REQUEST}",
         REQUEST.len()
     );
-    let mut answers = BufReader::new(stream.try_clone()?);
-    let (mut took, mut bids) = (Vec::new(), 0);
-    let (mut line, mut body) = (String::new(), Vec::new());
-    while Instant::now() < end {
-        let begun = Instant::now();
+    let mut poll = Poll::new()?;
+    let mut connections = Vec::new();
+    for at in 0..CONNECTIONS {
+        let stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
         stream.write_all(request.as_bytes())?;
-        let mut length = 0;
-        line.clear();
-        answers.read_line(&mut line)?;
-        bids += u64::from(line.contains(" 200 "));
-        anyhow::ensure!(line.contains(" 200 ") || line.contains(" 204 "), "the gateway answered {line:?}");
-        while line != "\r\n" {
-            line.clear();
-            answers.read_line(&mut line)?;
-            if let Some((_, value)) =
-                line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            {
-                length = value.trim().parse()?;
-            }
+        connections.push(Asking { stream, answer: Vec::new(), begun: Instant::now() });
+    }
+    let (mut took, mut bids) = (Vec::new(), 0);
+    let mut events = Events::with_capacity(CONNECTIONS);
+    let end = Instant::now() + Duration::from_secs(SECONDS);
+    while Instant::now() < end {
+        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        for event in &events {
+            let Asking { stream, answer, begun } = &mut connections[event.token().0];
+            read(stream, answer)?;
+            let Some(is_bid) = whole(answer)? else { continue };
+            took.push(begun.elapsed());
+            bids += u64::from(is_bid);
+            answer.clear();
+            *begun = Instant::now();
+            stream.write_all(request.as_bytes())?;
         }
-        body.resize(length, 0);
-        answers.read_exact(&mut body)?;
-        took.push(begun.elapsed());
     }
     Ok((took, bids))
+}
+
+/// Reads all that came.
+fn read(stream: &mut TcpStream, answer: &mut Vec<u8>) -> anyhow::Result<()> {
+    let mut bytes = [0; 4_096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => anyhow::bail!("the gateway closed a connection"),
+            Ok(count) => answer.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether an answer is a bid; none while it is not whole.
+fn whole(answer: &[u8]) -> anyhow::Result<Option<bool>> {
+    let text = std::str::from_utf8(answer)?;
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(None) };
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    anyhow::ensure!(matches!(status, "200" | "204"), "the gateway answered {head:?}");
+    let length = head.lines().filter_map(|line| line.split_once(':'));
+    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    let length: usize = length.last().unwrap_or("0").parse()?;
+    Ok((body.len() >= length).then_some(status == "200"))
 }

@@ -52,8 +52,8 @@ pub(super) struct Plan<'p> {
 }
 
 impl Plan<'_> {
-    /// What of `daily` may be spent until `now`.
-    pub(super) fn allows(&self, daily: Nanos, now: Timestamp) -> u64 {
+    /// What of `daily` may be spent until `now`, and the least that a quarter of an hour has of it which has any.
+    pub(super) fn allows(&self, daily: Nanos, now: Timestamp) -> (u64, u64) {
         let Self { flight: (starts, ends), zone_minutes: zone, .. } = *self;
         let within = |at: Timestamp, otherwise: u64| {
             if Day::of(at, zone) == Day::of(now, zone) { elapsed(at, zone) } else { otherwise }
@@ -61,7 +61,12 @@ impl Plan<'_> {
         let first = self.weight_until(within(starts, 0));
         let all = self.weight_until(within(ends, DAY_NS)) - first;
         let so_far = self.weight_until(elapsed(now, zone)) - first;
-        if all == 0 { 0 } else { (u128::from(daily.0) * u128::from(so_far) / u128::from(all)) as u64 }
+        let least = self.hours.iter().filter(|weight| **weight > 0).min().copied().unwrap_or(0);
+        let part = |weight: u64| {
+            let part = (u128::from(daily.0) * u128::from(weight)).checked_div(all.into()).unwrap_or(0);
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        (part(so_far), part(u64::from(least) * (HOUR_NS / 4)))
     }
 
     /// The weight of the first `elapsed` nanoseconds of a day.

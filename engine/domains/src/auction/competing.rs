@@ -6,20 +6,18 @@ use super::budgets::{Budget, Day};
 use super::caps::Cap;
 use super::creatives::Creative;
 use super::currencies::Rate;
-use super::line_items::LineItem;
+use super::line_items::{LineItem, Rules};
 use super::messages::{AdvertiserId, Attribute, CreativeId, Dimension, Nanos, Target, TargetMode, UserKey};
 use super::pricing::floor_of_event;
-use super::ranking::{Competitor, Loss, Rank, draw};
+use super::ranking::{Competitor, Draws, Loss, Rank};
 use super::wins::Win;
-use ringfence_kernel::{Sequence, Timestamp};
+use ringfence_kernel::Timestamp;
 
 /// What a candidate is looked at for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) now: Timestamp,
-    /// The auction and the placement's seed: what draws are made from.
-    pub(super) auction: Sequence,
-    pub(super) seed: u64,
+    pub(super) draws: Draws,
     pub(super) user: UserKey,
     /// What an impression costs at least.
     pub(super) floor: Nanos,
@@ -38,7 +36,7 @@ impl Request<'_> {
     /// The draw of a line item or another who has a place.
     #[inline]
     pub(super) fn draw(&self, place: u32) -> u64 {
-        draw(self.seed, self.auction, place)
+        self.draws.of(place)
     }
 }
 
@@ -47,7 +45,7 @@ impl Auction {
     pub(super) fn competes(&self, request: &Request<'_>, rank: Rank) -> Result<Competitor, Loss> {
         let place = rank.place();
         let item = &self.items[place];
-        let campaign = &self.campaigns[item.terms.campaign.0 - 1];
+        let campaign = &self.campaigns[item.campaign.0 - 1];
         let (bid, day) = (item.bid.bid, campaign.day(request.now));
         let (floor, deal) = match item.private {
             0 => (request.floor, 0),
@@ -72,17 +70,21 @@ impl Auction {
         {
             return Err(Loss::BudgetSpent);
         }
-        if item.terms.is_controlled() {
-            if !item.control.lets(rank.draw) {
-                return Err(Loss::Paced);
-            }
-        } else if item.terms.is_planned() {
-            let planned = item.planned(request.now, campaign.terms.zone_minutes);
-            if planned < item.budget.used_on(day) + bid.0 {
+        if item.rules.has(Rules::PLAN) {
+            let (planned, quarter) = item.planned(request.now, campaign.terms.zone_minutes);
+            let (used, slack) = (item.budget.used_on(day), quarter / 100);
+            let in_plan = used + bid.0 <= planned;
+            let lets = match item.terms.is_controlled() {
+                // Feedback has what one percent of a quarter of an hour is above a bid.
+                true if slack >= bid.0 => in_plan && (used + slack <= planned + bid.0 || item.control.lets(rank.draw)),
+                true => item.control.lets(rank.draw),
+                false => in_plan,
+            };
+            if !lets {
                 return Err(Loss::Paced);
             }
         }
-        let capped = self.is_capped(request, &Cap::of_item(&item.terms))
+        let capped = (item.rules.has(Rules::CAP) && self.is_capped(request, &Cap::of_item(&item.terms)))
             || self.is_capped(request, &Cap::of_campaign(&campaign.terms))
             || (item.first_creative.0 != 0 && self.is_worn(request, item));
         if capped {
@@ -160,14 +162,14 @@ impl Auction {
 
     /// Who pays for a line item.
     pub(super) fn advertiser_of(&self, place: u32) -> AdvertiserId {
-        self.campaigns[self.items[place].terms.campaign.0 - 1].terms.advertiser
+        self.campaigns[self.items[place].campaign.0 - 1].terms.advertiser
     }
 
     /// Does the same to the budgets of a line item, its campaign and its advertiser, each with its day of `at`.
     #[inline]
     pub(super) fn on_levels(&mut self, place: u32, at: Timestamp, mut what: impl FnMut(&mut Budget, Day)) {
         let item = &mut self.items[place];
-        let campaign = &mut self.campaigns[item.terms.campaign.0 - 1];
+        let campaign = &mut self.campaigns[item.campaign.0 - 1];
         let day = campaign.day(at);
         what(&mut item.budget, day);
         what(&mut campaign.budget, day);

@@ -76,8 +76,8 @@ impl Auction {
             let item = &mut self.items[place];
             let campaign = &self.campaigns[item.terms.campaign.0 - 1];
             if item.is_running() && campaign.is_active() {
-                let planned = i128::from(item.planned(now, campaign.terms.zone_minutes));
-                let behind = planned - i128::from(item.budget.used_on(campaign.day(now)));
+                let (planned, _) = item.planned(now, campaign.terms.zone_minutes);
+                let behind = i128::from(planned) - i128::from(item.budget.used_on(campaign.day(now)));
                 item.control.step(item.terms.gains, behind, item.terms.daily);
             }
             item.control.due = next(place, now);

@@ -2,7 +2,8 @@
 //! held last left behind, after a replay up to it.
 
 use super::Auction;
-use super::messages::LineItemId;
+use super::index::Standing;
+use super::messages::{LineItemId, WHOLE};
 pub use super::ranking::Loss;
 use super::ranking::{OUTSIDE, Rank, draw};
 use alloc::vec::Vec;
@@ -59,15 +60,17 @@ impl Auction {
             None => ranking.loss(rank).map_or(Fate::Outbid, Fate::Lost),
         };
         let mut all: Vec<(Rank, Explained)> = Vec::new();
-        for (_, word) in self.items.index.order() {
-            for bit in (word * 64..word * 64 + 64).filter(|bit| self.items.index.is_present(*bit)) {
-                let (place, score) = self.items.index.at(bit);
-                let rank = Rank::new(score, draw(seed, auction, place), place);
-                let targeted = ranking.found[bit / 64] >> (bit % 64) & 1 == 1;
-                let fate = if targeted { fate(rank) } else { Fate::NotTargeted };
-                let (item, priority) = (LineItemId(place + 1), (score >> 60) as u8);
-                all.push((rank, Explained { item, bidder: 0, priority, score: score & ((1 << 60) - 1), fate }));
-            }
+        for (place, Standing { score, worth }, targeted) in self.items.index.all(&ranking.met) {
+            let rank = Rank::new(score, draw(seed, auction, place), place);
+            // Who does not reach the floor was counted and not looked at.
+            let below = u128::from(worth) < u128::from(ranking.floor.0) * u128::from(WHOLE) && worth < u64::MAX;
+            let fate = match targeted {
+                true if below && ranking.reaches(rank) => Fate::Lost(Loss::BelowFloor),
+                true => fate(rank),
+                false => Fate::NotTargeted,
+            };
+            let (item, priority) = (LineItemId(place + 1), (score >> 60) as u8);
+            all.push((rank, Explained { item, bidder: 0, priority, score: score & ((1 << 60) - 1), fate }));
         }
         for (place, outside) in (OUTSIDE..).zip(&ranking.outside) {
             let rank = outside.rank(place, draw(seed, auction, place));

@@ -11,12 +11,15 @@ use super::messages::{
     Reply, SLOTS_MAX, SlotWon, TARGETS_MAX, WHOLE, WinId,
 };
 use super::pricing::{Bidder, price};
-use super::ranking::{Competitor, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking};
+use super::ranking::{Competitor, Draws, Loss, OUTSIDE, Outside, RANKED_MAX, ROTATION, Rank, Ranking};
 use super::wins::Win;
 use alloc::collections::BinaryHeap;
 use bytemuck::Zeroable as _;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress};
+
+/// How often the best of a class are looked for before all that are left are put in order.
+const TURNS: u32 = 4;
 
 /// The attributes of a dimension: they stand side by side.
 fn of_dimension(attributes: &[Attribute], dimension: Dimension) -> &[Attribute] {
@@ -75,18 +78,18 @@ impl Auction {
         self.caps.turn(context.now);
         let (deals, sizes) = (of_dimension(attributes, Dimension::Deal), of_dimension(attributes, Dimension::Size));
         let countable = self.caps.room() >= slots * COUNTERS_PER_SLOT;
-        let (now, user, auction) = (context.now, command.user, context.sequence);
-        let request = Request { now, auction, seed, user, floor, rate, sizes, deals, hour, slots, countable };
+        let (now, user, draws) = (context.now, command.user, Draws::new(seed, context.sequence));
+        let request = Request { now, draws, user, floor, rate, sizes, deals, hour, slots, countable };
         self.placements[place].auctions += 1;
         self.hours.note(LineItemId(0), command.placement, context.now, Hour::hold);
         let mut ranking = core::mem::take(&mut self.ranking);
         ranking.begin(slots, floor);
         self.enter_outside(place, &request, of_dimension(attributes, Dimension::Bidder), &mut ranking);
-        let candidates = self.items.meet(attributes, &mut ranking.found);
+        let candidates = self.items.meet(attributes, &mut ranking.met);
         self.rank(&request, &mut ranking);
         let won = self.award(context, place, &request, &ranking, out);
         self.answer(candidates, won, &ranking, out);
-        ranking.held = Some((auction, seed));
+        ranking.held = Some((context.sequence, seed));
         self.ranking = ranking;
         Ok(Progress::Done)
     }
@@ -109,38 +112,120 @@ impl Auction {
         ranking.entered.sort_unstable();
     }
 
-    /// Looks at candidates in order of rank, class by class, until nobody who follows can matter.
+    /// Looks at candidates in order of rank, class by class, until nobody who follows can matter. Those to whom an impression is
+    /// not worth the floor are counted and not looked at.
     #[inline]
     fn rank(&self, request: &Request<'_>, ranking: &mut Ranking) {
-        let mut words = self.items.index.order().peekable();
+        let least = u64::try_from(u128::from(request.floor.0) * u128::from(WHOLE)).unwrap_or(u64::MAX);
+        let mut shelves: [(u32, u32); index::SHELVES] = [(0, 0); index::SHELVES];
+        shelves.iter_mut().zip(ranking.met.shelves()).for_each(|(shelf, range)| *shelf = range);
         loop {
+            let first_of = |(first, end): &(u32, u32)| (first < end).then(|| ranking.met.found[*first as usize].0);
+            let best = shelves.iter().filter_map(first_of).min().map(|entry| index::class_and_block(entry).0);
             let outside = ranking.entered.last().map(|rank| index::class(rank.score));
-            let Some(class) = words.peek().map(|(class, _)| *class).max(outside) else { break };
-            let mut ranks = core::mem::take(&mut ranking.class);
-            while let Some((_, word)) = words.next_if(|(other, _)| *other == class) {
-                let mut bits = ranking.found[word];
-                while bits != 0 {
-                    let (place, score) = self.items.index.at(word * 64 + bits.trailing_zeros() as usize);
-                    bits &= bits - 1;
-                    ranks.push(Rank::new(score, request.draw(place), place));
-                }
+            let Some(class) = best.max(outside) else { break };
+            let (begun, mut below) = (shelves, 0);
+            for (first, end) in &mut shelves {
+                below += self.gather(class, least, (first, *end), ranking);
             }
             while let Some(rank) = ranking.entered.pop_if(|rank| index::class(rank.score) == class) {
-                ranks.push(rank);
+                ranking.class.push((rank.score, rank.place()));
             }
-            let mut best_first = BinaryHeap::from(ranks);
+            self.look_at_class(request, ranking);
+            if ranking.is_decided() {
+                if below > 0 {
+                    let reached = |(first, end)| self.below(request, least, class, first..end, ranking);
+                    below = begun.into_iter().map(reached).sum();
+                }
+                ranking.lost[Loss::BelowFloor as usize] += below;
+                break;
+            }
+            ranking.lost[Loss::BelowFloor as usize] += below;
+        }
+    }
+
+    /// Puts those of a class who are found on a shelf to the others of that class; gives how many there are besides to whom an
+    /// impression is not worth `least`.
+    #[inline]
+    fn gather(&self, class: u32, least: u64, (first, end): (&mut u32, u32), ranking: &mut Ranking) -> u32 {
+        let mut below = 0;
+        while *first < end {
+            let (entry, found) = &ranking.met.found[*first as usize];
+            let (of, block) = index::class_and_block(*entry);
+            if of != class {
+                break;
+            }
+            *first += 1;
+            if self.items.index.top(block) < least {
+                below += found.iter().map(|word| word.count_ones()).sum::<u32>();
+                continue;
+            }
+            for bit in index::ones(found) {
+                let (place, standing) = self.items.index.at_bit(block, bit);
+                if standing.worth < least {
+                    below += 1;
+                } else {
+                    ranking.class.push((standing.score, place));
+                }
+            }
+        }
+        below
+    }
+
+    /// Of those of a class who are found in a range of blocks, how many were reached to whom an impression is not worth `least`.
+    fn below(
+        &self,
+        request: &Request<'_>,
+        least: u64,
+        class: u32,
+        blocks: core::ops::Range<u32>,
+        ranking: &Ranking,
+    ) -> u32 {
+        let found = &ranking.met.found[blocks.start as usize..blocks.end as usize];
+        let of_class = found.iter().take_while(|(entry, _)| index::class_and_block(*entry).0 == class);
+        let items = of_class.flat_map(|(entry, found)| {
+            let (_, block) = index::class_and_block(*entry);
+            index::ones(found).map(move |bit| self.items.index.at_bit(block, bit))
+        });
+        let reached = items.filter(|(place, standing)| {
+            standing.worth < least && ranking.reaches(Rank::new(standing.score, request.draw(*place), *place))
+        });
+        reached.count() as u32
+    }
+
+    /// Looks at those of a class in order of rank. The few best are looked for one after another, since most often no more matter.
+    #[inline]
+    fn look_at_class(&self, request: &Request<'_>, ranking: &mut Ranking) {
+        let mut class = core::mem::take(&mut ranking.class);
+        let rank = |(score, place): (u64, u32)| Rank::new(score, request.draw(place), place);
+        let mut turns = 0;
+        while !class.is_empty() && !ranking.is_decided() {
+            let mut next = core::mem::take(&mut ranking.next);
+            if turns < TURNS {
+                let best = class.iter().map(|(score, _)| *score).max().unwrap_or(0);
+                let mut at = 0;
+                while at < class.len() {
+                    match class[at].0 == best {
+                        true => next.push(rank(class.swap_remove(at))),
+                        false => at += 1,
+                    }
+                }
+                turns += 1;
+            } else {
+                next.extend(class.drain(..).map(rank));
+            }
+            let mut best_first = BinaryHeap::from(next);
             while let Some(rank) = best_first.pop() {
                 self.look_at(request, rank, ranking);
                 if ranking.is_decided() {
                     break;
                 }
             }
-            ranking.class = best_first.into_vec();
-            ranking.class.clear();
-            if ranking.is_decided() {
-                break;
-            }
+            ranking.next = best_first.into_vec();
+            ranking.next.clear();
         }
+        class.clear();
+        ranking.class = class;
     }
 
     /// Ranks a candidate behind those who compete already, unless it does not compete.

@@ -2,33 +2,63 @@
 //! that is targeted. Nothing here is saved; loading builds it again from line items and their targets.
 //!
 //! ```text
-//!            word 0      word 1      word 2         a word's line items are of one class: scores that are near
-//! present    1101…       1…          111…           each other; `order` has the words, best class first
-//! include    0100…       1…          010…           one row for each value
-//! exclude    1000…       0…          000…           one row for each value
-//! any        1001…       0…          101…           one row for each dimension: those that include no value of it
+//!            block 0     block 1     block 2       a block's line items are of one class, scores that are near each
+//! present    1101…       1…          111…          other, and of one shelf: those who include a value of it, and no
+//! include    0100…       1…          010…          other of its dimension, are on the shelf of that value, all others
+//! exclude    1000…       0…          000…          on the open one. `order` has a shelf's blocks, best class first
+//! any        1001…       0…          101…          rows: of each value, and of each dimension those who include none of it
 //! ```
 //!
-//! Rows are joined word by word, all of them, without a branch; the line items behind the bits that are left are looked at
-//! best class first, until nobody who follows can matter.
+//! A request looks at the open shelf and at those of its values. Rows are joined there block by block, without a branch; the line
+//! items behind the bits that are left are looked at best class first, until nobody who follows can matter.
 
 use super::messages::{Attribute, Dimension, TARGETS_MAX, Target, TargetMode};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ringfence_kernel::bounded::{Full, HashIndex};
 
 /// Dimensions that have targets, and one that is none: their numbers begin at 1.
 const DIMENSIONS: usize = Dimension::Label as usize + 1;
-/// Words that are joined at once: what the rows of a request say of them stays in registers and the first cache.
-const CHUNK: usize = 16;
+/// Words of a block, which are joined at once: what the rows of a request say of them is a register.
+pub(super) const WORDS: usize = 4;
+const BITS: u32 = 64 * WORDS as u32;
 /// Classes of scores at most: sixteen for each power of two.
 const CLASSES: usize = 64 * 16;
+/// Shelves: the open one, and those of values, which share them when there are many.
+pub(super) const SHELVES: usize = 17;
+const OPEN: usize = 0;
 const NOWHERE: u32 = u32::MAX;
+/// The dimensions by whose values line items are shelved, first those of which a request has few of many.
+const SHELVED: [Dimension; 10] = [
+    Dimension::Deal,
+    Dimension::Site,
+    Dimension::Geography,
+    Dimension::Segment,
+    Dimension::Keyword,
+    Dimension::Category,
+    Dimension::Language,
+    Dimension::Device,
+    Dimension::System,
+    Dimension::Size,
+];
 
 /// Bits of all line items.
 type Row = Box<[u64]>;
+/// Bits of the line items of a block.
+pub(super) type Block = [u64; WORDS];
 
-#[derive(Clone, Debug)]
+/// What a line item is found with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// What it is ranked by.
+    pub(super) score: u64,
+    /// What an impression is worth to it, in units of 10⁻⁶ of a [`super::messages::Nanos`]: its bid times its rate. [`u64::MAX`] when its
+    /// floor is not the request's, since it includes private deals.
+    pub(super) worth: u64,
+}
+
+#[derive(Debug)]
 pub(super) struct Index {
     /// The row of a value, and how many rows there may be.
     rows: HashIndex,
@@ -46,18 +76,56 @@ pub(super) struct Index {
     include: Row,
     exclude: Row,
     counts: Vec<[u32; 2]>,
-    /// Words of a row, a whole number of chunks; those behind `used` were never needed.
-    words: usize,
+    /// The shelf of each row's value, once somebody was shelved by it, and the one that was given last.
+    shelves: Vec<u8>,
+    last_shelf: u8,
+    /// Blocks of a row; those behind `used` were never needed.
+    blocks: usize,
     used: usize,
-    /// Words that nobody has, below `used`.
+    /// Blocks that nobody has, below `used`.
     free: Vec<u32>,
-    /// The words that somebody has: the complement of their class, and which.
-    order: Vec<u32>,
+    /// The blocks that somebody has, of each shelf: the complement of their class, and which.
+    order: [Vec<u32>; SHELVES],
+    /// The shelf of each block; how many blocks are on others than the open one, and may be.
+    shelf: Box<[u8]>,
+    shelved: usize,
+    shelved_max: usize,
     /// The bit of each line item, and the line item of each bit.
     bits: Box<[u32]>,
     places: Box<[u32]>,
-    /// The score of each bit: what its line item is ranked by.
+    /// Of each bit, what its line item is ranked by and what an impression is worth to it.
     scores: Box<[u64]>,
+    worths: Box<[u64]>,
+    /// Of each block, the most that an impression is worth to anybody of it.
+    top: Box<[u64]>,
+}
+
+/// Who was found: of the blocks that were looked at those in which somebody was, shelf by shelf, each best class first.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    pub(super) found: Vec<(u32, Block)>,
+    /// Where each shelf that was looked at ends.
+    ends: [u32; SHELVES],
+    shelves: usize,
+}
+
+impl Met {
+    /// Room for all blocks of an index.
+    pub(super) fn new(blocks: usize) -> Self {
+        Self { found: Vec::with_capacity(blocks), ..Self::default() }
+    }
+
+    /// The shelves that were looked at, each as the range of its blocks.
+    pub(super) fn shelves(&self) -> impl Iterator<Item = (u32, u32)> {
+        let ends = &self.ends[..self.shelves];
+        core::iter::once(0).chain(ends.iter().copied()).zip(ends.iter().copied())
+    }
+}
+
+/// The class and the number of a block that was found.
+#[inline]
+pub(super) fn class_and_block(key: u32) -> (u32, usize) {
+    (CLASSES as u32 - 1 - (key >> 16), (key & 0xffff) as usize)
 }
 
 fn key(dimension: Dimension, value: u32) -> u64 {
@@ -72,8 +140,33 @@ pub(super) fn class(score: u64) -> u32 {
     exponent * 16 + mantissa
 }
 
-fn word_of(class: u32, word: u32) -> u32 {
-    (CLASSES as u32 - 1 - class) << 16 | word
+fn entry(class: u32, block: u32) -> u32 {
+    (CLASSES as u32 - 1 - class) << 16 | block
+}
+
+#[inline]
+fn block_of(row: &[u64], at: usize) -> Block {
+    *row[at * WORDS..].first_chunk().expect("a row is a whole number of blocks")
+}
+
+/// The first bit of a block that is one.
+fn first_one(block: Block) -> Option<u32> {
+    let word = block.iter().position(|word| *word != 0)?;
+    Some(word as u32 * 64 + block[word].trailing_zeros())
+}
+
+/// The places of the bits of a block that are one.
+#[inline]
+pub(super) fn ones(block: &Block) -> impl Iterator<Item = usize> + use<> {
+    let words = *block;
+    (0..WORDS).flat_map(move |at| {
+        let mut left = words[at];
+        core::iter::from_fn(move || {
+            let bit = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (bit < 64).then_some(at * 64 + bit as usize)
+        })
+    })
 }
 
 fn set(row: &mut [u64], bit: u32, on: bool) {
@@ -87,9 +180,12 @@ fn set(row: &mut [u64], bit: u32, on: bool) {
 
 impl Index {
     pub(super) fn new(items: usize, values: usize) -> Self {
-        let words = (items.div_ceil(64) + CLASSES).next_multiple_of(CHUNK);
-        assert!(words < 1 << 16, "a word has a number of 16 bits");
-        let row = |rows: usize| -> Row { bytemuck::allocation::zeroed_slice_box(words * rows) };
+        // Of each class one block on the open shelf has room; on the others no more may have than are full.
+        let full = items.div_ceil(BITS as usize);
+        let shelved_max = 2 * full;
+        let blocks = full + CLASSES.min(items) + shelved_max;
+        assert!(blocks < 1 << 16, "a block has a number of 16 bits");
+        let row = |rows: usize| -> Row { bytemuck::allocation::zeroed_slice_box(blocks * WORDS * rows) };
         Self {
             rows: HashIndex::new(values),
             capacity: values,
@@ -102,19 +198,26 @@ impl Index {
             include: row(values),
             exclude: row(values),
             counts: Vec::with_capacity(values),
-            words,
+            shelves: Vec::with_capacity(values),
+            last_shelf: 0,
+            blocks,
             used: 0,
-            free: Vec::with_capacity(words),
-            order: Vec::with_capacity(words),
+            free: Vec::with_capacity(blocks),
+            order: core::array::from_fn(|_| Vec::new()),
+            shelf: bytemuck::allocation::zeroed_slice_box(blocks),
+            shelved: 0,
+            shelved_max,
             bits: alloc::vec![NOWHERE; items].into(),
-            places: bytemuck::allocation::zeroed_slice_box(words * 64),
-            scores: row(64),
+            places: bytemuck::allocation::zeroed_slice_box(blocks * BITS as usize),
+            scores: bytemuck::allocation::zeroed_slice_box(blocks * BITS as usize),
+            worths: bytemuck::allocation::zeroed_slice_box(blocks * BITS as usize),
+            top: bytemuck::allocation::zeroed_slice_box(blocks),
         }
     }
 
-    /// Words of a row: the room that [`Index::meet`] needs.
-    pub(super) fn words(&self) -> usize {
-        self.words
+    /// Blocks of a row: the room that [`Index::meet`] needs.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
     }
 
     /// Gives every value of `targets` that stands for itself a row.
@@ -133,87 +236,138 @@ impl Index {
             if self.rows.get(key).is_none() {
                 self.rows.insert(key, self.counts.len() as u32)?;
                 self.counts.push([0; 2]);
+                self.shelves.push(OPEN as u8);
             }
         }
         Ok(())
     }
 
-    /// Puts a line item in with its score, or takes it out. `targets` gives the targets of any line item, all known.
-    pub(super) fn put<'t>(&mut self, place: u32, score: Option<u64>, targets: impl Fn(u32) -> &'t [Target]) {
+    /// Puts a line item in where it stands, or takes it out. `targets` gives the targets of any line item, all known.
+    pub(super) fn put<'t>(&mut self, place: u32, standing: Option<Standing>, targets: impl Fn(u32) -> &'t [Target]) {
         let bit = self.bits[place as usize];
         if bit != NOWHERE {
-            match score {
-                Some(score) if class(score) == class(self.scores[bit as usize]) => {
-                    self.scores[bit as usize] = score;
+            match standing {
+                Some(standing) if class(standing.score) == class(self.scores[bit as usize]) => {
+                    self.stand(bit, standing);
                     return;
                 }
                 _ => self.take_out(place, targets(place), &targets),
             }
         }
-        if let Some(score) = score {
-            let bit = self.free_bit(class(score));
-            self.put_at(bit, place, score, targets(place));
+        if let Some(standing) = standing {
+            let shelf = self.shelf_for(targets(place));
+            let bit = self.free_bit(class(standing.score), shelf);
+            self.put_at(bit, place, standing, targets(place));
         }
     }
 
-    fn put_at(&mut self, bit: u32, place: u32, score: u64, targets: &[Target]) {
-        self.write(bit, targets, true);
-        self.bits[place as usize] = bit;
-        (self.places[bit as usize], self.scores[bit as usize]) = (place, score);
+    /// The shelf of a line item: of the value that it includes alone of a dimension.
+    fn shelf_for(&mut self, targets: &[Target]) -> usize {
+        let includes = |target: &&Target| target.group == 0 && target.mode.get() == TargetMode::Include;
+        let value = SHELVED.into_iter().find_map(|dimension| {
+            let mut own = targets.iter().filter(includes).filter(|target| target.dimension.get() == dimension);
+            own.next().filter(|_| own.next().is_none())
+        });
+        let Some(value) = value else { return OPEN };
+        let row = self.rows.get(key(value.dimension.get(), value.value)).expect("its values are known") as usize;
+        if self.shelves[row] == OPEN as u8 {
+            self.last_shelf = self.last_shelf % (SHELVES as u8 - 1) + 1;
+            self.shelves[row] = self.last_shelf;
+        }
+        self.shelves[row].into()
     }
 
-    /// Takes a line item out. Another of its class takes its bit, so that of the words of a class one at most has room:
-    /// there are never more words than a row has.
+    fn put_at(&mut self, bit: u32, place: u32, standing: Standing, targets: &[Target]) {
+        self.write(bit, targets, true);
+        (self.bits[place as usize], self.places[bit as usize]) = (bit, place);
+        self.stand(bit, standing);
+    }
+
+    /// Writes where the line item of a bit stands.
+    fn stand(&mut self, bit: u32, Standing { score, worth }: Standing) {
+        let (at, block) = (bit as usize, (bit / BITS) as usize);
+        let before = core::mem::replace(&mut self.worths[at], worth);
+        self.scores[at] = score;
+        if worth >= self.top[block] {
+            self.top[block] = worth;
+        } else if before == self.top[block] {
+            self.find_top(block);
+        }
+    }
+
+    /// Finds again what an impression is worth to anybody of a block at most.
+    fn find_top(&mut self, block: usize) {
+        let present = block_of(&self.present, block);
+        let worths = ones(&present).map(|at| self.worths[block * BITS as usize + at]);
+        self.top[block] = worths.max().unwrap_or(0);
+    }
+
+    /// Takes a line item out. Another of its class and shelf takes its bit, so that of their blocks one at most has room: there are
+    /// never more blocks than a row has.
     fn take_out<'t>(&mut self, place: u32, own: &[Target], targets: &impl Fn(u32) -> &'t [Target]) {
         let bit = core::mem::replace(&mut self.bits[place as usize], NOWHERE);
         self.write(bit, own, false);
-        let (class, word) = (class(self.scores[bit as usize]), bit / 64);
-        let mut poorer = word;
-        let open = self.open_words(class).find(|open| *open != word);
+        let (class, block) = (class(self.scores[bit as usize]), bit / BITS);
+        let shelf = usize::from(self.shelf[block as usize]);
+        let mut poorer = block;
+        let open = self.open_blocks(class, shelf).find(|open| *open != block);
         if let Some(open) = open {
-            let from = open * 64 + self.present[open as usize].trailing_zeros();
-            let (moved, score) = self.at(from as usize);
+            let from = open * BITS + first_one(block_of(&self.present, open as usize)).expect("somebody has the block");
+            let (moved, standing) = self.at(from as usize);
             self.write(from, targets(moved), false);
-            self.put_at(bit, moved, score, targets(moved));
+            self.put_at(bit, moved, standing, targets(moved));
             poorer = open;
         }
-        if self.present[poorer as usize] == 0 {
-            let at = self.order.binary_search(&word_of(class, poorer)).expect("a word that somebody had");
-            self.order.remove(at);
+        self.find_top(block as usize);
+        self.find_top(poorer as usize);
+        if block_of(&self.present, poorer as usize) == [0; WORDS] {
+            let order = &mut self.order[shelf];
+            let at = order.binary_search(&entry(class, poorer)).expect("a block that somebody had");
+            order.remove(at);
             self.free.push(poorer);
+            self.shelved -= usize::from(shelf != OPEN);
         }
     }
 
-    /// The words of a class that have room.
-    fn open_words(&self, class: u32) -> impl Iterator<Item = u32> {
-        let first = self.order.partition_point(|word| *word < word_of(class, 0));
-        let own = self.order[first..].iter().take_while(move |word| *word >> 16 == word_of(class, 0) >> 16);
-        own.map(|word| *word & 0xffff).filter(|word| self.present[*word as usize] != u64::MAX)
+    /// The blocks of a class on a shelf that have room.
+    fn open_blocks(&self, class: u32, shelf: usize) -> impl Iterator<Item = u32> {
+        let order = &self.order[shelf];
+        let first = order.partition_point(|block| *block < entry(class, 0));
+        let own = order[first..].iter().take_while(move |block| **block >> 16 == entry(class, 0) >> 16);
+        own.map(|block| block & 0xffff).filter(|block| block_of(&self.present, *block as usize) != [u64::MAX; WORDS])
     }
 
-    /// A free bit in a word of a class.
-    fn free_bit(&mut self, class: u32) -> u32 {
-        let open = self.open_words(class).next();
-        let word = open.unwrap_or_else(|| {
-            let word = self.free.pop().unwrap_or_else(|| {
+    /// A free bit in a block of a class on a shelf, or on the open one when no block more may be on others.
+    fn free_bit(&mut self, class: u32, shelf: usize) -> u32 {
+        let open = self.open_blocks(class, shelf).next();
+        if open.is_none() && shelf != OPEN && self.shelved == self.shelved_max {
+            return self.free_bit(class, OPEN);
+        }
+        let block = open.unwrap_or_else(|| {
+            let block = self.free.pop().unwrap_or_else(|| {
                 self.used += 1;
                 self.used as u32 - 1
             });
-            let at = self.order.partition_point(|other| *other < word_of(class, word));
-            self.order.insert(at, word_of(class, word));
-            word
+            let order = &mut self.order[shelf];
+            let at = order.partition_point(|other| *other < entry(class, block));
+            order.insert(at, entry(class, block));
+            self.shelf[block as usize] = shelf as u8;
+            self.shelved += usize::from(shelf != OPEN);
+            block
         });
-        word * 64 + self.present[word as usize].trailing_ones()
+        let taken = block_of(&self.present, block as usize);
+        block * BITS + first_one(taken.map(|word| !word)).expect("the block has room")
     }
 
     /// Writes a line item's bit in every row that it belongs in, or clears it.
     fn write(&mut self, bit: u32, targets: &[Target], on: bool) {
         let more = |count: &mut u32| *count = if on { *count + 1 } else { *count - 1 };
+        let words = self.blocks * WORDS;
         let mut includes = [false; DIMENSIONS];
         for target in targets.iter().filter(|target| target.group == 0) {
             let dimension = target.dimension.get();
             let row = self.rows.get(key(dimension, target.value)).expect("its values are known") as usize;
-            let range = row * self.words..(row + 1) * self.words;
+            let range = row * words..(row + 1) * words;
             let excludes = target.mode.get() == TargetMode::Exclude;
             more(&mut self.counts[row][usize::from(excludes)]);
             set(&mut if excludes { &mut self.exclude } else { &mut self.include }[range], bit, on);
@@ -238,130 +392,161 @@ impl Index {
         self.count
     }
 
-    /// Writes into `found` a bit for each line item whose targets that stand for themselves `attributes` meet; gives how many
-    /// there are. Attributes
-    /// are ordered, each there once, [`TARGETS_MAX`] at most.
-    pub(super) fn meet(&self, attributes: &[Attribute], found: &mut [u64]) -> u32 {
-        // Rows that count, those of one dimension after another, and the dimensions in which anybody includes values.
-        let (mut include, mut exclude) = ([0; TARGETS_MAX], [0; TARGETS_MAX]);
-        let (mut included, mut excluded) = (0, 0);
-        let (mut asked, mut dimensions) = ([(0, 0, 0); DIMENSIONS], 0);
-        let mut attributes = attributes.iter().peekable();
+    /// What `attributes` ask of the rows. They are ordered, each there once, [`TARGETS_MAX`] at most.
+    fn ask(&self, attributes: &[Attribute]) -> Asked {
+        let words = self.blocks * WORDS;
+        let mut asked = Asked::default();
+        asked.shelves = 1 << OPEN;
+        let (mut included, mut attributes) = (0, attributes.iter().peekable());
         for dimension in 1..DIMENSIONS {
             let first = included;
             while let Some(attribute) = attributes.next_if(|a| a.dimension.get() as usize == dimension) {
                 let Some(row) = self.rows.get(key(attribute.dimension.get(), attribute.value)) else { continue };
                 let [includes, excludes] = self.counts[row as usize];
                 if includes > 0 {
-                    include[included] = row as usize * self.words;
+                    asked.include[included] = row as usize * words;
+                    asked.shelves |= 1 << self.shelves[row as usize];
                     included += 1;
                 }
                 if excludes > 0 {
-                    exclude[excluded] = row as usize * self.words;
-                    excluded += 1;
+                    asked.exclude[asked.excluded] = row as usize * words;
+                    asked.excluded += 1;
                 }
             }
             if self.including[dimension] > 0 {
-                asked[dimensions] = (dimension, first, included);
-                dimensions += 1;
+                asked.dimensions[asked.count] = (dimension as u8, first as u8, included as u8);
+                asked.count += 1;
             }
         }
-        let mut count = Count::default();
-        for at in (0..self.used).step_by(CHUNK) {
-            let chunk = |row: &[u64], from: usize| -> [u64; CHUNK] {
-                *row[from..].first_chunk().expect("a row is a whole number of chunks")
-            };
-            // Every other row has only those that take part, and where all include some value, none includes any.
-            let mut joined = if dimensions == 0 { chunk(&self.present, at) } else { [u64::MAX; CHUNK] };
-            for (dimension, first, end) in &asked[..dimensions] {
-                let all = self.including[*dimension] == self.count;
-                let mut meets = if all { [0; CHUNK] } else { chunk(&self.any[*dimension], at) };
-                for row in &include[*first..*end] {
-                    let row = chunk(&self.include, row + at);
-                    meets.iter_mut().zip(row).for_each(|(meets, row)| *meets |= row);
-                }
-                joined.iter_mut().zip(meets).for_each(|(joined, meets)| *joined &= meets);
-            }
-            for row in &exclude[..excluded] {
-                let row = chunk(&self.exclude, row + at);
-                joined.iter_mut().zip(row).for_each(|(joined, row)| *joined &= !row);
-            }
-            count.add(&joined);
-            found[at..at + CHUNK].copy_from_slice(&joined);
-        }
-        count.finish()
+        asked
     }
 
-    /// Takes those out of `found` that have targets in groups and are not met; gives how many.
-    pub(super) fn sift(&self, found: &mut [u64], is_met: impl Fn(u32) -> bool) -> u32 {
+    /// Finds the line items whose targets that stand for themselves `attributes` meet; gives how many there are. Attributes are
+    /// ordered, each there once, [`TARGETS_MAX`] at most.
+    pub(super) fn meet(&self, attributes: &[Attribute], met: &mut Met) -> u32 {
+        let asked = self.ask(attributes);
+        met.found.clear();
+        met.shelves = 0;
+        let mut count = 0;
+        for (shelf, order) in self.order.iter().enumerate() {
+            if asked.shelves >> shelf & 1 == 0 || order.is_empty() {
+                continue;
+            }
+            for entry in order {
+                let joined = self.join(&asked, (entry & 0xffff) as usize);
+                let ones: u32 = joined.iter().map(|word| word.count_ones()).sum();
+                count += ones;
+                if ones > 0 {
+                    met.found.push((*entry, joined));
+                }
+            }
+            met.ends[met.shelves] = met.found.len() as u32;
+            met.shelves += 1;
+        }
+        count
+    }
+
+    /// Those of a block who meet what is asked.
+    #[inline]
+    fn join(&self, asked: &Asked, block: usize) -> Block {
+        let at = block * WORDS;
+        let of =
+            |row: &[u64], from: usize| -> Block { *row[from + at..].first_chunk().expect("rows are whole blocks") };
+        // Every other row has only those that take part, and where all include some value, none includes any.
+        let mut joined = if asked.count == 0 { of(&self.present, 0) } else { [u64::MAX; WORDS] };
+        for (dimension, first, end) in &asked.dimensions[..asked.count] {
+            let all = self.including[usize::from(*dimension)] == self.count;
+            let mut meets = if all { [0; WORDS] } else { of(&self.any[usize::from(*dimension)], 0) };
+            for from in &asked.include[usize::from(*first)..usize::from(*end)] {
+                let row = of(&self.include, *from);
+                meets.iter_mut().zip(row).for_each(|(meets, row)| *meets |= row);
+            }
+            joined.iter_mut().zip(meets).for_each(|(joined, meets)| *joined &= meets);
+        }
+        for from in &asked.exclude[..asked.excluded] {
+            let row = of(&self.exclude, *from);
+            joined.iter_mut().zip(row).for_each(|(joined, row)| *joined &= !row);
+        }
+        joined
+    }
+
+    /// Takes those out of `met` that have targets in groups and are not met; gives how many.
+    pub(super) fn sift(&self, met: &mut Met, is_met: impl Fn(u32) -> bool) -> u32 {
         if self.grouped_count == 0 {
             return 0;
         }
         let mut gone = 0;
-        for (_, word) in self.order() {
-            let mut bits = found[word] & self.grouped[word];
-            while bits != 0 {
-                if !is_met(self.places[word * 64 + bits.trailing_zeros() as usize]) {
-                    found[word] &= !(bits & bits.wrapping_neg());
+        for (entry, found) in &mut met.found {
+            let (_, block) = class_and_block(*entry);
+            let mut grouped = block_of(&self.grouped, block);
+            grouped.iter_mut().zip(&*found).for_each(|(grouped, found)| *grouped &= found);
+            for bit in ones(&grouped) {
+                if !is_met(self.places[block * BITS as usize + bit]) {
+                    found[bit / 64] &= !(1 << (bit % 64));
                     gone += 1;
                 }
-                bits &= bits - 1;
             }
         }
         gone
     }
 
-    /// Words that somebody has, each with its class, best class first.
-    pub(super) fn order(&self) -> impl Iterator<Item = (u32, usize)> {
-        self.order.iter().map(|word| (CLASSES as u32 - 1 - (*word >> 16), (*word & 0xffff) as usize))
+    /// The line items that take part in auctions, each with where it stands and whether `met` has it, in no order.
+    pub(super) fn all(&self, met: &Met) -> impl Iterator<Item = (u32, Standing, bool)> {
+        let found: BTreeMap<usize, Block> =
+            met.found.iter().map(|(entry, found)| (class_and_block(*entry).1, *found)).collect();
+        let blocks = self.order.iter().flatten().map(|entry| class_and_block(*entry).1);
+        blocks.flat_map(move |block| {
+            let found = found.get(&block).copied().unwrap_or_default();
+            let is_found = move |bit: usize| found[bit / 64] >> (bit % 64) & 1 == 1;
+            ones(&block_of(&self.present, block)).map(move |bit| {
+                let (place, standing) = self.at(block * BITS as usize + bit);
+                (place, standing, is_found(bit))
+            })
+        })
     }
 
-    /// Whether a bit is a line item's.
-    pub(super) fn is_present(&self, bit: usize) -> bool {
-        self.present[bit / 64] >> (bit % 64) & 1 == 1
-    }
-
-    /// The line item of a bit, and its score.
+    /// The line item of a bit of a block, and where it stands.
     #[inline]
-    pub(super) fn at(&self, bit: usize) -> (u32, u64) {
-        (self.places[bit], self.scores[bit])
+    pub(super) fn at_bit(&self, block: usize, bit: usize) -> (u32, Standing) {
+        self.at(block * BITS as usize + bit)
+    }
+
+    /// The line item of a bit, and where it stands.
+    #[inline]
+    fn at(&self, bit: usize) -> (u32, Standing) {
+        (self.places[bit], Standing { score: self.scores[bit], worth: self.worths[bit] })
+    }
+
+    /// What an impression is worth to anybody of a block at most.
+    #[inline]
+    pub(super) fn top(&self, block: usize) -> u64 {
+        self.top[block]
     }
 }
 
-/// Counts bits, many words at once: a byte of each lane counts those of its own places, and is emptied before it is full.
-#[derive(Default)]
-struct Count {
-    bytes: [u64; CHUNK],
-    chunks: u32,
-    sum: u32,
+/// What a request asks of the rows.
+struct Asked {
+    /// Where rows begin that include, those of one dimension after another; and rows that exclude.
+    include: [usize; TARGETS_MAX],
+    exclude: [usize; TARGETS_MAX],
+    excluded: usize,
+    /// The dimensions in which anybody includes values, each with its rows of `include`.
+    dimensions: [(u8, u8, u8); DIMENSIONS],
+    count: usize,
+    /// A bit for each shelf that is looked at.
+    shelves: u32,
 }
 
-impl Count {
-    #[inline]
-    fn add(&mut self, words: &[u64; CHUNK]) {
-        const PAIRS: u64 = 0x5555_5555_5555_5555;
-        const FOURS: u64 = 0x3333_3333_3333_3333;
-        const BYTES: u64 = 0x0f0f_0f0f_0f0f_0f0f;
-        for (bytes, word) in self.bytes.iter_mut().zip(words) {
-            let pairs = word - (word >> 1 & PAIRS);
-            let fours = (pairs & FOURS) + (pairs >> 2 & FOURS);
-            *bytes += (fours + (fours >> 4)) & BYTES;
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            include: [0; TARGETS_MAX],
+            exclude: [0; TARGETS_MAX],
+            excluded: 0,
+            dimensions: [(0, 0, 0); DIMENSIONS],
+            count: 0,
+            shelves: 0,
         }
-        self.chunks += 1;
-        if self.chunks == u32::from(u8::MAX) / 8 {
-            self.empty();
-        }
-    }
-
-    fn empty(&mut self) {
-        let bytes = core::mem::take(&mut self.bytes);
-        self.sum += bytes.iter().flat_map(|bytes| bytes.to_le_bytes()).map(u32::from).sum::<u32>();
-        self.chunks = 0;
-    }
-
-    fn finish(mut self) -> u32 {
-        self.empty();
-        self.sum
     }
 }
 
@@ -371,45 +556,86 @@ mod tests {
     use super::*;
     use ringfence_kernel::random::Random;
 
-    /// Guards against words that are lost, shared by two classes, or left nearly empty, as line items come, go and change
-    /// their class: the order must have each bit once, best class first, and of a class one word at most has room.
+    fn standing(score: u64) -> Standing {
+        Standing { score, worth: score / 3 }
+    }
+
+    /// Guards against blocks that are lost, shared by two classes or shelves, or left nearly empty, as line items come, go and change
+    /// their class: each shelf must have each of its bits once, best class first, of a class one block at most has room, and a
+    /// block knows its best.
     #[test]
-    fn words_are_kept_full_and_in_order() {
-        let (items, mut random) = (700_u32, Random::new(5));
-        let targets: Vec<[Target; 1]> =
-            (0..items).map(|place| [target(TargetMode::Include, Dimension::Site, place % 3)]).collect();
-        let mut index = Index::new(items as usize, 3);
-        targets.iter().for_each(|targets| index.know(targets).expect("there are three values"));
+    fn blocks_are_kept_full_and_in_order() {
+        for values in [1, 3, 40] {
+            blocks_are_kept(values);
+        }
+    }
+
+    fn blocks_are_kept(values: u32) {
+        let (items, mut random) = (1_500_u32, Random::new(5));
+        // Every fifth includes two values, and stands on the open shelf.
+        let targets: Vec<Vec<Target>> = (0..items)
+            .map(|place| {
+                let value = |value: u32| target(TargetMode::Include, Dimension::Site, value % values);
+                let mut own = alloc::vec![value(place)];
+                if place % 5 == 0 && values > 1 {
+                    own.push(value(place + 1));
+                }
+                own.sort_unstable_by_key(|target| target.value);
+                own
+            })
+            .collect();
+        let mut index = Index::new(items as usize, values as usize);
+        targets.iter().for_each(|targets| index.know(targets).expect("there is room"));
         let mut scores = alloc::vec![None; items as usize];
+        let mut met = Met::new(index.blocks());
         for step in 0..60_000 {
             let place = random.below(items.into()) as u32;
             // For a while nearly all are of one class, then of many.
             let classes = if step / 10_000 % 2 == 0 { 2 } else { 60 };
             let score = random.percent(70).then(|| (1 << random.below(classes)) + random.below(3));
-            index.put(place, score, |place| &targets[place as usize]);
+            index.put(place, score.map(standing), |place| &targets[place as usize]);
             scores[place as usize] = score;
             if step % 97 != 0 {
                 continue;
             }
-            let order: Vec<_> = index.order().collect();
-            assert!(order.is_sorted_by(|(better, _), (worse, _)| better >= worse), "step {step}");
-            for pair in order.windows(2) {
-                let open = |(_, word): (u32, usize)| index.present[word] != u64::MAX;
-                assert!(pair[0].0 != pair[1].0 || !(open(pair[0]) && open(pair[1])), "step {step}: two have room");
+            for order in &index.order {
+                assert!(order.is_sorted(), "step {step}");
+                for pair in order.windows(2).filter(|pair| pair[0] >> 16 == pair[1] >> 16) {
+                    let open = |entry: u32| block_of(&index.present, class_and_block(entry).1) != [u64::MAX; WORDS];
+                    assert!(!(open(pair[0]) && open(pair[1])), "step {step}: two have room");
+                }
             }
-            let mut found = alloc::vec![0; index.words()];
-            let count = index.meet(&[attribute(Dimension::Site, 1)], &mut found);
+            let value = step as u32 % values;
+            let count = index.meet(&[attribute(Dimension::Site, value)], &mut met);
             let mut seen = Vec::new();
-            for (class_of_word, word) in order {
-                for bit in (0..64).filter(|bit| found[word] >> bit & 1 == 1) {
-                    let (place, score) = index.at(word * 64 + bit);
-                    assert!(class(score) == class_of_word && scores[place as usize] == Some(score), "step {step}");
-                    seen.push(place);
+            let mut shelves = 0;
+            for (first, end) in met.shelves() {
+                shelves += 1;
+                let found = &met.found[first as usize..end as usize];
+                assert!(found.is_sorted_by_key(|(entry, _)| *entry), "step {step}: best class first");
+                for (entry, bits) in found {
+                    let (class_of_block, block) = class_and_block(*entry);
+                    for bit in ones(bits) {
+                        let (place, own) = index.at(block * BITS as usize + bit);
+                        assert!(class(own.score) == class_of_block, "step {step}");
+                        assert!(scores[place as usize].map(standing) == Some(own), "step {step}");
+                        assert!(own.worth <= index.top(block), "step {step}");
+                        seen.push(place);
+                    }
+                }
+            }
+            assert!(shelves <= 2, "step {step}: its own shelf and the open one");
+            for order in &index.order {
+                for (_, block) in order.iter().map(|entry| class_and_block(*entry)) {
+                    let worths =
+                        ones(&block_of(&index.present, block)).map(|bit| index.at(block * BITS as usize + bit).1.worth);
+                    assert_eq!(worths.max(), Some(index.top(block)), "step {step}");
                 }
             }
             seen.sort_unstable();
+            let includes = |place: &u32| targets[*place as usize].iter().any(|target| target.value == value);
             let expected: Vec<u32> =
-                (0..items).filter(|place| place % 3 == 1 && scores[*place as usize].is_some()).collect();
+                (0..items).filter(|place| includes(place) && scores[*place as usize].is_some()).collect();
             assert!(seen == expected && count as usize == expected.len(), "step {step}");
         }
     }

@@ -4,11 +4,11 @@ use super::budgets::{Budget, Plan};
 use super::campaigns::{Campaigns, can_go};
 use super::caps::Cap;
 use super::control::Control;
-use super::index::Index;
+use super::index::{Index, Met, Standing};
 use super::messages::{
-    Attribute, AuctionLimits, BID_MAX, CreativeId, DefineLineItem, Dimension, EventKind, LineItemChanged, LineItemId,
-    PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode, WHOLE,
-    WINDOW_MAX,
+    Attribute, AuctionLimits, BID_MAX, CampaignId, CreativeId, DefineLineItem, Dimension, EventKind, LineItemChanged,
+    LineItemId, PRIORITY_MAX, Phase, PhaseCode, Ppm, PriceModel, Reject, SetBid, TARGETS_MAX, Target, TargetMode,
+    WHOLE, WINDOW_MAX,
 };
 use super::wins::{Tally, Win};
 use alloc::boxed::Box;
@@ -18,24 +18,20 @@ use ringfence_kernel::bounded::Timers;
 use ringfence_kernel::messages::{Reserved, Wire};
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
 
-/// One line item.
+/// One line item. What an auction reads of one that it looks at stands first, side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct LineItem {
-    /// All zero where none is defined.
-    pub(super) terms: DefineLineItem,
     /// What it bids and is ranked by now: `terms` has what it began with.
     pub(super) bid: SetBid,
     pub(super) budget: Budget,
-    /// Its pacing by feedback.
-    pub(super) control: Control,
-    /// What came of its wins.
-    pub(super) tally: Tally,
+    /// As its terms have it.
+    pub(super) campaign: CampaignId,
+    /// The first of its creatives, by number; zero when it has none.
+    pub(super) first_creative: CreativeId,
     /// Where its targets begin among all.
     first_target: u32,
     targets: u32,
-    /// The first of its creatives, by number; zero when it has none.
-    pub(super) first_creative: CreativeId,
     pub(super) phase: PhaseCode,
     /// 1 when its flight has begun.
     started: u8,
@@ -43,6 +39,38 @@ pub(super) struct LineItem {
     pub(super) private: u8,
     /// 1 when it has labels of competitive exclusion.
     labelled: u8,
+    /// Which rules its terms ask for that most do not.
+    pub(super) rules: Rules,
+    reserved: [u8; 3],
+    /// What came of its wins.
+    pub(super) tally: Tally,
+    /// Its pacing by feedback.
+    pub(super) control: Control,
+    /// All zero where none is defined.
+    pub(super) terms: DefineLineItem,
+}
+
+/// Which rules terms ask for, as bits: without them nothing of the terms need be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+pub(super) struct Rules(u8);
+
+impl Rules {
+    pub(super) const HOURS: Self = Self(1);
+    /// A plan of the day, by feedback or not.
+    pub(super) const PLAN: Self = Self(2);
+    pub(super) const CAP: Self = Self(4);
+
+    fn of(terms: &DefineLineItem) -> Self {
+        let bit = |rule: Self, asked: bool| if asked { rule.0 } else { 0 };
+        let (hours, cap) = (terms.hours != [0; 21], terms.cap > 0);
+        Self(bit(Self::HOURS, hours) | bit(Self::PLAN, terms.is_planned()) | bit(Self::CAP, cap))
+    }
+
+    #[inline]
+    pub(super) fn has(self, rule: Self) -> bool {
+        self.0 & rule.0 != 0
+    }
 }
 
 impl LineItem {
@@ -57,14 +85,22 @@ impl LineItem {
         (u64::from(self.terms.priority) << 60) | (self.bid.bid.0 * self.weight())
     }
 
+    /// What it is found with.
+    fn standing(&self) -> Standing {
+        let SetBid { bid, rate, .. } = self.bid;
+        let worth = if self.private == 1 { u64::MAX } else { bid.0 * u64::from(rate.0) };
+        Standing { score: self.score(), worth }
+    }
+
     /// Whether it takes part in an hour of the week.
     #[inline]
     pub(super) fn takes_part_at(&self, hour: usize) -> bool {
-        self.terms.hours == [0; 21] || self.terms.hours[hour / 8] >> (hour % 8) & 1 == 1
+        !self.rules.has(Rules::HOURS) || self.terms.hours[hour / 8] >> (hour % 8) & 1 == 1
     }
 
-    /// What it may spend of a day's budget until `now` in its campaign's zone.
-    pub(super) fn planned(&self, now: Timestamp, zone_minutes: i16) -> u64 {
+    /// What it may spend of a day's budget until `now` in its campaign's zone, and the least that a quarter of an hour has of it
+    /// which has any.
+    pub(super) fn planned(&self, now: Timestamp, zone_minutes: i16) -> (u64, u64) {
         let flight = (self.terms.starts, self.terms.ends);
         Plan { hours: &self.terms.plan, flight, zone_minutes }.allows(self.terms.daily, now)
     }
@@ -193,7 +229,7 @@ fn targets_of<'t>(items: &[LineItem], targets: &'t [Target], place: u32) -> &'t 
 }
 
 /// All line items by their numbers, and the index that finds them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct LineItems {
     items: Box<[LineItem]>,
     /// The targets of all, one after another.
@@ -269,18 +305,21 @@ impl LineItems {
         }
         self.index.know(targets).map_err(|_| Reject::ValuesFull)?;
         self.items[place as usize] = LineItem {
-            terms: *terms,
             bid: first_bid(terms),
             budget: Budget::new(terms.total, terms.daily),
-            control: if terms.is_controlled() { Control::new(place, now) } else { Control::zeroed() },
-            tally: Tally::zeroed(),
+            campaign: terms.campaign,
+            first_creative: CreativeId(0),
             first_target: self.targets.len() as u32,
             targets: targets.len() as u32,
-            first_creative: CreativeId(0),
             phase: Phase::Draft.into(),
             started: u8::from(terms.starts <= now),
             private: is_private(targets),
             labelled: is_labelled(targets),
+            rules: Rules::of(terms),
+            reserved: [0; 3],
+            tally: Tally::zeroed(),
+            control: if terms.is_controlled() { Control::new(place, now) } else { Control::zeroed() },
+            terms: *terms,
         };
         self.targets.extend_from_slice(targets);
         self.settle(place, campaigns);
@@ -291,9 +330,9 @@ impl LineItems {
         targets_of(&self.items, &self.targets, place)
     }
 
-    /// Writes into `found` a bit for each line item whose targets `attributes` meet; gives how many there are.
-    pub(super) fn meet(&self, attributes: &[Attribute], found: &mut [u64]) -> u32 {
-        let met = self.index.meet(attributes, found);
+    /// Finds the line items whose targets `attributes` meet; gives how many there are.
+    pub(super) fn meet(&self, attributes: &[Attribute], met: &mut Met) -> u32 {
+        let count = self.index.meet(attributes, met);
         let has = |target: &Target| {
             let key = (target.dimension.get(), target.value);
             attributes.binary_search_by_key(&key, |has| (has.dimension.get(), has.value)).is_ok()
@@ -304,7 +343,7 @@ impl LineItems {
             let groups = self.targets(place).chunk_by(|a, b| a.group == b.group);
             groups.filter(|group| group[0].group > 0).all(|group| group.iter().any(holds))
         };
-        met - self.index.sift(found, is_met)
+        count - self.index.sift(met, is_met)
     }
 
     /// Whether two line items have a label in common.
@@ -390,9 +429,9 @@ impl LineItems {
             None => self.flights.clear(place),
         }
         let runs = item.is_running() && campaigns[item.terms.campaign.0 - 1].is_active();
-        let score = runs.then(|| item.score());
+        let standing = runs.then(|| item.standing());
         let Self { items, targets, index, .. } = self;
-        index.put(place, score, |place| targets_of(items, targets, place));
+        index.put(place, standing, |place| targets_of(items, targets, place));
     }
 
     /// The line item at a place, when one is defined.
@@ -481,6 +520,7 @@ fn valid(item: &LineItem) -> bool {
         && item.phase.is_valid()
         && item.started <= 1
         && item.first_creative == CreativeId(0)
+        && (item.campaign, item.rules, item.reserved) == (terms.campaign, Rules::of(terms), [0; 3])
         && sound(terms)
         && item.bid.item == terms.item
         && item.bid.reserved.is_valid()

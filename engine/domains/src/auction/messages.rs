@@ -338,7 +338,7 @@ limits! {
         placements = 4096 in 1..=1_048_576,
         /// Targets of all line items: 8 bytes each.
         targets = 524288 in 1..=67_108_864,
-        /// Different values that line items target: two bits a line item each.
+        /// Different values that line items target: ten bits of room a line item each, of which up to four are ever touched.
         values = 1024 in 1..=65_536,
         /// Wins that wait for events, or can be taken back: up to 212 bytes each.
         wins = 262144 in 1..=268_435_456,

@@ -119,7 +119,7 @@ impl Domain for Auction {
     fn new(limits: &AuctionLimits) -> Self {
         let items = LineItems::new(limits);
         Self {
-            ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            ranking: Ranking::new(limits.line_items as usize, items.index.blocks()),
             advertisers: Advertisers::new(limits),
             campaigns: Campaigns::new(limits),
             creatives: Creatives::new(limits),

@@ -1,7 +1,7 @@
 //! The ranking of one auction: who competes, in which order, and who lost for which reason.
 
+use super::index::Met;
 use super::messages::{Nanos, SLOTS_MAX, TARGETS_MAX, WHOLE};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ringfence_kernel::Sequence;
 use ringfence_kernel::state::fold;
@@ -103,25 +103,27 @@ pub(super) struct Ranking {
     /// Bids made elsewhere; and where those rank that take part, the worst first.
     pub(super) outside: Vec<Outside>,
     pub(super) entered: Vec<Rank>,
-    /// Those of one class.
-    pub(super) class: Vec<Rank>,
+    /// The scores and places of those of one class, and ranks of those who are next.
+    pub(super) class: Vec<(u64, u32)>,
+    pub(super) next: Vec<Rank>,
     /// The auction and its placement's seed, once it was held, and its floor: what it is explained by.
     pub(super) held: Option<(Sequence, u64)>,
     pub(super) floor: Nanos,
-    /// A bit for each line item that is targeted.
-    pub(super) found: Box<[u64]>,
+    /// Who is targeted.
+    pub(super) met: Met,
 }
 
 impl Ranking {
-    /// Room for an auction among `items` line items, which an index with rows of `words` words finds.
-    pub(super) fn new(items: usize, words: usize) -> Self {
+    /// Room for an auction among `items` line items, which an index with rows of `blocks` blocks finds.
+    pub(super) fn new(items: usize, blocks: usize) -> Self {
         Self {
             best: Vec::with_capacity(RANKED_MAX),
             losses: Vec::with_capacity(items),
             outside: Vec::with_capacity(TARGETS_MAX),
             entered: Vec::with_capacity(TARGETS_MAX),
             class: Vec::with_capacity(items + TARGETS_MAX),
-            found: bytemuck::allocation::zeroed_slice_box(words),
+            next: Vec::with_capacity(items + TARGETS_MAX),
+            met: Met::new(blocks),
             ..Self::default()
         }
     }
@@ -146,6 +148,11 @@ impl Ranking {
         &self.best[..self.best.len().min(self.wanted - 1)]
     }
 
+    /// Whether whoever ranks there was looked at: nobody is who ranks behind the last that was looked for.
+    pub(super) fn reaches(&self, rank: Rank) -> bool {
+        !self.is_decided() || self.best.last().is_none_or(|last| rank >= last.rank)
+    }
+
     pub(super) fn lose(&mut self, rank: Rank, loss: Loss) {
         self.losses.push((rank, loss));
         self.lost[loss as usize] += 1;
@@ -157,9 +164,24 @@ impl Ranking {
     }
 }
 
+/// What draws of one auction are made from: the placement's seed and the auction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draws(u64);
+
+impl Draws {
+    pub(super) fn new(seed: u64, auction: Sequence) -> Self {
+        Self(fold(seed ^ 0x9e37_79b9_7f4a_7c15, auction.0 | 1 << 63))
+    }
+
+    /// The draw of a place.
+    #[inline]
+    pub(super) fn of(self, place: u32) -> u64 {
+        // Folded multiplies; one for each line item alone would leave neighbours related.
+        fold(fold(self.0 ^ u64::from(place), 0xd6e8_feb8_6659_fd93), self.0 | 1)
+    }
+}
+
 /// What equal scores are ranked by: a number made from the placement's seed, the auction and the line item.
 pub(super) fn draw(seed: u64, auction: Sequence, place: u32) -> u64 {
-    // Folded multiplies; one for each line item alone would leave neighbours related.
-    let auction = fold(seed ^ 0x9e37_79b9_7f4a_7c15, auction.0 | 1 << 63);
-    fold(fold(auction ^ u64::from(place), 0xd6e8_feb8_6659_fd93), auction | 1)
+    Draws::new(seed, auction).of(place)
 }

@@ -43,7 +43,7 @@ impl Auction {
         let campaigns = Campaigns::load(limits, &advertisers, source)?;
         let mut items = LineItems::load(limits, &campaigns, source)?;
         let auction = Self {
-            ranking: Ranking::new(limits.line_items as usize, items.index.words()),
+            ranking: Ranking::new(limits.line_items as usize, items.index.blocks()),
             creatives: Creatives::load(limits, &mut items, source)?,
             items,
             advertisers,

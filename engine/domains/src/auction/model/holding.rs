@@ -110,8 +110,9 @@ impl Model {
         })
     }
 
-    /// What of a day's budget is planned until now: hour by hour, what of it is within the flight, and what of that is over.
-    fn planned(&self, id: u32, now: Timestamp) -> u128 {
+    /// What of a day's budget is planned until now: hour by hour, what of it is within the flight, and what of that is over. And the
+    /// weight of all of it.
+    fn planned(&self, id: u32, now: Timestamp) -> (u128, u128) {
         let terms = &self.items[&id].terms;
         let zone = i128::from(self.campaigns[&terms.campaign.0].0.zone_minutes) * i128::from(MINUTE);
         let (_, day) = self.levels(id, now)[0];
@@ -124,7 +125,7 @@ impl Model {
             all += u128::from(weight) * length(to);
             over += u128::from(weight) * length(to.min(i128::from(now.0)));
         }
-        (u128::from(terms.daily.0) * over).checked_div(all).unwrap_or(0)
+        ((u128::from(terms.daily.0) * over).checked_div(all).unwrap_or(0), all)
     }
 
     fn used_today(&self, id: u32, now: Timestamp) -> u64 {
@@ -135,11 +136,21 @@ impl Model {
     /// Whether a line item may spend a bid more so early on a day; one that is controlled is let by a draw.
     fn is_in_pace(&self, id: u32, now: Timestamp, draw: u64) -> bool {
         let item = &self.items[&id];
-        if item.terms.gains != [0; 3] {
-            return i128::from(draw % (1 << 32)) * 1_000_000 / (1 << 32) < item.part;
+        let (used, bid) = (u128::from(self.used_today(id, now)), u128::from(item.bid.bid.0));
+        let (planned, all) = self.planned(id, now);
+        let in_plan = used + bid <= planned;
+        if item.terms.gains == [0; 3] {
+            return item.terms.plan == [0; 24] || in_plan;
         }
-        let used = u128::from(self.used_today(id, now) + item.bid.bid.0);
-        item.terms.plan == [0; 24] || used <= self.planned(id, now)
+        let by_feedback = i128::from(draw % (1 << 32)) * 1_000_000 / (1 << 32) < item.part;
+        // The quarter of an hour that has the least of the day, when it has any.
+        let least = item.terms.plan.into_iter().filter(|weight| *weight > 0).min().unwrap_or(0);
+        let quarter = u128::from(item.terms.daily.0) * u128::from(least) * u128::from(HOUR / 4);
+        let percent = quarter.checked_div(all).unwrap_or(0) / 100;
+        if percent < bid {
+            return by_feedback;
+        }
+        in_plan && (by_feedback || planned - used >= percent - bid)
     }
 
     /// The first time after `now` at which a line item's controller steps: once a minute, at its own second.
@@ -157,7 +168,7 @@ impl Model {
         }
         let due = self.next_step(id, now.0);
         let runs = item.phase == Phase::Active && item.started;
-        let behind = self.planned(id, now) as i128 - i128::from(self.used_today(id, now));
+        let behind = self.planned(id, now).0 as i128 - i128::from(self.used_today(id, now));
         let runs = runs && self.campaigns[&item.terms.campaign.0].1 == Phase::Active;
         let item = self.items.get_mut(&id).expect("it is known");
         item.due = due;
