@@ -166,7 +166,8 @@ fn whole(answer: &[u8]) -> anyhow::Result<Option<bool>> {
     let status = head.split(' ').nth(1).unwrap_or_default();
     anyhow::ensure!(matches!(status, "200" | "204"), "the gateway answered {head:?}");
     let length = head.lines().filter_map(|line| line.split_once(':'));
-    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
-    let length: usize = length.last().unwrap_or("0").parse()?;
+    let mut length =
+        length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    let length: usize = length.next_back().unwrap_or("0").parse()?;
     Ok((body.len() >= length).then_some(status == "200"))
 }
