@@ -5,9 +5,9 @@
 use ringfence_domains::atm::Atm;
 use ringfence_domains::atm::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CardStatus, CassetteLoad,
-    Command, Complete, Constraint, Currency, Cutover, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, Service,
-    SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind,
-    TransferLinked,
+    Command, Complete, Constraint, ConversionChoice, Currency, Cutover, LoadCash, Notes, OpenAccount, PinVerdict,
+    PinVersion, RateVersion, Service, SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType,
+    TransferEntry, TransferId, TransferKind, TransferLinked,
 };
 use ringfence_kernel::laws::{Harness, Step};
 use ringfence_kernel::messages::Reserved;
@@ -36,6 +36,7 @@ fn main() {
         stood_in: 5,
         movements: 0,
         fees: 1,
+        rates: 1,
     };
     let mut atm = Harness::<Atm>::new(&limits);
     let mut image = CommandImage::default();
@@ -108,6 +109,7 @@ fn main() {
             token: token(number),
             amount: Amount(1_000),
             cashback: Amount(0),
+            billed: Amount(0),
             terminal,
             trace,
             date,
@@ -116,6 +118,9 @@ fn main() {
             transaction: TransactionType::Withdrawal.into(),
             account: AccountType::Cheque.into(),
             to: AccountType::Default.into(),
+            rate_version: RateVersion(0),
+            billed_in: Currency(0),
+            conversion: ConversionChoice::None.into(),
             reserved: Reserved::default(),
         }));
         let notes = if number / 100 < 65_535 { Notes::new([1, 0, 0, 0]) } else { Notes::new([0, 1, 0, 0]) };

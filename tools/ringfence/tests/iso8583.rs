@@ -4,11 +4,18 @@ mod support;
 
 use base16ct::mixed::decode_vec as unhex;
 use ringfence_client::Client;
+use ringfence_domains::atm::messages::{
+    AccountNumber, Command, Constraint, Currency, Cutover, SetAcquirer, TerminalId,
+};
 use ringfence_iso8583::security::Purpose;
 use ringfence_iso8583::{Framing, Layout, Message};
+use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
 use std::path::Path;
-use support::iso8583::{FUNDS, Gateway, PAN, PIN, Terminal, code, day_after, open_bank, text, today, wrapped};
+use support::iso8583::{
+    FUNDS, Gateway, PAN, PIN, PIN_KEY, Terminal, accept, code, day_after, issue_in_dollars, open_account, open_bank,
+    text, today, wrapped,
+};
 use support::{Place, wait_until};
 
 /// An engine with a bank, and a gateway before it.
@@ -137,6 +144,116 @@ fn terminals_are_served() {
     assert_eq!(code(&second.ask(&second.transaction(2, "010000", 10_000, "9876"))), "00");
     assert_eq!(code(&second.ask(&network(&second, 3, "002"))), "00");
     assert_eq!(code(&second.ask(&second.transaction(4, "010000", 10_000, "9876"))), "58");
+}
+
+/// Guards against a conversion that debits something else than was stated before the customer chose, and against what is said of
+/// an account in dollars as if it were euro.
+#[test]
+fn what_is_offered_is_debited() {
+    const OTHER: &str = "4222222222222220";
+    let (place, engine, gateway) = world("");
+    let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
+    issue_in_dollars(&mut operator, OTHER, 4_102_444_800_000_000_000);
+    operator.close().expect("goodbye");
+    let mut atm = Terminal::new(gateway.address, 1);
+    assert_eq!(code(&atm.ask(&network(&atm, 1, "001"))), "00");
+    let ask = |atm: &Terminal, trace: u32, own: &str| {
+        let mut message = atm.transaction_of(OTHER, trace, "010000", 18_000, PIN);
+        message.set(63, own.as_bytes());
+        message
+    };
+    // 1.08 and 3.55 in a hundred of it is 1.11834; 180.00 euro are 201.3012 dollars.
+    let mut offer = ask(&atm, 2, "DC001O");
+    offer.remove(52);
+    let said = atm.ask(&offer);
+    assert_eq!(
+        (code(&said), text(&said, 4), text(&said, 6)),
+        ("00".into(), "000000018000".into(), "000000020130".into())
+    );
+    assert_eq!((text(&said, 10), text(&said, 51)), ("61118340".into(), "840".into()));
+    assert_eq!(text(&said, 63), "DC034O000000000761080000003554102444800");
+    let accepts = |atm: &Terminal, trace: u32, billed: &[u8; 12], version: u32| {
+        let mut message = ask(atm, trace, &format!("DC011A{version:010}"));
+        message.set(6, billed).set(51, b"840");
+        message
+    };
+    assert_eq!(code(&atm.ask(&accepts(&atm, 3, b"000000020131", 7))), "13", "not what was stated");
+    assert_eq!(code(&atm.ask(&accepts(&atm, 4, b"000000020130", 6))), "12", "another version");
+    assert_eq!(code(&atm.ask(&ask(&atm, 5, "DC001D"))), "12", "this host has no rate of its own");
+    let withdrawal = accepts(&atm, 6, b"000000020130", 7);
+    let said = atm.ask(&withdrawal);
+    assert_eq!((code(&said), text(&said, 6), text(&said, 51)), ("00".into(), "000000020130".into(), "840".into()));
+    let left = FUNDS - 20_130;
+    assert_eq!(text(&said, 54), format!("0001840C{FUNDS:012}0002840C{left:012}"));
+    let mut completion = atm.message(b"0220", 6);
+    completion.set(63, b"NT0160001000100010000");
+    let done = atm.ask(&completion);
+    // 80.00 came out, which are 89.4672.
+    assert_eq!((code(&done), text(&done, 6), text(&done, 51)), ("00".into(), "000000008947".into(), "840".into()));
+    assert_eq!((text(&done, 63), balance(&done)), ("PO012000000008000".into(), FUNDS - 8_947));
+    // What is no element of an offer is named.
+    for wrong in ["DC000", "DC001X", "DC010A000000007", "DC002DX"] {
+        let refused = atm.ask(&ask(&atm, 7, wrong));
+        assert_eq!((code(&refused), text(&refused, 44)), ("30".into(), "FIELD 063".into()), "{wrong}");
+    }
+}
+
+/// Guards against two hosts that believe to agree on a date and do not, and against a difference that is not seen.
+#[test]
+fn a_date_is_settled_between_hosts() {
+    const ACQUIRER: &[u8] = b"00000000042";
+    let wrap = |purpose, key| wrapped(purpose, key);
+    let settings = format!(
+        "[gateway.acquirers.\"00000000042\"]\nterminal = 90\npin_block = {:?}\nmac = {:?}",
+        wrap(Purpose::PinBlock, &PIN_KEY),
+        wrap(Purpose::Mac, b"key of acquirers")
+    );
+    let (place, engine, gateway) = world(&settings);
+    let mut operator = Client::connect(place.config(1, engine.address())).expect("the engine listens");
+    let owed = AccountNumber(50);
+    open_account(&mut operator, owed, Constraint::Free);
+    let (confirm_within_ns, terminal, reserved) = (3_600_000_000_000, TerminalId(90), Reserved::default());
+    let set = SetAcquirer { settlement: owed, confirm_within_ns, terminal, currency: Currency(978), reserved };
+    accept(&mut operator, Command::SetAcquirer(&set));
+    let mut host = Terminal::new(gateway.address, 1);
+    host.mac_key = b"key of acquirers".to_vec();
+    let from = |mut message: Message| message.set(32, ACQUIRER).clone();
+    assert_eq!(code(&host.ask(&from(network(&host, 1, "001")))), "00");
+    assert_eq!(code(&host.ask(&from(host.transaction(2, "010000", 3_000, PIN)))), "00");
+    for (trace, amount) in [(2, 2_500), (3, 1_000)] {
+        let mut advice = host.transaction(trace, "010000", amount, PIN);
+        advice.remove(52);
+        let advice = advice.encode(&Layout::iso87()).expect("sound");
+        let mut advice = Message::parse(&[&b"0220"[..], &advice[4..]].concat(), &Layout::iso87()).expect("sound");
+        assert_eq!(code(&host.ask(advice.set(32, ACQUIRER))), "00");
+    }
+    let date = day_after(1).0;
+    accept(&mut operator, Command::Cutover(&Cutover { date, reserved: Reserved::default() }));
+    operator.close().expect("goodbye");
+    let reconcile = |host: &Terminal, mti: &[u8; 4], debits: u64, amount: u64| {
+        let mut message = host.message(mti, 9);
+        for field in [74, 75, 77] {
+            message.set(field, b"0000000000");
+        }
+        for field in [86, 87, 89] {
+            message.set(field, b"0000000000000000");
+        }
+        message.set(76, format!("{debits:010}").as_bytes()).set(88, format!("{amount:016}").as_bytes());
+        message.set(97, format!("D{amount:016}").as_bytes()).set(15, today().1.as_bytes());
+        from(message)
+    };
+    for (mti, answered) in [(b"0500", *b"0510"), (b"0521", *b"0530")] {
+        let said = host.ask(&reconcile(&host, mti, 2, 3_500));
+        assert_eq!((said.mti(), code(&said), text(&said, 66)), (answered, "00".into(), "1".into()));
+    }
+    let said = host.ask(&reconcile(&host, b"0500", 3, 3_600));
+    assert_eq!((code(&said), text(&said, 66)), ("00".into(), "2".into()));
+    let own = (text(&said, 76), text(&said, 88), text(&said, 97));
+    assert_eq!(own, ("0000000002".into(), format!("{:016}", 3_500), format!("D{:016}", 3_500)));
+    let mut other = reconcile(&host, b"0500", 2, 3_500);
+    assert_eq!(code(&host.ask(other.set(15, day_after(1).1.as_bytes()))), "12", "that date goes on");
+    let refused = host.ask(reconcile(&host, b"0500", 2, 3_500).remove(97));
+    assert_eq!((code(&refused), text(&refused, 44)), ("30".into(), "FIELD 097".into()));
 }
 
 /// Guards against a peer that names another acquirer's number as its own and gets its keys or switches it off; against keys

@@ -1,4 +1,4 @@
-//! The end of a business date: what was done on it, terminal by terminal, and currency by currency.
+//! The end of a business date: what was done on it, terminal by terminal, currency by currency, and issuer by issuer.
 
 use super::messages::{
     Amount, Balance, BusinessDate, Currency, CurrencyTotals, Cutover, Event, Reject, TerminalId, TerminalTotals,
@@ -15,7 +15,7 @@ use ringfence_kernel::{Out, Progress};
 pub(super) struct Closing {
     /// The date that ends.
     date: BusinessDate,
-    /// How many terminals, and then currencies, were gone through.
+    /// How many terminals, then currencies, and then issuers were gone through.
     at: usize,
 }
 
@@ -50,15 +50,18 @@ impl Atm {
 
     /// Says the totals that have not been said yet.
     pub(super) fn close(&mut self, mut closing: Closing, out: &mut Out<'_, Self>) -> Progress {
-        let terminals = self.terminals.len();
-        while closing.at < terminals + self.sums.len() {
+        let (terminals, currencies) = (self.terminals.len(), self.sums.len());
+        while closing.at < terminals + currencies + self.issuers.len() {
             if out.room() == 0 {
                 self.closing = Some(closing);
                 return Progress::More;
             }
             match closing.at.checked_sub(terminals) {
                 None => self.close_terminal(TerminalId(closing.at as u32 + 1), closing.date, out),
-                Some(currency) => self.close_currency(Currency(currency as u16), closing.date, out),
+                Some(currency) if currency < currencies => {
+                    self.close_currency(Currency(currency as u16), closing.date, out);
+                }
+                Some(place) => self.close_issuer(place - currencies, closing.date, out),
             }
             closing.at += 1;
         }
@@ -68,6 +71,7 @@ impl Atm {
     fn close_terminal(&mut self, number: TerminalId, date: BusinessDate, out: &mut Out<'_, Self>) {
         let Ok(terminal) = self.terminals.get(number) else { return };
         let totals = core::mem::replace(&mut terminal.totals, Totals::zeroed());
+        terminal.ended = totals;
         let Totals { dispensed, surcharges, withdrawals, declined, voided, timed_out, exceptions, .. } = totals;
         let (cash, held) = terminal.sums();
         let mut elsewhere = Sums::zeroed();

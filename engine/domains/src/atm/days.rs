@@ -41,12 +41,12 @@ impl Day {
         }
     }
 
-    /// Gives back what of `amount`, counted on `date`, was not taken out.
+    /// Gives back what of `amount`, counted on `date`, was not taken out: all of it, or all but `taken`.
     #[inline]
-    pub(super) fn give_back(&mut self, amount: Amount, taken: Amount, date: BusinessDate) {
+    pub(super) fn give_back(&mut self, amount: Amount, taken: Option<Amount>, date: BusinessDate) {
         if self.date == date {
-            self.amount -= amount.0 - taken.0;
-            self.count -= u32::from(taken.0 == 0);
+            self.amount -= amount.0 - taken.unwrap_or_default().0;
+            self.count -= u32::from(taken.is_none());
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use super::Atm;
 use super::cards::NONE;
+use super::conversions::hold_converted;
 use super::kept::Keep;
 use super::ledger::{Ledger, Move, NotCovered};
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, MovementKind, Network, Notes,
-    PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, BusinessDate, ChangePin, ConversionChoice, MovementKind,
+    Network, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{Charge, State, Transaction};
+use super::transactions::{Charge, Conversion, PinReferences, State, Transaction};
 use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -22,6 +23,8 @@ struct Approval {
     notes: Notes,
     /// The surcharge and the fee.
     charges: [Charge; 2],
+    /// How it is converted into the account's currency, when it is.
+    conversion: Option<Conversion>,
     /// Whether the account's limits counted it.
     by_account: bool,
 }
@@ -44,8 +47,11 @@ impl Atm {
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, amount, notes, charges, by_account }) => {
+            Ok(Approval { card, account, to, amount, notes, charges, conversion, by_account }) => {
                 transaction.charges = charges;
+                if let Some(conversion) = conversion {
+                    transaction.convert(conversion, self.ledger[account].currency);
+                }
                 (transaction.card, transaction.account, transaction.to) = (card, account, to);
                 (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
                 (transaction.amount, transaction.counted) = (amount, self.date);
@@ -60,8 +66,8 @@ impl Atm {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
                     transaction.posted = amount;
                     if kind == TransactionType::MiniStatement {
-                        transaction.moved = self.ledger[account].moved();
-                        transaction.lines = transaction.moved.min(self.ledger.movements().each() as u64) as u8;
+                        transaction.detail[0] = self.ledger[account].moved();
+                        transaction.lines = transaction.detail[0].min(self.ledger.movements().each() as u64) as u8;
                     }
                 }
             }
@@ -89,7 +95,8 @@ impl Atm {
         match self.admit(terminal, &token, pin_version, pin.get())? {
             Ok(place) => {
                 (transaction.state, transaction.card) = (State::Answered.into(), place);
-                transaction.pin_before = self.cards[place].pin_reference;
+                let (new, before) = (new_pin_reference, self.cards[place].pin_reference);
+                transaction.detail = bytemuck::cast(PinReferences { new, before });
                 transaction.pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
             Err(code) => self.decline(&mut transaction, (code, NONE)),
@@ -184,7 +191,7 @@ impl Atm {
     #[inline]
     fn decide_amount(&mut self, now: Timestamp, command: &Authorize, place: u32) -> Result<Approval, Decline> {
         use ResponseCode as Code;
-        let Self { terminals, cards, ledger, account_limits, windows, fees, date, .. } = self;
+        let Self { terminals, cards, ledger, account_limits, windows, fees, rates, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
         let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
         let amount = amount_of(command, card.fast_cash)?;
@@ -209,20 +216,32 @@ impl Atm {
         };
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
         let is_its_own = if moves(kind) { account == to } else { kind.dispenses() && account == terminal.cash };
-        if is_foreign(account) || is_foreign(to) || is_its_own {
+        let can_convert = kind.dispenses() && !terminal.is_acquirer();
+        if (is_foreign(account) || is_foreign(to)) && !can_convert || is_its_own {
             return Err(no(Code::InvalidTransaction));
         }
         let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
+        let conversion = match command.conversion.get() {
+            ConversionChoice::Accepted if !is_foreign(account) => return Err(no(Code::InvalidTransaction)),
+            _ if !is_foreign(account) => None,
+            _ => Some(
+                rates.convert(now, terminal, ledger, account, Amount(amount.0 + surcharge.0.0), command).map_err(no)?,
+            ),
+        };
         let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
-        let fee = fees.on(ledger, kind, network, account, amount);
+        let of_holder = |amount: Amount| conversion.map_or(amount, |conversion| conversion.rate.convert(amount));
+        let fee = fees.on(ledger, kind, network, account, of_holder(amount));
         let charges = [surcharge, fee];
         let cash = if kind.dispenses() { amount } else { command.cashback };
         let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
         let by_account = of_account.is_some();
         // A till pays what is taken with a purchase: it is none of the terminal's notes.
         let of_terminal = kind.dispenses().then_some(&mut terminal.limits);
-        let mut limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
-        if limits.iter().flatten().any(|limits| windows.exceeds_amount(limits, cash, date, now)) {
+        let limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
+        // Those of card and account are in the account's currency.
+        let counted = [of_holder(cash), of_holder(cash), cash];
+        let mut looked = limits.iter().zip(counted).filter_map(|(limits, cash)| Some((limits.as_ref()?, cash)));
+        if looked.any(|(limits, cash)| windows.exceeds_amount(limits, cash, date, now)) {
             return Err(no(Code::ExceedsAmount));
         }
         if limits.iter().flatten().any(|limits| windows.exceeds_count(limits, date, now)) {
@@ -231,7 +250,12 @@ impl Atm {
         match kind {
             // The account of uncounted cash is the bank's own.
             TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
-            _ if kind.dispenses() => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
+            _ if kind.dispenses() => match conversion {
+                None => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
+                Some(conversion) => {
+                    hold_converted(ledger, account, conversion, [(amount, terminal.cash), surcharge, fee])
+                }
+            },
             _ => {
                 let moved =
                     if kind == TransactionType::Purchase { MovementKind::Purchase } else { MovementKind::Transfer };
@@ -247,11 +271,16 @@ impl Atm {
         .map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
         })?;
-        limits.iter_mut().flatten().for_each(|limits| windows.count(limits, cash, date, now));
+        for (limits, cash) in limits.into_iter().zip(counted) {
+            if let Some(limits) = limits {
+                windows.count(limits, cash, date, now);
+            }
+        }
         if kind.dispenses() {
             terminal.hold(notes);
         }
-        Ok(Approval { card: place, account, to, amount, notes, charges: charges.map(Charge::of), by_account })
+        let charges = charges.map(Charge::of);
+        Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
     }
 }
 
@@ -261,8 +290,9 @@ const fn moves(kind: TransactionType) -> bool {
 }
 
 /// How much is asked for, when it can be.
-fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
-    let Authorize { amount, cashback, .. } = *command;
+pub(super) fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
+    let Authorize { amount, cashback, billed, rate_version, billed_in, .. } = *command;
+    let states_none = (billed, rate_version, billed_in) == Default::default();
     let is_amount = (1..=AMOUNT_MAX).contains(&amount.0);
     let fits = match command.transaction.get() {
         TransactionType::BalanceInquiry | TransactionType::MiniStatement | TransactionType::FastCash => {
@@ -275,6 +305,7 @@ fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> 
         // It has a command of its own.
         TransactionType::PinChange => false,
     };
+    let fits = fits && (states_none || command.conversion == ConversionChoice::Accepted.into());
     match command.transaction.get() {
         _ if !fits => Err((ResponseCode::InvalidAmount, NONE)),
         TransactionType::FastCash if fast_cash.0 == 0 => Err((ResponseCode::NotPermitted, NONE)),

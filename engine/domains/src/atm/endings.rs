@@ -8,7 +8,7 @@ use super::messages::{
     MovementKind, Network, Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{Charge, PostedOver, State, Transaction};
+use super::transactions::{Charge, Conversion, PinReferences, PostedOver, State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
@@ -139,7 +139,7 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) {
         let transaction = self.transactions[index];
-        let charges = self.settle(&transaction, dispensed, posted);
+        let (charges, billed) = self.settle(&transaction, dispensed, posted);
         let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         match state {
             State::Dispensed => terminal.totals.dispense(posted, charges[0].taken),
@@ -150,30 +150,51 @@ impl Atm {
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
             (transaction.charges, transaction.ended, transaction.deadline) = (charges, ended, Default::default());
+            transaction.bill(billed);
         });
         if transaction.issuer.0 > 0 {
+            self.count_for_issuer(index);
             self.advise_issuer(now, index, out);
         }
     }
 
-    /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the charges as they are then.
-    pub(super) fn settle(&mut self, transaction: &Transaction, dispensed: Notes, posted: Amount) -> [Charge; 2] {
+    /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the charges as they are then, and
+    /// what the account is debited when that is converted.
+    pub(super) fn settle(
+        &mut self,
+        transaction: &Transaction,
+        dispensed: Notes,
+        posted: Amount,
+    ) -> ([Charge; 2], Amount) {
         let Transaction { terminal, account, amount, notes, counted, mut charges, .. } = *transaction;
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
+        let (terminal, giver) = (self.terminals.get(terminal).expect("a terminal stays defined"), transaction.giver());
         terminal.settle(notes, dispensed);
-        let cause = |kind: MovementKind| Cause::of(transaction, kind, self.date);
-        self.ledger.settle(account, terminal.cash, amount, posted);
-        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
-        for (charge, kind) in charges.iter_mut().zip(Charge::KINDS).filter(|(charge, _)| charge.taken.0 > 0) {
+        let (cause, mut billed) = (|kind: MovementKind| Cause::of(transaction, kind, self.date), Amount(0));
+        self.ledger.settle(giver, terminal.cash, amount, posted);
+        self.ledger.note(giver, terminal.cash, posted, cause(MovementKind::Withdrawal));
+        if let Some(conversion) = transaction.conversion() {
+            if posted.0 > 0 {
+                billed = conversion.rate.convert(Amount(posted.0 + charges[0].taken.0));
+            }
+            self.ledger.settle(account, conversion.receives, conversion.billed, billed);
+            self.ledger.note(account, conversion.receives, billed, cause(MovementKind::Withdrawal));
+        }
+        let givers = [giver, account];
+        let all = charges.iter_mut().zip(givers).zip(Charge::KINDS);
+        for ((charge, giver), kind) in all.filter(|((charge, _), _)| charge.taken.0 > 0) {
             let held = charge.taken;
             if posted.0 == 0 {
                 *charge = charge.let_go();
             }
-            self.ledger.settle(account, charge.to, held, charge.taken);
-            self.ledger.note(account, charge.to, charge.taken, cause(kind));
+            self.ledger.settle(giver, charge.to, held, charge.taken);
+            self.ledger.note(giver, charge.to, charge.taken, cause(kind));
         }
-        self.days(transaction).for_each(|day| day.give_back(amount, posted, counted));
-        charges
+        let taken = (posted.0 > 0).then_some(posted);
+        for (day, of_holder) in self.days(transaction) {
+            let of = |amount: Amount| if of_holder { transaction.of_holder(amount) } else { amount };
+            day.give_back(of(amount), taken.map(of), counted);
+        }
+        (charges, billed)
     }
 
     /// The balances that the end of a transaction says: what a remote issuer says of its account is what it said first.
@@ -202,7 +223,7 @@ impl Atm {
             return code;
         }
         if cashback.0 > 0 {
-            self.days(&transaction).for_each(|day| day.give_back(cashback, Amount(0), counted));
+            self.days(&transaction).for_each(|(day, _)| day.give_back(cashback, None, counted));
         }
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
@@ -214,12 +235,13 @@ impl Atm {
 
     /// Makes the reference before a change of PIN the card's again, when the one that it brought still is.
     fn change_pin_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
-        let Transaction { card: place, pin_before, pin_reference, pin_version, .. } = self.transactions[index];
+        let transaction = self.transactions[index];
+        let (place, PinReferences { new, before }) = (transaction.card, transaction.pin_references());
         let card = &self.cards[place];
-        if (card.pin_reference, card.pin_version) != (pin_reference, pin_version) {
+        if (card.pin_reference, card.pin_version) != (new, transaction.pin_version) {
             return ResponseCode::InvalidTransaction;
         }
-        self.set_pin_reference(place, pin_before, out);
+        self.set_pin_reference(place, before, out);
         self.transactions.change(index, |transaction| transaction.state = State::Voided.into());
         ResponseCode::Approved
     }
@@ -234,46 +256,76 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { terminal, account, counted, mut charges, .. } = transaction;
-        let terminal = self.terminals.get(terminal).expect("a terminal stays defined");
-        if self.ledger.move_now(account, terminal.cash, posted).is_err() {
-            return ResponseCode::TooLate;
-        }
-        let cause = |kind: MovementKind| Cause::of(&transaction, kind, self.date);
-        self.ledger.note(account, terminal.cash, posted, cause(MovementKind::Withdrawal));
-        for (charge, kind) in charges.iter_mut().zip(Charge::KINDS).filter(|(charge, _)| charge.asked.0 > 0) {
-            if self.ledger.move_now(account, charge.to, charge.asked).is_ok() {
-                charge.taken = charge.asked;
-                self.ledger.note(account, charge.to, charge.taken, cause(kind));
-            }
-        }
+        let Some((charges, billed)) = self.move_late(&transaction, posted) else { return ResponseCode::TooLate };
+        let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         terminal.settle(Notes(0), notes);
         terminal.totals.dispense(posted, charges[0].taken);
-        self.days(&transaction).for_each(|day| day.count_late(posted, counted));
+        for (day, of_holder) in self.days(&transaction) {
+            day.count_late(if of_holder { transaction.of_holder(posted) } else { posted }, transaction.counted);
+        }
         let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
             (transaction.posted, transaction.charges, transaction.ended) = (posted, charges, ended);
+            transaction.bill(billed);
         });
         if transaction.issuer.0 > 0 {
+            self.count_for_issuer(index);
             self.advise_issuer(now, index, out);
         }
         ResponseCode::Approved
     }
 
+    /// Moves what was taken late for notes, and each charge when the account covers it beside; gives the charges as they are
+    /// then, and what the account is debited when that is converted.
+    fn move_late(&mut self, of: &Transaction, posted: Amount) -> Option<([Charge; 2], Amount)> {
+        let Transaction { terminal, account, mut charges, .. } = *of;
+        let cash = self.terminals.get(terminal).expect("a terminal stays defined").cash;
+        let cause = |kind: MovementKind| Cause::of(of, kind, self.date);
+        let mut billed = Amount(0);
+        let mut due = [true; 2];
+        if let Some(conversion) = of.conversion() {
+            // Notes and surcharge are debited as one: both, or else the notes alone.
+            let tried = [charges[0].asked, Amount(0)].into_iter().find_map(|surcharge| {
+                let (billed, kind) =
+                    (conversion.rate.convert(Amount(posted.0 + surcharge.0)), MovementKind::Withdrawal);
+                let Conversion { pays, receives, .. } = conversion;
+                let moves = [
+                    Move { debit: pays, credit: cash, amount: posted, kind },
+                    Move { debit: account, credit: receives, amount: billed, kind },
+                    Move { debit: pays, credit: charges[0].to, amount: surcharge, kind: MovementKind::Surcharge },
+                ];
+                self.ledger.move_all(moves, cause(kind)).is_ok().then_some((surcharge, billed))
+            });
+            (charges[0].taken, billed) = tried?;
+            due[0] = false;
+        } else {
+            self.ledger.move_now(account, cash, posted).ok()?;
+            self.ledger.note(account, cash, posted, cause(MovementKind::Withdrawal));
+        }
+        let charged = charges.iter_mut().zip(Charge::KINDS).zip(due);
+        for ((charge, kind), _) in charged.filter(|((charge, _), is_due)| *is_due && charge.asked.0 > 0) {
+            if self.ledger.move_now(account, charge.to, charge.asked).is_ok() {
+                charge.taken = charge.asked;
+                self.ledger.note(account, charge.to, charge.taken, cause(kind));
+            }
+        }
+        Some((charges, billed))
+    }
+
     /// The days that count a transaction: its card's, its account's when that had limits, its terminal's when that gave
-    /// notes.
+    /// notes; and whether each counts in the account's currency.
     #[inline]
-    fn days(&mut self, of: &Transaction) -> impl Iterator<Item = &mut Day> {
+    fn days(&mut self, of: &Transaction) -> impl Iterator<Item = (&mut Day, bool)> {
         let Self { cards, ledger, account_limits, terminals, .. } = self;
         let limits = if of.by_account == 1 { ledger.limits(of.account) } else { None };
         let of_terminal = if of.dispenses() { terminals.get(of.terminal).ok() } else { None };
         let limits = [
-            of.has_card().then(|| &mut cards[of.card].limits),
-            account_limits.at(limits),
-            of_terminal.map(|terminal| &mut terminal.limits),
+            (of.has_card().then(|| &mut cards[of.card].limits), true),
+            (account_limits.at(limits), true),
+            (of_terminal.map(|terminal| &mut terminal.limits), false),
         ];
-        limits.into_iter().flatten().map(|limits| &mut limits.day)
+        limits.into_iter().filter_map(|(limits, of_holder)| Some((&mut limits?.day, of_holder)))
     }
 
     /// Lets go what a deposit holds: the cash was given back.
@@ -449,7 +501,7 @@ impl Atm {
         asked.ended = self.ledger[account].balances().into();
         asked.by_account = self.ledger.limits(account).is_some().into();
         let (amount, date) = (asked.amount, self.date);
-        self.days(&asked).for_each(|day| day.count(amount, date));
+        self.days(&asked).for_each(|(day, _)| day.count(amount, date));
         let Some(index) = known else {
             self.transactions.add(asked);
             return ResponseCode::Approved;

@@ -21,6 +21,19 @@ pub(super) struct Issuer {
     /// The last number under which it was asked, and the date of that.
     link_trace: Trace,
     link_date: BusinessDate,
+    /// What its cards did since the business date began.
+    pub(super) day: IssuerDay,
+}
+
+/// What cards of an issuer did on a business date.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct IssuerDay {
+    /// What was posted, surcharge and fee included, and what of that for notes.
+    pub(super) taken: u64,
+    pub(super) dispensed: u64,
+    pub(super) withdrawals: u32,
+    pub(super) declined: u32,
 }
 
 impl Issuer {
@@ -55,6 +68,11 @@ impl Issuers {
         usize::from(issuer) <= self.0.len()
     }
 
+    /// How many there can be.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The place of the defined one of that number.
     pub(super) fn find(&self, issuer: IssuerId) -> Option<usize> {
         place(issuer).filter(|place| self.0.get(*place).is_some_and(|issuer| issuer.advice_lasts_ns > 0))
@@ -64,7 +82,7 @@ impl Issuers {
     pub(super) fn set(&mut self, terms: &SetIssuer, settlement: u32) -> bool {
         let SetIssuer { stand_in_max, stand_in_day_max, stand_in_day_count_max, advice_lasts_ns, .. } = *terms;
         let Some(issuer) = place(terms.issuer).and_then(|place| self.0.get_mut(place)) else { return false };
-        let Issuer { link_trace, link_date, .. } = *issuer;
+        let Issuer { link_trace, link_date, day, .. } = *issuer;
         *issuer = Issuer {
             stand_in_max,
             stand_in_day_max,
@@ -73,6 +91,7 @@ impl Issuers {
             stand_in_day_count_max,
             link_trace,
             link_date,
+            day,
         };
         true
     }

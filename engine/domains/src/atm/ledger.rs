@@ -56,6 +56,11 @@ impl Account {
         self.constraint == Constraint::Covered as u16
     }
 
+    /// Whether nothing bounds it: the bank's own.
+    pub(super) fn is_free(&self) -> bool {
+        self.constraint == Constraint::Free as u16
+    }
+
     /// Whether it is the cash in a terminal.
     #[inline]
     pub(super) fn is_cash(&self) -> bool {
@@ -209,7 +214,7 @@ impl Ledger {
     }
 
     /// Moves all that a transaction moves at once, one after another, or none; each is written into statements.
-    pub(super) fn move_all(&mut self, moves: [Move; 2], of: Cause) -> Result<(), NotCovered> {
+    pub(super) fn move_all<const N: usize>(&mut self, moves: [Move; N], of: Cause) -> Result<(), NotCovered> {
         let before = moves.map(|Move { debit, credit, .. }| [debit, credit].map(|place| (place, self.accounts[place])));
         let tried = moves.iter().try_for_each(|Move { debit, credit, amount, .. }| match amount.0 {
             0 => Ok(()),

@@ -9,22 +9,24 @@ mod events;
 mod replies;
 
 pub use choices::{
-    AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, IssuerOutcome,
-    IssuerOutcomeCode, MovementKind, MovementKindCode, Network, NetworkCode, PinVerdict, PinVerdictCode, ResponseByte,
-    ResponseCode, Service, ServiceCode, TransactionType, TransactionTypeCode, TransferKind, TransferKindCode,
-    TransferOutcome, TransferOutcomeCode,
+    AccountType, AccountTypeCode, CardStatus, CardStatusCode, Constraint, ConstraintCode, ConversionChoice,
+    ConversionChoiceCode, IssuerOutcome, IssuerOutcomeCode, MovementKind, MovementKindCode, Network, NetworkCode,
+    PinVerdict, PinVerdictCode, RateUse, RateUseCode, ResponseByte, ResponseCode, Service, ServiceCode, Settlement,
+    SettlementCode, SettlementItem, SettlementItemCode, TransactionType, TransactionTypeCode, TransferKind,
+    TransferKindCode, TransferOutcome, TransferOutcomeCode,
 };
 pub use commands::{
     Acknowledge, Advise, Answer, Authorize, CaptureCard, CassetteCount, CassetteLoad, ChangePin, Command, Complete,
-    CountCash, CountDeposit, Cutover, Forward, LoadCash, OpenAccount, ReplaceCard, Reverse, SetAccountLimits,
-    SetAcquirer, SetCard, SetCardStatus, SetCardTerms, SetFee, SetIssuer, SetRoute, SetService, SetTerminal,
-    SetTerminalTerms, TransferEntry, TransferLinked, UnloadCash,
+    CountCash, CountDeposit, Cutover, Forward, LoadCash, Offer, OpenAccount, Reconcile, ReplaceCard, Reverse,
+    SetAccountLimits, SetAcquirer, SetCard, SetCardStatus, SetCardTerms, SetFee, SetIssuer, SetRate, SetRoute,
+    SetService, SetTerminal, SetTerminalTerms, TransferEntry, TransferLinked, UnloadCash,
 };
 pub use events::{
     AdviceDone, AdviceDue, CardCaptured, CashDiffered, CassetteStands, CurrencyTotals, DepositDiffered, Event,
-    Exception, HoldExpired, PinReferenceSet, RouteSet, StatementLine, TerminalTotals, TimedOut,
+    Exception, HoldExpired, IssuerTotals, PinReferenceSet, RouteSet, SettlementDiffered, StatementLine, TerminalTotals,
+    TimedOut,
 };
-pub use replies::{AccountOpened, Authorized, CashSet, Ended, Forwarded, Reply, Set, Transferred};
+pub use replies::{AccountOpened, Authorized, CashSet, Ended, Forwarded, Offered, Reconciled, Reply, Set, Transferred};
 
 use ringfence_kernel::{limits, newtype, rejects};
 
@@ -69,6 +71,15 @@ newtype! {
     pub struct PinVersion(u32);
 }
 newtype! {
+    /// A conversion rate as ISO 8583 field 10 writes it: the first of eight digits says how many of the seven that follow
+    /// stand behind the point. It is what a minor unit of the terminal's currency is in minor units of the account's.
+    pub struct Rate(u32);
+}
+newtype! {
+    /// The version of a rate, which rises with each that is set for two currencies; not zero.
+    pub struct RateVersion(u32);
+}
+newtype! {
     /// A remote issuer: a dense number from 1 up to the limit of issuers; zero is this host.
     pub struct IssuerId(u16);
 }
@@ -100,6 +111,43 @@ impl Currency {
     #[must_use]
     pub const fn is_valid(self) -> bool {
         self.0 > 0 && self.0 < Self::END
+    }
+}
+
+impl Rate {
+    /// The seven digits, and how many of them stand behind the point.
+    #[must_use]
+    pub const fn parts(self) -> (u32, u32) {
+        (self.0 % 10_000_000, self.0 / 10_000_000)
+    }
+
+    /// Whether it can be one: eight digits at most, and not zero.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.0 < 100_000_000 && self.parts().0 > 0
+    }
+
+    /// The rate with a mark-up of so many 1/10,000, which is what is applied: as many digits as it has room for, the rest
+    /// cut off, so that it is never above what is stated. None when it has no room for it.
+    #[must_use]
+    pub fn with_markup(self, markup: u32) -> Option<Self> {
+        let (digits, decimals) = self.parts();
+        // Four decimals more hold it exactly.
+        let (exact, most) = (u64::from(digits) * (10_000 + u64::from(markup)), decimals + 4);
+        let fitting = (0..=most.min(9)).rev().find_map(|decimals| {
+            let digits = exact / 10_u64.pow(most - decimals);
+            (1..10_000_000).contains(&digits).then_some((digits as u32, decimals))
+        });
+        fitting.map(|(digits, decimals)| Self(decimals * 10_000_000 + digits))
+    }
+
+    /// What `amount` is in the other currency, rounded to the nearest minor unit, half of one up.
+    #[must_use]
+    pub fn convert(self, Amount(amount): Amount) -> Amount {
+        let (digits, decimals) = self.parts();
+        let unit = 10_u128.pow(decimals);
+        let converted = (u128::from(amount) * u128::from(digits) + unit / 2) / unit;
+        Amount(u64::try_from(converted).unwrap_or(u64::MAX))
     }
 }
 
@@ -174,6 +222,11 @@ rejects! {
         BadFee = 2023,
         /// As many fees are set as may.
         FeesFull = 2024,
+        /// The currencies are one, the rate is none, the mark-up is above 10,000, an account bounds what it bears, or a version
+        /// is zero, not later than the one that is known, or that one with other terms.
+        BadRate = 2025,
+        /// As many rates are set as may.
+        RatesFull = 2026,
     }
 }
 
@@ -200,6 +253,8 @@ limits! {
         movements = 10 in 0..=16,
         /// Rules of fees.
         fees = 256 in 1..=65_536,
+        /// Rates of conversions.
+        rates = 256 in 1..=65_536,
     }
 }
 

@@ -2,19 +2,21 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
-//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` the totals,
-//! `operator`, `fees` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
+//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` and `settlement` the totals,
+//! `operator`, `fees`, `conversions` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
 //! `terminals`, `issuers` and `transactions`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
 
 mod cash;
+mod conversions;
 mod day_end;
 mod decisions;
 mod endings;
 mod fees;
 mod operator;
+mod settlement;
 mod switch;
 mod transfers;
 
@@ -45,6 +47,7 @@ mod tests;
 
 use alloc::boxed::Box;
 use cards::Cards;
+use conversions::Rates;
 use day_end::{Closing, Sums};
 use fees::Fees;
 use issuers::{Issuers, Routes, StoodIn};
@@ -65,7 +68,7 @@ pub mod topics {
     pub const TERMINAL: u16 = 1;
     /// [`super::messages::HoldExpired`]; the id is 0. It has no snapshot.
     pub const HOLDS: u16 = 2;
-    /// [`super::messages::CurrencyTotals`]; the id is 0. It has no snapshot.
+    /// [`super::messages::CurrencyTotals`] and [`super::messages::IssuerTotals`]; the id is 0. It has no snapshot.
     pub const DATES: u16 = 3;
     /// [`super::messages::PinReferenceSet`]; the id is 0. Its snapshot is the references of all cards.
     pub const PINS: u16 = 4;
@@ -100,6 +103,7 @@ pub struct Atm {
     routes: Routes,
     stood_in: Kept<StoodIn>,
     fees: Fees,
+    rates: Rates,
     /// Room for the totals of a cutover, and the one that goes on in [`Domain::resume`]. Nothing is saved while there is
     /// one.
     sums: Box<[Sums]>,
@@ -138,6 +142,7 @@ impl Domain for Atm {
             routes: Routes::new(limits.routes as usize),
             stood_in: Kept::new(limits.stood_in as usize),
             fees: Fees::new(limits.fees as usize),
+            rates: Rates::new(limits.rates as usize),
             sums: day_end::no_sums(),
             closing: None,
         }
@@ -154,7 +159,9 @@ impl Domain for Atm {
             | Command::Complete(_)
             | Command::Reverse(_)
             | Command::SetService(_)
-            | Command::CaptureCard(_) => Roles::TRADE,
+            | Command::CaptureCard(_)
+            | Command::Offer(_)
+            | Command::Reconcile(_) => Roles::TRADE,
             _ => Roles::ADMINISTER,
         }
     }
@@ -186,6 +193,9 @@ impl Domain for Atm {
             Command::SetIssuer(command) => self.set_issuer(command, out),
             Command::SetRoute(command) => self.set_route(command, out),
             Command::SetFee(command) => self.set_fee(command, out),
+            Command::SetRate(command) => self.set_rate(command, out),
+            Command::Offer(command) => self.offer(context, command, out),
+            Command::Reconcile(command) => self.reconcile(command, out),
             Command::LoadCash(command, cassettes) => self.load_cash(context, command, cassettes, out),
             Command::UnloadCash(command) => self.unload_cash(context, command, out),
             Command::CountCash(command, cassettes) => self.count_cash(context, command, cassettes, out),

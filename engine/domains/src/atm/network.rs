@@ -5,9 +5,9 @@
 use super::Atm;
 use super::messages::{
     AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CASSETTES, CardStatus, CassetteLoad,
-    Command, Complete, Constraint, Currency, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, Reply, ResponseCode,
-    Reverse, Service, SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
-    TransferKind, TransferLinked,
+    Command, Complete, Constraint, ConversionChoice, Currency, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion,
+    RateVersion, Reply, ResponseCode, Reverse, Service, SetCard, SetService, SetTerminal, TerminalId, Trace,
+    TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked,
 };
 use super::tests::prove;
 use alloc::collections::BTreeMap;
@@ -31,6 +31,7 @@ const LIMITS: AtmLimits = AtmLimits {
     stood_in: 5,
     movements: 0,
     fees: 1,
+    rates: 1,
 };
 const CARDS: u64 = 500;
 const EURO: Currency = Currency(978);
@@ -200,6 +201,7 @@ impl Network {
                     token: token(terminal.card),
                     amount: Amount(terminal.amount),
                     cashback: Amount(0),
+                    billed: Amount(0),
                     terminal: number,
                     trace,
                     date,
@@ -208,6 +210,9 @@ impl Network {
                     transaction: TransactionType::Withdrawal.into(),
                     account: AccountType::Cheque.into(),
                     to: AccountType::Default.into(),
+                    rate_version: RateVersion(0),
+                    billed_in: Currency(0),
+                    conversion: ConversionChoice::None.into(),
                     reserved: Reserved::default(),
                 }),
             ),

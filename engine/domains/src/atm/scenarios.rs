@@ -16,7 +16,9 @@
 //! card=N …`, `buy TRACE AMOUNT [cashback=N] …`, `deposit TRACE AMOUNT …`, `fast TRACE …`, `counted TRACE AMOUNT …`, `terms T
 //! [merchant=A] [deposits=A] [max=N] [day=N] [count=N] [window=T within=N amount=N] [rate=N most=N]`, `limit A [max=N]
 //! [day=N] [count=N] [window=T within=N amount=N]`, `more CARD [fast=N] [window=N]`, `fee KIND
-//! NETWORK [to=A] [fixed=N] [rate=N] [least=N] [most=N]`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
+//! NETWORK [to=A] [fixed=N] [rate=N] [least=N] [most=N]`, `rate Offered|Issuer pays=A receives=A reference=N [markup=N] [version=N]
+//! [until=T] [in=CURRENCY] [into=CURRENCY]`, `offer AMOUNT|fast|buy AMOUNT [of=Savings]`, and behind a withdrawal `accepts=N rate=VERSION
+//! [billing=CURRENCY]` or `declines`; `complete TRACE [at=T] [date=D]: NOTES …`, `reverse TRACE [at=T]
 //! [date=D]`; what `switch_scenarios.rs` has.
 //!
 //! Each transcript is run against the domain and its model. `RINGFENCE_BLESS=1 cargo test -p ringfence-domains
@@ -24,11 +26,11 @@
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, AtmLimits, Authorize, BusinessDate, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    Event, LoadCash, Network, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reply, ResponseCode, Reverse,
-    Service, SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetFee, SetService, SetTerminal, SetTerminalTerms,
-    TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome,
-    UnloadCash,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, ConversionChoice, CountCash, CountDeposit,
+    Currency, Cutover, Event, LoadCash, Network, Notes, Offer, OpenAccount, PinVerdict, PinVersion, Rate, RateUse,
+    RateVersion, ReplaceCard, Reply, ResponseCode, Reverse, Service, SetAccountLimits, SetCard, SetCardStatus,
+    SetCardTerms, SetFee, SetRate, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace, TransactionType,
+    TransferEntry, TransferId, TransferKind, TransferLinked, TransferOutcome, UnloadCash,
 };
 use super::model::Model;
 use super::{Atm, switch_scenarios, topics};
@@ -54,6 +56,7 @@ const LIMITS: AtmLimits = AtmLimits {
     stood_in: 5,
     movements: 3,
     fees: 4,
+    rates: 3,
 };
 
 /// Guards against a rule that is not kept: each transcript names one at its top.
@@ -257,6 +260,43 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             };
             image.set(client, Command::SetFee(&fee));
         }
+        ["rate", of] => {
+            let of = [RateUse::Offered, RateUse::Issuer].into_iter().find(|known| format!("{known:?}") == of)?;
+            let rate = SetRate {
+                pays: named("pays"),
+                receives: named("receives"),
+                valid_until_ns: options.number("until", u64::MAX),
+                reference: Rate(options.number("reference", 0) as u32),
+                markup: options.number("markup", 0) as u32,
+                version: RateVersion(options.number("version", 1) as u32),
+                from: currency,
+                to: Currency(options.number("into", 840) as u16),
+                of: of.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::SetRate(&rate));
+        }
+        ["offer", ref rest @ ..] => {
+            let (transaction, amount) = match rest {
+                ["fast"] => (TransactionType::FastCash, 0),
+                ["buy", amount] => (TransactionType::Purchase, number(amount)?),
+                [amount] => (TransactionType::Withdrawal, number(amount)?),
+                _ => return None,
+            };
+            let account = match options.text("of") {
+                None => AccountType::Cheque,
+                Some(name) => AccountType::ALL.into_iter().find(|of| format!("{of:?}") == name)?,
+            };
+            let offer = Offer {
+                token: token(options.number("card", 1)),
+                amount: Amount(amount),
+                terminal: at,
+                transaction: transaction.into(),
+                account: account.into(),
+                reserved: Reserved::default(),
+            };
+            image.set(client, Command::Offer(&offer));
+        }
         ["counted", trace_number, amount] => {
             let (counted, terminal, trace) = (Amount(number(amount)?), at, trace(trace_number)?);
             let count = CountDeposit { counted, terminal, trace, date, reserved: Reserved::default() };
@@ -295,6 +335,17 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
                 transaction: transaction.into(),
                 account: of("of", AccountType::Cheque)?.into(),
                 to: of("to", AccountType::Default)?.into(),
+                billed: Amount(options.number("accepts", 0)),
+                rate_version: RateVersion(options.number("rate", 0) as u32),
+                billed_in: Currency(
+                    options.number("billing", if options.text("accepts").is_some() { 840 } else { 0 }) as u16
+                ),
+                conversion: match (options.text("accepts"), rest.contains(&"declines")) {
+                    (Some(_), false) => ConversionChoice::Accepted,
+                    (_, true) => ConversionChoice::Declined,
+                    _ => ConversionChoice::None,
+                }
+                .into(),
                 reserved: Reserved::default(),
             };
             image.set(client, Command::Authorize(&authorize));
@@ -353,7 +404,7 @@ pub(super) fn say(slot: &Slot) -> String {
     let event = Event::decode(header.message, body).expect("an event");
     let topic = match event {
         Event::HoldExpired(_) => topics::HOLDS,
-        Event::CurrencyTotals(_) => topics::DATES,
+        Event::CurrencyTotals(_) | Event::IssuerTotals(_) => topics::DATES,
         Event::PinReferenceSet(_) => topics::PINS,
         Event::RouteSet(_) => topics::ROUTES,
         Event::AdviceDue(_) | Event::AdviceDone(_) => topics::ADVICES,
@@ -408,6 +459,13 @@ pub(super) fn say(slot: &Slot) -> String {
             )
         }
         Event::HoldExpired(h) => format!("hold {} expired: {}", h.id, h.amount),
+        Event::SettlementDiffered(d) => {
+            format!("terminal {id}: settlement of {}: {:?}: {} said, {} here", d.date, d.item.get(), d.said, d.own)
+        }
+        Event::IssuerTotals(t) => format!(
+            "issuer {}: date {}: {} withdrawals of {}, {} taken in all, {} declined",
+            t.issuer, t.date, t.withdrawals, t.dispensed, t.taken, t.declined
+        ),
         Event::RouteSet(_) | Event::AdviceDue(_) | Event::AdviceDone(_) => switch_scenarios::say(&event),
     }
 }
@@ -432,7 +490,9 @@ fn answer(reply: &Reply<'_>) -> String {
             let (code, notes) = (code(a.code.get()), a.notes.counts());
             let costs = costs(a.surcharge, a.fee);
             let notes = if a.notes.0 == 0 { String::new() } else { format!(", {} in notes {notes:?}", a.held) };
-            format!("-> {}: {code}{notes}{costs}, balance {}, available {}", a.authorization, a.balance, a.available)
+            let billed_in = if a.billed_in.0 == 0 { String::new() } else { format!(" of {}", a.billed_in) };
+            let (number, balance, available) = (a.authorization, a.balance, a.available);
+            format!("-> {number}: {code}{notes}{costs}, balance {balance}{billed_in}, available {available}")
         }
         Reply::Forwarded(f) => {
             let costs = costs(f.surcharge, f.fee);
@@ -446,7 +506,34 @@ fn answer(reply: &Reply<'_>) -> String {
         Reply::Ended(e) => {
             let (code, number) = (code(e.code.get()), e.authorization);
             let costs = costs(e.surcharge, e.fee);
-            format!("-> {number}: {code}, posted {}{costs}, balance {}, available {}", e.posted, e.balance, e.available)
+            let billed = match e.billed_in.0 {
+                0 => String::new(),
+                currency => format!(", billed {} of {currency}", e.billed),
+            };
+            let (posted, balance, available) = (e.posted, e.balance, e.available);
+            format!("-> {number}: {code}, posted {posted}{costs}{billed}, balance {balance}, available {available}")
         }
+        Reply::Reconciled(r) => format!(
+            "-> {:?}, date {}: {} withdrawals of {}, net {}; {} differences",
+            r.settlement.get(),
+            r.date,
+            r.debits,
+            r.debit_amount,
+            r.net,
+            r.differences
+        ),
+        Reply::Offered(o) if o.code.get() != ResponseCode::Approved => format!("-> no offer: {}", code(o.code.get())),
+        Reply::Offered(o) => format!(
+            "-> offer: {}{} for {} of {}: rate {:08}, {:08} and a mark-up of {}, version {} until {}",
+            o.amount,
+            costs(o.surcharge, o.fee),
+            o.billed,
+            o.currency,
+            o.rate.0,
+            o.reference.0,
+            o.markup,
+            o.version,
+            o.valid_until_ns
+        ),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Atm;
 use super::cards::{Cards, NONE};
+use super::conversions::Rates;
 use super::fees::Fees;
 use super::issuers::{Issuers, Routes};
 use super::kept::{Keep as _, Kept};
@@ -29,6 +30,7 @@ impl Atm {
         self.routes.save(sink);
         self.stood_in.save(sink);
         self.fees.save(sink);
+        self.rates.save(sink);
     }
 
     pub(super) fn read(limits: &AtmLimits, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -47,6 +49,7 @@ impl Atm {
         let routes = Routes::load(limits.routes as usize, source)?;
         let stood_in = Kept::load(limits.stood_in as usize, source)?;
         let fees = Fees::load(limits.fees as usize, &ledger, source)?;
+        let rates = Rates::load(limits.rates as usize, &ledger, source)?;
         let atm = Self {
             date,
             date_before,
@@ -61,6 +64,7 @@ impl Atm {
             routes,
             stood_in,
             fees,
+            rates,
             sums: super::day_end::no_sums(),
             closing: None,
         };
@@ -103,14 +107,16 @@ impl Atm {
             if (transaction.issuer.0 > 0 && transaction.is_held()) && self.issuers.find(transaction.issuer).is_none() {
                 return Err("the issuer of a transaction");
             }
-            let has_places = transaction.charges.iter().all(|charge| places(charge.to));
+            let converted = transaction.conversion().map_or([0; 2], |one| [one.pays, one.receives]);
+            let charged = transaction.charges.iter().map(|charge| charge.to);
+            let has_places = charged.chain(converted).all(places);
             if !places(transaction.account) || !places(transaction.to) || !has_places {
                 return Err("the account of a transaction");
             }
         }
         let is_said = |transaction: &Transaction| {
             let moved = self.ledger[transaction.account].moved();
-            usize::from(transaction.lines) <= self.ledger.movements().each() && transaction.moved <= moved
+            usize::from(transaction.lines) <= self.ledger.movements().each() && transaction.moved() <= moved
         };
         if !self.transactions.iter().all(|transaction| transaction.lines == 0 || is_said(transaction)) {
             return Err("the lines of a mini statement");
@@ -129,20 +135,19 @@ impl Atm {
             if !terminal.is_acquirer() && terminal.worth(held.notes) != held.amount {
                 return Err("a hold of other notes");
             }
-            holds.push((held.account, terminal.cash, held.amount));
-            let charges = held.charges.iter().filter(|charge| charge.taken.0 > 0);
-            holds.extend(charges.map(|charge| (held.account, charge.to, charge.taken)));
+            holds.push((held.giver(), terminal.cash, held.amount));
+            holds.extend(held.parts().into_iter().filter(|(_, _, amount)| amount.0 > 0));
             let notes: &mut [u32; 4] = notes_held.entry(held.terminal).or_default();
             notes.iter_mut().zip(held.notes.counts()).for_each(|(sum, notes)| *sum = sum.saturating_add(notes.into()));
             if held.has_card() {
                 let sum = counted.entry((held.card, held.counted)).or_insert((0_u64, 0_u32));
-                *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+                *sum = (sum.0.saturating_add(held.of_holder(held.amount).0), sum.1 + 1);
             }
             let sum = of_terminals.entry((held.terminal, held.counted)).or_insert((0_u64, 0_u32));
             *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
             if held.by_account == 1 {
                 let sum = of_accounts.entry((held.account, held.counted)).or_insert((0_u64, 0_u32));
-                *sum = (sum.0.saturating_add(held.amount.0), sum.1 + 1);
+                *sum = (sum.0.saturating_add(held.of_holder(held.amount).0), sum.1 + 1);
             }
         }
         let notes_of = |number| notes_held.get(&number).copied().unwrap_or_default();

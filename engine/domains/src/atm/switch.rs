@@ -6,8 +6,8 @@ use super::decisions::hold_all;
 use super::issuers::{StoodIn, is_prefix};
 use super::kept::Keep;
 use super::messages::{
-    AMOUNT_MAX, Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Authorization, Event, Forward, IssuerOutcome, Key,
-    Network, Notes, Reject, Reply, ResponseCode, RouteSet, SetIssuer, SetRoute, TransactionType,
+    AMOUNT_MAX, Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Authorization, Event, Forward, IssuerId,
+    IssuerOutcome, Key, Network, Notes, Reject, Reply, ResponseCode, RouteSet, SetIssuer, SetRoute, TransactionType,
 };
 use super::transactions::{Charge, State, Transaction, refused};
 use super::{Atm, topics};
@@ -78,6 +78,7 @@ impl Atm {
             Ok(()) => out.reply(Reply::Forwarded(&transaction.forwarded())),
             Err(code) => {
                 self.decline(&mut transaction, (code, NONE));
+                self.decline_for_issuer(transaction.issuer);
                 out.reply(Reply::Authorized(&transaction.answer()));
             }
         }
@@ -192,6 +193,7 @@ impl Atm {
         }
         let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         terminal.totals.declined += 1;
+        self.decline_for_issuer(transaction.issuer);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.code) = (State::Declined.into(), code.into());
             (transaction.notes, transaction.deadline) = (Notes(0), Timestamp(0));
@@ -199,6 +201,12 @@ impl Atm {
         });
         if is_silent && transaction.dispenses() {
             self.advise_issuer(now, index, out);
+        }
+    }
+
+    fn decline_for_issuer(&mut self, issuer: IssuerId) {
+        if let Some(place) = self.issuers.find(issuer) {
+            self.issuers[place].day.declined += 1;
         }
     }
 

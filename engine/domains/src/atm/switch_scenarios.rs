@@ -1,11 +1,12 @@
-//! What transcripts say of the switch: `acquirer T settles=A within=T`, `advise TRACE AMOUNT at=T card=N`; `issuer I
+//! What transcripts say of the switch: `acquirer T settles=A within=T`, `advise TRACE AMOUNT at=T card=N`, `reconcile T DEBITS
+//! AMOUNT [date=D] [net=N] [reversals=N reversed=N] [credits=N credited=N]`; `issuer I
 //! settles=A lasts=T [stand=N day=N count=N]`, `route PREFIX to I`, `ask TRACE AMOUNT|nothing of=I bin=B card=N`, `said TRACE CODE
 //! [balance=N available=N]`, `silent TRACE`, `acknowledged TRACE AMOUNT CODE`.
 
 use super::messages::{
     AccountNumber, AccountType, Acknowledge, Advise, Amount, Answer, Balance, BusinessDate, Command, Currency, Event,
-    Forward, IssuerId, IssuerOutcome, ResponseByte, ResponseCode, SetAcquirer, SetIssuer, SetRoute, TerminalId, Trace,
-    TransactionType,
+    Forward, IssuerId, IssuerOutcome, Reconcile, ResponseByte, ResponseCode, SetAcquirer, SetIssuer, SetRoute,
+    TerminalId, Trace, TransactionType,
 };
 use super::scenarios::{Options, code, token};
 use alloc::format;
@@ -20,7 +21,8 @@ fn named(text: &str) -> Option<ResponseByte> {
 }
 
 pub(super) fn parse(words: &[&str], options: &Options<'_>) -> Option<CommandImage> {
-    const KNOWN: [&str; 8] = ["acquirer", "advise", "issuer", "route", "ask", "said", "silent", "acknowledged"];
+    const KNOWN: [&str; 9] =
+        ["acquirer", "advise", "reconcile", "issuer", "route", "ask", "said", "silent", "acknowledged"];
     words.first().filter(|word| KNOWN.contains(word))?;
     let terminal = TerminalId(options.number("at", 1) as u32);
     let date = BusinessDate(options.number("date", 0) as u32);
@@ -40,6 +42,22 @@ pub(super) fn parse(words: &[&str], options: &Options<'_>) -> Option<CommandImag
             let (amount, trace, account) = (amount(taken)?, trace(number)?, AccountType::Cheque.into());
             let reserved = Reserved::default();
             set(Command::Advise(&Advise { token, amount, terminal, trace, date, account, reserved }));
+        }
+        ["reconcile", number, debits, taken] => {
+            let (debit_amount, net) = (amount(taken)?, options.number("net", taken.parse().ok()?) as i64);
+            set(Command::Reconcile(&Reconcile {
+                debit_amount,
+                debit_reversed_amount: Amount(options.number("reversed", 0)),
+                credit_amount: Amount(options.number("credited", 0)),
+                credit_reversed_amount: Amount(0),
+                net: Balance(net),
+                debits: debits.parse().ok()?,
+                debits_reversed: options.number("reversals", 0) as u32,
+                credits: options.number("credits", 0) as u32,
+                credits_reversed: 0,
+                terminal: TerminalId(number.parse().ok()?),
+                date,
+            }));
         }
         ["issuer", number] => set(Command::SetIssuer(&SetIssuer {
             settlement,

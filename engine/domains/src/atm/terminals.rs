@@ -51,6 +51,8 @@ pub(super) struct Terminal {
     is_acquirer: u8,
     reserved: [u8; 4],
     pub(super) totals: Totals,
+    /// What was done on the date that ended last.
+    pub(super) ended: Totals,
 }
 
 /// What was done at a terminal since the business date began.
@@ -298,7 +300,9 @@ impl Terminals {
                     && (cassette.notes == 0 || cassette.denomination != 0 && terminal.is_acquirer == 0)
             };
             let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 4] && terminal.is_acquirer <= 1 && terminal.totals.reserved == 0;
+            let is_zero = terminal.reserved == [0; 4]
+                && terminal.is_acquirer <= 1
+                && (terminal.totals.reserved, terminal.ended.reserved) == (0, 0);
             let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;
             if terminal.is_defined() && !(known && is_rate && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));

@@ -19,7 +19,7 @@ use ringfence_kernel::{Domain, OutputHeader, Timestamp};
 
 /// So little room that commands run into every capacity.
 const TIGHT: AtmLimits = AtmLimits {
-    accounts: 14,
+    accounts: 15,
     cards: 15,
     terminals: 5,
     transactions: 60,
@@ -29,6 +29,7 @@ const TIGHT: AtmLimits = AtmLimits {
     stood_in: 5,
     movements: 3,
     fees: 3,
+    rates: 1,
 };
 /// Room for what may be repeated and little else.
 const SMALL: AtmLimits = AtmLimits {
@@ -42,6 +43,7 @@ const SMALL: AtmLimits = AtmLimits {
     stood_in: 5,
     movements: 4,
     fees: 8,
+    rates: 4,
 };
 
 /// How many steps a law runs: `steps`, or `long` to prove.
@@ -80,7 +82,7 @@ fn prove_tight_atm_is_as_the_model() {
 fn prove_atm_conserves_money_and_notes_at_every_sequence() {
     let (mut codes, mut events, mut rejects, mut outcomes) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let mut checked = 0_u64;
+    let (mut checked, mut converted) = (0_u64, 0_u64);
     for (seed, limits) in (20..24).zip([SMALL, SMALL, TIGHT, TIGHT]) {
         let (mut harness, mut workload) = (Harness::<Atm>::new(&limits), workload("mixed", seed));
         let mut command = CommandImage::default();
@@ -94,7 +96,11 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
                 let (header, body) = (message(image(slot)), &image(slot)[OUTPUT_HEADER_BYTES..]);
                 if OutputHeader::read(image(slot)).expect("it has one").kind == kind::REPLY {
                     match Reply::decode(header, body).expect("a reply") {
-                        Reply::Authorized(said) => codes.insert(said.code.get() as u8),
+                        Reply::Authorized(said) => {
+                            converted += u64::from(said.billed_in.0 > 0);
+                            codes.insert(said.code.get() as u8)
+                        }
+                        Reply::Offered(said) => codes.insert(said.code.get() as u8),
                         Reply::Ended(said) => codes.insert(said.code.get() as u8),
                         Reply::Transferred(said) => outcomes.insert(said.outcome.get() as u8),
                         _ => false,
@@ -105,13 +111,20 @@ fn prove_atm_conserves_money_and_notes_at_every_sequence() {
             }
         }
     }
-    std::println!("proved: {checked} commands, codes {codes:?}, rejects {rejects:?}");
+    std::println!(
+        "proved: {checked} commands, {converted} answers of what is converted, codes {codes:?}, rejects {rejects:?}"
+    );
     let expected =
         [0, 5, 12, 13, 14, 30, 36, 38, 41, 43, 51, 53, 54, 55, 57, 58, 61, 62, 65, 68, 75, 76, 91, 92, 94, 96];
     assert_eq!(Vec::from_iter(codes), expected, "the codes");
     assert_eq!(Vec::from_iter(outcomes), Vec::from_iter(1..=8), "what becomes of transfers");
-    assert_eq!(Vec::from_iter(events), [101, 102, 103, 104, 106, 107, 108, 109, 110, 111, 112, 113, 114], "the events");
+    assert_eq!(
+        Vec::from_iter(events),
+        [101, 102, 103, 104, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116],
+        "the events"
+    );
     assert!(rejects.len() >= 10, "{rejects:?}");
+    assert!(converted > 10, "{converted} answers of what is converted");
 }
 
 /// Guards against the workloads of benches doing something else than withdrawing, and against totals of a thousand
@@ -319,6 +332,7 @@ fn a_sum_that_is_full_takes_no_more() {
         stood_in: 5,
         movements: 0,
         fees: 1,
+        rates: 1,
     };
     let mut steps = lines(
         "account 1 free\naccount 2 covered\nmove 1 1 2 1000\ncard 1 cheque=2 savings=1\nterminal 1 cash=9 within=100\n\

@@ -4,8 +4,9 @@ use super::cards::NONE;
 use super::kept::Keep;
 use super::messages::{
     AMOUNT_MAX, AccountTypeCode, Advise, Amount, Authorization, Authorize, Authorized, Balance, BusinessDate,
-    ChangePin, Ended, Forward, Forwarded, IssuerId, Key, MovementKind, Notes, PinVersion, ResponseByte, ResponseCode,
-    TerminalId, Trace, TransactionType, TransactionTypeCode,
+    ChangePin, ConversionChoice, ConversionChoiceCode, Currency, Ended, Forward, Forwarded, IssuerId, Key,
+    MovementKind, Notes, PinVersion, Rate, RateVersion, ResponseByte, ResponseCode, TerminalId, Trace, TransactionType,
+    TransactionTypeCode,
 };
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::messages::{Reserved, Wire as _};
@@ -69,15 +70,40 @@ impl Charge {
     }
 }
 
+/// How a withdrawal is converted into the currency of the account.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Conversion {
+    /// What is debited for notes and surcharge when all come out: what was stated, where there was an offer.
+    pub(super) billed: Amount,
+    /// What was debited in the end.
+    pub(super) taken: Amount,
+    /// The places of the account that pays in the terminal's currency, and of the one that gets what is debited.
+    pub(super) pays: u32,
+    pub(super) receives: u32,
+    /// The rate that is applied, and its version.
+    pub(super) rate: Rate,
+    pub(super) version: RateVersion,
+}
+
+/// The references of a change of PIN: the new one, and the one that the card had before.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct PinReferences {
+    pub(super) new: [u8; 16],
+    pub(super) before: [u8; 16],
+}
+
+/// What only one kind of transaction needs, 32 bytes of it: [`Conversion`] of what is converted, [`PinReferences`] of a
+/// change of PIN, and first of all, of a mini statement, how many movements its account had had.
+type Detail = [u64; 4];
+
 /// One transaction, with all that its answers say.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Transaction {
     pub(super) token: [u8; 16],
-    /// The new one, when the PIN is changed.
-    pub(super) pin_reference: [u8; 16],
-    /// The one that the card had before.
-    pub(super) pin_before: [u8; 16],
+    pub(super) detail: Detail,
     pub(super) amount: Amount,
     pub(super) cashback: Amount,
     pub(super) authorization: Authorization,
@@ -93,8 +119,6 @@ pub(super) struct Transaction {
     /// The balances when it ended.
     pub(super) ended: [Balance; 2],
     pub(super) deadline: Timestamp,
-    /// How many movements the account of a mini statement had had.
-    pub(super) moved: u64,
     pub(super) terminal: TerminalId,
     pub(super) trace: Trace,
     pub(super) date: BusinessDate,
@@ -129,7 +153,11 @@ pub(super) struct Transaction {
     /// for a reversal; and how that was answered.
     pub(super) excepted: u64,
     pub(super) excepted_code: ResponseByte,
-    reserved: [u8; 7],
+    /// What was said to an offer.
+    pub(super) choice: ConversionChoiceCode,
+    /// The currency that it is converted into, or was asked to be; zero when it is not.
+    pub(super) billed_in: Currency,
+    reserved: [u8; 4],
 }
 
 /// What a transaction was when another acquirer's advice was posted under its name.
@@ -154,6 +182,12 @@ impl Transaction {
     /// Whether it was approved, or is being asked for.
     pub(super) fn was_authorized(&self) -> bool {
         !matches!(self.state.get(), State::Tombstone | State::Declined)
+    }
+
+    /// Whether what was asked for was approved, or is being asked for.
+    #[inline]
+    fn was_approved(&self) -> bool {
+        self.was_authorized() && self.code == ResponseCode::Approved.into()
     }
 
     /// Whether its card is one of this host.
@@ -182,6 +216,65 @@ impl Transaction {
         self.dispenses() && self.is_open() || self.state == State::Deposited.into()
     }
 
+    /// How it is converted, when it is.
+    #[inline]
+    pub(super) fn conversion(&self) -> Option<Conversion> {
+        (self.billed_in.0 > 0 && self.was_approved()).then(|| bytemuck::cast(self.detail))
+    }
+
+    /// It is converted so, into that currency.
+    pub(super) fn convert(&mut self, conversion: Conversion, billed_in: Currency) {
+        (self.detail, self.billed_in) = (bytemuck::cast(conversion), billed_in);
+    }
+
+    /// So much was debited in the end, if it is converted.
+    pub(super) fn bill(&mut self, taken: Amount) {
+        if let Some(conversion) = self.conversion() {
+            self.detail = bytemuck::cast(Conversion { taken, ..conversion });
+        }
+    }
+
+    /// What an amount in the terminal's currency is in that of the account.
+    #[inline]
+    pub(super) fn of_holder(&self, amount: Amount) -> Amount {
+        self.conversion().map_or(amount, |conversion| conversion.rate.convert(amount))
+    }
+
+    /// The place of the account that gives what the terminal's side gets.
+    #[inline]
+    pub(super) fn giver(&self) -> u32 {
+        self.conversion().map_or(self.account, |conversion| conversion.pays)
+    }
+
+    /// What is held or moved in its parts, each from one account to another: the notes, what the account is debited where
+    /// that is converted, surcharge and fee.
+    #[inline]
+    pub(super) fn parts(&self) -> [(u32, u32, Amount); 3] {
+        let [surcharge, fee] = self.charges;
+        let converted = self.conversion().map_or((0, 0, Amount(0)), |one| (self.account, one.receives, one.billed));
+        [converted, (self.giver(), surcharge.to, surcharge.taken), (self.account, fee.to, fee.taken)]
+    }
+
+    /// The references of a change of PIN.
+    pub(super) fn pin_references(&self) -> PinReferences {
+        if self.is(TransactionType::PinChange) { bytemuck::cast(self.detail) } else { PinReferences::default() }
+    }
+
+    /// How many movements the account of a mini statement had had.
+    pub(super) fn moved(&self) -> u64 {
+        if self.lines > 0 { self.detail[0] } else { 0 }
+    }
+
+    /// What was said of an offer: what it states, in which currency, by which version of the rate.
+    fn accepted(&self) -> (ConversionChoiceCode, Amount, Currency, RateVersion) {
+        let is_accepted = self.choice == ConversionChoice::Accepted.into();
+        if self.is(TransactionType::PinChange) || self.was_approved() && !is_accepted {
+            return (self.choice, Amount(0), Currency(0), RateVersion(0));
+        }
+        let Conversion { billed, version, .. } = bytemuck::cast(self.detail);
+        (self.choice, billed, self.billed_in, version)
+    }
+
     /// What was taken of the account in the end, surcharge and fee included.
     pub(super) fn taken(&self) -> Amount {
         let [surcharge, fee] = self.charges;
@@ -208,6 +301,13 @@ impl Transaction {
             kind: command.transaction,
             account_type: command.account,
             to_type: command.to,
+            detail: bytemuck::cast(Conversion {
+                billed: command.billed,
+                version: command.rate_version,
+                ..Conversion::default()
+            }),
+            choice: command.conversion,
+            billed_in: command.billed_in,
             ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
         }
     }
@@ -250,7 +350,7 @@ impl Transaction {
     pub(super) fn changing_pin(command: &ChangePin, authorization: Authorization) -> Self {
         Self {
             token: command.token,
-            pin_reference: command.new_pin_reference,
+            detail: bytemuck::cast(PinReferences { new: command.new_pin_reference, ..PinReferences::default() }),
             authorization,
             kind: TransactionType::PinChange.into(),
             ..Self::of(Key(command.terminal, command.trace, command.date), State::Declined)
@@ -263,7 +363,8 @@ impl Transaction {
         let amount =
             |of: &Self| if of.is(TransactionType::FastCash) && of.was_authorized() { Amount(0) } else { of.amount };
         let content = |of: &Self| {
-            (of.token, of.pin_reference, amount(of), of.cashback, of.kind, of.account_type, of.to_type, of.issuer)
+            let asked = (of.token, of.pin_references().new, of.kind, of.account_type, of.to_type, of.issuer);
+            (asked, amount(of), of.cashback, of.accepted())
         };
         match self.state.get() {
             State::Tombstone => refused(ResponseCode::TooLate),
@@ -281,8 +382,9 @@ impl Transaction {
         let held = if is_approved && self.dispenses() { self.amount } else { Amount(0) };
         let [surcharge, fee] = self.charges.map(|charge| if is_approved { charge.asked } else { Amount(0) });
         let Self { authorization, notes, code, lines, .. } = *self;
+        let billed_in = if is_approved { self.billed_in } else { Currency(0) };
         let reserved = Reserved::default();
-        Authorized { authorization, held, surcharge, fee, notes, balance, available, code, lines, reserved }
+        Authorized { authorization, held, surcharge, fee, notes, balance, available, code, lines, billed_in, reserved }
     }
 
     /// The answer to a completion or reversal.
@@ -290,7 +392,10 @@ impl Transaction {
         let ([balance, available], code) = (self.ended, code.into());
         let Self { authorization, posted, .. } = *self;
         let [surcharge, fee] = self.charges.map(|charge| if self.is_open() { Amount(0) } else { charge.taken });
-        Ended { authorization, posted, surcharge, fee, balance, available, code, reserved: Reserved::default() }
+        let converted = self.conversion().map(|conversion| (conversion.taken, self.billed_in));
+        let (billed, billed_in) = converted.unwrap_or_default();
+        let reserved = Reserved::default();
+        Ended { authorization, posted, surcharge, fee, billed, balance, available, billed_in, code, reserved }
     }
 }
 
@@ -334,13 +439,25 @@ impl Keep for Transaction {
         let (Some(state), Some(code)) = (self.state.try_get(), self.code.try_get()) else { return false };
         let asked = self.kind.try_get().is_some() && self.account_type.is_valid() && self.to_type.is_valid();
         let nothing = (TransactionTypeCode::zeroed(), AccountTypeCode::zeroed(), AccountTypeCode::zeroed());
-        self.reserved == [0; 7]
+        let is_converted = |Conversion { billed, taken, rate, .. }: Conversion| {
+            let all = Amount(self.amount.0.saturating_add(self.charges[0].asked.0));
+            self.dispenses()
+                && self.issuer.0 == 0
+                && self.billed_in.is_valid()
+                && rate.is_valid()
+                && (1..=AMOUNT_MAX).contains(&billed.0)
+                && billed == rate.convert(all)
+                && taken <= billed
+        };
+        self.reserved == [0; 4]
             && self.over.0 <= 2
             && (self.over == PostedOver::NOTHING || state == State::Dispensed)
             && self.excepted_code.is_valid()
+            && self.choice.is_valid()
+            && self.conversion().is_none_or(is_converted)
             && self.by_account <= 1
             && (self.lines == 0 || self.is(TransactionType::MiniStatement) && self.was_authorized())
-            && u64::from(self.lines) <= self.moved
+            && u64::from(self.lines) <= self.moved()
             && (asked || state == State::Tombstone && (self.kind, self.account_type, self.to_type) == nothing)
             && (state == State::Declined || self.over == PostedOver::DECLINED) == (code != ResponseCode::Approved)
             && (self.is_open() || self.advises == 1) == (self.deadline != Timestamp(0))

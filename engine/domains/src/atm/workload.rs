@@ -1,13 +1,15 @@
 //! Seeded commands for benches, laws and simulation: terminals that dispense, repeat, reverse and fall silent.
 
+mod conversions;
 mod switch;
 
 use super::messages::{
     AMOUNT_MAX, AccountNumber, AccountType, Amount, Authorize, BusinessDate, CASSETTES, CaptureCard, CardStatus,
-    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, CountCash, CountDeposit, Currency, Cutover,
-    Forward, LoadCash, Network, Notes, OpenAccount, PinVerdict, PinVersion, ReplaceCard, Reverse, Service,
-    SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetFee, SetService, SetTerminal, SetTerminalTerms,
-    TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind, TransferLinked, UnloadCash,
+    CassetteCount, CassetteLoad, ChangePin, Command, Complete, Constraint, ConversionChoice, CountCash, CountDeposit,
+    Currency, Cutover, Forward, LoadCash, Network, Notes, OpenAccount, PinVerdict, PinVersion, RateVersion,
+    ReplaceCard, Reverse, Service, SetAccountLimits, SetCard, SetCardStatus, SetCardTerms, SetFee, SetRate, SetService,
+    SetTerminal, SetTerminalTerms, TerminalId, Trace, TransactionType, TransferEntry, TransferId, TransferKind,
+    TransferLinked, UnloadCash,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -60,7 +62,10 @@ const UNIFORM: Mix = Mix {
 const MIXED: Mix = Mix { cards: 12, accounts: 7, terminals: 5, trouble: 45, funds: 40_000, confirm_within_ns: 40_000 };
 
 const BANK: AccountNumber = AccountNumber(1);
+/// What receives what is debited in another currency.
+const DOLLARS: AccountNumber = AccountNumber(2);
 const EURO: Currency = Currency(978);
+const DOLLAR: Currency = Currency(840);
 /// Commands from a cutover to the next in a mix without trouble: two business dates are kept by the default limits.
 pub(super) const CUTOVER: u64 = 200_000;
 /// What fast cash gives, where a card has any.
@@ -83,6 +88,9 @@ struct Flow {
     sent: Vec<(Authorize, Notes)>,
     /// What was asked of remote issuers, the latest last.
     forwarded: Vec<Forward>,
+    /// The rate that was said last to be offered, and the version that any was given last.
+    rate: Option<SetRate>,
+    rate_version: u32,
 }
 
 fn token(card: u64) -> [u8; 16] {
@@ -111,6 +119,8 @@ impl Flow {
             date: 0,
             sent,
             forwarded: Vec::new(),
+            rate: None,
+            rate_version: 0,
         }
     }
 
@@ -118,9 +128,20 @@ impl Flow {
         self.mix.trouble > 0
     }
 
-    fn open(account: AccountNumber, constraint: Constraint, overdraft: u64, image: &mut CommandImage) {
+    /// Where there is trouble two accounts are in dollars.
+    fn is_in_dollars(&self, account: u64) -> bool {
+        self.is_troubled() && matches!(account, 3 | 4)
+    }
+
+    fn open(
+        account: AccountNumber,
+        currency: Currency,
+        constraint: Constraint,
+        overdraft: u64,
+        image: &mut CommandImage,
+    ) {
         let (constraint, overdraft) = (constraint.into(), Amount(overdraft));
-        let open = OpenAccount { account, overdraft, currency: EURO, constraint, reserved: Reserved::default() };
+        let open = OpenAccount { account, overdraft, currency, constraint, reserved: Reserved::default() };
         image.set(ClientId(1), Command::OpenAccount(&open));
     }
 
@@ -182,17 +203,25 @@ impl Flow {
     fn set_up(&mut self, mut step: u64, image: &mut CommandImage) -> bool {
         let Mix { cards, accounts, terminals, funds, .. } = self.mix;
         if step == 0 {
-            Self::open(BANK, Constraint::Free, 0, image);
+            Self::open(BANK, EURO, Constraint::Free, 0, image);
             return true;
         }
         step -= 1;
+        if self.is_troubled() {
+            if step == 0 {
+                Self::open(DOLLARS, DOLLAR, Constraint::Free, 0, image);
+                return true;
+            }
+            step -= 1;
+        }
         if step < accounts * 2 {
             let number = customer(step / 2);
+            let (currency, bank) = if self.is_in_dollars(step / 2) { (DOLLAR, DOLLARS) } else { (EURO, BANK) };
             if step.is_multiple_of(2) {
                 let overdraft = if self.is_troubled() && step == 2 { 20_000 } else { 0 };
-                Self::open(number, Constraint::Covered, overdraft, image);
+                Self::open(number, currency, Constraint::Covered, overdraft, image);
             } else {
-                let entry = self.entry(TransferKind::Move, BANK, number, funds);
+                let entry = self.entry(TransferKind::Move, bank, number, funds);
                 Self::transfer(&[entry], image);
             }
             return true;
@@ -266,9 +295,11 @@ impl Flow {
         let account = of(random);
         let named = transaction == TransactionType::Transfer || troubled && random.percent(1);
         let to = if named { of(random) } else { AccountType::Default };
-        let card = random.below(self.mix.cards + u64::from(troubled));
+        let of_dollars = troubled && random.percent(12);
+        let any = self.mix.cards + u64::from(troubled);
+        let card = if of_dollars { 3 + 8 * random.below(2) } else { random.below(any) };
         let wrong = troubled && random.percent(if card == 5 { 50 } else { 8 });
-        let authorize = Authorize {
+        let mut authorize = Authorize {
             token: token(card),
             amount: Amount(amount),
             cashback,
@@ -280,8 +311,11 @@ impl Flow {
             transaction: transaction.into(),
             account: account.into(),
             to: to.into(),
-            reserved: Reserved::default(),
+            ..unconverted()
         };
+        if troubled {
+            self.choose(&mut authorize);
+        }
         let notes = if transaction == TransactionType::FastCash { greedy(FAST_CASH) } else { greedy(amount) };
         self.remember(authorize, notes);
         self.send(&authorize, image);
@@ -313,22 +347,8 @@ impl Flow {
         image.set(self.client(change.terminal), Command::ChangePin(&change));
         // It may be completed, reversed, or asked for as another transaction.
         let ChangePin { token, date, pin_version, pin, .. } = change;
-        let (transaction, to) = (TransactionType::BalanceInquiry.into(), AccountType::Default.into());
-        let (amount, cashback, account, reserved) = (Amount(0), Amount(0), to, Reserved::default());
-        let sent = Authorize {
-            token,
-            amount,
-            cashback,
-            terminal,
-            trace,
-            date,
-            pin_version,
-            pin,
-            transaction,
-            account,
-            to,
-            reserved,
-        };
+        let transaction = TransactionType::BalanceInquiry.into();
+        let sent = Authorize { token, terminal, trace, date, pin_version, pin, transaction, ..unconverted() };
         self.remember(sent, Notes(0));
     }
 
@@ -368,6 +388,8 @@ impl Flow {
             21 => self.count_deposit(&sent, image),
             22 if self.random.percent(70) => self.more_terms(image),
             22 => self.set_fee(image),
+            20 if self.random.percent(20) => self.set_rate(image),
+            20 if self.random.percent(15) => self.offer(image),
             0..3 => self.send(&sent, image),
             3 => {
                 sent.amount.0 += 1_000;
@@ -393,7 +415,7 @@ impl Flow {
             14..17 => self.terminal_command(image),
             17 if self.random.percent(10) => self.cutover(image),
             19 => self.change_pin(image),
-            18 => Self::open(customer(self.random.below(9)), Constraint::Covered, self.random.below(2), image),
+            18 => Self::open(customer(self.random.below(9)), EURO, Constraint::Covered, self.random.below(2), image),
             _ => self.transfer_command(image),
         }
     }
@@ -559,7 +581,10 @@ impl Flow {
                 _ if random.percent(20) => cash(1 + random.below(5)),
                 _ => customer(random.below(3)),
             };
-            let (debit, credit) = (number(&mut self.random), number(&mut self.random));
+            let (mut debit, mut credit) = (number(&mut self.random), number(&mut self.random));
+            if self.random.percent(10) {
+                (debit, credit) = (DOLLARS, customer(3 + self.random.below(2)));
+            }
             let amount = if self.random.percent(10) { 0 } else { self.random.below(30_000) };
             let mut entry = match self.random.below(5) {
                 0 | 1 => self.entry(TransferKind::Move, debit, credit, amount),
@@ -578,6 +603,28 @@ impl Flow {
             entries.push(entry);
         }
         Self::transfer(&entries, image);
+    }
+}
+
+/// An inquiry that accepts nothing.
+fn unconverted() -> Authorize {
+    Authorize {
+        token: [0; 16],
+        amount: Amount(0),
+        cashback: Amount(0),
+        billed: Amount(0),
+        terminal: TerminalId(0),
+        trace: Trace(0),
+        date: BusinessDate(0),
+        pin_version: PinVersion(0),
+        pin: PinVerdict::Right.into(),
+        transaction: TransactionType::BalanceInquiry.into(),
+        account: AccountType::Default.into(),
+        to: AccountType::Default.into(),
+        rate_version: RateVersion(0),
+        billed_in: Currency(0),
+        conversion: ConversionChoice::None.into(),
+        reserved: Reserved::default(),
     }
 }
 

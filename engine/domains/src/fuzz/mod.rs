@@ -86,6 +86,7 @@ const ATM: atm::messages::AtmLimits = atm::messages::AtmLimits {
     stood_in: 5,
     movements: 2,
     fees: 3,
+    rates: 2,
 };
 
 /// Any bytes, taken for commands of auctions one after another, against the laws and the model.

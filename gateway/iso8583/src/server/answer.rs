@@ -6,12 +6,13 @@ use super::refusal::Refusal;
 use super::request::answer_type;
 use crate::message::Message;
 use ringfence_domains::atm::messages::{
-    Amount, Authorization, Authorized, Balance, Currency, Ended, Notes, ResponseCode, StatementLine,
+    Amount, Authorization, Authorized, Balance, Currency, Ended, Notes, Offered, Reconciled, ResponseCode,
+    StatementLine,
 };
 use zeroize::Zeroizing;
 
 /// Fields of a request that stand in its answer as they came: those that name it.
-const ECHOED: [u8; 18] = [3, 4, 7, 11, 12, 13, 15, 17, 24, 25, 32, 33, 37, 41, 42, 49, 70, 90];
+const ECHOED: [u8; 21] = [3, 4, 6, 7, 10, 11, 12, 13, 15, 17, 24, 25, 32, 33, 37, 41, 42, 49, 51, 70, 90];
 
 /// The answer to `request` with that response code, and nothing beside what names it.
 pub(crate) fn bare(request: &Message, code: [u8; 2]) -> Message {
@@ -40,12 +41,14 @@ pub(crate) fn code(code: ResponseCode) -> [u8; 2] {
 
 /// The answer to a transaction that was decided, with the lines of a mini statement.
 pub(crate) fn authorized(request: &Message, said: &Authorized, lines: &[StatementLine], currency: Currency) -> Message {
-    let Authorized { authorization, held, surcharge, fee, notes, balance, available, .. } = *said;
+    let Authorized { authorization, held, surcharge, fee, notes, balance, available, billed_in, .. } = *said;
+    let currency = stated(billed_in, currency);
     let mut answer = bare(request, code(said.code.get()));
     if (1..1_000_000_000_000).contains(&held.0) {
         answer.set(4, format!("{:012}", held.0).as_bytes());
     }
     name(&mut answer, authorization);
+    bill(&mut answer, Amount(0), billed_in);
     costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, said.code.get() == ResponseCode::Approved);
     let mut own = Zeroizing::new(Vec::new());
@@ -75,15 +78,67 @@ fn line(of: &StatementLine) -> String {
 
 /// The answer to a completion or a reversal.
 pub(crate) fn ended(request: &Message, said: &Ended, currency: Currency) -> Message {
-    let Ended { authorization, posted, surcharge, fee, balance, available, .. } = *said;
-    let mut answer = bare(request, code(said.code.get()));
+    let Ended { authorization, posted, surcharge, fee, billed, balance, available, billed_in, .. } = *said;
+    let (mut answer, currency) = (bare(request, code(said.code.get())), stated(billed_in, currency));
     name(&mut answer, authorization);
+    bill(&mut answer, billed, billed_in);
     costs(&mut answer, surcharge, fee);
     stands(&mut answer, balance, available, currency, authorization.0 != 0);
     let mut own = Zeroizing::new(Vec::new());
     private::put(&mut own, private::POSTED, format!("{:012}", posted.0).as_bytes());
     answer.set(63, &own);
     answer
+}
+
+/// The answer to whoever asks for an offer.
+pub(crate) fn offered(request: &Message, said: &Offered) -> Message {
+    let Offered { amount, surcharge, billed, fee, rate, reference, markup, version, currency, .. } = *said;
+    let mut answer = bare(request, code(said.code.get()));
+    if said.code.get() != ResponseCode::Approved {
+        return answer;
+    }
+    answer.set(4, format!("{:012}", amount.0).as_bytes()).set(10, format!("{:08}", rate.0).as_bytes());
+    costs(&mut answer, surcharge, fee);
+    bill(&mut answer, billed, currency);
+    let until = (said.valid_until_ns / 1_000_000_000).min(9_999_999_999);
+    let (mut own, offer) = (Zeroizing::new(Vec::new()), (version.0, reference.0, markup));
+    let text = format!("O{:010}{:08}{:05}{until:010}", offer.0, offer.1, offer.2);
+    private::put(&mut own, private::CONVERSION, text.as_bytes());
+    answer.set(63, &own);
+    answer
+}
+
+/// The answer to what another acquirer has of a business date: what this host has, and whether that is the same.
+pub(crate) fn reconciled(request: &Message, said: &Reconciled) -> Message {
+    let Reconciled { debit_amount, net: Balance(net), debits, .. } = *said;
+    let mut answer = bare(request, code(ResponseCode::Approved));
+    let (no_count, no_amount) = (format!("{:010}", 0), format!("{:016}", 0));
+    for field in [74, 75, 77] {
+        answer.set(field, no_count.as_bytes());
+    }
+    for field in [86, 87, 89] {
+        answer.set(field, no_amount.as_bytes());
+    }
+    let side = if net < 0 { 'C' } else { 'D' };
+    answer.set(66, &[b'0' + said.settlement.get() as u8]).set(76, format!("{debits:010}").as_bytes());
+    answer.set(88, format!("{:016}", debit_amount.0.min(9_999_999_999_999_999)).as_bytes());
+    answer.set(97, format!("{side}{:016}", net.unsigned_abs().min(9_999_999_999_999_999)).as_bytes());
+    answer
+}
+
+/// The currency of what is said of an account.
+fn stated(billed_in: Currency, terminals: Currency) -> Currency {
+    if billed_in == Currency(0) { terminals } else { billed_in }
+}
+
+/// What is debited, where that is said, and its currency.
+fn bill(answer: &mut Message, billed: Amount, billed_in: Currency) {
+    if (1..1_000_000_000_000).contains(&billed.0) {
+        answer.set(6, format!("{:012}", billed.0).as_bytes());
+    }
+    if billed_in != Currency(0) {
+        answer.set(51, format!("{:03}", billed_in.0).as_bytes());
+    }
 }
 
 /// The authorization's number, its last six digits.

@@ -11,8 +11,8 @@ use ringfence_client::kernel::image::{flag, kind};
 use ringfence_client::kernel::messages::Reserved;
 use ringfence_client::kernel::reject::Code;
 use ringfence_domains::atm::messages::{
-    Advise, Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Forward, Forwarded, Key, PinVerdict,
-    Reject, Reply, Reverse, Service, SetService, TerminalId, TransactionType,
+    Advise, Authorize, ChangePin, Command, Complete, Currency, Cutover, Event, Forward, Forwarded, Key, Offer,
+    PinVerdict, Reject, Reply, Reverse, Service, SetService, TerminalId, TransactionType,
 };
 use ringfence_domains::atm::topics;
 use std::sync::Arc;
@@ -87,6 +87,13 @@ impl<M: SecurityModule> Server<M> {
                 Ok(Verified::Authorize(command)) => self.client.send(Command::Authorize(&command))?,
                 Ok(Verified::ChangePin(command)) => self.client.send(Command::ChangePin(&command))?,
             },
+            Asked::Offer(card) => match self.offer(card) {
+                Err(refusal) => {
+                    self.refuse_pending(&pending, &refusal);
+                    return Ok(());
+                }
+                Ok(command) => self.client.send(Command::Offer(&command))?,
+            },
             Asked::Complete(Key(terminal, trace, date), notes) => {
                 let (terminal, trace, date, notes) = (*terminal, *trace, *date, *notes);
                 let reserved = Reserved::default();
@@ -115,6 +122,7 @@ impl<M: SecurityModule> Server<M> {
                 let advise = Advise { token, amount, terminal, trace, date, account, reserved };
                 self.client.send(Command::Advise(&advise))?
             }
+            Asked::Reconcile(command) => self.client.send(Command::Reconcile(command))?,
             Asked::Echo | Asked::Keys(_) => unreachable!("they are answered here"),
         };
         self.pending.insert(request, pending);
@@ -127,6 +135,16 @@ impl<M: SecurityModule> Server<M> {
             Some(forward) => Ok(forward),
             None => self.verify(card, message),
         }
+    }
+
+    /// What the engine is asked to offer: for cards of this host alone.
+    fn offer(&self, card: &Card) -> Result<Offer, Refusal> {
+        if self.is_remote(card) {
+            return Err(Refusal::Unserved);
+        }
+        let (token, Key(terminal, ..)) = (self.module.token(&self.keys.token, &card.pan)?, card.key);
+        let (transaction, account, reserved) = (card.kind.into(), card.account.into(), Reserved::default());
+        Ok(Offer { token, amount: card.amount, terminal, transaction, account, reserved })
     }
 
     /// Verifies card and PIN, and says so to the domain with the version of the reference.
@@ -163,6 +181,10 @@ impl<M: SecurityModule> Server<M> {
             transaction: card.kind.into(),
             account: card.account.into(),
             to: card.to.into(),
+            billed: card.conversion.billed,
+            rate_version: card.conversion.rate_version,
+            billed_in: card.conversion.billed_in,
+            conversion: card.conversion.choice.into(),
             reserved: Reserved::default(),
         }))
     }
@@ -242,6 +264,8 @@ impl<M: SecurityModule> Server<M> {
                             Came::Answer(answer::authorized(&pending.message, said, &pending.lines, currency))
                         }
                         Ok(Reply::Forwarded(said)) => Came::Ask(*said),
+                        Ok(Reply::Reconciled(said)) => Came::Answer(answer::reconciled(&pending.message, said)),
+                        Ok(Reply::Offered(said)) => Came::Answer(answer::offered(&pending.message, said)),
                         Ok(Reply::Ended(said)) => Came::Answer(answer::ended(&pending.message, said, currency)),
                         Ok(_) => Came::Answer(answer::bare(&pending.message, *b"00")),
                         Err(malformed) => {

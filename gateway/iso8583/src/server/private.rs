@@ -9,6 +9,10 @@ pub(crate) const NOTES: [u8; 2] = *b"NT";
 pub(crate) const NEW_PIN: [u8; 2] = *b"PN";
 /// What was posted, twelve digits.
 pub(crate) const POSTED: [u8; 2] = *b"PO";
+/// An offer to convert: `O` asks for one or is one, `A` accepts and `D` declines one. Behind an `A` stands the rate's version, ten
+/// digits; behind the `O` of an answer the version, the reference rate as field 10 writes rates, the mark-up in 1/10,000, five
+/// digits, and the second since 1970 from which on it is in force no more, ten digits.
+pub(crate) const CONVERSION: [u8; 2] = *b"DC";
 /// A new key for PIN blocks under the exchange key, and its check value, in hexadecimal digits.
 pub(crate) const PIN_KEY: [u8; 2] = *b"KP";
 /// A new key for authentication, likewise.

@@ -7,7 +7,8 @@ use super::settings::Settings;
 use crate::message::Message;
 use crate::security::Pan;
 use ringfence_domains::atm::messages::{
-    AccountType, Amount, BusinessDate, CASSETTES, Key, Notes, TerminalId, Trace, TransactionType,
+    AccountType, Amount, Balance, BusinessDate, CASSETTES, ConversionChoice, Currency, Key, Notes, RateVersion,
+    Reconcile, TerminalId, Trace, TransactionType,
 };
 use zeroize::Zeroizing;
 
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 pub(crate) enum Asked {
     /// A transaction with a card.
     Card(Card),
+    /// What a withdrawal would be debited in the currency of the card's account.
+    Offer(Card),
     /// These notes came out.
     Complete(Key, Notes),
     /// What has the key is taken back.
@@ -29,6 +32,8 @@ pub(crate) enum Asked {
     Cutover(BusinessDate),
     /// Another acquirer says what was taken in the end.
     Advice(Advice),
+    /// Another acquirer says what it has of a business date.
+    Reconcile(Reconcile),
 }
 
 /// What another acquirer says was taken in the end.
@@ -46,10 +51,29 @@ pub(crate) struct Card {
     pub(crate) kind: TransactionType,
     pub(crate) amount: Amount,
     pub(crate) cashback: Amount,
+    pub(crate) conversion: Conversion,
     pub(crate) account: AccountType,
     pub(crate) to: AccountType,
     pub(crate) pin: Zeroizing<Vec<u8>>,
     pub(crate) new_pin: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// What was said to an offer: what it states is debited, in which currency, by which version of the rate.
+#[derive(Clone, Copy)]
+pub(crate) struct Conversion {
+    pub(crate) choice: ConversionChoice,
+    pub(crate) billed: Amount,
+    pub(crate) billed_in: Currency,
+    pub(crate) rate_version: RateVersion,
+}
+
+impl Conversion {
+    const NONE: Self = Self {
+        choice: ConversionChoice::None,
+        billed: Amount(0),
+        billed_in: Currency(0),
+        rate_version: RateVersion(0),
+    };
 }
 
 /// Whether an answer is due to a message of this type: a request or an advice of a class that there is.
@@ -66,12 +90,16 @@ impl Asked {
     pub(crate) fn of(message: &Message, settings: &Settings, today: BusinessDate) -> Result<Self, Refusal> {
         let reader = Reader { message, settings, today };
         match message.mti() {
-            [b'0', b'1' | b'2', b'0', b'0' | b'1'] => reader.card().map(Self::Card),
+            [b'0', b'1' | b'2', b'0', b'0' | b'1'] if reader.private(private::CONVERSION)? == Some(b"O") => {
+                reader.card(false).map(Self::Offer)
+            }
+            [b'0', b'1' | b'2', b'0', b'0' | b'1'] => reader.card(true).map(Self::Card),
             [b'0', b'1' | b'2', b'2', b'0' | b'1'] if acquirer(message, settings).is_some() => {
                 reader.advice().map(Self::Advice)
             }
             [b'0', b'1' | b'2', b'2', b'0' | b'1'] => Ok(Self::Complete(reader.original()?, reader.notes()?)),
             [b'0', b'4', b'0' | b'2', b'0' | b'1'] => reader.reversal(),
+            [b'0', b'5', b'0' | b'2', b'0' | b'1'] => reader.reconciliation().map(Self::Reconcile),
             [b'0', b'8', b'0', b'0' | b'1'] => reader.network(),
             _ => Err(Refusal::Unserved),
         }
@@ -174,7 +202,8 @@ impl Reader<'_> {
         Ok(Key(self.terminal()?, trace, self.date()?))
     }
 
-    fn card(&self) -> Result<Card, Refusal> {
+    /// A transaction with a card; an offer is asked for without a PIN.
+    fn card(&self, with_pin: bool) -> Result<Card, Refusal> {
         let processing = self.need(3)?;
         let kind = match &processing[..2] {
             b"01" => TransactionType::Withdrawal,
@@ -216,9 +245,10 @@ impl Reader<'_> {
             kind,
             amount: Amount(amount),
             cashback: Amount(self.cashback()?),
+            conversion: if with_pin { self.conversion()? } else { Conversion::NONE },
             account,
             to,
-            pin: Zeroizing::new(self.need(52)?.to_vec()),
+            pin: Zeroizing::new(if with_pin { self.need(52)?.to_vec() } else { Vec::new() }),
             new_pin,
         })
     }
@@ -230,6 +260,24 @@ impl Reader<'_> {
             amount: Amount(self.number(4)?),
             account: account(&self.need(3)?[2..4])?,
         })
+    }
+
+    /// What was said to an offer.
+    fn conversion(&self) -> Result<Conversion, Refusal> {
+        let Some(said) = self.private(private::CONVERSION)? else { return Ok(Conversion::NONE) };
+        match said.split_first() {
+            Some((b'D', [])) => Ok(Conversion { choice: ConversionChoice::Declined, ..Conversion::NONE }),
+            Some((b'A', version)) if version.len() == 10 => {
+                let version = number(version).and_then(|version| u32::try_from(version).ok());
+                Ok(Conversion {
+                    choice: ConversionChoice::Accepted,
+                    billed: Amount(self.number(6)?),
+                    billed_in: Currency(self.number(51)? as u16),
+                    rate_version: RateVersion(version.ok_or(Refusal::Field(63))?),
+                })
+            }
+            _ => Err(Refusal::Field(63)),
+        }
     }
 
     /// What is to be paid out in cash: the amount of type 40 among the additional ones.
@@ -276,6 +324,35 @@ impl Reader<'_> {
             (None, Some(1..)) => Err(Refusal::Missing(63)),
             (None, _) => Ok(Asked::Reverse(key)),
         }
+    }
+
+    /// What another acquirer has of a business date: terminals have nothing to settle.
+    fn reconciliation(&self) -> Result<Reconcile, Refusal> {
+        let terminal = acquirer(self.message, self.settings).ok_or(Refusal::Unserved)?;
+        let count =
+            |field| self.number(field).and_then(|count| u32::try_from(count).map_err(|_| Refusal::Field(field)));
+        let amount = |field| self.number(field).map(Amount);
+        let (side, net) = self.need(97)?.split_first().ok_or(Refusal::Field(97))?;
+        let net = number(net).and_then(|net| i64::try_from(net).ok()).ok_or(Refusal::Field(97))?;
+        // Debits are what is owed to the acquirer.
+        let net = match side {
+            b'D' => net,
+            b'C' => -net,
+            _ => return Err(Refusal::Field(97)),
+        };
+        Ok(Reconcile {
+            credits: count(74)?,
+            credits_reversed: count(75)?,
+            debits: count(76)?,
+            debits_reversed: count(77)?,
+            credit_amount: amount(86)?,
+            credit_reversed_amount: amount(87)?,
+            debit_amount: amount(88)?,
+            debit_reversed_amount: amount(89)?,
+            net: Balance(net),
+            terminal,
+            date: self.date()?,
+        })
     }
 
     fn network(&self) -> Result<Asked, Refusal> {

@@ -10,8 +10,8 @@ use crate::message::Message;
 use crate::security::{PinUnderKey, SecurityModule};
 use ringfence_client::kernel::messages::Reserved;
 use ringfence_domains::atm::messages::{
-    Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Balance, BusinessDate, Command, Forward, Forwarded, IssuerId,
-    IssuerOutcome, Key, PREFIX_MAX, ResponseByte, ResponseCode, RouteSet, Trace,
+    Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Balance, BusinessDate, Command, ConversionChoice, Forward,
+    Forwarded, IssuerId, IssuerOutcome, Key, PREFIX_MAX, ResponseByte, ResponseCode, RouteSet, Trace,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
@@ -88,11 +88,19 @@ impl Switch {
 }
 
 impl<M: SecurityModule> Server<M> {
+    /// Whether a card is a remote issuer's.
+    pub(super) fn is_remote(&self, card: &Card) -> bool {
+        self.switch.route(card.pan.digits()).1 != IssuerId(0)
+    }
+
     /// What the engine is asked when the card is a remote issuer's, and the PIN's block for that one.
     pub(super) fn route(&self, card: &Card) -> Result<Option<Verified>, Refusal> {
         let (bin, issuer) = self.switch.route(card.pan.digits());
         if issuer == IssuerId(0) {
             return Ok(None);
+        }
+        if card.conversion.choice == ConversionChoice::Accepted {
+            return Err(Refusal::Unserved);
         }
         let (Some(link), Some(cover)) = (self.switch.links.get(&issuer.0), &self.keys.cover) else {
             return Err(Refusal::NoRoute);

@@ -41,9 +41,9 @@ impl Stage<'_> {
     fn withdraw(&mut self) -> anyhow::Result<()> {
         use atm::messages::{
             AccountNumber, AccountType, Amount, Authorize, BusinessDate, CardStatus, CassetteLoad, Command, Complete,
-            Constraint, Currency, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, Reply, Reverse, Service,
-            SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType, TransferEntry, TransferId,
-            TransferKind, TransferLinked,
+            Constraint, ConversionChoice, Currency, LoadCash, Notes, OpenAccount, PinVerdict, PinVersion, RateVersion,
+            Reply, Reverse, Service, SetCard, SetService, SetTerminal, TerminalId, Trace, TransactionType,
+            TransferEntry, TransferId, TransferKind, TransferLinked,
         };
         const EURO: Currency = Currency(978);
         let reserved = Reserved::default();
@@ -107,6 +107,7 @@ impl Stage<'_> {
             token: [7; 16],
             amount: Amount(amount),
             cashback: Amount(0),
+            billed: Amount(0),
             terminal,
             trace: Trace(trace),
             date,
@@ -115,6 +116,9 @@ impl Stage<'_> {
             transaction: TransactionType::Withdrawal.into(),
             account: AccountType::Cheque.into(),
             to: AccountType::Default.into(),
+            rate_version: RateVersion(0),
+            billed_in: Currency(0),
+            conversion: ConversionChoice::None.into(),
             reserved: Reserved::default(),
         };
         let mut answers = Vec::new();

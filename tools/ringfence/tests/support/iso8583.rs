@@ -6,8 +6,8 @@ use base16ct::upper::encode_string as hex;
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
     AccountNumber, Amount, BusinessDate, CASSETTES, CardStatus, CassetteLoad, Command as Atm, Constraint, Currency,
-    Cutover, LoadCash, OpenAccount, PinVersion, Reply, SetCard, SetCardTerms, SetTerminal, SetTerminalTerms,
-    TerminalId, TransferEntry, TransferId, TransferKind, TransferLinked,
+    Cutover, LoadCash, OpenAccount, PinVersion, Rate, RateUse, RateVersion, Reply, SetCard, SetCardTerms, SetRate,
+    SetTerminal, SetTerminalTerms, TerminalId, TransferEntry, TransferId, TransferKind, TransferLinked,
 };
 use ringfence_iso8583::security::{
     Padding, Pan, Pin, PinBlockFormat, PinReference, Purpose, SecurityModule as _, SoftwareModule, encipher, retail_mac,
@@ -29,6 +29,7 @@ pub const PIN: &str = "1234";
 pub const FUNDS: u64 = 1_000_000;
 pub const DENOMINATIONS: [u32; CASSETTES] = [1_000, 2_000, 5_000, 10_000];
 const EURO: Currency = Currency(978);
+const DOLLAR: Currency = Currency(840);
 const MASTER: [u8; 32] = [7; 32];
 
 pub fn module() -> SoftwareModule {
@@ -73,7 +74,7 @@ pub fn open_bank(client: &mut Client, terminals: u32) {
         };
         accept(client, Atm::SetTerminalTerms(&terms));
     }
-    let token = set_card(client, PAN, AccountNumber(2), AccountNumber(3), FUNDS, 1);
+    let token = set_card(client, PAN, [AccountNumber(2), AccountNumber(3)], AccountNumber(1), FUNDS, 1);
     let terms = SetCardTerms { token, fast_cash: Amount(5_000), window_max: Amount(0) };
     accept(client, Atm::SetCardTerms(&terms));
 }
@@ -107,21 +108,46 @@ pub fn install(client: &mut Client, number: u32, cash: AccountNumber, confirm_wi
 
 /// Another card with that cheque account, which gets a thousand times [`FUNDS`] by the transfer of that number.
 pub fn issue(client: &mut Client, pan: &str, cheque: AccountNumber, transfer: u64) {
-    set_card(client, pan, cheque, AccountNumber(0), FUNDS * 1_000, transfer);
+    set_card(client, pan, [cheque, AccountNumber(0)], AccountNumber(1), FUNDS * 1_000, transfer);
 }
 
-/// Issues a card and gives its token; its cheque account is funded.
+/// A card with an account in dollars and [`FUNDS`] in it, and how many dollars an offered euro is: 1.08, and a mark-up of
+/// 3.55 in a hundred; until that many nanoseconds since 1970.
+pub fn issue_in_dollars(client: &mut Client, pan: &str, valid_until_ns: u64) {
+    let (bank, account) = (AccountNumber(60), AccountNumber(61));
+    for (account, constraint) in [(bank, Constraint::Free), (account, Constraint::Covered)] {
+        let (overdraft, currency, reserved) = (Amount(0), DOLLAR, Reserved::default());
+        let constraint = constraint.into();
+        accept(client, Atm::OpenAccount(&OpenAccount { account, overdraft, currency, constraint, reserved }));
+    }
+    set_card(client, pan, [account, AccountNumber(0)], bank, FUNDS, 60);
+    let rate = SetRate {
+        pays: AccountNumber(1),
+        receives: bank,
+        valid_until_ns,
+        reference: Rate(61_080_000),
+        markup: 355,
+        version: RateVersion(7),
+        from: EURO,
+        to: DOLLAR,
+        of: RateUse::Offered.into(),
+        reserved: Reserved::default(),
+    };
+    accept(client, Atm::SetRate(&rate));
+}
+
+/// Issues a card with a cheque and a savings account and gives its token; its cheque account is funded from `bank`.
 fn set_card(
     client: &mut Client,
     pan: &str,
-    cheque: AccountNumber,
-    savings: AccountNumber,
+    [cheque, savings]: [AccountNumber; 2],
+    bank: AccountNumber,
     funds: u64,
     transfer: u64,
 ) -> [u8; 16] {
     let entry = TransferEntry {
         id: TransferId(transfer),
-        debit: AccountNumber(1),
+        debit: bank,
         credit: cheque,
         amount: Amount(funds),
         hold: TransferId(0),
@@ -240,14 +266,23 @@ impl Terminal {
 
     /// A transaction of [`PAN`].
     pub fn transaction(&self, trace: u32, processing: &str, amount: u64, pin: &str) -> Message {
+        self.transaction_of(PAN, trace, processing, amount, pin)
+    }
+
+    /// Likewise of another card.
+    pub fn transaction_of(&self, pan: &str, trace: u32, processing: &str, amount: u64, pin: &str) -> Message {
         let mut message = self.message(b"0200", trace);
-        message.set(2, PAN.as_bytes()).set(3, processing.as_bytes()).set(4, format!("{amount:012}").as_bytes());
-        message.set(49, b"978").set(52, &self.block(pin));
+        message.set(2, pan.as_bytes()).set(3, processing.as_bytes()).set(4, format!("{amount:012}").as_bytes());
+        message.set(49, b"978").set(52, &self.block_of(pan, pin));
         message
     }
 
     pub fn block(&self, pin: &str) -> Vec<u8> {
-        let (pan, pin) = (Pan::new(PAN.as_bytes()).expect("a number"), Pin::new(pin.as_bytes()).expect("a PIN"));
+        self.block_of(PAN, pin)
+    }
+
+    fn block_of(&self, pan: &str, pin: &str) -> Vec<u8> {
+        let (pan, pin) = (Pan::new(pan.as_bytes()).expect("a number"), Pin::new(pin.as_bytes()).expect("a PIN"));
         encipher(PinBlockFormat::Iso0, &self.pin_key, &pin, &pan, &[0; 16]).expect("sound")
     }
 

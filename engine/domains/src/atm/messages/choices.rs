@@ -141,6 +141,26 @@ choice! {
     }
 }
 choice! {
+    /// What a rate is for.
+    pub enum RateUse as RateUseCode {
+        /// It is offered to the customer at the terminal, and applied when it is accepted.
+        Offered = 1,
+        /// This host applies it as the card's issuer where no offer was accepted.
+        Issuer = 2,
+    }
+}
+choice! {
+    /// What the customer said to an offer to convert.
+    pub enum ConversionChoice as ConversionChoiceCode {
+        /// Nothing: there was none.
+        None = 0,
+        /// To be debited what it states.
+        Accepted = 1,
+        /// To be debited in the terminal's currency.
+        Declined = 2,
+    }
+}
+choice! {
     /// What money moved for, in a mini statement.
     pub enum MovementKind as MovementKindCode {
         /// It is not known any more: others came since the statement was asked for first. All else of the line is zero.
@@ -161,6 +181,38 @@ choice! {
         Surcharge = 8,
         /// A fee by rule.
         Fee = 9,
+    }
+}
+choice! {
+    /// What two hosts compare of a business date between them.
+    pub enum SettlementItem as SettlementItemCode {
+        /// How many debits were posted.
+        Debits = 1,
+        /// How many of them were reversed.
+        DebitsReversed = 2,
+        /// How many credits were posted.
+        Credits = 3,
+        /// How many of them were reversed.
+        CreditsReversed = 4,
+        /// What debits are in all.
+        DebitAmount = 5,
+        /// What of them was reversed.
+        DebitReversedAmount = 6,
+        /// What credits are in all.
+        CreditAmount = 7,
+        /// What of them was reversed.
+        CreditReversedAmount = 8,
+        /// What is owed to the acquirer in the end.
+        Net = 9,
+    }
+}
+choice! {
+    /// ISO 8583:1987 field 66: whether two hosts agree on a business date.
+    pub enum Settlement as SettlementCode {
+        /// They do.
+        InBalance = 1,
+        /// They do not.
+        OutOfBalance = 2,
     }
 }
 choice! {
@@ -188,12 +240,13 @@ choice! {
         Approved = 0,
         /// Do not honour: a remote issuer declines with a code that is none of these.
         DoNotHonour = 5,
-        /// Invalid transaction: the terminal and an account have different currencies; a transfer goes to the account
+        /// Invalid transaction: the terminal and an account have different currencies and no rate is in force, or not the
+        /// one that was accepted; a transfer goes to the account
         /// that it comes from, or another transaction to any; what was dispensed is reversed, or a change of PIN after
         /// which the PIN was changed again.
         InvalidTransaction = 12,
-        /// Invalid amount: zero, above 10¹² or not payable in the terminal's notes; not zero for an inquiry; other notes
-        /// than were authorized.
+        /// Invalid amount: zero, above 10¹² or not payable in the terminal's notes; not zero for an inquiry; not what
+        /// an accepted offer gives; other notes than were authorized.
         InvalidAmount = 13,
         /// No such card.
         InvalidCard = 14,

@@ -1,9 +1,10 @@
 //! What a client may ask.
 
 use super::{
-    AccountNumber, AccountTypeCode, Amount, Balance, BusinessDate, CardStatusCode, ConstraintCode, Currency, IssuerId,
-    IssuerOutcomeCode, NetworkCode, Notes, PinVerdictCode, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace,
-    TransactionTypeCode, TransferId, TransferKindCode,
+    AccountNumber, AccountTypeCode, Amount, Balance, BusinessDate, CardStatusCode, ConstraintCode,
+    ConversionChoiceCode, Currency, IssuerId, IssuerOutcomeCode, NetworkCode, Notes, PinVerdictCode, PinVersion, Rate,
+    RateUseCode, RateVersion, ResponseByte, ServiceCode, TerminalId, Trace, TransactionTypeCode, TransferId,
+    TransferKindCode,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -184,13 +185,15 @@ messages! {
         },
         /// Asks for a withdrawal, an inquiry or a transfer. An approved withdrawal holds the money and the notes until it is completed or
         /// reversed, or its time is over.
-        13 => Authorize: 56 {
+        13 => Authorize: 72 {
             /// The card.
             token: [u8; 16],
             /// How much; zero for a balance inquiry and for fast cash.
             amount: Amount,
             /// How much of a purchase is paid out in cash; zero for all else.
             cashback: Amount,
+            /// What the accepted offer says is debited beside a fee; zero when none was accepted.
+            billed: Amount,
             /// Who asks.
             terminal: TerminalId,
             /// The terminal's number for it.
@@ -207,8 +210,14 @@ messages! {
             account: AccountTypeCode,
             /// To which account a transfer goes; zero for all else.
             to: AccountTypeCode,
+            /// The version of the rate of the accepted offer; zero when none was accepted.
+            rate_version: RateVersion,
+            /// The currency of what is debited by the accepted offer; zero when none was accepted.
+            billed_in: Currency,
+            /// What was said to the offer.
+            conversion: ConversionChoiceCode,
             /// Zero.
-            reserved: Reserved<4>,
+            reserved: Reserved<5>,
         },
         /// Says what was dispensed: all is posted, part is posted and the rest let go, nothing lets all go.
         14 => Complete: 24 {
@@ -452,6 +461,71 @@ messages! {
             transaction: TransactionTypeCode,
             /// Whose card is used where.
             network: NetworkCode,
+        },
+        /// Says how a currency of terminals is converted into one of accounts, until a time. Saying the same again is
+        /// answered again; another rate has a later version, and one that is to end is said again with a time that is over.
+        29 => SetRate: 48 {
+            /// The account in the terminals' currency that pays what terminals give and get. It is free.
+            pays: AccountNumber,
+            /// The account in the other currency that gets what is debited. It is free.
+            receives: AccountNumber,
+            /// From when on, in the log's time, it is in force no more: nanoseconds since 1970.
+            valid_until_ns: u64,
+            /// The rate that it is reckoned from.
+            reference: Rate,
+            /// What is added to it, in 1/10,000 of it; at most 10,000.
+            markup: u32,
+            /// Its version.
+            version: RateVersion,
+            /// The currency of the terminals.
+            from: Currency,
+            /// The currency of the accounts.
+            to: Currency,
+            /// What it is for.
+            of: RateUseCode,
+            /// Zero.
+            reserved: Reserved<7>,
+        },
+        /// Asks what a withdrawal would be debited in the currency of the account. Nothing is held, and no PIN is looked at.
+        30 => Offer: 32 {
+            /// The card.
+            token: [u8; 16],
+            /// How much; zero for fast cash.
+            amount: Amount,
+            /// Who asks.
+            terminal: TerminalId,
+            /// What is asked for.
+            transaction: TransactionTypeCode,
+            /// Of which account.
+            account: AccountTypeCode,
+            /// Zero.
+            reserved: Reserved<2>,
+        },
+        /// Says what another acquirer has of the business date that ended last. It is answered by `Reconciled`, and each difference
+        /// is named.
+        31 => Reconcile: 64 {
+            /// What debits are in all.
+            debit_amount: Amount,
+            /// What of them was reversed.
+            debit_reversed_amount: Amount,
+            /// What credits are in all.
+            credit_amount: Amount,
+            /// What of them was reversed.
+            credit_reversed_amount: Amount,
+            /// What is owed to the acquirer in the end.
+            net: Balance,
+            /// How many debits there were.
+            debits: u32,
+            /// How many of them were reversed.
+            debits_reversed: u32,
+            /// How many credits there were.
+            credits: u32,
+            /// How many of them were reversed.
+            credits_reversed: u32,
+            /// The acquirer.
+            terminal: TerminalId,
+            /// The business date.
+            date: BusinessDate,
         },
     }
 }

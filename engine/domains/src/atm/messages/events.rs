@@ -2,7 +2,7 @@
 
 use super::{
     AccountNumber, AccountTypeCode, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, MovementKindCode,
-    Notes, PinVersion, ResponseByte, ServiceCode, TerminalId, Trace, TransferId,
+    Notes, PinVersion, ResponseByte, ServiceCode, SettlementItemCode, TerminalId, Trace, TransferId,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -232,6 +232,36 @@ messages! {
             kind: MovementKindCode,
             /// Zero.
             reserved: Reserved<3>,
+        },
+        /// Another acquirer has something else of a business date than this host. On the acquirer's stream.
+        115 => SettlementDiffered: 24 {
+            /// What the acquirer has: a number, or an amount.
+            said: Balance,
+            /// What this host has.
+            own: Balance,
+            /// The business date.
+            date: BusinessDate,
+            /// Of what.
+            item: SettlementItemCode,
+            /// Zero.
+            reserved: Reserved<3>,
+        },
+        /// What cards of a remote issuer took on a business date that has ended. On the stream of business dates.
+        116 => IssuerTotals: 32 {
+            /// What was posted, surcharge and fee included.
+            taken: Amount,
+            /// What of that was posted for notes.
+            dispensed: Amount,
+            /// The business date that has ended.
+            date: BusinessDate,
+            /// Withdrawals whose notes came out, in full or in part.
+            withdrawals: u32,
+            /// Transactions that were declined, by this host or by the issuer.
+            declined: u32,
+            /// The issuer.
+            issuer: IssuerId,
+            /// Zero.
+            reserved: Reserved<2>,
         },
     }
 }

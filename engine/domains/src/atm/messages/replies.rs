@@ -1,8 +1,8 @@
 //! What answers a command.
 
 use super::{
-    AccountNumber, Amount, Authorization, Balance, BusinessDate, IssuerId, Notes, ResponseByte, TerminalId, Trace,
-    TransferOutcomeCode,
+    AccountNumber, Amount, Authorization, Balance, BusinessDate, Currency, IssuerId, Notes, Rate, RateVersion,
+    ResponseByte, SettlementCode, TerminalId, Trace, TransferOutcomeCode,
 };
 use ringfence_kernel::messages;
 use ringfence_kernel::messages::Reserved;
@@ -74,11 +74,14 @@ messages! {
             code: ResponseByte,
             /// Lines of the mini statement, each said before this as `StatementLine`; zero for all else.
             lines: u8,
+            /// The currency of the fee and the balances, when they are not in the terminal's: what is held is converted. Zero
+            /// otherwise.
+            billed_in: Currency,
             /// Zero.
-            reserved: Reserved<6>,
+            reserved: Reserved<4>,
         },
         /// The completion or reversal was taken in. A repeat gets the same bytes.
-        56 => Ended: 56 {
+        56 => Ended: 64 {
             /// The authorization's number.
             authorization: Authorization,
             /// What was posted for the notes, or moved.
@@ -87,14 +90,18 @@ messages! {
             surcharge: Amount,
             /// The fee that was posted.
             fee: Amount,
+            /// What the account was debited for notes and surcharge, when that was converted; zero otherwise.
+            billed: Amount,
             /// What the account held when the transaction ended.
             balance: Balance,
             /// What of it was not held.
             available: Balance,
+            /// The currency of `billed`, the fee and the balances, when it is not the terminal's. Zero otherwise.
+            billed_in: Currency,
             /// The decision.
             code: ResponseByte,
             /// Zero.
-            reserved: Reserved<7>,
+            reserved: Reserved<5>,
         },
         /// The issuer is to be asked. A repeat gets the same bytes, until it is decided.
         57 => Forwarded: 48 {
@@ -114,6 +121,51 @@ messages! {
             issuer: IssuerId,
             /// Zero.
             reserved: Reserved<6>,
+        },
+        /// What a withdrawal would be debited; or why nothing is offered, and all else is zero.
+        58 => Offered: 64 {
+            /// What would come out, in the terminal's currency.
+            amount: Amount,
+            /// The surcharge, in the terminal's currency.
+            surcharge: Amount,
+            /// What would be debited for both, in the account's currency.
+            billed: Amount,
+            /// The fee that would be debited beside it, in the account's currency.
+            fee: Amount,
+            /// From when on it is in force no more: nanoseconds since 1970.
+            valid_until_ns: u64,
+            /// The rate that is applied, the mark-up included.
+            rate: Rate,
+            /// The rate that it is reckoned from.
+            reference: Rate,
+            /// The mark-up, in 1/10,000 of the reference.
+            markup: u32,
+            /// The rate's version, which is named when the offer is accepted.
+            version: RateVersion,
+            /// The currency of the account.
+            currency: Currency,
+            /// The decision.
+            code: ResponseByte,
+            /// Zero.
+            reserved: Reserved<5>,
+        },
+        /// What this host has of a business date with another acquirer: of credits and of what was reversed nothing, for what
+        /// was posted is not reversed.
+        59 => Reconciled: 32 {
+            /// What was posted in all, and is owed to the acquirer.
+            debit_amount: Amount,
+            /// What is owed to the acquirer in the end.
+            net: Balance,
+            /// How many withdrawals were posted.
+            debits: u32,
+            /// The business date.
+            date: BusinessDate,
+            /// How many items differ.
+            differences: u32,
+            /// Whether they agree.
+            settlement: SettlementCode,
+            /// Zero.
+            reserved: Reserved<3>,
         },
     }
 }

@@ -52,6 +52,7 @@ impl Model {
             notes: [0; CASSETTES],
             captured: 0,
             balanced: 0,
+            ended: (0, 0),
         };
         self.terminals.insert(terms.terminal.0, terminal);
     }
@@ -254,6 +255,7 @@ impl Model {
         self.set(out)?;
         let (date, deeds) = (self.before, core::mem::take(&mut self.deeds));
         let mut of_currencies = BTreeMap::new();
+        let mut ended = BTreeMap::new();
         for (number, terminal) in &self.terminals {
             let here = || deeds.iter().filter(|(at, _)| at.0 == *number).map(|(_, deed)| *deed);
             let count = |wanted: Deed| here().filter(|deed| *deed == wanted).count() as u32;
@@ -274,6 +276,7 @@ impl Model {
                 exceptions: count(Deed::Exception),
             };
             out.publish(topics::TERMINAL, *number, Event::TerminalTotals(&totals));
+            ended.insert(*number, (totals.withdrawals, totals.dispensed.0));
             if terminal.is_acquirer {
                 continue;
             }
@@ -293,6 +296,10 @@ impl Model {
             };
             out.publish(topics::DATES, 0, Event::CurrencyTotals(&totals));
         }
+        for (number, ended) in ended {
+            self.terminals.get_mut(&number).expect("it is defined").ended = ended;
+        }
+        self.close_issuers(date, out);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::super::messages::{
     Exception, Key, MovementKind, Notes, Reject, Reply, ResponseCode, SetCard, TerminalId,
 };
 use super::super::topics;
+use super::conversions::Conversion;
 use super::transactions::answer;
 use super::{Asked, Deed, Fate, Known, Model, Says};
 use bytemuck::Zeroable as _;
@@ -36,12 +37,21 @@ impl Model {
     pub(super) fn dispense(&mut self, key: Key, notes: Notes, worth: u64, charges: [u64; 2]) -> bool {
         let known = self.known[&key];
         let cash = self.terminals[&key.0.0].terms.cash.0;
-        if !self.try_post(known.account, cash, worth) {
+        let (mut charged, mut billed) = ([0; 2], 0);
+        if let Some(conversion) = known.conversion {
+            let Some((surcharge, debited)) = self.debit_converted(key, conversion, worth, charges[0]) else {
+                return false;
+            };
+            (charged[0], billed) = (surcharge, debited);
+        } else if !self.try_post(known.account, cash, worth) {
             return false;
+        } else {
+            self.note(key, known.account, cash, worth, MovementKind::Withdrawal);
         }
-        self.note(key, known.account, cash, worth, MovementKind::Withdrawal);
-        let mut charged = [0; 2];
         for (at, kind) in [MovementKind::Surcharge, MovementKind::Fee].into_iter().enumerate() {
+            if at == 0 && known.conversion.is_some() {
+                continue;
+            }
             if let Some(open) = self.open.get_mut(&key) {
                 open.charges[at].0 = 0;
             }
@@ -59,11 +69,41 @@ impl Model {
         let known = self.known.get_mut(&key).expect("it is kept");
         known.last = last;
         known.fate = if worth == 0 { Fate::Nothing } else { Fate::Out(worth, notes) };
-        known.charged = charged;
+        (known.charged, known.billed) = (charged, billed);
         if worth > 0 {
             self.deeds.push((key.0, Deed::Dispensed(worth, charged[0])));
+            if let Some(remote) = self.remote.get(&key) {
+                let taken = worth + charged[0] + charged[1];
+                self.issuer_deeds.push((remote.asked.issuer.0, Some((taken, worth))));
+            }
         }
         true
+    }
+
+    /// Posts notes and surcharge of what is converted: both, or else the notes alone. Gives the surcharge, and what the account
+    /// was debited.
+    fn debit_converted(&mut self, key: Key, conversion: Conversion, worth: u64, surcharge: u64) -> Option<(u64, u64)> {
+        if let Some(open) = self.open.get_mut(&key) {
+            (open.billed, open.charges[0].0) = (0, 0);
+        }
+        let Known { account, payees: [payee, _], .. } = self.known[&key];
+        let (cash, Conversion { pays, receives, .. }) = (self.terminals[&key.0.0].terms.cash.0, conversion);
+        for surcharge in [surcharge, 0] {
+            let billed = conversion.of(worth + surcharge);
+            let parts = [(pays, cash, worth), (account, receives, billed), (pays, payee, surcharge)];
+            let fits = self.tried(&parts, |bank| {
+                parts.iter().all(|(from, to, amount)| *amount == 0 || bank.is_within(*from) && bank.is_within(*to))
+            });
+            if fits {
+                let kinds = [MovementKind::Withdrawal, MovementKind::Withdrawal, MovementKind::Surcharge];
+                for ((from, to, amount), kind) in parts.into_iter().zip(kinds) {
+                    self.post(from, to, amount.into());
+                    self.note(key, from, to, amount, kind);
+                }
+                return Some((surcharge, billed));
+            }
+        }
+        None
     }
 
     pub(super) fn count_deposit(&mut self, said: &CountDeposit, out: Says<'_, '_>) -> Result<(), Reject> {
@@ -121,8 +161,10 @@ impl Model {
             posted,
             surcharge,
             fee,
+            billed: Amount(known.billed),
             balance,
             available,
+            billed_in: known.answer.billed_in,
             code: code.into(),
             reserved: Reserved::default(),
         }

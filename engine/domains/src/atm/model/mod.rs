@@ -3,21 +3,24 @@
 
 mod bank;
 mod cash;
+mod conversions;
 mod endings;
 mod fees;
+mod settlement;
 mod statements;
 mod switch;
 mod transactions;
 
 use super::messages::{
     AccountType, Advise, Amount, AtmLimits, Authorize, Authorized, Balance, BusinessDate, CASSETTES, ChangePin,
-    Command, Constraint, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode, Service,
-    SetAccountLimits, SetCard, SetFee, SetIssuer, SetTerminal, SetTerminalTerms, StatementLine, TerminalId, TimedOut,
-    TransactionType, TransferEntry, Transferred,
+    Command, Constraint, ConversionChoice, Event, Forward, HoldExpired, Key, Notes, OpenAccount, Reject, ResponseCode,
+    Service, SetAccountLimits, SetCard, SetFee, SetIssuer, SetRate, SetTerminal, SetTerminalTerms, StatementLine,
+    TerminalId, TimedOut, TransactionType, TransferEntry, Transferred,
 };
 use super::{Atm, topics};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use conversions::Conversion;
 use ringfence_kernel::{Context, Out, SessionChange, Timestamp};
 
 /// What became of a transaction.
@@ -56,7 +59,8 @@ impl Asked {
         match (self, other) {
             (Self::For(one), Self::For(two)) => {
                 let said = |of: &Authorize| (of.token, of.amount, of.cashback, of.transaction, of.account, of.to);
-                said(one) == said(two)
+                let accepted = |of: &Authorize| (of.conversion, of.billed, of.rate_version, of.billed_in);
+                said(one) == said(two) && accepted(one) == accepted(two)
             }
             (Self::Pin(one), Self::Pin(two)) => {
                 (one.token, one.new_pin_reference) == (two.token, two.new_pin_reference)
@@ -70,6 +74,8 @@ impl Asked {
                 (one.token, one.amount, one.account) == (two.token, two.amount, two.account)
                     && two.transaction.get() == TransactionType::Withdrawal
                     && (two.cashback, two.to.get()) == (Amount(0), AccountType::Default)
+                    && two.conversion.get() == ConversionChoice::None
+                    && (two.billed, two.rate_version, two.billed_in) == Default::default()
             }
             _ => false,
         }
@@ -91,6 +97,9 @@ struct Known {
     asked: Option<Asked>,
     answer: Authorized,
     last: (Balance, Balance),
+    /// How it is converted, and what the account was debited for notes and surcharge then.
+    conversion: Option<Conversion>,
+    billed: u64,
     /// Surcharge and fee that were posted, and the accounts that get them.
     charged: [u64; 2],
     payees: [u64; 2],
@@ -117,6 +126,8 @@ impl Known {
             asked,
             answer,
             last: (Balance(0), Balance(0)),
+            conversion: None,
+            billed: 0,
             charged: [0; 2],
             payees: [0; 2],
             cash: 0,
@@ -156,6 +167,9 @@ struct Open {
     notes: Notes,
     /// Surcharge and fee, each with the account that gets it.
     charges: [(u64, u64); 2],
+    /// How it is converted, and what is held of the account for notes and surcharge then.
+    conversion: Option<Conversion>,
+    billed: u64,
 }
 
 /// A card and its wrong PINs.
@@ -205,6 +219,8 @@ struct Terminal {
     notes: [u64; CASSETTES],
     captured: u32,
     balanced: u64,
+    /// How many withdrawals were posted on the date that ended last, and what they are in all.
+    ended: (u32, u64),
 }
 
 /// How many movements an account had, and the last of them.
@@ -252,6 +268,8 @@ pub struct Model {
     routes: BTreeMap<(u8, u32), u16>,
     /// Fees by kind, network and currency.
     fees: BTreeMap<(u8, u8, u16), SetFee>,
+    /// Rates by what they are for, and both currencies.
+    rates: BTreeMap<(u8, u16, u16), SetRate>,
     remote: BTreeMap<Key, Remote>,
     /// What was approved in the stead of an issuer, for which card on which date; and in which order that began.
     stood_in: BTreeMap<([u8; 16], BusinessDate), (u64, u32)>,
@@ -262,6 +280,8 @@ pub struct Model {
     transfer_order: VecDeque<u64>,
     /// What was done where since the business date began.
     deeds: Vec<(TerminalId, Deed)>,
+    /// What was done with cards of remote issuers: so much was taken, and so much of it for notes; or it was declined.
+    issuer_deeds: Vec<(u16, Option<(u64, u64)>)>,
 }
 
 type Says<'o, 'b> = &'o mut Out<'b, Atm>;
@@ -272,9 +292,11 @@ impl Model {
         let [debits, credits] = self.posted.get(&account).copied().unwrap_or_default();
         let mut sums = [debits, credits, 0, 0];
         let withdrawals = self.open.iter().flat_map(|(key, open)| {
-            let cash = (open.account, self.terminals[&key.0.0].terms.cash.0, open.amount);
-            let [surcharge, fee] = open.charges.map(|(charge, payee)| (open.account, payee, charge));
-            [cash, surcharge, fee]
+            let (account, [surcharge, fee]) = (open.account, open.charges);
+            let giver = open.conversion.map_or(account, |conversion| conversion.pays);
+            let converted = open.conversion.map_or((0, 0, 0), |one| (account, one.receives, open.billed));
+            let cash = (giver, self.terminals[&key.0.0].terms.cash.0, open.amount);
+            [cash, converted, (giver, surcharge.1, surcharge.0), (account, fee.1, fee.0)]
         });
         let holds = self.holds.values().map(|(_, _, debit, credit, amount)| (*debit, *credit, *amount));
         let deposits = self.deposits.values().copied();
@@ -343,6 +365,7 @@ impl ringfence_kernel::laws::Model for Model {
             link_traces: BTreeMap::new(),
             routes: BTreeMap::new(),
             fees: BTreeMap::new(),
+            rates: BTreeMap::new(),
             remote: BTreeMap::new(),
             stood_in: BTreeMap::new(),
             stood_in_order: VecDeque::new(),
@@ -350,6 +373,7 @@ impl ringfence_kernel::laws::Model for Model {
             holds: BTreeMap::new(),
             transfer_order: VecDeque::new(),
             deeds: Vec::new(),
+            issuer_deeds: Vec::new(),
         }
     }
 
@@ -390,6 +414,9 @@ impl ringfence_kernel::laws::Model for Model {
             Command::SetIssuer(command) => self.set_issuer(command, out),
             Command::SetRoute(command) => self.set_route(command, out),
             Command::SetFee(command) => self.set_fee(command, out),
+            Command::SetRate(command) => self.set_rate(command, out),
+            Command::Offer(command) => self.offer(context, command, out),
+            Command::Reconcile(command) => self.reconcile(command, out),
             Command::Forward(command) => self.forward(context, command, out),
             Command::Answer(command) => self.answer(context, command, out),
             Command::Acknowledge(command) => self.acknowledge(command, out),

@@ -88,6 +88,10 @@ impl Model {
         match self.prepare(context.now, asked) {
             Err(code) => {
                 self.deeds.push((asked.terminal, Deed::Declined));
+                // Where there is no such issuer nobody counts.
+                if self.issuers.contains_key(&asked.issuer.0) {
+                    self.issuer_deeds.push((asked.issuer.0, None));
+                }
                 let answer = Authorized { code: code.into(), ..known.answer };
                 self.keep(key, Known { answer, ..known });
                 out.reply(Reply::Authorized(&answer));
@@ -97,7 +101,8 @@ impl Model {
                 let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
                 let amount = asked.amount.0;
                 if amount > 0 {
-                    self.open.insert(key, Open { turn, deadline, account, amount, notes, charges });
+                    let (conversion, billed) = (None, 0);
+                    self.open.insert(key, Open { turn, deadline, account, amount, notes, charges, conversion, billed });
                     let (whose, limits) = Self::limits_of(&terminal);
                     self.count_day(whose, limits, key, amount, context.now);
                 }
@@ -133,7 +138,7 @@ impl Model {
         if self.accounts[&account].currency != terminal.terms.currency {
             return Err(ResponseCode::InvalidTransaction);
         }
-        if withdraws && let Some(code) = self.exceeds(now, &[Self::limits_of(&terminal)], amount) {
+        if withdraws && let Some(code) = self.exceeds(now, &[Self::limits_of(&terminal)], |_| amount) {
             return Err(code);
         }
         let (last_date, last) = self.link_traces.get(&asked.issuer.0).copied().unwrap_or_default();
@@ -190,6 +195,7 @@ impl Model {
     /// Declines what an issuer is asked; it is told, when it may have approved it.
     fn decline_asked(&mut self, now: Timestamp, key: Key, code: ResponseCode, is_told: bool, out: Says<'_, '_>) {
         self.deeds.push((key.0, Deed::Declined));
+        self.issuer_deeds.push((self.remote[&key].asked.issuer.0, None));
         self.remote.get_mut(&key).expect("it is asked").until = 0;
         let withdraws = self.open.remove(&key).is_some();
         if withdraws {

@@ -2,10 +2,11 @@
 
 use super::super::messages::{
     AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, Balance, CASSETTES, CardStatus, ChangePin,
-    Event, Key, MovementKind, NOTES_MAX, Network, Notes, PinReferenceSet, PinVerdict, PinVersion, Reject, Reply,
-    ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
+    ConversionChoice, Currency, Event, Key, MovementKind, NOTES_MAX, Network, Notes, PinReferenceSet, PinVerdict,
+    PinVersion, Reject, Reply, ResponseCode, Service, SetCard, SetTerminal, TerminalId, TransactionType,
 };
 use super::super::topics;
+use super::conversions::Conversion;
 use super::{Asked, Card, Deed, Fate, Known, Limits, Model, Open, Says, Terminal, Whose};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -60,9 +61,10 @@ impl Model {
         self.take(key)?;
         let decided = match self.admit(&terminal, asked.token, asked.pin_version, asked.pin.get())? {
             ResponseCode::Approved => self.decide(context.now, &terminal, asked),
-            code => Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] },
+            code => Decided::early(code),
         };
-        let Decided { code, account, to, amount, notes, charges } = decided;
+        let Decided { code, account, to, amount, notes, charges, converted } = decided;
+        let (conversion, billed) = converted.map_or((None, 0), |(conversion, billed)| (Some(conversion), billed));
         let kind = asked.transaction.get();
         let approved = code == ResponseCode::Approved;
         if !approved {
@@ -71,7 +73,8 @@ impl Model {
         let withdraws = approved && kind.dispenses();
         if withdraws {
             let deadline = context.now.saturating_add(terminal.terms.confirm_within_ns);
-            self.open.insert(key, Open { turn: self.turns, deadline, account, amount, notes, charges });
+            let turn = self.turns;
+            self.open.insert(key, Open { turn, deadline, account, amount, notes, charges, conversion, billed });
         }
         if approved && kind == TransactionType::Deposit {
             self.deposits.insert(key, (to, account, amount));
@@ -80,7 +83,7 @@ impl Model {
         let by_account = approved && cash > 0 && self.account_limits.contains_key(&account);
         if approved && cash > 0 {
             for (whose, limits) in self.limits(asked.token, account, &terminal, kind.dispenses()) {
-                self.count_day(whose, limits, key, cash, context.now);
+                self.count_day(whose, limits, key, of_whose(whose, conversion, cash), context.now);
             }
         }
         let is_statement = approved && kind == TransactionType::MiniStatement;
@@ -96,6 +99,7 @@ impl Model {
             available,
             code: code.into(),
             lines,
+            billed_in: conversion.map_or(Currency(0), |conversion| conversion.currency),
             reserved: Reserved::default(),
         };
         let fate = match kind {
@@ -109,7 +113,7 @@ impl Model {
         let (counted, asked, payees) = (self.date, Some(Asked::For(*asked)), charges.map(|(_, payee)| payee));
         let charged = [0, if withdraws { 0 } else { charges[1].0 }];
         let unmoved = Known::unmoved(asked, answer, counted, fate);
-        let known = Known { last, charged, payees, cash, by_account, account, to, moved, ..unmoved };
+        let known = Known { last, charged, payees, cash, by_account, account, to, moved, conversion, ..unmoved };
         self.keep(key, known);
         self.say_lines(context.session, &known, out);
         out.reply(Reply::Authorized(&answer));
@@ -245,7 +249,7 @@ impl Model {
 
     /// Counts what was taken in the end instead.
     pub(super) fn count_again(&mut self, key: Key, amount: u64) {
-        let Known { asked, account, by_account, counted, answer, .. } = self.known[&key];
+        let Known { asked, account, by_account, counted, answer, conversion, .. } = self.known[&key];
         let mut all = Vec::new();
         let token = asked.expect("it was asked for").token();
         all.extend((!self.remote.contains_key(&key)).then_some(Whose::Card(token)));
@@ -261,7 +265,7 @@ impl Model {
             if amount == 0 {
                 taken.day.remove(&key);
             } else {
-                taken.day.insert(key, amount);
+                taken.day.insert(key, of_whose(whose, conversion, amount));
             }
         }
     }
@@ -307,14 +311,16 @@ impl Model {
         use TransactionType as Kind;
         let card = self.cards[&asked.token];
         let (kind, more, cashback) = (asked.transaction.get(), terminal.more, asked.cashback.0);
-        let early = |code: Code| Decided { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2] };
+        let early = Decided::early;
         let amount_fits = match kind {
             Kind::BalanceInquiry | Kind::MiniStatement | Kind::FastCash => asked.amount.0 == 0,
             Kind::PinChange => false,
             _ => (1..=AMOUNT_MAX).contains(&asked.amount.0),
         };
         let cashback_fits = cashback == 0 || kind == Kind::Purchase && cashback <= asked.amount.0;
-        if !amount_fits || !cashback_fits {
+        let is_accepted = asked.conversion.get() == ConversionChoice::Accepted;
+        let states_any = (asked.billed.0, asked.rate_version.0, asked.billed_in.0) != (0, 0, 0);
+        if !amount_fits || !cashback_fits || states_any && !is_accepted {
             return early(Code::InvalidAmount);
         }
         if kind == Kind::FastCash && card.fast_cash == 0 {
@@ -359,25 +365,49 @@ impl Model {
         let is_foreign = |account: u64| self.accounts[&account].currency != terminal.terms.currency;
         let names_one = kind != Kind::Transfer && asked.to.get() != AccountType::Default;
         let is_its_own = if moves { to } else { terminal.terms.cash.0 } == account && (moves || kind.dispenses());
-        if is_foreign(account) || is_foreign(to) || names_one || is_its_own {
+        let can_convert = kind.dispenses() && !terminal.is_acquirer;
+        if (is_foreign(account) || is_foreign(to)) && !can_convert || names_one || is_its_own {
             return no(Code::InvalidTransaction);
         }
+        if is_accepted && !is_foreign(account) {
+            return no(Code::InvalidTransaction);
+        }
+        let surcharge = if kind.dispenses() { self.fee(terminal, account, amount) } else { (0, 0) };
+        let converted = match is_foreign(account) {
+            true => match self.convert(now, terminal, (account, amount, surcharge.0), asked) {
+                Ok(converted) => Some(converted),
+                Err(code) => return no(code),
+            },
+            false => None,
+        };
+        let conversion = converted.map(|(conversion, _)| conversion);
+        let of_holder = |amount: u64| conversion.map_or(amount, |conversion| conversion.of(amount));
         let cash = if kind.dispenses() { amount } else { cashback };
         let limits = self.limits(asked.token, account, terminal, kind.dispenses());
-        if let Some(code) = self.exceeds(now, &limits, cash).filter(|_| cash > 0) {
+        let counts = |whose: &Whose| of_whose(*whose, conversion, cash);
+        if let Some(code) = self.exceeds(now, &limits, counts).filter(|_| cash > 0) {
             return no(code);
         }
         let network = if terminal.is_acquirer { Network::Acquirer } else { Network::Own };
-        let surcharge = if kind.dispenses() { self.fee(terminal, account, amount) } else { (0, 0) };
-        let charges = [surcharge, self.fee_on(kind, network, account, amount)];
-        let approved = Decided { code: Code::Approved, account, to, amount, notes, charges };
+        let charges = [surcharge, self.fee_on(kind, network, account, of_holder(amount))];
+        let approved = Decided { code: Code::Approved, account, to, amount, notes, charges, converted };
         let (fits, moved) = match kind {
             Kind::Deposit => {
                 let fits = self.tried(&[(to, account, amount)], |bank| bank.is_within(to) && bank.is_within(account));
                 (if fits { Code::Approved } else { Code::Malfunction }, None)
             }
             _ if kind.dispenses() => {
-                (self.bears(account, [(amount, terminal.terms.cash.0), charges[0], charges[1]]), None)
+                let cash = (amount, terminal.terms.cash.0);
+                let fits = match converted {
+                    None => self.bears(account, [cash, charges[0], charges[1]]),
+                    Some((Conversion { pays, receives, .. }, billed)) => {
+                        let (from, [(surcharge, payee), (fee, income)]) = (pays, charges);
+                        let own = [(account, receives, billed), (account, income, fee)];
+                        let others = [(from, cash.1, cash.0), (from, payee, surcharge)];
+                        self.bears_all(account, &[own, others].concat())
+                    }
+                };
+                (fits, None)
             }
             Kind::Purchase => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Purchase)),
             _ => (self.bears(account, [(amount, to), (0, 0), charges[1]]), Some(MovementKind::Transfer)),
@@ -390,7 +420,12 @@ impl Model {
     }
 
     /// Whether limits are exceeded: amounts first, then numbers.
-    pub(super) fn exceeds(&self, now: Timestamp, limits: &[(Whose, Limits)], cash: u64) -> Option<ResponseCode> {
+    pub(super) fn exceeds(
+        &self,
+        now: Timestamp,
+        limits: &[(Whose, Limits)],
+        counts: impl Fn(&Whose) -> u64,
+    ) -> Option<ResponseCode> {
         let taken = |whose: &Whose| self.taken.get(whose).cloned().unwrap_or_default();
         let today = |whose: &Whose| {
             let taken = taken(whose);
@@ -403,6 +438,7 @@ impl Model {
             remembered.filter(|(then, _)| then.saturating_add(length) > now.0).map(|(_, amount)| *amount).collect()
         };
         let is_above = |(whose, limits): &(Whose, Limits)| {
+            let cash = counts(whose);
             let day = today(whose).values().map(|amount| i128::from(*amount)).sum::<i128>() + i128::from(cash);
             let window = within(whose, limits).iter().sum::<u64>() + cash;
             cash > limits.transaction_max
@@ -424,9 +460,16 @@ impl Model {
     /// Whether the accounts bear what is taken of one, each part with the account that gets it. It is tried as if it were
     /// posted: what bounds an account makes no difference between posted and held debits.
     pub(super) fn bears(&mut self, account: u64, parts: [(u64, u64); 3]) -> ResponseCode {
-        let (covered, taken) = self.tried(&parts.map(|(amount, to)| (account, to, amount)), |bank| {
-            let takes = |(amount, to): &(u64, u64)| *amount == 0 || bank.is_within(*to);
-            (bank.is_within(account), parts.iter().all(takes))
+        self.bears_all(account, &parts.map(|(amount, to)| (account, to, amount)))
+    }
+
+    /// Likewise, of parts that others give too.
+    fn bears_all(&mut self, account: u64, parts: &[(u64, u64, u64)]) -> ResponseCode {
+        let (covered, taken) = self.tried(parts, |bank| {
+            let bears = |(from, to, amount): &(u64, u64, u64)| {
+                *amount == 0 || bank.is_within(*to) && (*from == account || bank.is_within(*from))
+            };
+            (bank.is_within(account), parts.iter().all(bears))
         });
         match (covered, taken) {
             (false, _) => ResponseCode::InsufficientFunds,
@@ -470,6 +513,23 @@ pub(super) struct Decided {
     amount: u64,
     notes: Notes,
     charges: [(u64, u64); 2],
+    /// How it is converted, and what the account is debited for notes and surcharge.
+    converted: Option<(Conversion, u64)>,
+}
+
+impl Decided {
+    /// Declined before there was an account.
+    fn early(code: ResponseCode) -> Self {
+        Self { code, account: 0, to: 0, amount: 0, notes: Notes(0), charges: [(0, 0); 2], converted: None }
+    }
+}
+
+/// What an amount at a terminal counts for whoever has limits: cards and accounts count in the account's currency.
+pub(super) fn of_whose(whose: Whose, conversion: Option<Conversion>, amount: u64) -> u64 {
+    match (whose, conversion) {
+        (Whose::Terminal(_), _) | (_, None) => amount,
+        (_, Some(conversion)) => conversion.of(amount),
+    }
 }
 
 /// The fewest notes that pay `amount`, each way being a denomination and how many notes of it there are.

@@ -2,10 +2,10 @@
 
 use super::super::messages::{
     AccountType, AccountTypeCode, Acknowledge, Advise, Amount, Answer, Authorize, Balance, BusinessDate, Command,
-    Forward, IssuerId, IssuerOutcome, Notes, PinVerdict, PinVersion, ResponseCode, SetAcquirer, SetIssuer, SetRoute,
-    TerminalId, Trace, TransactionType,
+    Forward, IssuerId, IssuerOutcome, Notes, Reconcile, ResponseCode, SetAcquirer, SetIssuer, SetRoute, TerminalId,
+    Trace, TransactionType,
 };
-use super::{BANK, EURO, Flow, customer, greedy, token};
+use super::{BANK, EURO, Flow, customer, greedy, token, unconverted};
 use ringfence_kernel::ClientId;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::workload::CommandImage;
@@ -40,6 +40,7 @@ impl Flow {
                 let number = self.mix.terminals - self.random.below(2);
                 Self::acquirer(number, self.mix.confirm_within_ns, image);
             }
+            (3, _) if self.random.percent(30) => self.reconcile(image),
             (3..6, _) => self.advise(image),
             (6..10, _) | (_, None) => self.forward(image),
             (10, Some(asked)) => image.set(self.client(asked.terminal), Command::Forward(&asked)),
@@ -48,6 +49,28 @@ impl Flow {
             (16..18, Some(asked)) => self.acknowledge(&asked, image),
             (_, Some(asked)) => self.complete(&as_authorize(&asked), greedy(asked.amount.0), image),
         }
+    }
+
+    /// The other acquirer says what it has of the date before, which nobody told this workload.
+    fn reconcile(&mut self, image: &mut CommandImage) {
+        let random = &mut self.random;
+        let said = Amount(1_000 * random.below(3));
+        let mut few = || random.below(8) as u32 / 7;
+        let (debits, debits_reversed, credits, credits_reversed) = (few() + few(), few(), few(), few());
+        let reconcile = Reconcile {
+            debit_amount: said,
+            debit_reversed_amount: Amount(few().into()),
+            credit_amount: Amount(few().into()),
+            credit_reversed_amount: Amount(few().into()),
+            net: Balance(said.0 as i64 - i64::from(few())),
+            debits,
+            debits_reversed,
+            credits,
+            credits_reversed,
+            terminal: TerminalId(self.mix.terminals as u32 - few()),
+            date: BusinessDate((self.date + few()).saturating_sub(1)),
+        };
+        image.set(self.client(reconcile.terminal), Command::Reconcile(&reconcile));
     }
 
     fn set_issuer(&mut self, image: &mut CommandImage) {
@@ -175,18 +198,6 @@ fn authorize(
     date: BusinessDate,
     account: AccountTypeCode,
 ) -> Authorize {
-    Authorize {
-        token,
-        amount,
-        cashback: Amount(0),
-        terminal,
-        trace,
-        date,
-        pin_version: PinVersion(0),
-        pin: PinVerdict::Right.into(),
-        transaction: TransactionType::Withdrawal.into(),
-        account,
-        to: AccountType::Default.into(),
-        reserved: Reserved::default(),
-    }
+    let transaction = TransactionType::Withdrawal.into();
+    Authorize { token, amount, terminal, trace, date, transaction, account, ..unconverted() }
 }

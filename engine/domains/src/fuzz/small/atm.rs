@@ -11,7 +11,10 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             keep(0, 8, 3, body);
             keep(8, 8, 0, body);
             keep(16, 2, 0, body);
-            body[16] = 1;
+            one_of(16, &[1, 1, 2], body);
+            if body[16] == 0 {
+                body[16] = 1;
+            }
             one_of(18, &[1, 2], body);
             body[19..].fill(0);
         }
@@ -88,15 +91,25 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
         "Authorize" => {
             keep(0, 16, 1, body);
             keep(16, 8, 15, body);
-            keep(24, 4, 1, body);
-            keep(28, 4, 7, body);
-            keep(32, 8, 1, body);
-            keep(36, 4, 0, body);
-            one_of(40, &[1, 1, 1, 2], body);
-            one_of(41, &[1, 1, 1, 31, 38, 40], body);
-            one_of(42, &[0, 10, 20, 30], body);
-            one_of(43, if body[41] == 40 { &[10, 20, 30] } else { &[0] }, body);
-            body[44..].fill(0);
+            keep(24, 8, 1, body);
+            keep(32, 8, 15, body);
+            keep(40, 4, 1, body);
+            keep(44, 4, 7, body);
+            keep(48, 8, 1, body);
+            keep(52, 4, 0, body);
+            one_of(56, &[1, 1, 1, 2], body);
+            one_of(57, &[1, 1, 1, 31, 38, 40], body);
+            one_of(58, &[0, 10, 20, 30], body);
+            one_of(59, if body[57] == 40 { &[10, 20, 30] } else { &[0] }, body);
+            one_of(66, &[0, 0, 1, 1, 2], body);
+            let (billed, version) = (body[32], body[60] % 4);
+            body[60..66].fill(0);
+            if body[66] == 1 {
+                (body[60], body[64]) = (version, 2);
+            } else if billed != 15 {
+                body[32] = 0;
+            }
+            body[67..].fill(0);
         }
         "ChangePin" => {
             keep(0, 16, 1, body);
@@ -179,6 +192,32 @@ pub(in crate::fuzz) fn atm(name: &str, body: &mut [u8]) {
             body[36] = 1;
             one_of(38, &[1, 1, 9, 31, 38, 40], body);
             one_of(39, &[1, 1, 2, 3], body);
+        }
+        "SetRate" => {
+            keep(0, 8, 3, body);
+            keep(8, 8, 3, body);
+            keep(16, 8, 0xff, body);
+            let reference = 10_000_000 + u32::from(body[24] % 40);
+            body[24..28].copy_from_slice(&reference.to_le_bytes());
+            keep(28, 4, 0xff, body);
+            keep(32, 4, 3, body);
+            body[36..40].copy_from_slice(&[1, 0, 2, 0]);
+            one_of(40, &[1, 1, 2], body);
+            body[41..].fill(0);
+        }
+        "Offer" => {
+            keep(0, 16, 1, body);
+            keep(16, 8, 15, body);
+            keep(24, 4, 1, body);
+            one_of(28, &[1, 1, 91], body);
+            one_of(29, &[0, 10, 20], body);
+            body[30..].fill(0);
+        }
+        "Reconcile" => {
+            (0..40).step_by(8).for_each(|at| keep(at, 8, 15, body));
+            (40..56).step_by(4).for_each(|at| keep(at, 4, 1, body));
+            keep(56, 4, 3, body);
+            keep(60, 4, 3, body);
         }
         "SetTerminalTerms" => {
             keep(0, 8, 3, body);
