@@ -52,15 +52,14 @@ pub struct Bounds {
     pub output_max: usize,
 }
 
-/// A connection and what is on its way.
-#[derive(Debug)]
+/// A connection and what is on its way. What it carries may be secret: it is zeroed in the end, and not shown.
 pub struct Connection {
     /// The socket, which never waits.
     pub stream: TcpStream,
     /// What was read and is not taken yet stands in its first `have` bytes.
     input: Zeroizing<Box<[u8]>>,
     have: usize,
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     sent: usize,
     output_max: usize,
     /// When a byte last came.
@@ -72,6 +71,13 @@ pub struct Connection {
     faults: u32,
 }
 
+impl core::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { stream, have, .. } = self;
+        f.debug_struct("Connection").field("stream", stream).field("have", have).finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     /// A connection that nothing was read from.
     #[must_use]
@@ -81,7 +87,7 @@ impl Connection {
             stream,
             input: Zeroizing::new(vec![0; bounds.input_max].into()),
             have: 0,
-            out: Vec::new(),
+            out: Zeroizing::default(),
             sent: 0,
             output_max: bounds.output_max,
             heard: now,

@@ -134,8 +134,34 @@ impl Terminal {
         if self.is_acquirer() {
             return Some(Notes(0));
         }
-        let mut order: [usize; CASSETTES] = core::array::from_fn(|at| at);
-        order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[*at].denomination));
+        let order = self.by_denomination();
+        // As many as there are of each, the highest first: when that pays it, no way has more of the highest.
+        let (mut rest, mut left, mut counts) = (amount.0, NOTES_MAX, [0; CASSETTES]);
+        for at in order {
+            let Cassette { denomination, notes, held } = self.cassettes[at];
+            if rest >= u64::from(denomination) && denomination > 0 {
+                let count = (rest / u64::from(denomination)).min((notes - held).min(left).into()) as u32;
+                (counts[at], left) = (count as u16, left - count);
+                rest -= u64::from(denomination) * u64::from(count);
+            }
+        }
+        if rest == 0 { Some(Notes::new(counts)) } else { self.search(amount, order) }
+    }
+
+    /// The cassettes, those of the highest denomination first, and of equal ones the first.
+    #[inline]
+    fn by_denomination(&self) -> [usize; CASSETTES] {
+        let of = |at: usize| u64::from(self.cassettes[at].denomination) << 2 | (CASSETTES - 1 - at) as u64;
+        let mut keys: [u64; CASSETTES] = core::array::from_fn(of);
+        for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3), (1, 2)] {
+            (keys[one], keys[other]) = (keys[one].max(keys[other]), keys[one].min(keys[other]));
+        }
+        keys.map(|key| CASSETTES - 1 - (key & 3) as usize)
+    }
+
+    /// As [`Terminal::mix`], where not as many of the highest as there are will do.
+    #[cold]
+    fn search(&self, amount: Amount, order: [usize; CASSETTES]) -> Option<Notes> {
         // Cassettes of one denomination are one pile: it is looked for how many notes of it, not from where.
         let (mut piles, mut count) = ([Pile { denomination: 0, notes: 0 }; CASSETTES], 0);
         for at in order {

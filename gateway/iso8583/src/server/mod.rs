@@ -254,6 +254,8 @@ impl<M: SecurityModule> Server<M> {
         self.serve_links()?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
+            // Who could not be taken for want of descriptors is not said again to wait.
+            self.accept()?;
             self.give_up();
             self.look_at_links();
             let idle = self.settings.idle_timeout();
