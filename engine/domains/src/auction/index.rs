@@ -203,7 +203,7 @@ impl Index {
             blocks,
             used: 0,
             free: Vec::with_capacity(blocks),
-            order: core::array::from_fn(|_| Vec::new()),
+            order: core::array::from_fn(|_| Vec::with_capacity(blocks)),
             shelf: bytemuck::allocation::zeroed_slice_box(blocks),
             shelved: 0,
             shelved_max,
