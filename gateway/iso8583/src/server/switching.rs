@@ -284,6 +284,7 @@ impl<M: SecurityModule> Server<M> {
             }
             let Ok(pan) = self.module.uncover(cover, advice.token) else {
                 warn!(trace = advice.trace.0, "the number of an advice's card cannot be told");
+                *said = Some(Instant::now());
                 continue;
             };
             let mut message = advice_message(advice, said.is_some(), &link.acquirer, currency);

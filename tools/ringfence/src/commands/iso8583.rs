@@ -119,8 +119,10 @@ impl Serve {
         let file = File::read(&self.config)?;
         let module = file.module()?;
         // An engine that is started again is waited for, however long that takes.
+        let (engine, patience) = (file.engine.config()?, Duration::from_secs(1));
+        // Terminals and issuers wait while it is tried.
         let config =
-            Config { give_up_after: Duration::MAX, connect_timeout: Duration::from_secs(1), ..file.engine.config()? };
+            Config { give_up_after: Duration::MAX, connect_timeout: patience, logon_timeout: patience, ..engine };
         let mut server = Server::new(file.gateway, module, Client::connect(config)?)?;
         let stop = stop_flag()?;
         while !server.is_ready() && !stop.load(Ordering::Relaxed) {
