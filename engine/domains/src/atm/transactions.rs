@@ -361,7 +361,7 @@ impl Transaction {
     pub(super) fn repeated(&self, asked: &Self) -> Authorized {
         // Fast cash asks for no amount; what it gives is the card's.
         let amount =
-            |of: &Self| if of.is(TransactionType::FastCash) && of.was_authorized() { Amount(0) } else { of.amount };
+            |of: &Self| if of.is(TransactionType::FastCash) && of.was_approved() { Amount(0) } else { of.amount };
         let content = |of: &Self| {
             let asked = (of.token, of.pin_references().new, of.kind, of.account_type, of.to_type, of.issuer);
             (asked, amount(of), of.cashback, of.accepted())
