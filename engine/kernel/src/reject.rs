@@ -10,6 +10,14 @@ newtype! {
     pub struct Code(u16);
 }
 
+impl Code {
+    /// Whether the engine takes in later what it refuses by this just now: it was asked too fast, or its disk is full.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        [Refusal::RateLimited, Refusal::DiskFull].into_iter().any(|refusal| Self::from(refusal) == self)
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {

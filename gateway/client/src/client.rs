@@ -10,7 +10,7 @@ use ringfence_kernel::image::{COMMAND_BYTES_MAX, COMMAND_HEADER_BYTES, flag, kin
 use ringfence_kernel::messages::{Message, Reserved};
 use ringfence_kernel::reject::{Code, Refusal};
 use ringfence_kernel::wire::{Alive, Logoff, Notice, Request, Subscribe, Unsubscribe};
-use ringfence_kernel::{ClientId, RequestId, Topic};
+use ringfence_kernel::{ClientId, RequestId, SessionId, Topic};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -360,6 +360,12 @@ impl Client {
     #[must_use]
     pub fn session(&self) -> Option<Session> {
         self.session
+    }
+
+    /// The session that the last logon opened; none before the first one.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.session.map(|session| session.session)
     }
 
     /// Says goodbye. What was not answered stays unknown to this process.

@@ -28,6 +28,11 @@ impl Bidder {
         Self { secret: Secret::new(&config.secret), creatives, config, engine: Rc::clone(engine) }
     }
 
+    /// What signs the addresses of notices.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

@@ -8,7 +8,7 @@
 use crate::bidding::Bidder;
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::notices::{Notice, Secret};
+use crate::notices::Notice;
 use crate::request::Ask;
 use crate::response::{BidResponse, SeatBid};
 use crate::session::{Desk, Engine, Outcome, Session, Told, run};
@@ -96,8 +96,7 @@ async fn serve(listener: TcpListener, config: Config, desk: Desk, client: Client
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let free = Arc::new(Semaphore::new(connections(config.connections_max)));
     let engine = Rc::clone(&desk.engine);
-    let service =
-        Rc::new(Service { secret: Secret::new(&config.secret), bidder: Bidder::new(config, &engine), engine });
+    let service = Rc::new(Service { bidder: Bidder::new(config, &engine), engine });
     spawn_local(async move {
         loop {
             let Ok(place) = Arc::clone(&free).acquire_owned().await else { return };
@@ -156,7 +155,6 @@ async fn converse(service: Rc<Service>, stream: tokio::net::TcpStream) {
 
 /// What answers requests.
 struct Service {
-    secret: Secret,
     bidder: Bidder,
     engine: Rc<Engine>,
 }
@@ -167,7 +165,7 @@ impl Service {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/openrtb") => self.bid(request, come).await,
             (_, "/openrtb") => said(StatusCode::METHOD_NOT_ALLOWED, "bid requests are posted"),
-            (&Method::GET | &Method::POST, path) => match self.secret.notice(path) {
+            (&Method::GET | &Method::POST, path) => match self.bidder.secret().notice(path) {
                 Some((notice, win)) => self.notice(notice, win).await,
                 None => said(StatusCode::NOT_FOUND, "there is nothing here"),
             },

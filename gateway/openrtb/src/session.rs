@@ -10,7 +10,7 @@ use ringfence_domains::auction::messages::{
 use ringfence_domains::auction::{Auction, topics};
 use ringfence_kernel::image::{flag, kind};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::reject::{Code, Refusal};
+use ringfence_kernel::reject::Code;
 use ringfence_kernel::{Domain as _, RequestId, SessionId, Topic};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -240,7 +240,7 @@ pub(crate) async fn run(mut desk: Desk, mut client: Client) -> Result<(), Error>
             client = reconnect(client).await?;
             continue;
         }
-        let session = client.session().map(|session| session.session).unwrap_or_default();
+        let session = client.session_id().unwrap_or_default();
         let watched = match socket.take().filter(|(watched, _)| *watched == session) {
             Some(watched) => watched,
             None => {
@@ -387,7 +387,7 @@ impl Desk {
                 };
                 let _ = sender.send(outcome);
             }
-            Some(Waiting::Notice(notice)) if refused.is_some_and(is_for_now) && Instant::now() < notice.until => {
+            Some(Waiting::Notice(notice)) if refused.is_some_and(Code::is_passing) && Instant::now() < notice.until => {
                 self.engine.notices.borrow_mut().push_front(notice);
                 self.ask_again();
             }
@@ -402,7 +402,7 @@ impl Desk {
                 };
                 let _ = notice.sender.send(outcome);
             }
-            Some(Waiting::TakeBack(win)) if refused.is_some_and(is_for_now) => {
+            Some(Waiting::TakeBack(win)) if refused.is_some_and(Code::is_passing) => {
                 self.engine.unused.borrow_mut().push(win);
                 self.ask_again();
             }
@@ -433,9 +433,4 @@ impl Desk {
         let first = SlotWon { win, price, item, slot: 1, creative, pays, deal, reserved: Reserved::default() };
         std::iter::once(self.won(first)).chain(others).collect()
     }
-}
-
-/// Whether the engine refuses for now what it takes in later.
-fn is_for_now(code: Code) -> bool {
-    [Refusal::RateLimited, Refusal::DiskFull].into_iter().any(|refusal| Code::from(refusal) == code)
 }

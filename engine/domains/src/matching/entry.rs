@@ -240,9 +240,7 @@ impl Matching {
                 self.say_order(at, order, remaining, priority, out);
             }
             self.say_level(at, out);
-            if !is_plain || self.instruments[instrument].half(side).best == at {
-                self.say_top(instrument, out);
-            }
+            self.say_top_beside(at, instrument, side, out);
             self.answer_kept(index, priority, out);
             return Ok(Progress::Done);
         }

@@ -79,10 +79,7 @@ impl Matching {
             self.say_level(at, out);
         }
         let Level { instrument, side, .. } = self.levels[at];
-        let book = &self.instruments[instrument];
-        if !book.is_plain || book.half(side.get()).best == at {
-            self.say_top(instrument, out);
-        }
+        self.say_top_beside(at, instrument, side.get(), out);
     }
 
     /// Makes an order less, what it does not display first; says whether it displays less.

@@ -101,6 +101,15 @@ impl Matching {
         }
     }
 
+    /// The same once the level at `at` displays less or more: of a plain book nothing, when that level is not its best.
+    #[inline]
+    pub(super) fn say_top_beside(&mut self, at: u32, instrument: u32, side: Side, out: &mut Out<'_, Self>) {
+        let book = &self.instruments[instrument];
+        if !book.is_plain || book.half(side).best == at {
+            self.say_top(instrument, out);
+        }
+    }
+
     pub(super) fn snapshot(&self, topic: Topic, cursor: &mut Cursor, out: &mut Out<'_, Self>) -> Option<Progress> {
         if topic.kind() == Topic::ACCOUNT {
             return Some(self.open_orders(Account(topic.id()), cursor, out));

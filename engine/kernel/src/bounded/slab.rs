@@ -71,9 +71,8 @@ impl<T: Pod> Slab<T> {
     /// Takes out the value at `index`, which must hold one.
     #[inline]
     pub fn remove(&mut self, index: u32) -> T {
-        let value = core::mem::replace(&mut self.entries[index as usize], T::zeroed());
-        debug_assert!(self.free.len() < self.capacity, "an index is freed once");
-        self.free.push(index);
+        let value = self.entries[index as usize];
+        self.clear(index);
         value
     }
 

@@ -301,7 +301,7 @@ impl<M: SecurityModule> Server<M> {
 
     /// Waits for the engine's socket too, whichever it is now.
     fn watch_engine(&mut self) -> Result<(), ServeError> {
-        let session = self.client.session().map(|session| session.session);
+        let session = self.client.session_id();
         if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
             let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), ENGINE, both)?;

@@ -106,7 +106,7 @@ pub(crate) struct Gathering {
 impl Gathering {
     /// Follows a topic from behind the event `last`, or from a snapshot when that is none.
     pub(crate) fn follow(&mut self, client: &mut Client, topic: Topic, last: Option<u64>) -> Result<(), Error> {
-        self.session = client.session().map(|session| session.session);
+        self.session = client.session_id();
         self.topics.insert(topic, Feed::Behind);
         self.last.extend(last.map(|last| (topic, last)));
         self.ask(client, topic)
@@ -130,8 +130,7 @@ impl Gathering {
     /// The engine refused a request for a topic; gives the reason, if that does not pass.
     fn refuse(&mut self, request: RequestId, code: Code) -> Option<Code> {
         let topic = self.asked.iter().find(|(_, asked)| **asked == request).map(|(topic, _)| *topic);
-        let topic = topic.filter(|_| [Refusal::RateLimited, Refusal::DiskFull].map(Code::from).contains(&code));
-        let Some(topic) = topic else { return Some(code) };
+        let Some(topic) = topic.filter(|_| code.is_passing()) else { return Some(code) };
         self.set(topic, Feed::Behind);
         self.refused.push((Instant::now(), topic));
         None
@@ -144,14 +143,13 @@ impl Gathering {
 
     /// Whether anything came of the session that the client has now, or it began with it.
     pub(crate) fn is_of(&self, client: &Client) -> bool {
-        client.session().map(|session| session.session) == self.session
+        client.session_id() == self.session
     }
 
     /// Takes what came, or nothing when the engine was heard without anything for the caller.
     pub(crate) fn take(&mut self, client: &mut Client, frame: Frame) -> Result<Came, Error> {
-        let session = client.session().map(|session| session.session);
-        if session != self.session {
-            self.session = session;
+        if !self.is_of(client) {
+            self.session = client.session_id();
             self.topics.values_mut().for_each(|feed| *feed = Feed::Behind);
         }
         let header = frame.header();

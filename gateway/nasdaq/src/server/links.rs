@@ -61,7 +61,7 @@ impl Link {
     pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), ServeError> {
         self.gathering.ask_again(&mut self.client)?;
         self.client.flush()?;
-        let session = self.client.session().map(|session| session.session);
+        let session = self.client.session_id();
         if let (Some(socket), true) = (self.client.as_fd(), session != self.polled) {
             let both = Interest::READABLE | Interest::WRITABLE;
             registry.register(&mut SourceFd(&socket.as_raw_fd()), token, both)?;

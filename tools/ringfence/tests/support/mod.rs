@@ -193,7 +193,7 @@ pub fn send(
     let mut image = CommandImage::default();
     let mut told = Told { sessions: 1, ..Told::default() };
     let mut unanswered = BTreeSet::new();
-    let (mut sent, mut session) = (0, client.session().map(|session| session.session));
+    let (mut sent, mut session) = (0, client.session_id());
     let mut heard = Instant::now();
     loop {
         let enough = sent == count || load.enough.load(Ordering::Relaxed);
@@ -224,7 +224,7 @@ pub fn send(
         told.answers.push((request, keep(&output)));
         told.repeated += u64::from(output.header.flags & flag::DUPLICATE != 0);
         load.answered.fetch_add(1, Ordering::Relaxed);
-        let now = client.session().map(|session| session.session);
+        let now = client.session_id();
         if now != session {
             session = now;
             told.sessions += 1;
