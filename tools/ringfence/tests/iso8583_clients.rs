@@ -72,13 +72,6 @@ fn a_client_of_node_is_served() {
     println!("{}", run(&mut command).unwrap_or_else(|error| panic!("the client of iso_8583: {error}")));
 }
 
-/// What Wireshark reads in the packets so far: type, trace number and response code of each message.
-fn dissected(capture: &Capture, port: u16) -> Result<String, String> {
-    let (decode, order) = (format!("tcp.port=={port},iso8583"), "iso8583.len_endian:Big endian");
-    let fields = ["-e", "iso8583.mti", "-e", "iso8583.bit11", "-e", "iso8583.bit39", "-e", "_ws.malformed"];
-    capture.read(&[&["-d", &decode, "-o", order, "-Y", "iso8583", "-T", "fields"], &fields[..]].concat())
-}
-
 /// Guards against messages that Wireshark reads otherwise.
 #[test]
 fn wireshark_reads_what_was_said() {
@@ -93,10 +86,14 @@ fn wireshark_reads_what_was_said() {
         Ok(capture) => capture,
         Err(why) => return println!("SKIPPED: no tshark: {why}"),
     };
+    // Of each message: type, trace number, response code, and whether it is malformed.
+    let (decode, order) = (format!("tcp.port=={port},iso8583"), "iso8583.len_endian:Big endian");
+    let fields = ["-e", "iso8583.mti", "-e", "iso8583.bit11", "-e", "iso8583.bit39", "-e", "_ws.malformed"];
+    let asked = [&["-d", &decode, "-o", order, "-Y", "iso8583", "-T", "fields"], &fields[..]].concat();
     // It says nothing of when it begins: an echo is said until one is seen.
     let (begun, mut terminal) = (Instant::now(), Terminal::new(gateway.address, 5));
     let mut echoes = 0;
-    while dissected(&capture, port).unwrap_or_default().is_empty() {
+    while capture.read(&asked).unwrap_or_default().is_empty() {
         if begun.elapsed() > Duration::from_secs(20) {
             return println!("SKIPPED: tshark captures nothing on the loopback: it may not, or has no dumpcap");
         }
@@ -107,17 +104,12 @@ fn wireshark_reads_what_was_said() {
     }
     let said = python_day(&python, &gateway, "ascii", "two-bytes", 4);
     let said: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
-    let begun = Instant::now();
-    let seen = loop {
-        let text = dissected(&capture, port).unwrap_or_else(|error| panic!("tshark: {error}"));
+    let of_day = |text: &str| -> Vec<Vec<String>> {
         let lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
         // The day's trace numbers begin at 100, those of the echoes do not come so far.
-        let seen: Vec<Vec<String>> =
-            lines.filter(|line| line.get(1).is_some_and(|trace| &trace[..] >= "000100")).collect();
-        if seen.len() >= said.len() || begun.elapsed() > Duration::from_secs(20) {
-            break seen;
-        }
+        lines.filter(|line| line.get(1).is_some_and(|trace| &trace[..] >= "000100")).collect()
     };
+    let seen = of_day(&capture.read_until(&asked, |text| of_day(text).len() >= said.len()));
     assert_eq!(seen.len(), said.len(), "messages that were dissected: {seen:?}");
     for (seen, said) in seen.iter().zip(&said) {
         let code = if said[2] == "-" { "" } else { said[2] };

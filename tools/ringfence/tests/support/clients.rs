@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Tests that run at once install one after another.
 static INSTALLING: Mutex<()> = Mutex::new(());
@@ -65,6 +66,21 @@ impl Capture {
     /// What tshark says of the packets so far, asked so.
     pub fn read(&self, arguments: &[&str]) -> Result<String, String> {
         run(Command::new("tshark").arg("-r").arg(&self.file).args(arguments))
+    }
+
+    /// What tshark says, asked so, as soon as it is `enough`, or after a minute. Packets come to the file late, and so the last
+    /// of them may stand there in part, which is an error of tshark until the rest has come.
+    pub fn read_until(&self, arguments: &[&str], enough: impl Fn(&str) -> bool) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = self.read(arguments);
+            let late = begun.elapsed() > Duration::from_secs(60);
+            match text {
+                Ok(text) if late || enough(&text) => return text,
+                Err(error) if late => panic!("tshark: {error}"),
+                _ => {}
+            }
+        }
     }
 }
 
