@@ -98,7 +98,8 @@ impl Matching {
             Side::Buy => wanted.min(worst).min(nearest),
             Side::Sell => wanted.max(worst).max(nearest),
         };
-        book.on_tick(side, ticks)
+        // The middle may lie between the prices of a table.
+        if pegged.peg == Peg::Midpoint { Some(ticks) } else { book.on_tick(side, ticks) }
     }
 
     /// The limit of the order at `index`: of a pegged one not where it stands, but the worst price at which it trades.

@@ -65,6 +65,9 @@ impl Model {
         }
         let bounds = [Some(wanted), Some(pegged.worst.into()), nearest];
         let price = bounds.into_iter().flatten().min_by_key(|price| up * price).expect("there are some");
+        if pegged.peg == Peg::Midpoint {
+            return Some(price as i64);
+        }
         let price = self.on_tick(instrument, price, side == Side::Sell);
         range.contains(&price).then_some(price as i64)
     }
