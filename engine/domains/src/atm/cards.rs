@@ -46,6 +46,13 @@ impl Card {
         if place == NONE { Err(missing) } else { Ok(place) }
     }
 
+    /// Whether its PIN is later than that of new terms: of a higher version, or of the same and another. A verdict about a
+    /// version is so about one PIN alone.
+    pub(super) fn has_later_pin(&self, terms: &SetCard) -> bool {
+        self.pin_version > terms.pin_version
+            || self.pin_version == terms.pin_version && self.pin_reference != terms.pin_reference
+    }
+
     /// What the gateway is told of its PIN.
     pub(super) fn pin_reference_set(&self) -> PinReferenceSet {
         let Self { token, pin_reference, pin_version, last_four, .. } = *self;

@@ -202,7 +202,8 @@ rejects! {
         BadCassettes = 2013,
         /// The date is neither the business date nor the one before it; or a cutover goes to no later date.
         BadDate = 2014,
-        /// The PIN was verified against another version than the card's: verify it again.
+        /// The PIN was verified against another version than the card's: verify it again. Or a card is set with a lower
+        /// version than it has, or with another PIN under the same.
         StalePin = 2015,
         /// As many transactions are kept as may, and the oldest may still be repeated. Cutovers make room.
         TransactionsFull = 2016,

@@ -30,6 +30,7 @@ mod statements;
 mod terminals;
 mod transactions;
 
+mod checks;
 mod state;
 
 #[cfg(any(test, feature = "models"))]

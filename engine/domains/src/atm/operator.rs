@@ -38,6 +38,9 @@ impl Atm {
             _ => self.ledger.find(number).filter(|place| !self.ledger[*place].is_cash()).ok_or(Reject::UnknownAccount),
         };
         let accounts = [place(command.cheque)?, place(command.savings)?, place(command.credit)?];
+        if self.cards.find(&command.token).is_some_and(|card| self.cards[card].has_later_pin(command)) {
+            return Err(Reject::StalePin);
+        }
         let card = self.cards.set(command, accounts, &mut self.windows).map_err(|_| Reject::CardsFull)?;
         self.say_pin_reference(card, out);
         Ok(self.is_set(out))

@@ -97,6 +97,13 @@ fn status(name: &str) -> Option<CardStatus> {
     [Active, Blocked, Expired, Lost, Retained, Stolen].into_iter().find(|status| format!("{status:?}") == name)
 }
 
+/// A PIN reference of a few characters.
+fn reference(characters: &str) -> [u8; 16] {
+    let mut reference = [b' '; 16];
+    reference[..characters.len()].copy_from_slice(characters.as_bytes());
+    reference
+}
+
 pub(super) fn parse(line: &str) -> Option<CommandImage> {
     let line = line.replace(':', "");
     let (options, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
@@ -127,7 +134,7 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
         ["card", card] => {
             let set = SetCard {
                 token: token(number(card)?),
-                pin_reference: *b"1234            ",
+                pin_reference: reference(&format!("{}", options.number("pin", 1234))),
                 cheque: named("cheque"),
                 savings: named("savings"),
                 credit: named("credit"),
@@ -149,7 +156,7 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
         }
         ["replace", card, "by", new] => {
             let (token, new_token) = (token(number(card)?), token(number(new)?));
-            let (pin_reference, last_four) = (*b"5678            ", *b"1111");
+            let (pin_reference, last_four) = (reference("5678"), *b"1111");
             let replace = ReplaceCard { token, new_token, pin_reference, pin_version, last_four };
             image.set(client, Command::ReplaceCard(&replace));
         }
@@ -194,9 +201,8 @@ pub(super) fn parse(line: &str) -> Option<CommandImage> {
             image.set(client, Command::Cutover(&Cutover { date, reserved }));
         }
         ["pin", trace_number, new, ref rest @ ..] => {
-            let mut new_pin_reference = [b' '; 16];
-            new_pin_reference[..new.len()].copy_from_slice(new.as_bytes());
             let (token, trace) = (token(options.number("card", 1)), trace(trace_number)?);
+            let new_pin_reference = reference(new);
             let pin = if rest.contains(&"wrong") { PinVerdict::Wrong } else { PinVerdict::Right }.into();
             let (terminal, reserved) = (at, Reserved::default());
             let change = ChangePin { token, new_pin_reference, terminal, trace, date, pin_version, pin, reserved };

@@ -329,7 +329,9 @@ impl Terminals {
             let is_zero = terminal.reserved == [0; 4]
                 && terminal.is_acquirer <= 1
                 && (terminal.totals.reserved, terminal.ended.reserved) == (0, 0);
-            let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;
+            let is_rate = terminal.surcharge_rate <= 10_000
+                && terminal.surcharge.0 <= AMOUNT_MAX
+                && terminal.surcharge_max.0 <= AMOUNT_MAX;
             if terminal.is_defined() && !(known && is_rate && terminal.currency.is_valid()) || !is_zero {
                 return Err(Corrupt("a terminal"));
             }

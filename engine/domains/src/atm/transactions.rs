@@ -190,6 +190,11 @@ impl Transaction {
         self.was_authorized() && self.code == ResponseCode::Approved.into()
     }
 
+    /// Whether remote issuers are asked for such.
+    fn is_for_issuers(&self) -> bool {
+        self.is(TransactionType::Withdrawal) || self.is(TransactionType::BalanceInquiry)
+    }
+
     /// Whether its card is one of this host.
     pub(super) fn has_card(&self) -> bool {
         self.was_authorized() && self.issuer == IssuerId(0)
@@ -253,6 +258,18 @@ impl Transaction {
         let [surcharge, fee] = self.charges;
         let converted = self.conversion().map_or((0, 0, Amount(0)), |one| (self.account, one.receives, one.billed));
         [converted, (self.giver(), surcharge.to, surcharge.taken), (self.account, fee.to, fee.taken)]
+    }
+
+    /// Between which accounts it may move money from here on, besides what another acquirer may say of it; `cash` is the
+    /// account of its terminal's.
+    pub(super) fn moves(&self, cash: u32) -> impl Iterator<Item = (u32, u32)> {
+        let [surcharge, fee] = self.charges;
+        let converted = self.conversion().map(|one| (self.account, one.receives));
+        let of_amount = if self.dispenses() { (self.giver(), cash) } else { (self.account, self.to) };
+        let charged = [((self.giver(), surcharge.to), surcharge.asked), ((self.account, fee.to), fee.asked)];
+        let charged = charged.into_iter().filter_map(|(pair, asked)| (asked.0 > 0).then_some(pair));
+        let all = converted.into_iter().chain((self.amount.0 > 0).then_some(of_amount)).chain(charged);
+        all.filter(|_| self.was_authorized())
     }
 
     /// The references of a change of PIN.
@@ -467,6 +484,7 @@ impl Keep for Transaction {
             && (state != State::Deposited || self.is(TransactionType::Deposit))
             && (state != State::Held || self.dispenses())
             && (state != State::Asked || self.issuer.0 > 0)
+            && (self.has_card() || !self.was_authorized() || self.over == PostedOver::DECLINED || self.is_for_issuers())
             && self.charges.iter().all(Charge::is_sound)
             && self.posted.0.max(self.amount.0) <= i64::MAX as u64
     }

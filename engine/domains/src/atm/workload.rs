@@ -145,9 +145,16 @@ impl Flow {
         image.set(ClientId(1), Command::OpenAccount(&open));
     }
 
+    /// The version of a card's PIN, or one of the next. Where there is trouble it grows as time goes on: the operator always
+    /// has a higher one for a card that is locked.
+    fn pin_version(&mut self, of: u64) -> PinVersion {
+        PinVersion(if self.is_troubled() { (self.steps >> 12) as u32 + self.random.below(of) as u32 } else { 0 })
+    }
+
     fn card(&mut self, card: u64, status: CardStatus, image: &mut CommandImage) {
         let troubled = self.is_troubled();
         let set = SetCard {
+            pin_version: self.pin_version(2),
             token: token(card),
             pin_reference: *b"0000            ",
             cheque: customer(card % self.mix.accounts),
@@ -158,7 +165,6 @@ impl Flow {
             day_count_max: if troubled { 2 + 4 * (card % 2) as u32 } else { u32::MAX },
             window_ns: if troubled { 100_000 * (card % 4) } else { 0 },
             window_count_max: if troubled { (card % 3) as u32 } else { 0 },
-            pin_version: PinVersion(if troubled { self.random.below(2) as u32 } else { 0 }),
             last_four: *b"0000",
             status: status.into(),
             reserved: Reserved::default(),
@@ -299,6 +305,7 @@ impl Flow {
         let any = self.mix.cards + u64::from(troubled);
         let card = if of_dollars { 3 + 8 * random.below(2) } else { random.below(any) };
         let wrong = troubled && random.percent(if card == 5 { 50 } else { 8 });
+        let pin_version = self.pin_version(2);
         let mut authorize = Authorize {
             token: token(card),
             amount: Amount(amount),
@@ -306,7 +313,7 @@ impl Flow {
             terminal,
             trace,
             date: BusinessDate(self.date),
-            pin_version: PinVersion(if troubled { random.below(2) as u32 } else { 0 }),
+            pin_version,
             pin: if wrong { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
             transaction: transaction.into(),
             account: account.into(),
@@ -332,7 +339,7 @@ impl Flow {
     fn change_pin(&mut self, image: &mut CommandImage) {
         let terminal = TerminalId(1 + self.random.below(2) as u32);
         let is_new = self.random.percent(60);
-        let trace = self.trace(terminal, is_new);
+        let (trace, pin_version) = (self.trace(terminal, is_new), self.pin_version(3));
         let random = &mut self.random;
         let change = ChangePin {
             token: token(random.below(self.mix.cards)),
@@ -340,7 +347,7 @@ impl Flow {
             terminal,
             trace,
             date: BusinessDate(self.date),
-            pin_version: PinVersion(random.below(3) as u32),
+            pin_version,
             pin: if random.percent(20) { PinVerdict::Wrong } else { PinVerdict::Right }.into(),
             reserved: Reserved::default(),
         };

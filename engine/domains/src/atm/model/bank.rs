@@ -173,6 +173,12 @@ impl Model {
         }
         let full = self.cards.len() as u64 == self.limits.cards;
         match self.cards.get_mut(&terms.token) {
+            Some(card) if terms.pin_version < card.terms.pin_version => return Err(Reject::StalePin),
+            Some(card)
+                if terms.pin_version == card.terms.pin_version && terms.pin_reference != card.terms.pin_reference =>
+            {
+                return Err(Reject::StalePin);
+            }
             Some(card) => {
                 card.wrong = if card.terms.pin_version == terms.pin_version { card.wrong } else { 0 };
                 card.terms = *terms;
