@@ -7,14 +7,14 @@ use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
     AccountNumber, Command, Constraint, Currency, Cutover, SetAcquirer, TerminalId,
 };
-use ringfence_iso8583::security::Purpose;
+use ringfence_iso8583::security::{Pan, Purpose, cvv};
 use ringfence_iso8583::{Framing, Layout, Message};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::random::Random;
 use std::path::Path;
 use support::iso8583::{
-    FUNDS, Gateway, PAN, PIN, PIN_KEY, Terminal, accept, code, day_after, issue_in_dollars, open_account, open_bank,
-    text, today, wrapped,
+    FUNDS, Gateway, OTHER_KEY, PAN, PIN, PIN_KEY, Terminal, accept, code, day_after, issue_in_dollars, open_account,
+    open_bank, text, today, wrapped,
 };
 use support::{Place, wait_until};
 
@@ -298,10 +298,14 @@ fn open_key(sent: &[u8]) -> Vec<u8> {
 /// Guards against a message that is refused without a name, or not at all, or that stops what comes after it.
 #[test]
 fn what_is_wrong_is_named() {
-    let (_place, _engine, gateway) = world("cvv_at = 5");
+    let (_place, _engine, gateway) = world("cvv_at = 5\ntrack = \"required\"");
     let mut atm = Terminal::new(gateway.address, 1);
     assert_eq!(code(&atm.ask(&network(&atm, 1, "001"))), "00");
-    let sound = atm.transaction(2, "310000", 0, PIN);
+    let number = Pan::new(PAN.as_bytes()).expect("a number");
+    let value = cvv(&OTHER_KEY, &number, b"2912", b"101").expect("sound");
+    let track = [PAN.as_bytes(), b"=291210100000", &value].concat();
+    let mut sound = atm.transaction(2, "310000", 0, PIN);
+    sound.set(35, &track);
     let later = day_after(60).1;
     let mut refused = |change: &dyn Fn(&mut Message) -> &mut Message, code_of: &str, field: &str| {
         let mut message = sound.clone();
@@ -311,7 +315,8 @@ fn what_is_wrong_is_named() {
         assert_eq!(text(&answer, 11), "000002", "it says to what it answers");
     };
     refused(&|message| message.remove(52), "30", "FIELD 052");
-    refused(&|message| message.remove(2), "30", "FIELD 002");
+    refused(&|message| message.remove(2).remove(35), "30", "FIELD 002");
+    refused(&|message| message.remove(35), "30", "FIELD 035");
     refused(&|message| message.remove(13), "30", "FIELD 013");
     refused(&|message| message.set(41, b"XYZ00001"), "30", "FIELD 041");
     refused(&|message| message.set(41, b"ATM99999"), "58", "");

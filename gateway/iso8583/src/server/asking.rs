@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use super::request::{Advice, Asked, Card};
-use super::settings::MacPolicy;
+use super::settings::Presence;
 use super::{NOBODY, Pending, ServeError, Server, answer, private};
 use crate::message::Message;
 use crate::security::{CardData, PinUnderKey, Purpose, SecurityModule, WrappedKey};
@@ -189,10 +189,14 @@ impl<M: SecurityModule> Server<M> {
         }))
     }
 
-    /// Looks at the value on track 2, when there is a key and a track: `number=YYMM` service code, then what the issuer
-    /// likes.
+    /// Looks at the value on track 2, when there is a key: `number=YYMM` service code, then what the issuer likes.
     fn verify_cvv(&self, card: &Card, message: &Message) -> Result<(), Refusal> {
-        let (Some(key), Some(track)) = (&self.keys.cvv, message.get(35)) else { return Ok(()) };
+        let Some(key) = &self.keys.cvv else { return Ok(()) };
+        let track = match (message.get(35), self.settings.track) {
+            (Some(track), _) => track,
+            (None, Presence::Optional) => return Ok(()),
+            (None, Presence::Required) => return Err(Refusal::Missing(35)),
+        };
         let wrong = Refusal::Field(35);
         let at = track.iter().position(|byte| matches!(byte, b'=' | b'D')).ok_or(wrong)?;
         let after = &track[at + 1..];
@@ -214,7 +218,7 @@ impl<M: SecurityModule> Server<M> {
             private::put(&mut own, tag, text.as_bytes());
         }
         self.keys.give(terminal, pin_block, mac);
-        if self.settings.mac == MacPolicy::Optional {
+        if self.settings.mac == Presence::Optional {
             self.keys.begin(terminal);
         }
         let mut answer = answer::bare(request, *b"00");

@@ -32,7 +32,7 @@ mod asking;
 mod switching;
 
 pub use refusal::Refusal;
-pub use settings::{Acquirer, Base, KeyText, Keys, MacPolicy, Natural, RemoteIssuer, Settings};
+pub use settings::{Acquirer, Base, KeyText, Keys, Natural, Presence, RemoteIssuer, Settings};
 
 use crate::frame::Framing;
 use crate::layout::{BadLayout, Layout};
@@ -382,7 +382,7 @@ impl<M: SecurityModule> Server<M> {
         let key = &self.keys.of(terminal).mac;
         // Between hosts keys are agreed on.
         let of_host = request::acquirer(message, &self.settings).is_some();
-        let must = of_host || self.settings.mac == MacPolicy::Required && !request::needs_no_code(message);
+        let must = of_host || self.settings.mac == Presence::Required && !request::needs_no_code(message);
         match authentic::check(message, bytes, &self.layout, &self.module, key) {
             Err(refusal) => (None, Err(refusal)),
             Ok(false) if must => (None, Err(Refusal::Mac)),

@@ -19,15 +19,14 @@ pub enum Base {
     Binary,
 }
 
-/// Whether messages must be authenticated. An echo and a request for keys may come without: a terminal that lost its keys
-/// asks for others.
+/// Whether messages must bring what is verified.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum MacPolicy {
-    /// A message without a code is refused.
+pub enum Presence {
+    /// A message without it is refused.
     #[default]
     Required,
-    /// A code that is there must be right.
+    /// It must be right where it is there.
     Optional,
 }
 
@@ -71,7 +70,7 @@ pub struct Keys {
     pub mac: KeyText,
     /// New keys go to terminals under it.
     pub exchange: KeyText,
-    /// CVVs are made with it; without it none is looked at.
+    /// CVVs, of tracks 2, are made with it; without it none is looked at.
     pub cvv: Option<KeyText>,
     /// Numbers of cards of remote issuers are covered with it; needed when there are any.
     pub cover: Option<KeyText>,
@@ -156,9 +155,13 @@ pub struct Settings {
     /// How PIN blocks are made.
     #[serde(default)]
     pub pin_block: PinBlockFormat,
-    /// Whether messages must be authenticated.
+    /// Whether messages must be authenticated. An echo and a request for keys may come without: a terminal that lost its
+    /// keys asks for others.
     #[serde(default)]
-    pub mac: MacPolicy,
+    pub mac: Presence,
+    /// Whether requests must bring track 2, where there is a key for CVVs: whoever knows a card's number alone has none.
+    #[serde(default)]
+    pub track: Presence,
     /// Whether a message may begin a business date.
     #[serde(default)]
     pub cutover: bool,

@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub const PIN_KEY: [u8; 16] = *b"\x01#Eg\x89\xab\xcd\xef\xfe\xdc\xba\x98vT2\x10";
 pub const MAC_KEY: [u8; 16] = *b"a key of MACs...";
-const OTHER_KEY: [u8; 16] = *b"any other key...";
+pub const OTHER_KEY: [u8; 16] = *b"any other key...";
 pub const PAN: &str = "4111111111111111";
 pub const PIN: &str = "1234";
 pub const FUNDS: u64 = 1_000_000;
@@ -196,9 +196,11 @@ impl Gateway {
         std::fs::write(path("master.hex"), hex(&MASTER)).expect("it is written");
         let module = module();
         let key = |purpose, key: &[u8]| hex(&module.wrap(purpose, key).expect("a key").bytes);
+        // Most terminals of tests know no more of a card than its number.
+        let track = if settings.contains("track") { "" } else { "track = \"optional\"" };
         let text = format!(
             "master = {:?}\n[engine]\naddress = \"{engine}\"\nclient = {client}\nkeys = {:?}\n[gateway]\nlisten = \
-             \"127.0.0.1:0\"\nterminal_prefix = \"ATM\"\ncurrency = 978\n{settings}\n[gateway.keys]\ntoken = {:?}\n\
+             \"127.0.0.1:0\"\nterminal_prefix = \"ATM\"\ncurrency = 978\n{track}\n{settings}\n[gateway.keys]\ntoken = {:?}\n\
              pin_block = {:?}\npin_verification = {:?}\nmac = {:?}\nexchange = {:?}\ncvv = {:?}\ncover = {:?}\n",
             path("master.hex"),
             path("keys.toml"),
