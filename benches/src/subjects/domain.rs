@@ -112,20 +112,21 @@ impl<R: Registry> Decisions<R> {
                 roles: Roles::ALL,
                 logic: 1,
             };
+            outbox.flushed();
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
-            while domains.next_deadline(*index).is_some_and(|due| due <= context.now) {
-                let _ = domains.on_time(*index, context, outbox);
+            let mut is_due = domains.next_deadline(*index).is_some_and(|due| due <= context.now);
+            while is_due {
+                is_due = domains.on_time(*index, context, outbox) == Progress::More;
                 *outputs += outbox.len();
                 outbox.flushed();
             }
             let mut progress = domains.apply(*index, context, image.header().message, image.body(), outbox);
             *refused += u64::from(progress.is_err());
             *outputs += outbox.len();
-            outbox.flushed();
             while progress == Ok(Progress::More) {
+                outbox.flushed();
                 progress = Ok(domains.resume(*index, context, outbox));
                 *outputs += outbox.len();
-                outbox.flushed();
             }
             took(begun, now());
         }

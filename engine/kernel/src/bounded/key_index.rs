@@ -56,7 +56,7 @@ impl KeyIndex {
 
     /// The index whose key hashes to `hash` and which `is_it`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let (hash, mask) = (hash as u32, self.places.len() - 1);
         let home = hash as usize & mask;
@@ -81,7 +81,7 @@ impl KeyIndex {
     ///
     /// # Errors
     /// [`Full`] at capacity.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, hash: u64, index: u32) -> Result<(), Full> {
         if self.len == self.capacity {
             return Err(Full);
@@ -99,6 +99,7 @@ impl KeyIndex {
     }
 
     /// Places `place` behind its home at `home`: before all that are nearer to theirs, which move one on.
+    #[inline(never)]
     fn push_in(&mut self, mut place: Place, home: usize) {
         let mask = self.places.len() - 1;
         let (mut at, mut distance) = (home, 0);
@@ -117,7 +118,7 @@ impl KeyIndex {
     ///
     /// # Panics
     /// When it does not.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, hash: u64, index: u32) {
         let mask = self.places.len() - 1;
         let mut hole = hash as u32 as usize & mask;
