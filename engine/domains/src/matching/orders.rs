@@ -85,6 +85,14 @@ impl Order {
             }
     }
 
+    /// Whether it displays all of it, stands for more than an auction and may trade when it is replaced.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        let can_trade =
+            self.order_type != OrderType::PostOnly.into() && self.order_type != OrderType::PostOnlySlide.into();
+        self.special == NONE && self.only == 0 && can_trade
+    }
+
     /// Whether it is a market order in an auction.
     #[inline]
     pub(super) fn is_unpriced(&self) -> bool {
@@ -150,20 +158,32 @@ impl Orders {
         self.orders.room()
     }
 
+    /// Whether no order fits any more.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.orders.is_full()
+    }
+
     /// The live order that `account` calls `client_order`.
+    #[inline(always)]
     pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
         self.seek(account, client_order).ok()
     }
 
     /// The live order that `account` calls `client_order`; if there is none, the account's place, if that is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seek(&self, account: Account, client_order: ClientOrderId) -> Result<u32, Option<u32>> {
         let holder = self.accounts.find(account).ok_or(None)?;
-        let found = self.by_client.get(hash(account, client_order), |index| {
+        self.find_of(holder, account, client_order).ok_or(Some(holder))
+    }
+
+    /// The live order that `account`, whose place is `holder`, calls `client_order`.
+    #[inline(always)]
+    pub(super) fn find_of(&self, holder: u32, account: Account, client_order: ClientOrderId) -> Option<u32> {
+        self.by_client.get(hash(account, client_order), |index| {
             let order = &self.orders[index];
             order.client_order == client_order && order.account == holder
-        });
-        found.ok_or(Some(holder))
+        })
     }
 
     /// Whose order it is.
@@ -172,21 +192,13 @@ impl Orders {
         self.accounts[self.orders[index].account].account
     }
 
-    /// Adds a new order of the account at `holder`, last at `level`. It ends at `expires` unless that is zero. There is
-    /// room for it.
-    #[inline]
-    pub(super) fn add(
-        &mut self,
-        holder: u32,
-        mut order: Order,
-        expires: Timestamp,
-        levels: &mut Levels,
-        at: u32,
-    ) -> u32 {
+    /// Adds a new order of the account at `holder`, last at `level`, which stands at `at`. It ends at `expires` unless
+    /// that is zero. There is room for it.
+    #[inline(always)]
+    pub(super) fn add(&mut self, holder: u32, mut order: Order, expires: Timestamp, level: &mut Level, at: u32) -> u32 {
         debug_assert!(order.remaining > 0, "what rests is open");
         let entered = &mut self.accounts[holder];
         let (before, key) = (entered.last, hash(entered.account, order.client_order));
-        let level = &mut levels[at];
         (order.account, order.before, order.level, order.older) = (holder, before, at, level.tail);
         order.timed = (expires != Timestamp(0)).into();
         let index = self.orders.insert(order).expect("room was looked for");
@@ -213,7 +225,7 @@ impl Orders {
     }
 
     /// Forgets the order at `index`, which stands in no queue any more, but for what became of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, index: u32, reason: DeclineReason) -> Order {
         let order = self.orders[index];
         let holder = &mut self.accounts[order.account];
@@ -249,7 +261,7 @@ impl Orders {
     }
 
     /// Puts the order at `index` last into the queue of `level`, which stands at `at`: what it displays.
-    #[inline]
+    #[inline(always)]
     pub(super) fn queue(&mut self, level: &mut Level, index: u32, at: u32) {
         let order = &mut self.orders[index];
         (order.level, order.older, order.newer) = (at, level.tail, NONE);
@@ -262,7 +274,7 @@ impl Orders {
     }
 
     /// Takes the order at `index` out of the queue of its level, with what it has open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&mut self, level: &mut Level, index: u32) {
         let Order { remaining, older, newer, special, .. } = self.orders[index];
         if special != NONE {
@@ -281,7 +293,7 @@ impl Orders {
     }
 
     /// What the order at `index` has open and does not display, of which it will display more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hidden(&self, index: u32) -> u64 {
         match self.orders[index].special {
             NONE => 0,
@@ -290,7 +302,7 @@ impl Orders {
     }
 
     /// All that the order at `index` has open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open(&self, index: u32) -> u64 {
         self.orders[index].remaining + self.hidden(index)
     }
@@ -307,7 +319,7 @@ impl Orders {
     }
 
     /// That much of what the order at `index` displays has traded. When it was all, it displays the next part, or is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(&mut self, level: &mut Level, index: u32, at: u32, quantity: u64) {
         let order = &mut self.orders[index];
         order.filled += quantity;

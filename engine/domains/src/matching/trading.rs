@@ -3,7 +3,7 @@
 use super::copies::Happened;
 use super::entry::unpriced_at;
 use super::instruments;
-use super::levels::{Level, NONE, better, rank};
+use super::levels::{Level, NONE, better};
 use super::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
     OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderType, OrderTypeCode, Phase, Price, Priority, Quantity,
@@ -212,7 +212,7 @@ impl Matching {
         };
         out.notify(taker.account, Event::Fill(&taken));
         if let Some(maker) = maker_before {
-            self.follow_trade(taker, index, &maker, [&fill, &taken], out);
+            self.follow_trade(taker, index, &maker, [fill, taken], out);
         }
     }
 
@@ -227,12 +227,12 @@ impl Matching {
     /// What a trade leads to where it is more than the trade itself: drop copies, settlement, and what is displayed of the
     /// order that stood.
     #[cold]
-    fn follow_trade(&mut self, taker: &Taker, index: u32, maker: &Maker, fills: [&Fill; 2], out: &mut Out<'_, Self>) {
+    fn follow_trade(&mut self, taker: &Taker, index: u32, maker: &Maker, fills: [Fill; 2], out: &mut Out<'_, Self>) {
         let Maker { before, account, limit, filled } = *maker;
-        let Fill { trade, price, quantity: Quantity(quantity), .. } = *fills[0];
+        let Fill { trade, price, quantity: Quantity(quantity), .. } = fills[0];
         if self.orders.accounts.copies_any() {
-            self.copy_fill(account, fills[0], limit, filled + quantity, out);
-            self.copy_fill(taker.account, fills[1], taker.price, taker.filled, out);
+            self.copy_fill(account, &fills[0], limit, filled + quantity, out);
+            self.copy_fill(taker.account, &fills[1], taker.price, taker.filled, out);
         }
         let instrument = &self.instruments[taker.instrument];
         let (is_settled, shows_orders) = (instrument.is_settled(), instrument.shows_orders());
@@ -272,7 +272,7 @@ impl Matching {
             only: taker.only,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
-        self.orders.add(taker.holder, order, expires, &mut self.levels, at);
+        self.orders.add(taker.holder, order, expires, &mut self.levels[at], at);
         let plain = self.instruments[taker.instrument].is_plain;
         if !plain {
             self.note_top(at);
@@ -352,8 +352,7 @@ impl Matching {
     #[inline]
     pub(super) fn level_at(&mut self, instrument: u32, side: Side, ticks: u64, price: Price) -> u32 {
         let half = self.instruments[instrument].half_mut(side);
-        let level = || Level::empty(instrument, side.into(), ticks, price);
-        self.levels.find_or_open(half, rank(side, ticks), level, ticks)
+        self.levels.find_or_open(half, || Level::empty(instrument, side.into(), ticks, price))
     }
 
     /// The level of an order that stands for an auction alone.
@@ -370,7 +369,7 @@ impl Matching {
     /// The level like `level`, which is opened when there is none.
     pub(super) fn level(&mut self, level: Level) -> u32 {
         let half = self.instruments[level.instrument].half_of(&level);
-        self.levels.find_or_open(half, level.rank(), || level, level.ticks)
+        self.levels.find_or_open(half, || level)
     }
 }
 
