@@ -120,12 +120,15 @@ impl<R: Registry> Decisions<R> {
                 *outputs += outbox.len();
                 outbox.flushed();
             }
-            let mut progress = domains.apply(*index, context, image.header().message, image.body(), outbox);
-            *refused += u64::from(progress.is_err());
+            let mut decided = domains.apply(*index, context, image.header().message, image.body(), outbox);
             *outputs += outbox.len();
-            while progress == Ok(Progress::More) {
+            while decided != Ok(Progress::Done) {
+                if decided.is_err() {
+                    *refused += 1;
+                    break;
+                }
                 outbox.flushed();
-                progress = Ok(domains.resume(*index, context, outbox));
+                decided = Ok(domains.resume(*index, context, outbox));
                 *outputs += outbox.len();
             }
             took(begun, now());

@@ -316,6 +316,23 @@ fn padded(template: u16, body: &[u8], rest: &[u8]) -> Result<(), Malformed> {
     Err(Malformed::Length { template, bytes: body.len(), expected: aligned(body.len() - rest.len()) })
 }
 
+/// Writes a block word by word: whoever reads its words at once need not wait until pieces of one have come together in
+/// the cache.
+///
+/// # Panics
+/// When `out` is shorter.
+#[inline(always)]
+pub fn put<const WORDS: usize>(out: &mut [u8], block: [u64; WORDS]) {
+    let out = &mut out.as_chunks_mut::<8>().0[..WORDS];
+    macro_rules! words {
+        ($($at:literal)*) => { $( if $at < WORDS { out[$at] = block[$at].to_ne_bytes(); } )* };
+    }
+    words!(0 1 2 3 4 5 6 7 8 9 10 11);
+    for at in 12..WORDS {
+        out[at] = block[at].to_ne_bytes();
+    }
+}
+
 #[inline]
 fn view<T: Pod>(bytes: &[u8]) -> &T {
     bytemuck::try_from_bytes(bytes).expect("a body stands on an 8-byte boundary")
@@ -440,7 +457,7 @@ macro_rules! messages {
                 then: T,
             ) -> Result<T::Output, T::Error> {
                 if header.version != $version {
-                    Err($crate::messages::Malformed::Version { version: header.version, expected: $version })?;
+                    return Err($crate::messages::Malformed::Version { version: header.version, expected: $version }.into());
                 }
                 match header.template {
                     $( $id => {
@@ -473,7 +490,7 @@ macro_rules! messages {
             fn encode(&self, out: &mut [u8]) -> usize {
                 match *self {
                     $( $crate::messages!(@pattern $View $Msg root entries $($Entry)?) => {
-                        out[..$size].copy_from_slice($crate::bytemuck::bytes_of(root));
+                        $crate::messages::put::<{ $size / 8 }>(out, $crate::bytemuck::must_cast(*root));
                         $crate::messages!(@encode out $size entries $($Entry)?)
                     } )*
                 }

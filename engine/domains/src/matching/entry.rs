@@ -8,7 +8,7 @@ use super::messages::{
     OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, Replace, Reply,
     Side, TimeInForce,
 };
-use super::orders::Order;
+use super::orders::{Order, hash};
 use super::pricing::{Limit, Stay};
 use super::reserve::Wanted;
 use super::settlement::Open;
@@ -17,7 +17,7 @@ use super::trading::{Origin, Taker, Then};
 use super::views::say_displayed;
 use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
-use ringfence_kernel::{Account, Context, Out, Progress, Timestamp};
+use ringfence_kernel::{Account, Context, Out, Progress};
 
 /// Where a new order goes: its account's place, its instrument's place, its price, and what then becomes of it.
 #[derive(Clone, Copy, Debug)]
@@ -50,20 +50,22 @@ impl Matching {
         command: &NewOrder,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
-        let Some(entering) = self.plain(context.account(), command) else { return self.enter(context, command, out) };
+        let Some((entering, key)) = self.plain(context.account(), command) else {
+            return self.enter(context, command, out);
+        };
         let rests = matches!(entering.then, Then::Rest(_));
         if rests && !self.meets(entering.instrument, command.side.get(), entering.ticks) {
-            self.rest_plain(command, entering, out);
+            self.rest_plain(command, entering, key, out);
             return Ok(Progress::Done);
         }
         let Entering { holder, instrument, ticks, .. } = entering;
         Ok(self.trade_plain(holder, instrument, ticks, command, out))
     }
 
-    /// Where a plain order goes that has its places beforehand: nothing else is to be asked of it. None of any other, and
-    /// of one that may be refused.
+    /// Where a plain order goes that has its places beforehand, and at which key it will be looked for: nothing else is to
+    /// be asked of it. None of any other, and of one that may be refused.
     #[inline(always)]
-    fn plain(&self, account: Account, command: &NewOrder) -> Option<Entering> {
+    fn plain(&self, account: Account, command: &NewOrder) -> Option<(Entering, u64)> {
         let then = command.plain()?;
         // Where it is not defined, no quantity is sound.
         let instrument = self.instruments.any(command.instrument)?;
@@ -71,27 +73,30 @@ impl Matching {
         let holder = self.orders.accounts.find(account)?;
         book.terms.check_quantity(command.quantity).ok()?;
         let ticks = book.terms.ticks(command.price).ok()?;
-        let is_asked = !book.is_plain || self.orders.accounts.looks_at_any();
-        let has_places = !self.orders.is_full() && !self.levels.is_full();
-        let entering = Entering { holder, instrument, price: command.price, ticks, then };
-        let free = !is_asked && has_places && self.orders.find_of(holder, account, command.client_order).is_none();
-        free.then_some(entering)
+        if !book.is_plain || self.orders.accounts.looks_at_any() || self.orders.is_full() || self.levels.is_full() {
+            return None;
+        }
+        let key = hash(account, command.client_order);
+        if self.orders.find_of(holder, key, command.client_order).is_some() {
+            return None;
+        }
+        Some((Entering { holder, instrument, price: command.price, ticks, then }, key))
     }
 
     #[inline(always)]
-    fn rest_plain(&mut self, command: &NewOrder, entering: Entering, out: &mut Out<'_, Self>) {
+    fn rest_plain(&mut self, command: &NewOrder, entering: Entering, key: u64, out: &mut Out<'_, Self>) {
         let Entering { holder, instrument, price, ticks, .. } = entering;
         self.last_order += 1;
         let NewOrder { client_order, quantity: Quantity(remaining), order_type, on_disconnect, .. } = *command;
         let (order, side) = (OrderId(self.last_order), command.side.get());
         let book = &mut self.instruments[instrument];
-        let at = self.levels.find_or_open(book.half_mut(side), || Level::empty(instrument, side.into(), ticks, price));
-        let level = &mut self.levels[at];
+        let empty = || Level::empty(instrument, side.into(), ticks, price);
+        let (at, level) = self.levels.find_or_open(book.half_mut(side), empty);
         let resting = Order { order, client_order, remaining, ..Order::new(order_type, on_disconnect) };
-        self.orders.add(holder, resting, Timestamp(0), level, at);
+        self.orders.add_plain(holder, key, resting, level, at);
         say_displayed(level, out);
         if book.half(side).best == at {
-            let top = book.top_of(side, &self.levels);
+            let top = book.top_with(side, price, Quantity(level.quantity));
             out.publish(topics::TOP, command.instrument.0, Event::TopOfBook(&top));
         }
         let (filled, remaining) = (Quantity(0), command.quantity);
@@ -269,9 +274,13 @@ impl Matching {
         let book = &self.instruments[level.instrument];
         book.terms.check_quantity(command.quantity).ok()?;
         let ticks = book.terms.ticks(command.price).ok()?;
-        let is_asked = !book.is_plain || self.orders.accounts.looks_at_any() || !order.is_plain();
-        let stands = command.quantity.0 > order.filled && ticks != level.ticks && !self.levels.is_full();
-        (!is_asked && stands && !self.meets(level.instrument, level.side.get(), ticks)).then_some((index, ticks))
+        if !book.is_plain || self.orders.accounts.looks_at_any() || !order.is_plain() {
+            return None;
+        }
+        if command.quantity.0 <= order.filled || ticks == level.ticks || self.levels.is_full() {
+            return None;
+        }
+        (!self.meets(level.instrument, level.side.get(), ticks)).then_some((index, ticks))
     }
 
     /// Puts a plain order last at another price.
@@ -288,8 +297,8 @@ impl Matching {
         if level.orders == 0 {
             self.levels.close(book.half_mut(side), from);
         }
-        let at = self.levels.find_or_open(book.half_mut(side), || Level::empty(instrument, side.into(), ticks, price));
-        let level = &mut self.levels[at];
+        let empty = || Level::empty(instrument, side.into(), ticks, price);
+        let (at, level) = self.levels.find_or_open(book.half_mut(side), empty);
         self.orders[index].remaining = remaining;
         self.orders.queue(level, index, at);
         say_displayed(level, out);

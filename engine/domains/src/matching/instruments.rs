@@ -470,10 +470,15 @@ impl Instrument {
     /// The best prices, of which that of `side` has become other.
     #[inline(always)]
     pub(super) fn top_of(&mut self, side: Side, levels: &Levels) -> TopOfBook {
-        let (price, quantity) = match self.half(side).best {
-            NONE => (Price(0), Quantity(0)),
-            best => (levels[best].price, Quantity(levels[best].quantity)),
-        };
+        match self.half(side).best {
+            NONE => self.top_with(side, Price(0), Quantity(0)),
+            best => self.top_with(side, levels[best].price, Quantity(levels[best].quantity)),
+        }
+    }
+
+    /// The best prices, of which that of `side` is this now.
+    #[inline(always)]
+    pub(super) fn top_with(&mut self, side: Side, price: Price, quantity: Quantity) -> TopOfBook {
         self.top = match side {
             Side::Buy => TopOfBook { bid_price: price, bid_quantity: quantity, ..self.top },
             Side::Sell => TopOfBook { ask_price: price, ask_quantity: quantity, ..self.top },

@@ -223,18 +223,17 @@ impl Levels {
         (at != NONE && self.levels[index].ticks == ticks).then_some(index)
     }
 
-    /// The level that is like `level`: it is added when there is none. There is room.
+    /// The level that is like `level`, and where it stands: it is added when there is none. There is room.
     #[inline(always)]
-    pub(super) fn find_or_open(&mut self, half: &mut Half, level: impl Fn() -> Level) -> u32 {
+    pub(super) fn find_or_open(&mut self, half: &mut Half, level: impl Fn() -> Level) -> (u32, &mut Level) {
         let (ticks, rank) = (level().ticks, level().rank());
         let (parent, at) = self.descend(*half, rank);
-        let index = at & !LEAF;
-        if at != NONE && self.levels[index].ticks == ticks {
-            return index;
+        let mut index = at & !LEAF;
+        if at == NONE || self.levels[index].ticks != ticks {
+            index = self.levels.insert(level()).expect("room was looked for");
+            self.hang(half, index, rank, (parent, at));
         }
-        let index = self.levels.insert(level()).expect("room was looked for");
-        self.hang(half, index, rank, (parent, at));
-        index
+        (index, &mut self.levels[index])
     }
 
     /// Puts the level at `index` into the ladder, where `rank` led to, and makes it the best when it is.

@@ -38,7 +38,8 @@ impl Matching {
         };
         let open = self.orders.open(index);
         self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
-        let Order { order, client_order, filled, .. } = self.take_out(index, out);
+        let Order { order, client_order, filled, .. } = self.orders[index];
+        self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
         Progress::Done
@@ -186,7 +187,7 @@ impl Matching {
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
     #[inline(always)]
-    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
+    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
         let at = self.orders[index].level;
         let level = &mut self.levels[at];
         let book = &mut self.instruments[level.instrument];
@@ -196,7 +197,7 @@ impl Matching {
         let (instrument, side) = (level.instrument, level.side.get());
         let was_best = book.half(side).best == at;
         self.orders.leave(level, index);
-        let order = self.orders.remove(index, DeclineReason::Cancelled);
+        self.orders.remove(index, DeclineReason::Cancelled);
         say_displayed(level, out);
         if level.orders == 0 {
             self.levels.close(book.half_mut(side), at);
@@ -205,21 +206,19 @@ impl Matching {
             let top = book.top_of(side, &self.levels);
             out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(&top));
         }
-        order
     }
 
     /// The same where it is more: what it holds is released, and it may not be displayed.
     #[inline(never)]
-    fn take_out_otherwise(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
-        let at = self.orders[index].level;
+    fn take_out_otherwise(&mut self, index: u32, out: &mut Out<'_, Self>) {
+        let Order { order, level: at, .. } = self.orders[index];
         let instrument = self.levels[at].instrument;
         self.release_order(index, 0);
         self.orders.leave(&mut self.levels[at], index);
-        let order = self.orders.remove(index, DeclineReason::Cancelled);
-        self.say_order(at, order.order, 0, Priority::Kept, out);
+        self.orders.remove(index, DeclineReason::Cancelled);
+        self.say_order(at, order, 0, Priority::Kept, out);
         self.say_level(at, out);
         self.close_if_empty(at);
         self.say_top(instrument, out);
-        order
     }
 }

@@ -121,9 +121,10 @@ impl KeyIndex {
     #[inline(always)]
     pub fn remove(&mut self, hash: u64, index: u32) {
         let mask = self.places.len() - 1;
+        let places = &mut self.places[..];
         let mut hole = hash as u32 as usize & mask;
-        while self.places[hole].index != index + 1 {
-            assert!(self.places[hole].index != 0, "what is taken out was put in");
+        while places[hole].index != index + 1 {
+            assert!(places[hole].index != 0, "what is taken out was put in");
             hole = (hole + 1) & mask;
         }
         self.len -= 1;
@@ -131,14 +132,14 @@ impl KeyIndex {
         // belongs before it.
         loop {
             let at = (hole + 1) & mask;
-            let place = self.places[at];
+            let place = places[at];
             if place.index == 0 || Self::distance(place, at, mask) == 0 {
                 break;
             }
-            self.places[hole] = place;
+            places[hole] = place;
             hole = at;
         }
-        self.places[hole] = Place::zeroed();
+        places[hole] = Place::zeroed();
     }
 }
 

@@ -97,6 +97,13 @@ impl<T: Pod> Slab<T> {
         &self.entries[..self.used]
     }
 
+    /// The places of all values, by index. Who changes several borrows them once: between stores through the slab itself,
+    /// where they stand is read again each time.
+    #[inline(always)]
+    pub fn places_mut(&mut self) -> &mut [T] {
+        &mut self.entries
+    }
+
     /// Writes values and free indices: which index comes next is state.
     pub fn save(&self, sink: &mut impl Sink) {
         sink.value(&(self.used as u64));
