@@ -350,9 +350,9 @@ impl<R: Registry> Machine<R> {
         let context = self.context_of(header.session, place, domain);
         match self.domains.apply(domain, context, header.message, body, out) {
             Ok(progress) => self.decided(domain, progress, out),
-            Err(reject) => {
+            Err(refused) => {
                 assert_eq!(out.answers(), 0, "a reject says nothing of its own");
-                out.answer(kind::REJECT, Notice::Rejected(&reject));
+                out.answer(kind::REJECT, Notice::Rejected(&refused.body(header.message.template)));
                 Progress::Done
             }
         }

@@ -112,20 +112,24 @@ impl<R: Registry> Decisions<R> {
                 roles: Roles::ALL,
                 logic: 1,
             };
+            outbox.flushed();
             outbox.begin(Stamp { sequence: context.sequence, now: context.now, ..Stamp::default() });
-            while domains.next_deadline(*index).is_some_and(|due| due <= context.now) {
-                let _ = domains.on_time(*index, context, outbox);
+            let mut is_due = domains.next_deadline(*index).is_some_and(|due| due <= context.now);
+            while is_due {
+                is_due = domains.on_time(*index, context, outbox) == Progress::More;
                 *outputs += outbox.len();
                 outbox.flushed();
             }
-            let mut progress = domains.apply(*index, context, image.header().message, image.body(), outbox);
-            *refused += u64::from(progress.is_err());
+            let mut decided = domains.apply(*index, context, image.header().message, image.body(), outbox);
             *outputs += outbox.len();
-            outbox.flushed();
-            while progress == Ok(Progress::More) {
-                progress = Ok(domains.resume(*index, context, outbox));
-                *outputs += outbox.len();
+            while decided != Ok(Progress::Done) {
+                if decided.is_err() {
+                    *refused += 1;
+                    break;
+                }
                 outbox.flushed();
+                decided = Ok(domains.resume(*index, context, outbox));
+                *outputs += outbox.len();
             }
             took(begun, now());
         }

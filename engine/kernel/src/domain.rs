@@ -160,7 +160,7 @@ impl<'o, D: Domain> Out<'o, D> {
     ///
     /// # Panics
     /// When it was answered already or the body is above 64 bytes.
-    #[inline]
+    #[inline(always)]
     pub fn reply(&mut self, reply: D::Reply<'_>) {
         assert!(reply.body_bytes() <= REPLY_BODY_BYTES_MAX, "a reply is at most 64 bytes");
         self.outbox.answer(kind::REPLY, reply);
@@ -170,7 +170,7 @@ impl<'o, D: Domain> Out<'o, D> {
     ///
     /// # Panics
     /// When there is no [`Out::room`].
-    #[inline]
+    #[inline(always)]
     pub fn tell(&mut self, session: SessionId, event: D::Event<'_>) {
         assert!(self.outbox.room() > 0, "more events than one flush holds");
         self.outbox.tell(session, event);
@@ -180,7 +180,7 @@ impl<'o, D: Domain> Out<'o, D> {
     ///
     /// # Panics
     /// When there is no [`Out::room`].
-    #[inline]
+    #[inline(always)]
     pub fn notify(&mut self, account: Account, event: D::Event<'_>) {
         assert!(self.outbox.room() > 0, "more events than one flush holds");
         self.outbox.publish(Topic::account(D::ID, account), event);
@@ -190,7 +190,7 @@ impl<'o, D: Domain> Out<'o, D> {
     ///
     /// # Panics
     /// When there is no [`Out::room`].
-    #[inline]
+    #[inline(always)]
     pub fn publish(&mut self, kind: u16, id: u32, event: D::Event<'_>) {
         assert!(self.outbox.room() > 0, "more events than one flush holds");
         self.outbox.publish(Topic::new(D::ID, kind, id), event);
@@ -200,7 +200,7 @@ impl<'o, D: Domain> Out<'o, D> {
     ///
     /// # Panics
     /// When there is no [`Out::room`].
-    #[inline]
+    #[inline(always)]
     pub fn part(&mut self, event: D::Event<'_>) {
         assert!(self.outbox.room() > 0, "more events than one flush holds");
         self.outbox.part(0, self.topic, event);

@@ -76,7 +76,7 @@ pub trait Message<'a>: Copy {
     ///
     /// # Errors
     /// [`Malformed`] names what is wrong and where.
-    fn decode_then<T: Then<Self>>(header: MessageHeader, body: &'a [u8], then: T) -> Result<T::Output, Malformed>;
+    fn decode_then<T: Then<Self>>(header: MessageHeader, body: &'a [u8], then: T) -> Result<T::Output, T::Error>;
 
     /// Its header, as a writer of this build sends it.
     fn header(&self) -> MessageHeader;
@@ -95,9 +95,14 @@ pub trait Message<'a>: Copy {
 pub trait Then<M> {
     /// What comes of it.
     type Output;
+    /// Why nothing does.
+    type Error: From<Malformed>;
 
     /// Does it.
-    fn then(self, message: M) -> Self::Output;
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    fn then(self, message: M) -> Result<Self::Output, Self::Error>;
 }
 
 /// Gives the message itself.
@@ -105,10 +110,11 @@ struct Itself;
 
 impl<M> Then<M> for Itself {
     type Output = M;
+    type Error = Malformed;
 
     #[inline(always)]
-    fn then(self, message: M) -> M {
-        message
+    fn then(self, message: M) -> Result<M, Malformed> {
+        Ok(message)
     }
 }
 
@@ -258,13 +264,21 @@ primitives!(u8 => "uint8", u16 => "uint16", u32 => "uint32", u64 => "uint64", i8
 /// [`Malformed::Length`] when either length is not the block's.
 #[inline(always)]
 pub fn block<T: Pod>(header: MessageHeader, body: &[u8]) -> Result<(&T, &[u8]), Malformed> {
-    let expected = size_of::<T>();
+    // Most bodies are the block and nothing else.
+    if usize::from(header.block_length) == size_of::<T>() && body.len() == size_of::<T>() {
+        return Ok((view(body), &[]));
+    }
+    let (root, rest) = front(header, body, size_of::<T>())?;
+    Ok((view(root), rest))
+}
+
+#[cold]
+fn front(header: MessageHeader, body: &[u8], expected: usize) -> Result<(&[u8], &[u8]), Malformed> {
     let wrong = |bytes| Malformed::Length { template: header.template, bytes, expected };
     if usize::from(header.block_length) != expected {
         return Err(wrong(header.block_length.into()));
     }
-    let (root, rest) = body.split_at_checked(expected).ok_or_else(|| wrong(body.len()))?;
-    Ok((view(root), rest))
+    body.split_at_checked(expected).ok_or_else(|| wrong(body.len()))
 }
 
 /// The entries of the group at the front of `rest`, and what follows them.
@@ -291,10 +305,32 @@ pub fn group<T: Pod>(template: u16, rest: &[u8]) -> Result<(&[T], &[u8]), Malfor
 /// [`Malformed::Length`] when it is anything else.
 #[inline(always)]
 pub fn padding(template: u16, body: &[u8], rest: &[u8]) -> Result<(), Malformed> {
+    if rest.is_empty() { Ok(()) } else { padded(template, body, rest) }
+}
+
+#[cold]
+fn padded(template: u16, body: &[u8], rest: &[u8]) -> Result<(), Malformed> {
     if rest.len() < ALIGNMENT && rest.iter().all(|byte| *byte == 0) {
         return Ok(());
     }
     Err(Malformed::Length { template, bytes: body.len(), expected: aligned(body.len() - rest.len()) })
+}
+
+/// Writes a block word by word: whoever reads its words at once need not wait until pieces of one have come together in
+/// the cache.
+///
+/// # Panics
+/// When `out` is shorter.
+#[inline(always)]
+pub fn put<const WORDS: usize>(out: &mut [u8], block: [u64; WORDS]) {
+    let out = &mut out.as_chunks_mut::<8>().0[..WORDS];
+    macro_rules! words {
+        ($($at:literal)*) => { $( if $at < WORDS { out[$at] = block[$at].to_ne_bytes(); } )* };
+    }
+    words!(0 1 2 3 4 5 6 7 8 9 10 11);
+    for at in 12..WORDS {
+        out[at] = block[at].to_ne_bytes();
+    }
 }
 
 #[inline]
@@ -308,11 +344,11 @@ fn view<T: Pod>(bytes: &[u8]) -> &T {
 macro_rules! check_fields {
     ($template:expr, $base:expr, $block:expr, $Msg:ident { $($f:ident : $t:ty),* }) => { $(
         if !<$t as $crate::messages::Wire>::is_valid(&$block.$f) {
-            return Err($crate::messages::Malformed::Field {
+            Err($crate::messages::Malformed::Field {
                 template: $template,
                 field: stringify!($f),
                 offset: ($base + core::mem::offset_of!($Msg, $f)) as u16,
-            });
+            })?;
         }
     )* };
 }
@@ -414,14 +450,14 @@ macro_rules! messages {
                 } ),*],
             };
 
-            #[inline]
+            #[inline(always)]
             fn decode_then<T: $crate::messages::Then<Self>>(
                 header: $crate::image::MessageHeader,
                 body: &'a [u8],
                 then: T,
-            ) -> Result<T::Output, $crate::messages::Malformed> {
+            ) -> Result<T::Output, T::Error> {
                 if header.version != $version {
-                    return Err($crate::messages::Malformed::Version { version: header.version, expected: $version });
+                    return Err($crate::messages::Malformed::Version { version: header.version, expected: $version }.into());
                 }
                 match header.template {
                     $( $id => {
@@ -429,11 +465,11 @@ macro_rules! messages {
                         $crate::check_fields!($id, 0, root, $Msg { $($f : $t),* });
                         $crate::messages!(@decode $View $Msg $id root body rest then $( $Entry { $($gf : $gt),* } )?)
                     } )*
-                    template => Err($crate::messages::Malformed::Template { template }),
+                    template => Err($crate::messages::Malformed::Template { template })?,
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn header(&self) -> $crate::image::MessageHeader {
                 let (template, block_length) = match self {
                     $( $View::$Msg(..) => ($id, $size), )*
@@ -441,7 +477,7 @@ macro_rules! messages {
                 $crate::image::MessageHeader { block_length, template, schema: $schema, version: $version }
             }
 
-            #[inline]
+            #[inline(always)]
             fn body_bytes(&self) -> usize {
                 match *self {
                     $( $crate::messages!(@pattern $View $Msg root entries $($Entry)?) => {
@@ -450,11 +486,11 @@ macro_rules! messages {
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut [u8]) -> usize {
                 match *self {
                     $( $crate::messages!(@pattern $View $Msg root entries $($Entry)?) => {
-                        out[..$size].copy_from_slice($crate::bytemuck::bytes_of(root));
+                        $crate::messages::put::<{ $size / 8 }>(out, $crate::bytemuck::must_cast(*root));
                         $crate::messages!(@encode out $size entries $($Entry)?)
                     } )*
                 }
@@ -477,7 +513,7 @@ macro_rules! messages {
     };
     (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident $then:ident) => {{
         $crate::messages::padding($id, $body, $rest)?;
-        Ok($then.then($View::$Msg($root)))
+        $then.then($View::$Msg($root))
     }};
     (@decode $View:ident $Msg:ident $id:literal $root:ident $body:ident $rest:ident $then:ident $Entry:ident { $( $gf:ident : $gt:ty ),* }) => {{
         let (entries, rest) = $crate::messages::group::<$Entry>($id, $rest)?;
@@ -486,7 +522,7 @@ macro_rules! messages {
             $crate::check_fields!($id, base, entry, $Entry { $($gf : $gt),* });
         }
         $crate::messages::padding($id, $body, rest)?;
-        Ok($then.then($View::$Msg($root, entries)))
+        $then.then($View::$Msg($root, entries))
     }};
     (@pattern $View:ident $Msg:ident $root:ident $entries:ident) => { $View::$Msg($root) };
     (@pattern $View:ident $Msg:ident $root:ident $entries:ident $Entry:ident) => { $View::$Msg($root, $entries) };

@@ -12,15 +12,16 @@ use alloc::boxed::Box;
 
 /// What all outputs of one decision have in common.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Stamp {
     /// The command that is decided.
     pub sequence: Sequence,
-    /// The log's time.
+    /// The asker's number for the command.
+    pub request: RequestId,
+    /// The log's time. It does not stand beside the sequence: the compiler would read both as one, and wait.
     pub now: Timestamp,
     /// Who asked.
     pub session: SessionId,
-    /// The asker's number for the command.
-    pub request: RequestId,
 }
 
 /// The outputs that wait to be flushed, in order.
@@ -147,7 +148,7 @@ impl Outbox {
     ///
     /// # Panics
     /// When it was answered already.
-    #[inline]
+    #[inline(always)]
     pub fn answer<'m>(&mut self, kind: u8, message: impl Message<'m>) {
         assert!(self.answers == 0, "a command is answered once");
         self.answers = 1;
@@ -157,27 +158,27 @@ impl Outbox {
     }
 
     /// Says something to one session.
-    #[inline]
+    #[inline(always)]
     pub fn tell<'m>(&mut self, session: SessionId, message: impl Message<'m>) {
         let request = if session == self.stamp.session { self.stamp.request } else { RequestId(0) };
         self.push(kind::EVENT, 0, session, request, Topic::NONE, message);
     }
 
     /// Says something on a topic; the engine numbers it.
-    #[inline]
+    #[inline(always)]
     pub fn publish<'m>(&mut self, topic: Topic, message: impl Message<'m>) {
         self.push(kind::EVENT, 0, SessionId(0), RequestId(0), topic, message);
     }
 
     /// Says a part of a topic's snapshot to the asker.
-    #[inline]
+    #[inline(always)]
     pub fn part<'m>(&mut self, flags: u8, topic: Topic, message: impl Message<'m>) {
         let Stamp { session, request, .. } = self.stamp;
         self.push(kind::SNAPSHOT, flags, session, request, topic, message);
     }
 
     /// The engine speaks to a session in the gateway's words.
-    #[inline]
+    #[inline(always)]
     pub fn notice<'m>(&mut self, session: SessionId, message: impl Message<'m>) {
         let request = self.stamp.request;
         self.push(kind::SESSION, 0, session, request, Topic::NONE, message);
@@ -196,7 +197,8 @@ impl Outbox {
         self.answers += 1;
     }
 
-    #[inline]
+    // Inlined where the message is known: then all of the header but the stamp is, too.
+    #[inline(always)]
     fn push<'m>(
         &mut self,
         kind: u8,
@@ -213,8 +215,7 @@ impl Outbox {
         // in wider pieces, would wait until every store before it has reached the cache.
         slot.0[0] = length as u64 | u64::from(kind) << 16 | u64::from(flags) << 24 | u64::from(session.0) << 32;
         slot.0[1] = request.0;
-        // The compiler would read time and sequence as one: hidden from it, they stay two words.
-        slot.0[2] = core::hint::black_box(self.stamp.now.0);
+        slot.0[2] = self.stamp.now.0;
         slot.0[3] = self.stamp.sequence.0;
         slot.0[4] = topic.0;
         slot.0[5] = bytemuck::must_cast(message.header());

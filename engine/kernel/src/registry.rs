@@ -4,8 +4,7 @@ use crate::domain::{Context, Cursor, Domain, Out, Progress};
 use crate::ids::{DomainId, Timestamp, Topic};
 use crate::image::MessageHeader;
 use crate::limits::{Limit, Limits};
-use crate::messages::Reserved;
-use crate::messages::{Malformed, Message, Part, Then};
+use crate::messages::{Malformed, Message, Part, Reserved, Then};
 use crate::outbox::Outbox;
 use crate::reject::{Code, Refusal, Row};
 use crate::session::SessionChange;
@@ -86,7 +85,7 @@ pub trait Registry: Sized + Send + 'static {
     /// Decodes and decides a command.
     ///
     /// # Errors
-    /// The body of the reject.
+    /// Why it is refused.
     fn apply(
         &mut self,
         index: usize,
@@ -94,7 +93,7 @@ pub trait Registry: Sized + Send + 'static {
         header: MessageHeader,
         body: &[u8],
         outbox: &mut Outbox,
-    ) -> Result<Progress, Rejected>;
+    ) -> Result<Progress, Refused>;
 
     /// See [`Domain::resume`].
     fn resume(&mut self, index: usize, context: Context, outbox: &mut Outbox) -> Progress;
@@ -147,45 +146,62 @@ pub fn limits_of<D: Domain>(genesis: &GenesisDomain) -> Result<D::Limits, Unknow
 /// Decodes, checks roles, decides.
 ///
 /// # Errors
-/// The body of the reject.
-#[inline]
+/// Why it is refused.
+#[inline(always)]
 pub fn apply<D: Domain>(
     domain: &mut D,
     context: Context,
     header: MessageHeader,
     body: &[u8],
     outbox: &mut Outbox,
-) -> Result<Progress, Rejected> {
-    let decide = Decide { domain, context, template: header.template, outbox };
-    D::Command::decode_then(header, body, decide).unwrap_or_else(|malformed| Err(refused(malformed, header.template)))
+) -> Result<Progress, Refused> {
+    D::Command::decode_then(header, body, Decide { domain, context, outbox })
 }
 
-/// The body of the reject of a malformed command.
-#[cold]
-fn refused(malformed: Malformed, template: u16) -> Rejected {
-    let (code, offset) = (refusal(malformed).into(), malformed.offset());
-    Rejected { code, template, offset, reserved: Reserved::default() }
+/// Why a command is refused, and where it goes wrong. It fits a register, and every decision gives one or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub code: Code,
+    /// The byte of the body that is wrong, when it is one.
+    pub offset: u16,
+}
+
+impl Refused {
+    /// The body of the reject, of a command of that template.
+    #[must_use]
+    pub fn body(self, template: u16) -> Rejected {
+        let Self { code, offset } = self;
+        Rejected { code, template, offset, reserved: Reserved::default() }
+    }
+}
+
+impl From<Malformed> for Refused {
+    #[cold]
+    fn from(malformed: Malformed) -> Self {
+        Self { code: refusal(malformed).into(), offset: malformed.offset() }
+    }
 }
 
 /// Checks roles and decides, once a command is decoded.
 struct Decide<'d, D> {
     domain: &'d mut D,
     context: Context,
-    template: u16,
     outbox: &'d mut Outbox,
 }
 
 impl<'a, D: Domain> Then<D::Command<'a>> for Decide<'_, D> {
-    type Output = Result<Progress, Rejected>;
+    type Output = Progress;
+    type Error = Refused;
 
     #[inline(always)]
-    fn then(self, command: D::Command<'a>) -> Self::Output {
-        let Self { domain, context, template, outbox } = self;
-        let reject = |code: Code| Rejected { code, template, offset: 0, reserved: Reserved::default() };
+    fn then(self, command: D::Command<'a>) -> Result<Progress, Refused> {
+        let Self { domain, context, outbox } = self;
+        let refused = |code| Refused { code, offset: 0 };
         if !context.roles.allow(D::roles_needed(&command)) {
-            return Err(reject(Refusal::NotPermitted.into()));
+            return Err(refused(Refusal::NotPermitted.into()));
         }
-        domain.apply(context, command, &mut Out::new(outbox)).map_err(|code| reject(code.into()))
+        domain.apply(context, command, &mut Out::new(outbox)).map_err(|reject| refused(reject.into()))
     }
 }
 
@@ -250,7 +266,7 @@ macro_rules! registry {
                     .filter(|index| self.is_present(*index))
             }
 
-            #[inline]
+            #[inline(always)]
             fn apply(
                 &mut self,
                 index: usize,
@@ -258,7 +274,7 @@ macro_rules! registry {
                 header: $crate::MessageHeader,
                 body: &[u8],
                 outbox: &mut $crate::Outbox,
-            ) -> Result<$crate::Progress, $crate::wire::Rejected> {
+            ) -> Result<$crate::Progress, $crate::registry::Refused> {
                 $crate::registry!(@present_mut self index domain [$($field),*] {
                     $crate::registry::apply(domain, context, header, body, outbox)
                 })
@@ -288,7 +304,7 @@ macro_rules! registry {
                 })
             }
 
-            #[inline]
+            #[inline(always)]
             fn next_deadline(&self, index: usize) -> Option<$crate::Timestamp> {
                 $crate::registry!(@each self index domain [$($field),*] {
                     domain.as_ref().and_then($crate::Domain::next_deadline)

@@ -157,7 +157,7 @@ impl Accounts {
     }
 
     /// The place of an account that is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, account: Account) -> Option<u32> {
         match self.low.get(account.0 as usize) {
             Some(place) => place.checked_sub(1),
@@ -326,7 +326,7 @@ impl Accounts {
     }
 
     /// Remembers what became of an order of the account at `place`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remember(&mut self, place: u32, client_order: ClientOrderId, reason: DeclineReason) {
         self.ended[place as usize].remember(client_order, reason);
     }

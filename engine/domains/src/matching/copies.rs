@@ -48,11 +48,16 @@ impl Matching {
     }
 
     /// Copies what happened to the order at `index`, of which `remaining` is open now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn copy_order(&self, index: u32, happened: Happened, remaining: u64, out: &mut Out<'_, Self>) {
         if self.orders.accounts.copies_any() {
-            self.say_copy(self.orders[index].account, &self.execution(index, happened, remaining), out);
+            self.say_copy_of_order(index, happened, remaining, out);
         }
+    }
+
+    #[cold]
+    fn say_copy_of_order(&self, index: u32, happened: Happened, remaining: u64, out: &mut Out<'_, Self>) {
+        self.say_copy(self.orders[index].account, &self.execution(index, happened, remaining), out);
     }
 
     /// Copies what happened to an order that comes in.

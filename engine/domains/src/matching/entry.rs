@@ -1,22 +1,33 @@
 //! What brings quantity to a book: new orders and replacements.
 
-use super::Matching;
 use super::copies::Happened;
-use super::instruments::Terms;
+use super::instruments::{self, Terms};
 use super::levels::{Level, NONE, UNPRICED, WAITS, rank};
 use super::messages::{
-    ClientOrderId, DeclineReason, Declined, DefineInstrument, Execution, InstrumentDefined, NewOrder, OrderAccepted,
-    OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, Replace, Reply, Side,
-    TimeInForce,
+    ClientOrderId, DeclineReason, Declined, DefineInstrument, Event, Execution, InstrumentDefined, NewOrder,
+    OrderAccepted, OrderId, OrderReplaced, OrderStatus, OrderType, Price, Priority, Quantity, Reject, Replace, Reply,
+    Side, TimeInForce,
 };
-use super::orders::Order;
+use super::orders::{Order, hash};
 use super::pricing::{Limit, Stay};
 use super::reserve::Wanted;
 use super::settlement::Open;
 use super::specials::{IN_AUCTIONS, PEG};
 use super::trading::{Origin, Taker, Then};
+use super::views::say_displayed;
+use super::{Matching, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Account, Context, Out, Progress};
+
+/// Where a new order goes: its account's place, its instrument's place, its price, and what then becomes of it.
+#[derive(Clone, Copy, Debug)]
+struct Entering {
+    holder: u32,
+    instrument: u32,
+    price: Price,
+    ticks: u64,
+    then: Then,
+}
 
 impl Matching {
     #[cold]
@@ -31,6 +42,7 @@ impl Matching {
         Ok(Progress::Done)
     }
 
+    /// Most orders are plain and meet nothing: they rest.
     #[inline(never)]
     pub(super) fn new_order(
         &mut self,
@@ -38,6 +50,107 @@ impl Matching {
         command: &NewOrder,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        let Some((entering, key)) = self.plain(context.account(), command) else {
+            return self.enter(context, command, out);
+        };
+        let rests = matches!(entering.then, Then::Rest(_));
+        if rests && !self.meets(entering.instrument, command.side.get(), entering.ticks) {
+            self.rest_plain(command, entering, key, out);
+            return Ok(Progress::Done);
+        }
+        let Entering { holder, instrument, ticks, .. } = entering;
+        Ok(self.trade_plain(holder, instrument, ticks, command, out))
+    }
+
+    /// Where a plain order goes that has its places beforehand, and at which key it will be looked for: nothing else is to
+    /// be asked of it. None of any other, and of one that may be refused.
+    #[inline(always)]
+    fn plain(&self, account: Account, command: &NewOrder) -> Option<(Entering, u64)> {
+        let then = command.plain()?;
+        // Where it is not defined, no quantity is sound.
+        let instrument = self.instruments.any(command.instrument)?;
+        let book = &self.instruments[instrument];
+        let holder = self.orders.accounts.find(account)?;
+        book.terms.check_quantity(command.quantity).ok()?;
+        let ticks = book.terms.ticks(command.price).ok()?;
+        if !book.is_plain || self.orders.accounts.looks_at_any() || self.orders.is_full() || self.levels.is_full() {
+            return None;
+        }
+        let key = hash(account, command.client_order);
+        if self.orders.find_of(holder, key, command.client_order).is_some() {
+            return None;
+        }
+        Some((Entering { holder, instrument, price: command.price, ticks, then }, key))
+    }
+
+    #[inline(always)]
+    fn rest_plain(&mut self, command: &NewOrder, entering: Entering, key: u64, out: &mut Out<'_, Self>) {
+        let Entering { holder, instrument, price, ticks, .. } = entering;
+        self.last_order += 1;
+        let NewOrder { client_order, quantity: Quantity(remaining), order_type, on_disconnect, .. } = *command;
+        let (order, side) = (OrderId(self.last_order), command.side.get());
+        let book = &mut self.instruments[instrument];
+        let empty = || Level::empty(instrument, side.into(), ticks, price);
+        let (at, level) = self.levels.find_or_open(book.half_mut(side), empty);
+        let resting = Order { order, client_order, remaining, ..Order::new(order_type, on_disconnect) };
+        self.orders.add_plain(holder, key, resting, level, at);
+        say_displayed(level, out);
+        if book.half(side).best == at {
+            let top = book.top_with(side, price, Quantity(level.quantity));
+            out.publish(topics::TOP, command.instrument.0, Event::TopOfBook(&top));
+        }
+        let (filled, remaining) = (Quantity(0), command.quantity);
+        let (status, reserved) = (OrderStatus::Open.into(), Reserved::default());
+        let accepted = OrderAccepted { order, client_order, price, filled, remaining, status, reserved };
+        out.reply(Reply::OrderAccepted(&accepted));
+    }
+
+    #[inline(never)]
+    fn trade_plain(
+        &mut self,
+        holder: u32,
+        instrument: u32,
+        ticks: u64,
+        command: &NewOrder,
+        out: &mut Out<'_, Self>,
+    ) -> Progress {
+        let then = command.plain().expect("it is plain");
+        let mut taker = self.taker(command, Entering { holder, instrument, price: command.price, ticks, then });
+        self.take(&mut taker, out)
+    }
+
+    /// A new order, numbered, before it trades.
+    #[inline(always)]
+    fn taker(&mut self, command: &NewOrder, entering: Entering) -> Taker {
+        let Entering { holder, instrument, price, ticks, then } = entering;
+        let NewOrder { client_order, order_type, on_disconnect, .. } = *command;
+        self.last_order += 1;
+        Taker {
+            order: OrderId(self.last_order),
+            client_order,
+            account: self.orders.accounts[holder].account,
+            holder,
+            instrument,
+            side: command.side.get(),
+            order_type,
+            on_disconnect,
+            price,
+            ticks,
+            reach: ticks,
+            only: 0,
+            remaining: command.quantity.0,
+            filled: 0,
+            place: NONE,
+            origin: Origin::Entered,
+            reserve: None,
+            stands: order_type.get().is_post_only(),
+            passed: NONE,
+            then,
+        }
+    }
+
+    #[inline(never)]
+    fn enter(&mut self, context: Context, command: &NewOrder, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         let account = context.account();
         let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
         let book = &self.instruments[instrument];
@@ -48,12 +161,8 @@ impl Matching {
         };
         let side = command.side.get();
         let limit = self.limit(book, command, then)?;
-        let is_plain = book.is_plain;
-        // Most orders are asked nothing else, and what few are asked is asked apart.
-        let only = for_auction_alone(command);
-        let looked_at = !is_plain || minimum > 0 || only != 0 || self.orders.accounts.looks_at_any();
-        let only = if looked_at { self.only(instrument, command, only) } else { 0 };
-        if looked_at && let Some(reason) = self.keeps_out(account, instrument, command, limit, only)? {
+        let only = self.only(instrument, command, for_auction_alone(command));
+        if let Some(reason) = self.keeps_out(account, instrument, command, limit, only)? {
             return Ok(decline(command.client_order, reason, out));
         }
         let ticks = match limit {
@@ -62,13 +171,10 @@ impl Matching {
         };
         let price = self.instruments[instrument].terms.price(ticks);
         let rests = matches!(then, Then::Rest(_));
-        let reach = if is_plain { ticks } else { self.reach(instrument, side, ticks) };
-        let quantity = command.quantity.0;
-        if looked_at {
-            let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: false };
-            if let Some(reason) = self.falls_short(&wanted, price, rests) {
-                return Ok(decline(command.client_order, reason, out));
-            }
+        let (reach, quantity) = (self.reach(instrument, side, ticks), command.quantity.0);
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: false };
+        if let Some(reason) = self.falls_short(&wanted, price, rests) {
+            return Ok(decline(command.client_order, reason, out));
         }
         if rests {
             // An order that may rest needs its places beforehand, whether or not it will trade.
@@ -84,51 +190,12 @@ impl Matching {
         if holder.is_none() && !self.orders.accounts.has_room() {
             return Err(Reject::AccountsFull);
         }
-        if !is_plain && let Some(reason) = self.hold_new(account, instrument, Open { side, price, quantity })? {
+        if let Some(reason) = self.hold_new(account, instrument, Open { side, price, quantity })? {
             return Ok(decline(command.client_order, reason, out));
         }
-        self.last_order += 1;
-        let order = OrderId(self.last_order);
         let holder = holder.unwrap_or_else(|| self.orders.accounts.place(account));
-        let NewOrder { client_order, order_type, on_disconnect, .. } = *command;
-        if let Then::Rest(expires) = then
-            && !looked_at
-            && !self.meets(instrument, side, ticks)
-        {
-            let order = Order { order, client_order, remaining: quantity, ..Order::new(order_type, on_disconnect) };
-            let at = self.level_at(instrument, side, ticks, price);
-            self.orders.add(holder, order, expires, &mut self.levels, at);
-            self.say_level(at, out);
-            self.say_best_if_it_is(at, instrument, side, out);
-            let Order { order, client_order, .. } = order;
-            let (filled, remaining) = (Quantity(0), command.quantity);
-            let (status, reserved) = (OrderStatus::Open.into(), Reserved::default());
-            let accepted = OrderAccepted { order, client_order, price, filled, remaining, status, reserved };
-            out.reply(Reply::OrderAccepted(&accepted));
-            return Ok(Progress::Done);
-        }
-        let mut taker = Taker {
-            order,
-            client_order,
-            account,
-            holder,
-            instrument,
-            side,
-            order_type,
-            on_disconnect,
-            price,
-            ticks,
-            reach,
-            only,
-            remaining: quantity,
-            filled: 0,
-            place: NONE,
-            origin: Origin::Entered,
-            reserve: None,
-            stands: order_type.get().is_post_only(),
-            passed: NONE,
-            then,
-        };
+        let taker = self.taker(command, Entering { holder, instrument, price, ticks, then });
+        let mut taker = Taker { reach, only, ..taker };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
         Ok(self.take(&mut taker, out))
     }
@@ -183,6 +250,7 @@ impl Matching {
         if self.has_room_for(&unpriced_at(instrument, side, ticks, price)) { Ok(()) } else { Err(Reject::LevelsFull) }
     }
 
+    /// Most replacements put a plain order to another price, where it meets nothing.
     #[inline(never)]
     pub(super) fn replace(
         &mut self,
@@ -190,6 +258,64 @@ impl Matching {
         command: &Replace,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        match self.moves(context.account(), command) {
+            Some((index, ticks)) => Ok(self.move_plain(index, ticks, command, out)),
+            None => self.change(context, command, out),
+        }
+    }
+
+    /// The plain order that is replaced, and the price in ticks at which it will stand, when it is another and nothing else
+    /// is to be asked.
+    #[inline(always)]
+    fn moves(&self, account: Account, command: &Replace) -> Option<(u32, u64)> {
+        let index = self.orders.find(account, command.client_order)?;
+        let order = &self.orders[index];
+        let level = &self.levels[order.level];
+        let book = &self.instruments[level.instrument];
+        book.terms.check_quantity(command.quantity).ok()?;
+        let ticks = book.terms.ticks(command.price).ok()?;
+        if !book.is_plain || self.orders.accounts.looks_at_any() || !order.is_plain() {
+            return None;
+        }
+        if command.quantity.0 <= order.filled || ticks == level.ticks || self.levels.is_full() {
+            return None;
+        }
+        (!self.meets(level.instrument, level.side.get(), ticks)).then_some((index, ticks))
+    }
+
+    /// Puts a plain order last at another price.
+    #[inline(always)]
+    fn move_plain(&mut self, index: u32, ticks: u64, command: &Replace, out: &mut Out<'_, Self>) -> Progress {
+        let Order { order, level: from, filled, .. } = self.orders[index];
+        let (price, remaining) = (command.price, command.quantity.0 - filled);
+        let level = &mut self.levels[from];
+        let (instrument, side) = (level.instrument, level.side.get());
+        let book = &mut self.instruments[instrument];
+        let was_best = book.half(side).best == from;
+        self.orders.leave(level, index);
+        say_displayed(level, out);
+        if level.orders == 0 {
+            self.levels.close(book.half_mut(side), from);
+        }
+        let empty = || Level::empty(instrument, side.into(), ticks, price);
+        let (at, level) = self.levels.find_or_open(book.half_mut(side), empty);
+        self.orders[index].remaining = remaining;
+        self.orders.queue(level, index, at);
+        say_displayed(level, out);
+        if was_best || book.half(side).best == at {
+            let top = book.top_of(side, &self.levels);
+            out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(&top));
+        }
+        let (client_order, filled, remaining) = (command.client_order, Quantity(filled), Quantity(remaining));
+        let (status, priority) = (OrderStatus::Open.into(), Priority::Lost.into());
+        let reserved = Reserved::default();
+        let replaced = OrderReplaced { order, client_order, price, filled, remaining, status, priority, reserved };
+        out.reply(Reply::OrderReplaced(&replaced));
+        Progress::Done
+    }
+
+    #[inline(never)]
+    fn change(&mut self, context: Context, command: &Replace, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
         let account = context.account();
         let index = match self.orders.seek(account, command.client_order) {
             Ok(index) => index,
@@ -244,36 +370,12 @@ impl Matching {
             self.answer_kept(index, priority, out);
             return Ok(Progress::Done);
         }
-        let was_best = self.instruments[instrument].half(side).best == at;
         self.orders.leave(&mut self.levels[at], index);
         if !is_plain {
             self.say_order(at, order, 0, Priority::Kept, out);
         }
         self.say_level(at, out);
         self.close_if_empty(at);
-        if is_plain && !self.orders.accounts.looks_at_any() && !self.meets(instrument, side, ticks) {
-            let at = self.level_at(instrument, side, ticks, price);
-            self.orders[index].remaining = remaining;
-            self.orders.queue(&mut self.levels[at], index, at);
-            self.say_level(at, out);
-            if was_best || self.instruments[instrument].half(side).best == at {
-                self.say_top(instrument, out);
-            }
-            let (client_order, filled, remaining) = (command.client_order, Quantity(filled), Quantity(remaining));
-            let (status, priority) = (OrderStatus::Open.into(), Priority::Lost.into());
-            let reserved = Reserved::default();
-            out.reply(Reply::OrderReplaced(&OrderReplaced {
-                order,
-                client_order,
-                price,
-                filled,
-                remaining,
-                status,
-                priority,
-                reserved,
-            }));
-            return Ok(Progress::Done);
-        }
         let mut taker = Taker {
             reach: if is_plain { ticks } else { self.reach(instrument, side, ticks) },
             only,

@@ -70,7 +70,7 @@ impl Terms {
     }
 
     /// `price` in ticks above the lowest, when an order may have it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ticks(&self, price: Price) -> Result<u64, Reject> {
         let Price(price) = price;
         if price < self.price_min || price > self.price_max {
@@ -468,15 +468,22 @@ impl Instrument {
     }
 
     /// The best prices, of which that of `side` has become other.
-    #[inline]
-    pub(super) fn top_of(&mut self, side: Side, levels: &Levels) -> &TopOfBook {
-        let best = match self.half(side).best {
-            NONE => [0; 2],
-            best => [levels[best].price.0 as u64, levels[best].quantity],
+    #[inline(always)]
+    pub(super) fn top_of(&mut self, side: Side, levels: &Levels) -> TopOfBook {
+        match self.half(side).best {
+            NONE => self.top_with(side, Price(0), Quantity(0)),
+            best => self.top_with(side, levels[best].price, Quantity(levels[best].quantity)),
+        }
+    }
+
+    /// The best prices, of which that of `side` is this now.
+    #[inline(always)]
+    pub(super) fn top_with(&mut self, side: Side, price: Price, quantity: Quantity) -> TopOfBook {
+        self.top = match side {
+            Side::Buy => TopOfBook { bid_price: price, bid_quantity: quantity, ..self.top },
+            Side::Sell => TopOfBook { ask_price: price, ask_quantity: quantity, ..self.top },
         };
-        let halves: &mut [[u64; 2]; 2] = bytemuck::must_cast_mut(&mut self.top);
-        halves[side as usize - 1] = best;
-        &self.top
+        self.top
     }
 
     /// The best prices, when they are other than what was last said of them.
@@ -540,6 +547,13 @@ impl Instruments {
     pub(super) fn new(capacity: usize) -> Self {
         let instruments = alloc::vec![Instrument::undefined(); capacity].into();
         Self { instruments, timers: Timers::new(capacity) }
+    }
+
+    /// The place of an instrument, defined or not.
+    #[inline(always)]
+    pub(super) fn any(&self, id: InstrumentId) -> Option<u32> {
+        let place = id.0.wrapping_sub(1);
+        ((place as usize) < self.instruments.len()).then_some(place)
     }
 
     /// The instrument whose phase changes next by itself, and when.

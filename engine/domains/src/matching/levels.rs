@@ -56,6 +56,7 @@ pub(super) struct Level {
 
 impl Level {
     /// A level without orders.
+    #[inline(always)]
     pub(super) fn empty(instrument: u32, side: SideCode, ticks: u64, price: Price) -> Self {
         Self {
             ticks,
@@ -78,7 +79,7 @@ impl Level {
     }
 
     /// Its place among the levels of its ladder, the best lowest: stops to buy stand as asks do, the nearest first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rank(&self) -> u64 {
         let side = self.side.get();
         rank(if self.waits == WAITS { side.opposite() } else { side }, self.ticks)
@@ -198,8 +199,14 @@ impl Levels {
         self.levels.room()
     }
 
+    /// Whether no level fits any more.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.levels.is_full()
+    }
+
     /// Down the ladder as `rank` leads: the last node on the way, and the level or nothing that hangs there.
-    #[inline]
+    #[inline(always)]
     fn descend(&self, half: Half, rank: u64) -> (u32, u32) {
         let (mut parent, mut at) = (NONE, half.root);
         while at & LEAF == 0 {
@@ -216,47 +223,58 @@ impl Levels {
         (at != NONE && self.levels[index].ticks == ticks).then_some(index)
     }
 
-    /// The level that is like `level`, which has that rank in its ladder: it is added when there is none. There is room.
-    #[inline]
-    pub(super) fn find_or_open(&mut self, half: &mut Half, rank: u64, level: impl Fn() -> Level, ticks: u64) -> u32 {
+    /// The level that is like `level`, and where it stands: it is added when there is none. There is room.
+    #[inline(always)]
+    pub(super) fn find_or_open(&mut self, half: &mut Half, level: impl Fn() -> Level) -> (u32, &mut Level) {
+        let (ticks, rank) = (level().ticks, level().rank());
         let (parent, at) = self.descend(*half, rank);
-        let index = at & !LEAF;
-        if at != NONE && self.levels[index].ticks == ticks {
-            return index;
+        let mut index = at & !LEAF;
+        if at == NONE || self.levels[index].ticks != ticks {
+            index = self.levels.insert(level()).expect("room was looked for");
+            self.hang(half, index, rank, (parent, at));
         }
-        let index = self.levels.insert(level()).expect("room was looked for");
-        self.hang(half, index, rank, (parent, at));
-        index
+        (index, &mut self.levels[index])
     }
 
     /// Puts the level at `index` into the ladder, where `rank` led to, and makes it the best when it is.
-    fn hang(&mut self, half: &mut Half, index: u32, rank: u64, (mut parent, mut at): (u32, u32)) {
-        if half.root == NONE {
-            *half = Half { root: index | LEAF, best: index };
-            return self.set_above(index | LEAF, NONE);
-        }
-        if at != NONE || !self.nodes[parent as usize].spans(rank) {
-            // Whoever is near shows where this one parts from the others.
-            let near = if at == NONE { self.nodes[parent as usize].rank } else { self.levels[at & !LEAF].rank() };
-            assert!(rank != near, "a price has one level");
-            let shift = (63 - (rank ^ near).leading_zeros()) / STEP * STEP;
-            while parent != NONE && self.nodes[parent as usize].shift < shift {
-                (at, parent) = (parent, self.nodes[parent as usize].parent);
-            }
-            let node = self.node(shift, near, parent);
-            self.nodes[node as usize].adopt(near, at);
-            self.set_above(at, node);
-            match parent {
-                NONE => half.root = node,
-                _ => self.nodes[parent as usize].adopt(rank, node),
-            }
-            parent = node;
+    fn hang(&mut self, half: &mut Half, index: u32, rank: u64, (parent, at): (u32, u32)) {
+        let has_place = at == NONE && parent != NONE && self.nodes[parent as usize].spans(rank);
+        let parent = if has_place { parent } else { self.part(half, index, rank, (parent, at)) };
+        if parent == NONE {
+            return;
         }
         self.nodes[parent as usize].adopt(rank, index | LEAF);
         self.set_above(index | LEAF, parent);
-        if rank < self.levels[half.best].rank() {
+        // The ranks of a ladder are flipped all or none.
+        let flipped = rank ^ self.levels[index].ticks;
+        if rank < self.levels[half.best].ticks ^ flipped {
             half.best = index;
         }
+    }
+
+    /// Makes the node where `rank` parts from those that are near it; none when it is the only one, and hangs.
+    #[cold]
+    #[inline(never)]
+    fn part(&mut self, half: &mut Half, index: u32, rank: u64, (mut parent, mut at): (u32, u32)) -> u32 {
+        if half.root == NONE {
+            *half = Half { root: index | LEAF, best: index };
+            self.set_above(index | LEAF, NONE);
+            return NONE;
+        }
+        let near = if at == NONE { self.nodes[parent as usize].rank } else { self.levels[at & !LEAF].rank() };
+        assert!(rank != near, "a price has one level");
+        let shift = (63 - (rank ^ near).leading_zeros()) / STEP * STEP;
+        while parent != NONE && self.nodes[parent as usize].shift < shift {
+            (at, parent) = (parent, self.nodes[parent as usize].parent);
+        }
+        let node = self.node(shift, near, parent);
+        self.nodes[node as usize].adopt(near, at);
+        self.set_above(at, node);
+        match parent {
+            NONE => half.root = node,
+            _ => self.nodes[parent as usize].adopt(rank, node),
+        }
+        node
     }
 
     /// The node or level at `at` hangs from `parent`.
@@ -267,9 +285,14 @@ impl Levels {
         } else if let Some(above) = self.above.get_mut((at & !LEAF) as usize) {
             *above = parent;
         } else {
-            // A slab gives the next index when none is free; loading may skip some that are.
-            self.above.resize((at & !LEAF) as usize + 1, parent);
+            self.set_first_above(at & !LEAF, parent);
         }
+    }
+
+    /// A slab gives the next index when none is free; loading may skip some that are.
+    #[cold]
+    fn set_first_above(&mut self, index: u32, parent: u32) {
+        self.above.resize(index as usize + 1, parent);
     }
 
     fn node(&mut self, shift: u32, rank: u64, parent: u32) -> u32 {
@@ -299,20 +322,27 @@ impl Levels {
         node.present &= !(1 << digit);
         node.children[digit] = NONE;
         // Who hung beside the best is the best now, or what is best below it.
-        let mut next = node.first();
+        let next = node.first();
         if node.present.is_power_of_two() {
-            let (orphan, parent) = (next, node.parent);
-            node.children[node.present.trailing_zeros() as usize & 63] = NONE;
-            self.free.push(at);
-            self.set_above(orphan, parent);
-            match parent {
-                NONE => half.root = orphan,
-                _ => self.nodes[parent as usize].adopt(rank, orphan),
-            }
-            next = orphan;
+            self.fold(half, at, next, rank);
         }
         if half.best == index {
             half.best = self.first_below(next);
+        }
+    }
+
+    /// Takes out the node at `at`, of whose children only `orphan` is left; `rank` leads there.
+    #[cold]
+    #[inline(never)]
+    fn fold(&mut self, half: &mut Half, at: u32, orphan: u32, rank: u64) {
+        let node = &mut self.nodes[at as usize];
+        let parent = node.parent;
+        node.children[node.present.trailing_zeros() as usize & 63] = NONE;
+        self.free.push(at);
+        self.set_above(orphan, parent);
+        match parent {
+            NONE => half.root = orphan,
+            _ => self.nodes[parent as usize].adopt(rank, orphan),
         }
     }
 

@@ -247,7 +247,7 @@ impl Domain for Matching {
             Command::SetTicks(command, bands) => self.set_ticks(command, bands, out),
             Command::DefineInstrument(command) => self.define_instrument(command, out),
         };
-        if self.follows && decided == Ok(Progress::Done) { Ok(self.follow(out)) } else { decided }
+        if self.follows { Ok(self.finish(decided?, out)) } else { decided }
     }
 
     fn resume(&mut self, context: Context, out: &mut Out<'_, Self>) -> Progress {

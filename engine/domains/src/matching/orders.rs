@@ -85,6 +85,14 @@ impl Order {
             }
     }
 
+    /// Whether it displays all of it, stands for more than an auction and may trade when it is replaced.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        let can_trade =
+            self.order_type != OrderType::PostOnly.into() && self.order_type != OrderType::PostOnlySlide.into();
+        self.special == NONE && self.only == 0 && can_trade
+    }
+
     /// Whether it is a market order in an auction.
     #[inline]
     pub(super) fn is_unpriced(&self) -> bool {
@@ -124,8 +132,8 @@ impl core::ops::IndexMut<u32> for Orders {
 
 /// Where an order is looked for. Sixteen numbers that follow each other stand side by side: clients count, and a
 /// client who counts then touches few cache lines and pages.
-#[inline]
-fn hash(account: Account, client_order: ClientOrderId) -> u64 {
+#[inline(always)]
+pub(super) fn hash(account: Account, client_order: ClientOrderId) -> u64 {
     let ClientOrderId(number) = client_order;
     fold(number >> 4 ^ 0x9e37_79b9_7f4a_7c15, u64::from(account.0) ^ 0xd6e8_feb8_6659_fd93).wrapping_add(number & 15)
 }
@@ -150,20 +158,32 @@ impl Orders {
         self.orders.room()
     }
 
+    /// Whether no order fits any more.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.orders.is_full()
+    }
+
     /// The live order that `account` calls `client_order`.
+    #[inline(always)]
     pub(super) fn find(&self, account: Account, client_order: ClientOrderId) -> Option<u32> {
         self.seek(account, client_order).ok()
     }
 
     /// The live order that `account` calls `client_order`; if there is none, the account's place, if that is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seek(&self, account: Account, client_order: ClientOrderId) -> Result<u32, Option<u32>> {
         let holder = self.accounts.find(account).ok_or(None)?;
-        let found = self.by_client.get(hash(account, client_order), |index| {
+        self.find_of(holder, hash(account, client_order), client_order).ok_or(Some(holder))
+    }
+
+    /// The live order that the account at `holder` calls `client_order`, which both hash to `key`.
+    #[inline(always)]
+    pub(super) fn find_of(&self, holder: u32, key: u64, client_order: ClientOrderId) -> Option<u32> {
+        self.by_client.get(key, |index| {
             let order = &self.orders[index];
             order.client_order == client_order && order.account == holder
-        });
-        found.ok_or(Some(holder))
+        })
     }
 
     /// Whose order it is.
@@ -172,37 +192,12 @@ impl Orders {
         self.accounts[self.orders[index].account].account
     }
 
-    /// Adds a new order of the account at `holder`, last at `level`. It ends at `expires` unless that is zero. There is
-    /// room for it.
-    #[inline]
-    pub(super) fn add(
-        &mut self,
-        holder: u32,
-        mut order: Order,
-        expires: Timestamp,
-        levels: &mut Levels,
-        at: u32,
-    ) -> u32 {
-        debug_assert!(order.remaining > 0, "what rests is open");
-        let entered = &mut self.accounts[holder];
-        let (before, key) = (entered.last, hash(entered.account, order.client_order));
-        let level = &mut levels[at];
-        (order.account, order.before, order.level, order.older) = (holder, before, at, level.tail);
+    /// Adds a new order of the account at `holder`, last at `level`, which stands at `at`. It ends at `expires` unless
+    /// that is zero. There is room for it.
+    pub(super) fn add(&mut self, holder: u32, mut order: Order, expires: Timestamp, level: &mut Level, at: u32) -> u32 {
         order.timed = (expires != Timestamp(0)).into();
-        let index = self.orders.insert(order).expect("room was looked for");
-        entered.last = index;
-        entered.orders += 1;
-        match before {
-            NONE => entered.first = index,
-            before => self.orders[before].after = index,
-        }
-        self.by_client.insert(key, index).expect("as many keys as orders");
-        level.quantity += order.remaining;
-        level.orders += 1;
-        match core::mem::replace(&mut level.tail, index) {
-            NONE => level.head = index,
-            older => self.orders[older].newer = index,
-        }
+        let key = hash(self.accounts[holder].account, order.client_order);
+        let index = self.add_plain(holder, key, order, level, at);
         if order.timed != 0 {
             self.timers.set(index, expires, order.order.0);
         }
@@ -212,34 +207,69 @@ impl Orders {
         index
     }
 
-    /// Forgets the order at `index`, which stands in no queue any more, but for what became of it.
-    #[inline]
-    pub(super) fn remove(&mut self, index: u32, reason: DeclineReason) -> Order {
-        let order = self.orders[index];
-        let holder = &mut self.accounts[order.account];
-        let key = hash(holder.account, order.client_order);
-        holder.orders -= 1;
-        match order.before {
-            NONE => holder.first = order.after,
-            before => self.orders[before].after = order.after,
+    /// Adds an order that does not end by itself and stands for more than an auction. It is looked for at `key`.
+    #[inline(always)]
+    pub(super) fn add_plain(&mut self, holder: u32, key: u64, mut order: Order, level: &mut Level, at: u32) -> u32 {
+        debug_assert!(order.remaining > 0, "what rests is open");
+        let entered = &mut self.accounts[holder];
+        let (before, older) = (entered.last, level.tail);
+        (order.account, order.before, order.level, order.older) = (holder, before, at, older);
+        level.quantity += order.remaining;
+        level.orders += 1;
+        let index = self.orders.insert(order).expect("room was looked for");
+        let orders = self.orders.places_mut();
+        (entered.last, level.tail) = (index, index);
+        entered.orders += 1;
+        match before {
+            NONE => entered.first = index,
+            before => orders[before as usize].after = index,
         }
-        match order.after {
-            NONE => holder.last = order.before,
-            after => self.orders[after].before = order.before,
+        match older {
+            NONE => level.head = index,
+            older => orders[older as usize].newer = index,
+        }
+        self.by_client.insert(key, index).expect("as many keys as orders");
+        index
+    }
+
+    /// Forgets the order at `index`, which stands in no queue any more, but for what became of it.
+    #[inline(always)]
+    pub(super) fn remove(&mut self, index: u32, reason: DeclineReason) {
+        let orders = self.orders.places_mut();
+        let Order { account, client_order, before, after, timed, special, only, .. } = orders[index as usize];
+        let holder = &mut self.accounts[account];
+        let key = hash(holder.account, client_order);
+        holder.orders -= 1;
+        match before {
+            NONE => holder.first = after,
+            before => orders[before as usize].after = after,
+        }
+        match after {
+            NONE => holder.last = before,
+            after => orders[after as usize].before = before,
+        }
+        if timed != 0 || special != NONE || only != 0 {
+            self.forget(index);
         }
         self.orders.clear(index);
         self.by_client.remove(key, index);
-        self.accounts.remember(order.account, order.client_order, reason);
-        if order.timed != 0 {
+        self.accounts.remember(account, client_order, reason);
+    }
+
+    /// Takes what few orders have out of where it is: a deadline, something beside it, an auction alone.
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, index: u32) {
+        let Order { timed, special, only, .. } = self.orders[index];
+        if timed != 0 {
             self.timers.clear(index);
         }
-        if order.special != NONE {
-            self.specials.remove(order.special, index);
+        if special != NONE {
+            self.specials.remove(special, index);
         }
-        if order.only != 0 {
+        if only != 0 {
             self.for_auction.remove(index);
         }
-        order
     }
 
     /// The order at `index` is no stop any more.
@@ -249,22 +279,25 @@ impl Orders {
     }
 
     /// Puts the order at `index` last into the queue of `level`, which stands at `at`: what it displays.
-    #[inline]
+    #[inline(always)]
     pub(super) fn queue(&mut self, level: &mut Level, index: u32, at: u32) {
-        let order = &mut self.orders[index];
-        (order.level, order.older, order.newer) = (at, level.tail, NONE);
+        let orders = self.orders.places_mut();
+        let order = &mut orders[index as usize];
+        let older = core::mem::replace(&mut level.tail, index);
+        (order.level, order.older, order.newer) = (at, older, NONE);
         level.quantity += order.remaining;
         level.orders += 1;
-        match core::mem::replace(&mut level.tail, index) {
+        match older {
             NONE => level.head = index,
-            older => self.orders[older].newer = index,
+            older => orders[older as usize].newer = index,
         }
     }
 
     /// Takes the order at `index` out of the queue of its level, with what it has open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&mut self, level: &mut Level, index: u32) {
-        let Order { remaining, older, newer, special, .. } = self.orders[index];
+        let orders = self.orders.places_mut();
+        let Order { remaining, older, newer, special, .. } = orders[index as usize];
         if special != NONE {
             level.hidden -= self.specials[special].hidden;
         }
@@ -276,12 +309,12 @@ impl Orders {
         let (is_oldest, is_newest) = (older == NONE, newer == NONE);
         level.head = if is_oldest { newer } else { level.head };
         level.tail = if is_newest { older } else { level.tail };
-        self.orders[if is_oldest { index } else { older }].newer = newer;
-        self.orders[if is_newest { index } else { newer }].older = older;
+        orders[if is_oldest { index } else { older } as usize].newer = newer;
+        orders[if is_newest { index } else { newer } as usize].older = older;
     }
 
     /// What the order at `index` has open and does not display, of which it will display more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hidden(&self, index: u32) -> u64 {
         match self.orders[index].special {
             NONE => 0,
@@ -290,7 +323,7 @@ impl Orders {
     }
 
     /// All that the order at `index` has open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open(&self, index: u32) -> u64 {
         self.orders[index].remaining + self.hidden(index)
     }
@@ -307,7 +340,7 @@ impl Orders {
     }
 
     /// That much of what the order at `index` displays has traded. When it was all, it displays the next part, or is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(&mut self, level: &mut Level, index: u32, at: u32, quantity: u64) {
         let order = &mut self.orders[index];
         order.filled += quantity;

@@ -3,7 +3,7 @@
 use super::Matching;
 use super::instruments::{Instrument, Terms};
 use super::levels::{NONE, better};
-use super::messages::{DeclineReason, NewOrder, OrderType, Price, Quantity, Reject, Side, TimeInForce};
+use super::messages::{DeclineReason, NewOrder, OrderType, Price, Reject, Side, TimeInForce};
 use super::trading::{Taker, Then};
 use ringfence_kernel::Timestamp;
 
@@ -22,18 +22,22 @@ pub(super) struct Stay {
     pub(super) minimum: u64,
 }
 
-impl Terms {
-    /// How long an order stays. What most orders ask for is seen first.
-    #[inline]
-    pub(super) fn stay(&self, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
-        let plain = order.expires == Timestamp(0) && order.minimum == Quantity(0);
-        match order.time_in_force.get() {
-            TimeInForce::GoodTillCancelled if plain => Ok(Stay { then: Then::Rest(Timestamp(0)), minimum: 0 }),
-            TimeInForce::ImmediateOrCancel if plain => Ok(Stay { then: Then::Cancel, minimum: 0 }),
-            time_in_force => self.stay_otherwise(time_in_force, now, order),
+impl NewOrder {
+    /// What becomes of a limit order that has no minimum and does not end by itself, as most are; none of any other.
+    #[inline(always)]
+    pub(super) fn plain(&self) -> Option<Then> {
+        let plain = self.order_type == OrderType::Limit.into() && (self.expires.0 | self.minimum.0) == 0;
+        if !plain {
+            None
+        } else if self.time_in_force == TimeInForce::GoodTillCancelled.into() {
+            Some(Then::Rest(Timestamp(0)))
+        } else {
+            (self.time_in_force == TimeInForce::ImmediateOrCancel.into()).then_some(Then::Cancel)
         }
     }
+}
 
+impl Terms {
     /// When an order that says this of its time ends by itself; zero when it does not.
     pub(super) fn until(
         &self,
@@ -50,8 +54,9 @@ impl Terms {
         }
     }
 
-    #[cold]
-    fn stay_otherwise(&self, time_in_force: TimeInForce, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
+    /// How long an order stays.
+    pub(super) fn stay(&self, now: Timestamp, order: &NewOrder) -> Result<Stay, Reject> {
+        let time_in_force = order.time_in_force.get();
         let until = self.until(now, time_in_force, order.expires)?;
         let then = match time_in_force {
             TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => Then::Cancel,
@@ -106,7 +111,7 @@ impl Matching {
 
     /// Whether an order of `side` at that price may meet something of the other side: what is displayed there as good, or
     /// anything that is not.
-    #[inline]
+    #[inline(always)]
     pub(super) fn meets(&self, instrument: u32, side: Side, ticks: u64) -> bool {
         let (book, other) = (&self.instruments[instrument], side.opposite());
         let best = book.half(other).best;
@@ -126,7 +131,6 @@ pub(super) type Limit = Result<u64, DeclineReason>;
 
 impl Matching {
     /// The limit of a new order.
-    #[inline]
     pub(super) fn limit(&self, book: &Instrument, order: &NewOrder, then: Then) -> Result<Limit, Reject> {
         match order.order_type.get() {
             OrderType::Limit => book.terms.ticks(order.price).map(Ok),
@@ -138,7 +142,6 @@ impl Matching {
     }
 
     /// The limit of an order that rests and is replaced. What a market order left is a limit order.
-    #[inline]
     pub(super) fn limit_again(
         &self,
         book: &Instrument,

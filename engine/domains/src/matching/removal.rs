@@ -1,13 +1,15 @@
 //! What takes quantity out of a book without trading: cancels, reductions, expiry.
 
 use super::copies::Happened;
-use super::levels::{Level, NONE};
+use super::instruments;
+use super::levels::{BOOK, Level, NONE};
 use super::messages::{
-    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Execution, OrderCancelled,
-    OrderReduced, OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
+    CANCEL_MANY_MAX, Cancel, CancelManyOrder, ClientOrderId, CloseReason, DeclineReason, Event, Execution,
+    OrderCancelled, OrderReduced, OrdersCancelled, Priority, Quantity, Reduce, Reject, Reply,
 };
 use super::orders::Order;
-use super::{Matching, Pending};
+use super::views::say_displayed;
+use super::{Matching, Pending, topics};
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 /// How far a list is cancelled.
@@ -36,7 +38,8 @@ impl Matching {
         };
         let open = self.orders.open(index);
         self.copy_order(index, Happened::out(Execution::Cancelled, open), 0, out);
-        let Order { order, client_order, filled, .. } = self.take_out(index, out);
+        let Order { order, client_order, filled, .. } = self.orders[index];
+        self.take_out(index, out);
         let (filled, cancelled) = (Quantity(filled), Quantity(open));
         out.reply(Reply::OrderCancelled(&OrderCancelled { order, client_order, filled, cancelled }));
         Progress::Done
@@ -183,28 +186,39 @@ impl Matching {
     }
 
     /// Takes an order out of its queue, its level and all indexes, and says what its book looks like now.
-    #[inline]
-    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) -> Order {
+    #[inline(always)]
+    pub(super) fn take_out(&mut self, index: u32, out: &mut Out<'_, Self>) {
         let at = self.orders[index].level;
-        let level = &self.levels[at];
+        let level = &mut self.levels[at];
+        let book = &mut self.instruments[level.instrument];
+        if !book.is_plain || level.waits != BOOK {
+            return self.take_out_otherwise(index, out);
+        }
         let (instrument, side) = (level.instrument, level.side.get());
-        let book = &self.instruments[instrument];
-        let (was_best, is_plain) = (book.half(side).best == at, book.is_plain);
-        if !is_plain {
-            self.release_order(index, 0);
+        let was_best = book.half(side).best == at;
+        self.orders.leave(level, index);
+        self.orders.remove(index, DeclineReason::Cancelled);
+        say_displayed(level, out);
+        if level.orders == 0 {
+            self.levels.close(book.half_mut(side), at);
         }
+        if was_best {
+            let top = book.top_of(side, &self.levels);
+            out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(&top));
+        }
+    }
+
+    /// The same where it is more: what it holds is released, and it may not be displayed.
+    #[inline(never)]
+    fn take_out_otherwise(&mut self, index: u32, out: &mut Out<'_, Self>) {
+        let Order { order, level: at, .. } = self.orders[index];
+        let instrument = self.levels[at].instrument;
+        self.release_order(index, 0);
         self.orders.leave(&mut self.levels[at], index);
-        let order = self.orders.remove(index, DeclineReason::Cancelled);
-        if !is_plain {
-            self.say_order(at, order.order, 0, Priority::Kept, out);
-        }
+        self.orders.remove(index, DeclineReason::Cancelled);
+        self.say_order(at, order, 0, Priority::Kept, out);
         self.say_level(at, out);
         self.close_if_empty(at);
-        if !is_plain {
-            self.say_top(instrument, out);
-        } else if was_best {
-            self.say_best(instrument, side, out);
-        }
-        order
+        self.say_top(instrument, out);
     }
 }

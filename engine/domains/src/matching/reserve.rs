@@ -205,7 +205,7 @@ impl Matching {
             filled: taker.filled,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
-        let index = self.orders.add(taker.holder, order, expires, &mut self.levels, at);
+        let index = self.orders.add(taker.holder, order, expires, &mut self.levels[at], at);
         let hidden = taker.remaining - displayed;
         let special = Special {
             order: taker.order,

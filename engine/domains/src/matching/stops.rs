@@ -117,7 +117,7 @@ impl Matching {
             remaining: command.quantity.0,
             ..Order::new(command.order_type, command.on_disconnect)
         };
-        let index = self.orders.add(holder, order, expires, &mut self.levels, at);
+        let index = self.orders.add(holder, order, expires, &mut self.levels[at], at);
         let stop = Special {
             order: order.order,
             price: command.price,

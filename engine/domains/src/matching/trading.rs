@@ -3,7 +3,7 @@
 use super::copies::Happened;
 use super::entry::unpriced_at;
 use super::instruments;
-use super::levels::{Level, NONE, better, rank};
+use super::levels::{Level, NONE, better};
 use super::messages::{
     ClientOrderId, CloseReason, DeclineReason, Event, Execution, Fill, Liquidity, OnDisconnectCode, OrderAccepted,
     OrderClosed, OrderId, OrderReplaced, OrderStatus, OrderType, OrderTypeCode, Phase, Price, Priority, Quantity,
@@ -145,7 +145,11 @@ impl Matching {
             }
             let index = self.levels[at].head;
             let quantity = self.orders[index].remaining.min(taker.remaining);
-            self.meet(taker, index, at, quantity, out);
+            if self.orders.accounts.prevent_any() {
+                self.meet(taker, index, at, quantity, out);
+            } else {
+                self.trade(taker, index, at, quantity, out);
+            }
         }
         self.sharing = None;
         self.say_level(at, out);
@@ -157,20 +161,20 @@ impl Matching {
     }
 
     /// Trades `quantity` with the order at `index`, which stands at the level at `at`, unless it is of the same hands.
-    #[inline]
+    #[inline(never)]
     pub(super) fn meet(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
         if !(self.orders.accounts.prevent_any() && self.prevent(taker, index, at, quantity, out)) {
             self.trade(taker, index, at, quantity, out);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn trade(&mut self, taker: &mut Taker, index: u32, at: u32, quantity: u64, out: &mut Out<'_, Self>) {
-        let price = self.levels[at].price;
-        let (maker, open) = (&self.orders[index], self.orders.open(index));
         let looked_at = !self.instruments[taker.instrument].is_plain || self.orders.accounts.copies_any();
         let maker_before = if looked_at { Some(self.maker(index, at)) } else { None };
-        let maker_account = self.orders.account(index);
+        let (level, book) = (&mut self.levels[at], &mut self.instruments[taker.instrument]);
+        let (maker, open, price) = (&self.orders[index], self.orders.open(index), level.price);
+        let maker_account = self.orders.accounts[maker.account].account;
         taker.filled += quantity;
         taker.remaining -= quantity;
         self.last_trade += 1;
@@ -197,8 +201,8 @@ impl Matching {
             liquidity: Liquidity::Maker.into(),
             reserved: Reserved::default(),
         };
-        self.orders.fill(&mut self.levels[at], index, at, quantity);
-        self.instruments[taker.instrument].remember(&trade, self.now);
+        self.orders.fill(level, index, at, quantity);
+        book.remember(&trade, self.now);
         out.publish(topics::TRADES, instrument.0, Event::Trade(&trade));
         out.notify(maker_account, Event::Fill(&fill));
         let taken = Fill {
@@ -212,7 +216,7 @@ impl Matching {
         };
         out.notify(taker.account, Event::Fill(&taken));
         if let Some(maker) = maker_before {
-            self.follow_trade(taker, index, &maker, [&fill, &taken], out);
+            self.follow_trade(taker, index, &maker, [fill, taken], out);
         }
     }
 
@@ -227,12 +231,12 @@ impl Matching {
     /// What a trade leads to where it is more than the trade itself: drop copies, settlement, and what is displayed of the
     /// order that stood.
     #[cold]
-    fn follow_trade(&mut self, taker: &Taker, index: u32, maker: &Maker, fills: [&Fill; 2], out: &mut Out<'_, Self>) {
+    fn follow_trade(&mut self, taker: &Taker, index: u32, maker: &Maker, fills: [Fill; 2], out: &mut Out<'_, Self>) {
         let Maker { before, account, limit, filled } = *maker;
-        let Fill { trade, price, quantity: Quantity(quantity), .. } = *fills[0];
+        let Fill { trade, price, quantity: Quantity(quantity), .. } = fills[0];
         if self.orders.accounts.copies_any() {
-            self.copy_fill(account, fills[0], limit, filled + quantity, out);
-            self.copy_fill(taker.account, fills[1], taker.price, taker.filled, out);
+            self.copy_fill(account, &fills[0], limit, filled + quantity, out);
+            self.copy_fill(taker.account, &fills[1], taker.price, taker.filled, out);
         }
         let instrument = &self.instruments[taker.instrument];
         let (is_settled, shows_orders) = (instrument.is_settled(), instrument.shows_orders());
@@ -272,7 +276,7 @@ impl Matching {
             only: taker.only,
             ..Order::new(taker.order_type, taker.on_disconnect)
         };
-        self.orders.add(taker.holder, order, expires, &mut self.levels, at);
+        self.orders.add(taker.holder, order, expires, &mut self.levels[at], at);
         let plain = self.instruments[taker.instrument].is_plain;
         if !plain {
             self.note_top(at);
@@ -299,7 +303,7 @@ impl Matching {
             NONE if status == OrderStatus::Open => self.rest_with_reserve(taker, out),
             NONE => self.orders.accounts.remember(taker.holder, taker.client_order, reason),
             index if status == OrderStatus::Open => self.rest_again(taker, index, out),
-            index => _ = self.orders.remove(index, reason),
+            index => self.orders.remove(index, reason),
         }
         if !self.instruments[taker.instrument].is_plain && matches!(taker.then, Then::Cancel) {
             self.release_taker(taker, taker.remaining, 0);
@@ -352,8 +356,7 @@ impl Matching {
     #[inline]
     pub(super) fn level_at(&mut self, instrument: u32, side: Side, ticks: u64, price: Price) -> u32 {
         let half = self.instruments[instrument].half_mut(side);
-        let level = || Level::empty(instrument, side.into(), ticks, price);
-        self.levels.find_or_open(half, rank(side, ticks), level, ticks)
+        self.levels.find_or_open(half, || Level::empty(instrument, side.into(), ticks, price)).0
     }
 
     /// The level of an order that stands for an auction alone.
@@ -370,7 +373,7 @@ impl Matching {
     /// The level like `level`, which is opened when there is none.
     pub(super) fn level(&mut self, level: Level) -> u32 {
         let half = self.instruments[level.instrument].half_of(&level);
-        self.levels.find_or_open(half, level.rank(), || level, level.ticks)
+        self.levels.find_or_open(half, || level).0
     }
 }
 

@@ -14,13 +14,12 @@ use ringfence_kernel::{Account, Cursor, Out, Progress, Topic};
 
 impl Matching {
     /// Says what is displayed at a level of a book now. Where stops wait, or orders hide, is for their accounts alone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn say_level(&self, at: u32, out: &mut Out<'_, Self>) {
         let level = &self.levels[at];
-        if level.waits != BOOK {
-            return;
+        if level.waits == BOOK {
+            say_displayed(level, out);
         }
-        out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
     }
 
     #[cold]
@@ -65,28 +64,12 @@ impl Matching {
     }
 
     /// Takes a level without orders out of its book.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close_if_empty(&mut self, at: u32) {
         let level = &self.levels[at];
         if level.orders == 0 {
             self.levels.close(self.instruments[level.instrument].half_of(level), at);
         }
-    }
-
-    /// Says the best price of a side of a plain instrument, when the level at `at` is it: there what is displayed has just
-    /// become other.
-    #[inline]
-    pub(super) fn say_best_if_it_is(&mut self, at: u32, instrument: u32, side: Side, out: &mut Out<'_, Self>) {
-        if self.instruments[instrument].half(side).best == at {
-            self.say_best(instrument, side, out);
-        }
-    }
-
-    /// Says the best price of a side of a plain instrument, which has just become other.
-    #[inline]
-    pub(super) fn say_best(&mut self, instrument: u32, side: Side, out: &mut Out<'_, Self>) {
-        let top = self.instruments[instrument].top_of(side, &self.levels);
-        out.publish(topics::TOP, instruments::id(instrument).0, Event::TopOfBook(top));
     }
 
     /// Says the best prices, and what an auction would trade, when they have changed.
@@ -275,11 +258,18 @@ pub(super) struct Before {
     pub(super) open: u64,
 }
 
+/// Says what is displayed at a level of a book now.
+#[inline(always)]
+pub(super) fn say_displayed(level: &Level, out: &mut Out<'_, Matching>) {
+    out.publish(topics::LEVELS, instruments::id(level.instrument).0, Event::LevelChanged(&level_changed(level)));
+}
+
 fn order_shown(level: &Level, order: OrderId, quantity: u64, priority: Priority) -> OrderShown {
     let (price, quantity, side) = (level.price, Quantity(quantity), level.side);
     OrderShown { order, price, quantity, side, priority: priority.into(), reserved: Reserved::default() }
 }
 
+#[inline(always)]
 pub(super) fn level_changed(level: &Level) -> LevelChanged {
     let Level { price, quantity, orders, side, .. } = *level;
     LevelChanged { price, quantity: Quantity(quantity), orders, side, reserved: Reserved::default() }

@@ -56,7 +56,7 @@ impl KeyIndex {
 
     /// The index whose key hashes to `hash` and which `is_it`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let (hash, mask) = (hash as u32, self.places.len() - 1);
         let home = hash as usize & mask;
@@ -81,7 +81,7 @@ impl KeyIndex {
     ///
     /// # Errors
     /// [`Full`] at capacity.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, hash: u64, index: u32) -> Result<(), Full> {
         if self.len == self.capacity {
             return Err(Full);
@@ -99,6 +99,7 @@ impl KeyIndex {
     }
 
     /// Places `place` behind its home at `home`: before all that are nearer to theirs, which move one on.
+    #[inline(never)]
     fn push_in(&mut self, mut place: Place, home: usize) {
         let mask = self.places.len() - 1;
         let (mut at, mut distance) = (home, 0);
@@ -117,12 +118,13 @@ impl KeyIndex {
     ///
     /// # Panics
     /// When it does not.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, hash: u64, index: u32) {
         let mask = self.places.len() - 1;
+        let places = &mut self.places[..];
         let mut hole = hash as u32 as usize & mask;
-        while self.places[hole].index != index + 1 {
-            assert!(self.places[hole].index != 0, "what is taken out was put in");
+        while places[hole].index != index + 1 {
+            assert!(places[hole].index != 0, "what is taken out was put in");
             hole = (hole + 1) & mask;
         }
         self.len -= 1;
@@ -130,14 +132,14 @@ impl KeyIndex {
         // belongs before it.
         loop {
             let at = (hole + 1) & mask;
-            let place = self.places[at];
+            let place = places[at];
             if place.index == 0 || Self::distance(place, at, mask) == 0 {
                 break;
             }
-            self.places[hole] = place;
+            places[hole] = place;
             hole = at;
         }
-        self.places[hole] = Place::zeroed();
+        places[hole] = Place::zeroed();
     }
 }
 

@@ -1,5 +1,6 @@
 use super::Full;
 use crate::state::{Corrupt, Sink, Source};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytemuck::Pod;
 use core::ops::{Index, IndexMut};
@@ -7,11 +8,12 @@ use core::ops::{Index, IndexMut};
 /// Values by an index that stays theirs until they are removed. Freed indices are given again, last freed first.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {
-    /// Values up to the highest index ever used; freed ones are zero.
-    entries: Vec<T>,
+    /// A place for each value; zero where there is none. The operating system backs what was touched.
+    entries: Box<[T]>,
+    /// Indices below this have been given.
+    used: usize,
     /// Freed indices, the next to be given last.
     free: Vec<u32>,
-    capacity: usize,
 }
 
 impl<T: Pod> Slab<T> {
@@ -22,14 +24,15 @@ impl<T: Pod> Slab<T> {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity < u32::MAX as usize, "a slab index has 32 bits");
-        Self { entries: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity), capacity }
+        let entries = bytemuck::allocation::zeroed_slice_box(capacity);
+        Self { entries, used: 0, free: Vec::with_capacity(capacity) }
     }
 
     /// Values held.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.used - self.free.len()
     }
 
     /// Whether it holds none.
@@ -42,30 +45,34 @@ impl<T: Pod> Slab<T> {
     #[must_use]
     #[inline]
     pub fn room(&self) -> usize {
-        self.capacity - self.len()
+        self.entries.len() - self.len()
+    }
+
+    /// Whether no value fits any more.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.free.is_empty() && self.used == self.entries.len()
     }
 
     /// Values that fit in all.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.entries.len()
     }
 
     /// Adds a value and gives its index.
     ///
     /// # Errors
     /// [`Full`] at capacity.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, value: T) -> Result<u32, Full> {
-        if let Some(index) = self.free.pop() {
-            self.entries[index as usize] = value;
-            return Ok(index);
-        }
-        if self.entries.len() == self.capacity {
-            return Err(Full);
-        }
-        self.entries.push(value);
-        Ok((self.entries.len() - 1) as u32)
+        let freed = self.free.pop();
+        let index = freed.unwrap_or(self.used as u32);
+        let place = self.entries.get_mut(index as usize).ok_or(Full)?;
+        *place = value;
+        self.used += usize::from(freed.is_none());
+        Ok(index)
     }
 
     /// Takes out the value at `index`, which must hold one.
@@ -77,23 +84,30 @@ impl<T: Pod> Slab<T> {
     }
 
     /// Frees the value at `index`, which must hold one.
-    #[inline]
+    #[inline(always)]
     pub fn clear(&mut self, index: u32) {
         self.entries[index as usize] = T::zeroed();
-        debug_assert!(self.free.len() < self.capacity, "an index is freed once");
+        debug_assert!(self.free.len() < self.used, "an index is freed once");
         self.free.push(index);
     }
 
     /// All entries up to the highest index ever used, freed ones zero, by index.
     #[must_use]
     pub fn entries(&self) -> &[T] {
-        &self.entries
+        &self.entries[..self.used]
+    }
+
+    /// The places of all values, by index. Who changes several borrows them once: between stores through the slab itself,
+    /// where they stand is read again each time.
+    #[inline(always)]
+    pub fn places_mut(&mut self) -> &mut [T] {
+        &mut self.entries
     }
 
     /// Writes values and free indices: which index comes next is state.
     pub fn save(&self, sink: &mut impl Sink) {
-        sink.value(&(self.entries.len() as u64));
-        sink.values(&self.entries);
+        sink.value(&(self.used as u64));
+        sink.values(self.entries());
         sink.value(&(self.free.len() as u64));
         sink.values(&self.free);
     }
@@ -104,11 +118,12 @@ impl<T: Pod> Slab<T> {
     /// [`Corrupt`] when it is over `capacity`, or frees an index that does not exist, holds something, or is free.
     pub fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
         let mut slab = Self::new(capacity);
-        for _ in 0..source.count(capacity, "slab entries")? {
-            slab.entries.push(source.value()?);
+        slab.used = source.count(capacity, "slab entries")?;
+        for entry in &mut slab.entries[..slab.used] {
+            *entry = source.value()?;
         }
-        let mut freed = alloc::vec![false; slab.entries.len()];
-        for _ in 0..source.count(slab.entries.len(), "slab free list")? {
+        let mut freed = alloc::vec![false; slab.used];
+        for _ in 0..source.count(slab.used, "slab free list")? {
             let index: u32 = source.value()?;
             match freed.get_mut(index as usize) {
                 Some(seen) if !*seen => *seen = true,

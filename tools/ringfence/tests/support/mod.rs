@@ -13,7 +13,7 @@ use ringfence_kernel::ClientId;
 use ringfence_kernel::MessageHeader;
 use ringfence_kernel::RequestId;
 use ringfence_kernel::image::{flag, kind};
-use ringfence_kernel::messages::{Malformed, Message, Part, Then};
+use ringfence_kernel::messages::{Message, Part, Then};
 use ringfence_kernel::workload::{CommandImage, Workload};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -241,7 +241,7 @@ struct Drawn<'a>(&'a CommandImage);
 impl<'a> Message<'a> for Drawn<'a> {
     const PART: &'static Part = Matching::PART;
 
-    fn decode_then<T: Then<Self>>(_: MessageHeader, _: &'a [u8], _: T) -> Result<T::Output, Malformed> {
+    fn decode_then<T: Then<Self>>(_: MessageHeader, _: &'a [u8], _: T) -> Result<T::Output, T::Error> {
         unreachable!("nobody reads what was drawn")
     }
 
