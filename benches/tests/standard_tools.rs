@@ -43,7 +43,17 @@ fn python(target: &Path) -> Result<PathBuf, String> {
         return Ok(python);
     }
     done(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    done(Command::new(&python).args(["-m", "pip", "install", "--quiet", "hdrhistogram==0.10.3"]))?;
+    done(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--timeout",
+        "20",
+        "--retries",
+        "1",
+        "hdrhistogram==0.10.3",
+    ]))?;
     Ok(python)
 }
 

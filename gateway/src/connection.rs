@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     /// What its logon must answer.
     pub(crate) nonce: [u8; 32],
+    /// How many connections came before it.
+    pub(crate) number: u64,
     /// Who it is; 0 before its logon.
     pub(crate) client: ClientId,
     /// Its session; 0 before its logon and once the session is over.
@@ -82,6 +84,7 @@ impl Connection {
             stream,
             state: State::Challenged,
             nonce,
+            number: 0,
             client: ClientId(0),
             session: SessionId(0),
             in_flight: 0,

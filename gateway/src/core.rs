@@ -200,7 +200,8 @@ impl Core {
     }
 
     /// A connection whose challenge is on its way.
-    pub(crate) fn enter(&mut self, connection: Connection) -> Place {
+    pub(crate) fn enter(&mut self, mut connection: Connection) -> Place {
+        connection.number = self.stats.accepted;
         let place = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);
             (self.connections.len() - 1) as Place

@@ -61,8 +61,12 @@ impl Core {
         if !accepts {
             return self.close(place, Refusal::DiskFull);
         }
-        // The first connection's session is closed in the log before the second one's is opened.
         if let Some(first) = self.clients.get(logon.client.0.into()) {
+            // A logon that was long on its way may come after that of the connection which the client made in its place.
+            if self.at(first).number > self.at(place).number {
+                return self.close(place, Refusal::Superseded);
+            }
+            // The first connection's session is closed in the log before the second one's is opened.
             self.close(first, Refusal::Superseded);
         }
         let (session, now) = (self.session_next, self.now);

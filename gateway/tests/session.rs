@@ -89,6 +89,21 @@ fn a_second_logon_ends_the_first_session() {
     assert_eq!(bench.answer(&mut second), (1, 1));
 }
 
+/// Guards against a logon that was long on its way and ends the session that its client has since made anew.
+#[test]
+fn a_late_logon_of_an_older_connection_ends_no_newer_session() {
+    let mut bench = Bench::new();
+    let mut older = bench.connect();
+    let nonce = bench.challenge(&mut older).nonce;
+    let mut newer = bench.log_on(1);
+    older.send(&logon(1, &key(1), &nonce, PROTOCOL));
+    assert_eq!(bench.closing(&mut older), Refusal::Superseded.into());
+    bench.gone(&mut older);
+    assert_eq!(bench.gateway.port().frames, [(OPENED, SessionId(1))]);
+    newer.send(&frame(1, Command::Echo(&Echo { value: 1 })));
+    assert_eq!(bench.answer(&mut newer), (1, 1));
+}
+
 /// Guards against a session that outlives its connection.
 #[test]
 fn goodbye_loss_and_silence_all_close_the_session() {

@@ -26,7 +26,11 @@ fn python(target: &Path, name: &str) -> Result<PathBuf, String> {
     }
     done(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     let oracles = ["psec==1.3.0", "pyiso8583==4.0.1"];
-    done(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(oracles))?;
+    done(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--timeout", "20", "--retries", "1"])
+            .args(oracles),
+    )?;
     Ok(python)
 }
 

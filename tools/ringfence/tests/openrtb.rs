@@ -18,9 +18,10 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 use support::{Place, program};
 
-/// A bid request of a site with one banner, of a private deal, and of an app, with fields that nobody here knows.
+/// A bid request of a site with one banner, of a private deal, and of an app, with fields that nobody here knows. It leaves
+/// more time than any sound run takes.
 const BANNER: &str = r#"{
-  "id": "80ce30c53c16e6ede735f123ef6e32361bfc7b22", "at": 1, "tmax": 90, "cur": ["USD"],
+  "id": "80ce30c53c16e6ede735f123ef6e32361bfc7b22", "at": 1, "tmax": 60000, "cur": ["USD"],
   "imp": [{"id": "1", "tagid": "leaderboard", "bidfloor": 0.5, "secure": 1,
     "banner": {"format": [{"w": 728, "h": 90}], "w": 300, "h": 250, "pos": 0, "battr": [13]}}],
   "site": {"id": "102855", "cat": ["IAB3-1"], "domain": "www.foobar.example", "page": "http://www.foobar.example/1234.html",
@@ -60,7 +61,7 @@ currency = "USD"
 currencies = { EUR = 1 }
 notices = "http://gateway.example/notices"
 secret = "a secret that tests may know"
-tmax_ms = 5000
+tmax_ms = 60000
 margin_ms = 10
 body_bytes_max = 8192
 placements = { leaderboard = 1, sidebar = 2, stream = 3 }
@@ -205,7 +206,7 @@ adm = "<VAST version=\"4.2\"/>"
     /// Bytes on a connection of their own, of which nothing more may come; everything that comes back until the peer closes.
     fn bytes(&self, bytes: &[u8], ends: bool) -> String {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
         // A peer that has refused already may not read on.
         let _ = stream.write_all(bytes);
         if ends {
@@ -273,8 +274,8 @@ fn exchanges_are_answered_and_their_notices_are_counted_once() {
         ("leaderboard", "nowhere"),
         ("\"at\": 1", "\"test\": 1"),
         ("[\"USD\"]", "[\"EUR\"]"),
-        ("\"tmax\": 90", "\"tmax\": 10"),
-        ("\"tmax\": 90", "\"tmax\": 0"),
+        ("\"tmax\": 60000", "\"tmax\": 10"),
+        ("\"tmax\": 60000", "\"tmax\": 0"),
     ] {
         assert!(BANNER.contains(from), "{from}");
         assert_eq!(gateway.bid(&BANNER.replace(from, to)).0, 204, "{to}");
@@ -327,7 +328,7 @@ fn a_pod_and_a_server_of_header_bidding_get_several_bids() {
     gateway.stream();
     let request = |video: &str, ext: &str| {
         format!(
-            r#"{{"id": "1", "tmax": 5000, "imp": [{{"id": "a", "tagid": "stream", "video": {video}}}],
+            r#"{{"id": "1", "tmax": 60000, "imp": [{{"id": "a", "tagid": "stream", "video": {video}}}],
             "site": {{"keywords": "stream"}}, "ext": {ext}}}"#
         )
     };
@@ -391,7 +392,7 @@ fn an_exchange_does_not_wait_and_a_late_win_is_taken_back() {
     let mut gateway = Gateway::new();
     let engine = Pid::from_raw(gateway.engine.id() as i32).expect("a process");
     kill_process(engine, Signal::STOP).expect("it stops");
-    let (status, _) = gateway.bid(BANNER);
+    let (status, _) = gateway.bid(&BANNER.replace("\"tmax\": 60000", "\"tmax\": 90"));
     kill_process(engine, Signal::CONT).expect("it goes on");
     assert_eq!(status, 204, "no bid in time");
     gateway.comes_to(1, (1, 0, 1, 0, 0));
@@ -471,7 +472,7 @@ fn curl_is_answered() {
         curl.args([
             "-sS",
             "--max-time",
-            "20",
+            "120",
             "-H",
             "content-type: application/json",
             "-w",
