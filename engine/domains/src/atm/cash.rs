@@ -122,6 +122,7 @@ impl Atm {
                 terminal.balanced = Authorization(context.sequence.0);
             }
         }
+        terminal.arrange();
         self.set_cash(command.terminal, terminal, vault, before, out)
     }
 

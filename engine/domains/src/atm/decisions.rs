@@ -1,7 +1,7 @@
 //! Transactions authorized, in the order of precedence. `endings` has what follows.
 
 use super::Atm;
-use super::cards::NONE;
+use super::cards::{Card, NONE};
 use super::conversions::hold_converted;
 use super::kept::Keep;
 use super::ledger::{Ledger, Move, NotCovered};
@@ -10,6 +10,7 @@ use super::messages::{
     Network, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::statements::Cause;
+use super::terminals::Terminal;
 use super::transactions::{Charge, Conversion, PinReferences, State, Transaction};
 use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
@@ -193,7 +194,70 @@ impl Atm {
         use ResponseCode as Code;
         let Self { terminals, cards, ledger, account_limits, windows, fees, rates, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
-        let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
+        let (card, date) = (&mut cards[place], *date);
+        let asked = Asked::look(command, terminal, card, ledger)?;
+        let Asked { kind, amount, notes, account, to } = asked;
+        let no = |code: Code| (code, account);
+        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
+        let conversion = if ledger[account].currency == terminal.currency {
+            None
+        } else {
+            let all = Amount(amount.0 + surcharge.0.0);
+            Some(rates.convert(now, terminal, ledger, account, all, command).map_err(no)?)
+        };
+        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
+        let of_holder = |amount: Amount| conversion.map_or(amount, |conversion| conversion.rate.convert(amount));
+        let fee = fees.on(ledger, kind, network, account, of_holder(amount));
+        let cash = if kind.dispenses() { amount } else { command.cashback };
+        // Those of card and account are in the account's currency.
+        let of_holder = of_holder(cash);
+        let mut of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        let by_account = of_account.is_some();
+        let over = [
+            if cash.0 > 0 { windows.exceeds(&card.limits, of_holder, date, now) } else { [false; 2] },
+            of_account.as_ref().map_or([false; 2], |limits| windows.exceeds(limits, of_holder, date, now)),
+            // A till pays what is taken with a purchase: it is none of the terminal's notes.
+            if kind.dispenses() { windows.exceeds(&terminal.limits, cash, date, now) } else { [false; 2] },
+        ];
+        if over.iter().any(|[amount, _]| *amount) {
+            return Err(no(Code::ExceedsAmount));
+        }
+        if over.iter().any(|[_, count]| *count) {
+            return Err(no(Code::ExceedsCount));
+        }
+        asked.take(command, terminal.cash, [surcharge, fee], conversion, ledger, date).map_err(|not_covered| {
+            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
+        })?;
+        if cash.0 > 0 {
+            windows.count(&mut card.limits, of_holder, date, now);
+        }
+        if let Some(limits) = &mut of_account {
+            windows.count(limits, of_holder, date, now);
+        }
+        if kind.dispenses() {
+            windows.count(&mut terminal.limits, cash, date, now);
+            terminal.hold(notes);
+        }
+        let charges = [surcharge, fee].map(Charge::of);
+        Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
+    }
+}
+
+/// What is asked for, when it can be: how much, in which notes, from which account and to which.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    kind: TransactionType,
+    amount: Amount,
+    notes: Notes,
+    account: u32,
+    to: u32,
+}
+
+impl Asked {
+    #[inline]
+    fn look(command: &Authorize, terminal: &Terminal, card: &Card, ledger: &Ledger) -> Result<Self, Decline> {
+        use ResponseCode as Code;
+        let kind = command.transaction.get();
         let amount = amount_of(command, card.fast_cash)?;
         let other = match kind {
             TransactionType::Purchase => terminal.merchant,
@@ -217,70 +281,42 @@ impl Atm {
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
         let is_its_own = if moves(kind) { account == to } else { kind.dispenses() && account == terminal.cash };
         let can_convert = kind.dispenses() && !terminal.is_acquirer();
-        if (is_foreign(account) || is_foreign(to)) && !can_convert || is_its_own {
+        let accepts = command.conversion == ConversionChoice::Accepted.into();
+        if (is_foreign(account) || is_foreign(to)) && !can_convert || is_its_own || accepts && !is_foreign(account) {
             return Err(no(Code::InvalidTransaction));
         }
-        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
-        let conversion = match command.conversion.get() {
-            ConversionChoice::Accepted if !is_foreign(account) => return Err(no(Code::InvalidTransaction)),
-            _ if !is_foreign(account) => None,
-            _ => Some(
-                rates.convert(now, terminal, ledger, account, Amount(amount.0 + surcharge.0.0), command).map_err(no)?,
-            ),
-        };
-        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
-        let of_holder = |amount: Amount| conversion.map_or(amount, |conversion| conversion.rate.convert(amount));
-        let fee = fees.on(ledger, kind, network, account, of_holder(amount));
-        let charges = [surcharge, fee];
-        let cash = if kind.dispenses() { amount } else { command.cashback };
-        let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
-        let by_account = of_account.is_some();
-        // A till pays what is taken with a purchase: it is none of the terminal's notes.
-        let of_terminal = kind.dispenses().then_some(&mut terminal.limits);
-        let limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
-        // Those of card and account are in the account's currency.
-        let counted = [of_holder(cash), of_holder(cash), cash];
-        let mut looked = limits.iter().zip(counted).filter_map(|(limits, cash)| Some((limits.as_ref()?, cash)));
-        if looked.any(|(limits, cash)| windows.exceeds_amount(limits, cash, date, now)) {
-            return Err(no(Code::ExceedsAmount));
-        }
-        if limits.iter().flatten().any(|limits| windows.exceeds_count(limits, date, now)) {
-            return Err(no(Code::ExceedsCount));
-        }
+        Ok(Self { kind, amount, notes, account, to })
+    }
+
+    /// Holds the money, or moves it.
+    #[inline]
+    fn take(
+        self,
+        command: &Authorize,
+        cash: u32,
+        [surcharge, fee]: [(Amount, u32); 2],
+        conversion: Option<Conversion>,
+        ledger: &mut Ledger,
+        date: BusinessDate,
+    ) -> Result<(), NotCovered> {
+        let Self { kind, amount, account, to, .. } = self;
         match kind {
             // The account of uncounted cash is the bank's own.
             TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
             _ if kind.dispenses() => match conversion {
-                None => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
-                Some(conversion) => {
-                    hold_converted(ledger, account, conversion, [(amount, terminal.cash), surcharge, fee])
-                }
+                None => hold_all(ledger, account, [(amount, cash), surcharge, fee]),
+                Some(conversion) => hold_converted(ledger, account, conversion, [(amount, cash), surcharge, fee]),
             },
+            _ if !ledger.bears(account, Amount(amount.0 + fee.0.0)) => Err(NotCovered::Debit),
             _ => {
                 let moved =
                     if kind == TransactionType::Purchase { MovementKind::Purchase } else { MovementKind::Transfer };
                 let moves = [(amount, to, moved), (fee.0, fee.1, MovementKind::Fee)];
                 let moves = moves.map(|(amount, credit, kind)| Move { debit: account, credit, amount, kind });
                 let Authorize { terminal, trace, .. } = *command;
-                match ledger.bears(account, Amount(amount.0 + fee.0.0)) {
-                    true => ledger.move_all(moves, Cause { kind: moved, terminal, trace, date }),
-                    false => Err(NotCovered::Debit),
-                }
+                ledger.move_all(moves, Cause { kind: moved, terminal, trace, date })
             }
         }
-        .map_err(|not_covered| {
-            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
-        })?;
-        for (limits, cash) in limits.into_iter().zip(counted) {
-            if let Some(limits) = limits {
-                windows.count(limits, cash, date, now);
-            }
-        }
-        if kind.dispenses() {
-            terminal.hold(notes);
-        }
-        let charges = charges.map(Charge::of);
-        Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
     }
 }
 

@@ -108,11 +108,10 @@ impl Atm {
             return Err(Code::InvalidTransaction);
         }
         if kind.dispenses() {
-            if windows.exceeds_amount(&terminal.limits, amount, date, now) {
-                return Err(Code::ExceedsAmount);
-            }
-            if windows.exceeds_count(&terminal.limits, date, now) {
-                return Err(Code::ExceedsCount);
+            match windows.exceeds(&terminal.limits, amount, date, now) {
+                [true, _] => return Err(Code::ExceedsAmount),
+                [false, true] => return Err(Code::ExceedsCount),
+                [false, false] => {}
             }
         }
         // A number that is left when the account does not bear it is not used again.

@@ -23,36 +23,38 @@ pub(super) struct Cassette {
     pub(super) held: u32,
 }
 
-/// One terminal.
+/// One terminal. What each withdrawal needs stands first, in three lines of the cache.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Terminal {
     /// Zero while it is not defined.
     pub(super) confirm_within_ns: u64,
-    /// What was authorized before this is not posted late: the notes were counted since, or are others.
-    pub(super) balanced: Authorization,
-    pub(super) cassettes: [Cassette; CASSETTES],
-    /// What a withdrawal costs beside its amount: a fixed part, and the most of all where there is a rate.
-    pub(super) surcharge: Amount,
-    pub(super) surcharge_max: Amount,
-    pub(super) limits: Limits,
     /// The places of the account of its cash, or of what is owed to an acquirer; and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
-    /// The places of the accounts of purchases and of deposits, when it takes any.
-    pub(super) merchant: u32,
-    pub(super) deposits: u32,
-    /// In 1/10,000 of the amount.
-    pub(super) surcharge_rate: u32,
-    /// Cards that it has kept since it was last balanced.
-    pub(super) captured: u32,
+    pub(super) cassettes: [Cassette; CASSETTES],
+    pub(super) limits: Limits,
+    /// What a withdrawal costs beside its amount.
+    pub(super) surcharge: Amount,
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
     is_acquirer: u8,
-    reserved: [u8; 4],
+    /// The places of its cassettes, those of the highest denomination first, and of equal ones the first.
+    order: [u8; CASSETTES],
+    /// What was authorized before this is not posted late: the notes were counted since, or are others.
+    pub(super) balanced: Authorization,
     pub(super) totals: Totals,
     /// What was done on the date that ended last.
     pub(super) ended: Totals,
+    /// The most of a surcharge where there is a rate, and the rate in 1/10,000 of the amount.
+    pub(super) surcharge_max: Amount,
+    pub(super) surcharge_rate: u32,
+    /// The places of the accounts of purchases and of deposits, when it takes any.
+    pub(super) merchant: u32,
+    pub(super) deposits: u32,
+    /// Cards that it has kept since it was last balanced.
+    pub(super) captured: u32,
+    reserved: [u64; 3],
 }
 
 /// What was done at a terminal since the business date began.
@@ -82,8 +84,8 @@ impl Totals {
 impl Terminal {
     pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
         let (service, limits, zero) = (Service::Out.into(), Limits::none(), Self::zeroed());
-        let (merchant, deposits) = (NONE, NONE);
-        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, ..zero }
+        let (merchant, deposits, order) = (NONE, NONE, zero.by_denomination());
+        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, order, ..zero }
     }
 
     /// Another acquirer.
@@ -92,6 +94,7 @@ impl Terminal {
     }
 
     /// Whether it is another acquirer, and has no notes.
+    #[inline]
     pub(super) fn is_acquirer(&self) -> bool {
         self.is_acquirer == 1
     }
@@ -118,6 +121,7 @@ impl Terminal {
         self.confirm_within_ns != 0
     }
 
+    #[inline]
     pub(super) fn is_in_service(&self) -> bool {
         self.service.get() == Service::In
     }
@@ -134,34 +138,35 @@ impl Terminal {
         if self.is_acquirer() {
             return Some(Notes(0));
         }
-        let order = self.by_denomination();
         // As many as there are of each, the highest first: when that pays it, no way has more of the highest.
         let (mut rest, mut left, mut counts) = (amount.0, NOTES_MAX, [0; CASSETTES]);
-        for at in order {
+        for at in self.order.map(usize::from) {
             let Cassette { denomination, notes, held } = self.cassettes[at];
-            if rest >= u64::from(denomination) && denomination > 0 {
-                let count = (rest / u64::from(denomination)).min((notes - held).min(left).into()) as u32;
-                (counts[at], left) = (count as u16, left - count);
-                rest -= u64::from(denomination) * u64::from(count);
-            }
+            // Where there is no denomination there are no notes.
+            let denomination = u64::from(denomination.max(1));
+            let count = (rest / denomination).min((notes - held).min(left).into()) as u32;
+            (counts[at], left) = (count as u16, left - count);
+            rest -= denomination * u64::from(count);
         }
-        if rest == 0 { Some(Notes::new(counts)) } else { self.search(amount, order) }
+        if rest == 0 { Some(Notes::new(counts)) } else { self.search(amount) }
     }
 
-    /// The cassettes, those of the highest denomination first, and of equal ones the first.
-    #[inline]
-    fn by_denomination(&self) -> [usize; CASSETTES] {
-        let of = |at: usize| u64::from(self.cassettes[at].denomination) << 2 | (CASSETTES - 1 - at) as u64;
-        let mut keys: [u64; CASSETTES] = core::array::from_fn(of);
-        for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3), (1, 2)] {
-            (keys[one], keys[other]) = (keys[one].max(keys[other]), keys[one].min(keys[other]));
-        }
-        keys.map(|key| CASSETTES - 1 - (key & 3) as usize)
+    /// Notes the order of its cassettes, which have other denominations now.
+    pub(super) fn arrange(&mut self) {
+        self.order = self.by_denomination();
+    }
+
+    /// The places of the cassettes, those of the highest denomination first, and of equal ones the first.
+    fn by_denomination(&self) -> [u8; CASSETTES] {
+        let mut order = core::array::from_fn(|at| at as u8);
+        order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[usize::from(*at)].denomination));
+        order
     }
 
     /// As [`Terminal::mix`], where not as many of the highest as there are will do.
     #[cold]
-    fn search(&self, amount: Amount, order: [usize; CASSETTES]) -> Option<Notes> {
+    fn search(&self, amount: Amount) -> Option<Notes> {
+        let order = self.order.map(usize::from);
         // Cassettes of one denomination are one pile: it is looked for how many notes of it, not from where.
         let (mut piles, mut count) = ([Pile { denomination: 0, notes: 0 }; CASSETTES], 0);
         for at in order {
@@ -325,8 +330,10 @@ impl Terminals {
                     && cassette.held <= cassette.notes
                     && (cassette.notes == 0 || cassette.denomination != 0 && terminal.is_acquirer == 0)
             };
-            let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 4]
+            let known = terminal.service.try_get().is_some()
+                && terminal.cassettes.iter().all(sound)
+                && terminal.order == terminal.by_denomination();
+            let is_zero = terminal.reserved == [0; 3]
                 && terminal.is_acquirer <= 1
                 && (terminal.totals.reserved, terminal.ended.reserved) == (0, 0);
             let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;
