@@ -11,7 +11,7 @@ use super::messages::{
 };
 use super::statements::Cause;
 use super::terminals::Terminal;
-use super::transactions::{Charge, Conversion, PinReferences, State, Transaction};
+use super::transactions::{Charge, Conversion, More, PinReferences, State, Transaction};
 use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -43,39 +43,44 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
         let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
-        if self.is_repeated(context.session, &transaction, out) {
+        let mut more = More::asked_by(command);
+        if let Some(index) = self.transactions.find(transaction.key()) {
+            self.repeat(context.session, index, &transaction.with(more), out);
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
         match self.decide(context.now, command)? {
             Ok(Approval { card, account, to, amount, notes, charges, conversion, by_account }) => {
-                transaction.charges = charges;
-                if let Some(conversion) = conversion {
-                    transaction.convert(conversion, self.ledger[account].currency);
-                }
-                (transaction.card, transaction.account, transaction.to) = (card, account, to);
-                (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
+                let (kind, holder) = (command.transaction.get(), &self.ledger[account]);
+                (transaction.card, transaction.account) = (card, account);
+                (transaction.notes, transaction.balances) = (notes, holder.balances().into());
                 (transaction.amount, transaction.counted) = (amount, self.date);
                 transaction.by_account = by_account.into();
-                let kind = command.transaction.get();
+                more.charges = charges;
+                if let Some(conversion) = conversion {
+                    (more.detail, more.billed_in) = (bytemuck::cast(conversion), holder.currency);
+                }
                 if kind.dispenses() {
                     transaction.state = State::Held.into();
                     transaction.deadline = context.now.saturating_add(confirm_within_ns);
                 } else if kind == TransactionType::Deposit {
-                    transaction.state = State::Deposited.into();
+                    (transaction.state, more.to) = (State::Deposited.into(), to);
                 } else {
                     (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
-                    transaction.posted = amount;
+                    (transaction.posted, more.to) = (amount, to);
                     if kind == TransactionType::MiniStatement {
-                        transaction.detail[0] = self.ledger[account].moved();
-                        transaction.lines = transaction.detail[0].min(self.ledger.movements().each() as u64) as u8;
+                        more.detail[0] = holder.moved();
+                        more.lines = holder.moved().min(self.ledger.movements().each() as u64) as u8;
                     }
                 }
             }
             Err(decline) => self.decline(&mut transaction, decline),
         }
-        self.transactions.add(transaction);
-        self.say_lines(context.session, &transaction, out);
+        let transaction = transaction.with(more);
+        let index = self.transactions.add(transaction);
+        if more.lines > 0 {
+            self.say_lines(context.session, index, out);
+        }
         out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
     }
@@ -88,7 +93,8 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         self.terminals.get(command.terminal)?;
         let mut transaction = Transaction::changing_pin(command, Authorization(context.sequence.0));
-        if self.is_repeated(context.session, &transaction, out) {
+        if let Some(index) = self.transactions.find(transaction.key()) {
+            self.repeat(context.session, index, &transaction, out);
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
@@ -97,8 +103,8 @@ impl Atm {
             Ok(place) => {
                 (transaction.state, transaction.card) = (State::Answered.into(), place);
                 let (new, before) = (new_pin_reference, self.cards[place].pin_reference);
-                transaction.detail = bytemuck::cast(PinReferences { new, before });
-                transaction.pin_version = self.set_pin_reference(place, new_pin_reference, out);
+                transaction.more_mut().detail = bytemuck::cast(PinReferences { new, before });
+                transaction.more_mut().pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
             Err(code) => self.decline(&mut transaction, (code, NONE)),
         }
@@ -115,18 +121,14 @@ impl Atm {
         self.cards[place].pin_version
     }
 
-    /// Answers `asked` when its key is known.
-    #[inline]
-    fn is_repeated(&self, session: SessionId, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
-        let known = self.transactions.find(asked.key());
-        if let Some(index) = known {
-            let answer = self.transactions[index].repeated(asked);
-            if answer.lines > 0 {
-                self.say_lines(session, &self.transactions[index], out);
-            }
-            out.reply(Reply::Authorized(&answer));
+    /// Answers `asked`, whose key the transaction at `index` has.
+    #[cold]
+    fn repeat(&self, session: SessionId, index: u32, asked: &Transaction, out: &mut Out<'_, Self>) {
+        let answer = self.transactions[index].repeated(asked);
+        if answer.lines > 0 {
+            self.say_lines(session, index, out);
         }
-        known.is_some()
+        out.reply(Reply::Authorized(&answer));
     }
 
     pub(super) fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {

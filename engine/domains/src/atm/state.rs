@@ -104,21 +104,23 @@ impl Atm {
             if self.terminals.look(transaction.terminal).is_none() || transaction.has_card() && !has_card {
                 return Err("the terminal or the card of a transaction");
             }
-            if (transaction.issuer.0 > 0 && transaction.is_held()) && self.issuers.find(transaction.issuer).is_none() {
+            if (transaction.issuer().0 > 0 && transaction.is_held())
+                && self.issuers.find(transaction.issuer()).is_none()
+            {
                 return Err("the issuer of a transaction");
             }
             let converted = transaction.conversion().map_or([0; 2], |one| [one.pays, one.receives]);
-            let charged = transaction.charges.iter().map(|charge| charge.to);
+            let charged = transaction.charges().map(|charge| charge.to).into_iter();
             let has_places = charged.chain(converted).all(places);
-            if !places(transaction.account) || !places(transaction.to) || !has_places {
+            if !places(transaction.account) || !places(transaction.more().to) || !has_places {
                 return Err("the account of a transaction");
             }
         }
         let is_said = |transaction: &Transaction| {
             let moved = self.ledger[transaction.account].moved();
-            usize::from(transaction.lines) <= self.ledger.movements().each() && transaction.moved() <= moved
+            usize::from(transaction.lines()) <= self.ledger.movements().each() && transaction.moved() <= moved
         };
-        if !self.transactions.iter().all(|transaction| transaction.lines == 0 || is_said(transaction)) {
+        if !self.transactions.iter().all(|transaction| transaction.lines() == 0 || is_said(transaction)) {
             return Err("the lines of a mini statement");
         }
         let mut holds = alloc::vec::Vec::new();
@@ -128,7 +130,7 @@ impl Atm {
         let mut of_terminals = BTreeMap::new();
         for held in self.transactions.iter().filter(|transaction| transaction.holds()) {
             if held.state.get() == State::Deposited {
-                holds.push((held.to, held.account, held.amount));
+                holds.push((held.more().to, held.account, held.amount));
                 continue;
             }
             let Some(terminal) = self.terminals.look(held.terminal) else { return Err("a hold without a terminal") };
