@@ -22,67 +22,103 @@ struct Approval {
     to: u32,
     amount: Amount,
     notes: Notes,
-    /// The surcharge and the fee.
-    charges: [Charge; 2],
+    /// The surcharge and the fee, and the places of the accounts that get them.
+    charges: [(Amount, u32); 2],
     /// How it is converted into the account's currency, when it is.
     conversion: Option<Conversion>,
     /// Whether the account's limits counted it.
     by_account: bool,
 }
 
+impl Approval {
+    /// Whether there is no more of it than every transaction has.
+    #[inline]
+    fn is_plain(&self, command: &Authorize) -> bool {
+        let Authorize { billed, rate_version, billed_in, conversion, .. } = *command;
+        let states_none = (billed, rate_version, billed_in) == Default::default();
+        let accepts_nothing = states_none && conversion == ConversionChoice::None.into();
+        command.transaction.get().dispenses()
+            && accepts_nothing
+            && self.charges == [(Amount(0), 0); 2]
+            && self.conversion.is_none()
+    }
+}
+
 /// Declined, and the account whose balances the answer says.
 type Decline = (ResponseCode, u32);
 
 impl Atm {
-    #[inline]
     pub(super) fn authorize(
         &mut self,
         context: Context,
         command: &Authorize,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        match self.authorize_plain(context, command, out) {
+            Some(()) => Ok(Progress::Done),
+            None => self.authorize_any(context, command, out),
+        }
+    }
+
+    /// Authorizes whatever is asked for.
+    pub(super) fn authorize_any(
+        &mut self,
+        context: Context,
+        command: &Authorize,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
-        let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
-        let mut more = More::asked_by(command);
-        if let Some(index) = self.transactions.find(transaction.key()) {
-            self.repeat(context.session, index, &transaction.with(more), out);
+        let asked = Transaction::asked_by(command, Authorization(context.sequence.0));
+        if let Some(index) = self.transactions.find(asked.key()) {
+            self.repeat(context.session, index, &asked.with(More::asked_by(command)), out);
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
-        match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, amount, notes, charges, conversion, by_account }) => {
-                let (kind, holder) = (command.transaction.get(), &self.ledger[account]);
-                (transaction.card, transaction.account) = (card, account);
-                (transaction.notes, transaction.balances) = (notes, holder.balances().into());
-                (transaction.amount, transaction.counted) = (amount, self.date);
-                transaction.by_account = by_account.into();
-                more.charges = charges;
-                if let Some(conversion) = conversion {
-                    (more.detail, more.billed_in) = (bytemuck::cast(conversion), holder.currency);
-                }
-                if kind.dispenses() {
-                    transaction.state = State::Held.into();
-                    transaction.deadline = context.now.saturating_add(confirm_within_ns);
-                } else if kind == TransactionType::Deposit {
-                    (transaction.state, more.to) = (State::Deposited.into(), to);
-                } else {
-                    (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
-                    (transaction.posted, more.to) = (amount, to);
-                    if kind == TransactionType::MiniStatement {
-                        more.detail[0] = holder.moved();
-                        more.lines = holder.moved().min(self.ledger.movements().each() as u64) as u8;
-                    }
-                }
+        let approval = match self.decide(context.now, command)? {
+            Ok(approval) => approval,
+            Err(decline) => {
+                let declined = self.decline(asked.with(More::asked_by(command)), decline);
+                self.transactions.add(declined);
+                out.reply(Reply::Authorized(&declined.answer()));
+                return Ok(Progress::Done);
             }
-            Err(decline) => self.decline(&mut transaction, decline),
-        }
-        let transaction = transaction.with(more);
+        };
+        let Approval { card, account, amount, notes, by_account, .. } = approval;
+        let (balances, counted, by_account) = (self.ledger[account].balances().into(), self.date, by_account.into());
+        let approved = Transaction { card, account, amount, notes, balances, counted, by_account, ..asked };
+        let (state, nothing) = (|state: State| state.into(), Default::default());
+        let transaction = match command.transaction.get() {
+            kind if kind.dispenses() => {
+                let deadline = context.now.saturating_add(confirm_within_ns);
+                Transaction { state: state(State::Held), deadline, ..approved }
+            }
+            TransactionType::Deposit => Transaction { state: state(State::Deposited), ended: nothing, ..approved },
+            _ => Transaction { state: state(State::Answered), ended: balances, posted: amount, ..approved },
+        };
         let index = self.transactions.add(transaction);
-        if more.lines > 0 {
+        if approval.is_plain(command) {
+            out.reply(Reply::Authorized(&transaction.answer()));
+        } else {
+            self.keep_more(index, command, approval);
             self.say_lines(context.session, index, out);
+            out.reply(Reply::Authorized(&self.transactions[index].answer()));
         }
-        out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    /// Keeps what there is more of the transaction at `index`, which `command` asked for.
+    fn keep_more(&mut self, index: u32, command: &Authorize, approval: Approval) {
+        let Approval { account, to, charges, conversion, .. } = approval;
+        let mut more = More { to, charges: charges.map(Charge::of), ..More::asked_by(command) };
+        let holder = &self.ledger[account];
+        if let Some(conversion) = conversion {
+            (more.detail, more.billed_in) = (bytemuck::cast(conversion), holder.currency);
+        }
+        if command.transaction == TransactionType::MiniStatement.into() {
+            more.detail[0] = holder.moved();
+            more.lines = holder.moved().min(self.ledger.movements().each() as u64) as u8;
+        }
+        self.transactions.change(index, |transaction| *transaction.more_mut() = more);
     }
 
     pub(super) fn change_pin(
@@ -106,7 +142,7 @@ impl Atm {
                 transaction.more_mut().detail = bytemuck::cast(PinReferences { new, before });
                 transaction.more_mut().pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
-            Err(code) => self.decline(&mut transaction, (code, NONE)),
+            Err(code) => transaction = self.decline(transaction, (code, NONE)),
         }
         self.transactions.add(transaction);
         out.reply(Reply::Authorized(&transaction.answer()));
@@ -131,16 +167,17 @@ impl Atm {
         out.reply(Reply::Authorized(&answer));
     }
 
-    pub(super) fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
-        self.terminals.get(transaction.terminal).expect("it was found").totals.declined += 1;
-        transaction.code = code.into();
-        if account != NONE {
-            transaction.balances = self.ledger[account].balances().into();
-        }
-        transaction.ended = transaction.balances;
+    /// Counts that what was asked was declined, and says so in it.
+    #[cold]
+    pub(super) fn decline(&mut self, asked: Transaction, (code, account): Decline) -> Transaction {
+        self.terminals.get(asked.terminal).expect("it was found").totals.declined += 1;
+        let known = if account == NONE { None } else { Some(&self.ledger[account]) };
+        let balances = known.map_or_else(Default::default, |account| account.balances().into());
+        Transaction { code: code.into(), balances, ended: balances, ..asked }
     }
 
     /// Whether a key of `date` that is not known may be taken in.
+    #[inline]
     pub(super) fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
         if date > self.date || date < self.date_before {
             return Err(Reject::BadDate);
@@ -221,11 +258,9 @@ impl Atm {
             // A till pays what is taken with a purchase: it is none of the terminal's notes.
             if kind.dispenses() { windows.exceeds(&terminal.limits, cash, date, now) } else { [false; 2] },
         ];
-        if over.iter().any(|[amount, _]| *amount) {
-            return Err(no(Code::ExceedsAmount));
-        }
-        if over.iter().any(|[_, count]| *count) {
-            return Err(no(Code::ExceedsCount));
+        let [over_amount, over_count] = [0, 1].map(|of| over[0][of] | over[1][of] | over[2][of]);
+        if over_amount || over_count {
+            return Err(no(if over_amount { Code::ExceedsAmount } else { Code::ExceedsCount }));
         }
         asked.take(command, terminal.cash, [surcharge, fee], conversion, ledger, date).map_err(|not_covered| {
             no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
@@ -240,7 +275,7 @@ impl Atm {
             windows.count(&mut terminal.limits, cash, date, now);
             terminal.hold(notes);
         }
-        let charges = [surcharge, fee].map(Charge::of);
+        let charges = [surcharge, fee];
         Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
     }
 }
@@ -328,6 +363,7 @@ const fn moves(kind: TransactionType) -> bool {
 }
 
 /// How much is asked for, when it can be.
+#[inline]
 pub(super) fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
     let Authorize { amount, cashback, billed, rate_version, billed_in, .. } = *command;
     let states_none = (billed, rate_version, billed_in) == Default::default();

@@ -15,8 +15,20 @@ use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 impl Atm {
-    #[inline]
     pub(super) fn complete(
+        &mut self,
+        context: Context,
+        command: &Complete,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        match self.complete_plain(command, out) {
+            Some(()) => Ok(Progress::Done),
+            None => self.complete_any(context, command, out),
+        }
+    }
+
+    /// Completes whatever it is.
+    pub(super) fn complete_any(
         &mut self,
         context: Context,
         command: &Complete,

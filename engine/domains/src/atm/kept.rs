@@ -92,12 +92,14 @@ impl<T: Keep> Kept<T> {
     /// Keeps one more, for which there is room, and gives its place; the oldest that has ended goes when the ring is full.
     #[inline]
     pub(super) fn add(&mut self, value: T) -> u32 {
-        if self.next - self.first == self.capacity {
+        let index = if self.next - self.first == self.capacity {
             let oldest = self.pass_over_held();
             self.by_key.remove(T::hash(self[oldest].key()), oldest);
             self.first += 1;
-        }
-        let index = (self.next % self.capacity) as u32;
+            oldest
+        } else {
+            (self.next % self.capacity) as u32
+        };
         value.put(&mut self.ring[index as usize]);
         self.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
         if value.deadline() != Timestamp(0) {

@@ -162,15 +162,14 @@ impl Ledger {
 
     /// Both sides, when each bears that `amount` more moves between them.
     #[inline]
-    fn look(&self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
-        let (giver, taker) = (&self.accounts[debit], &self.accounts[credit]);
-        debug_assert!(debit != credit, "money moves between two accounts");
+    fn both(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(&mut Account, &mut Account), NotCovered> {
+        let (giver, taker) = self.accounts.pair_mut(debit, credit);
         debug_assert!(giver.currency == taker.currency, "money moves within a currency");
         debug_assert!(giver.is_sound() && taker.is_sound(), "accounts are sound at every sequence");
         match (giver.bears_debit(amount), taker.bears_credit(amount)) {
             (false, _) => Err(NotCovered::Debit),
             (true, false) => Err(NotCovered::Credit),
-            (true, true) => Ok(()),
+            (true, true) => Ok((giver, taker)),
         }
     }
 
@@ -240,18 +239,16 @@ impl Ledger {
 
     /// Moves `amount`, which is at most [`AMOUNT_MAX`], at once.
     pub(super) fn move_now(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
-        self.look(debit, credit, amount)?;
-        self.accounts[debit].debits += amount.0;
-        self.accounts[credit].credits += amount.0;
+        let (giver, taker) = self.both(debit, credit, amount)?;
+        (giver.debits, taker.credits) = (giver.debits + amount.0, taker.credits + amount.0);
         Ok(())
     }
 
     /// Holds `amount` on both sides.
     #[inline]
     pub(super) fn hold(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
-        self.look(debit, credit, amount)?;
-        self.accounts[debit].debits_held += amount.0;
-        self.accounts[credit].credits_held += amount.0;
+        let (giver, taker) = self.both(debit, credit, amount)?;
+        (giver.debits_held, taker.credits_held) = (giver.debits_held + amount.0, taker.credits_held + amount.0);
         Ok(())
     }
 
@@ -260,9 +257,8 @@ impl Ledger {
     pub(super) fn settle(&mut self, debit: u32, credit: u32, held: Amount, posted: Amount) {
         assert!(posted <= held, "no more is posted than was held");
         let less = |all: u64| all.checked_sub(held.0).expect("what ends was held");
-        let giver = &mut self.accounts[debit];
+        let (giver, taker) = self.accounts.pair_mut(debit, credit);
         (giver.debits_held, giver.debits) = (less(giver.debits_held), giver.debits + posted.0);
-        let taker = &mut self.accounts[credit];
         (taker.credits_held, taker.credits) = (less(taker.credits_held), taker.credits + posted.0);
     }
 

@@ -27,6 +27,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Whether one more withdrawal of `amount` is within them, when they have no window.
+    #[inline]
+    pub(super) fn admit(&self, amount: Amount, date: BusinessDate) -> bool {
+        let (taken, count) = self.day.of(date);
+        self.window == 0
+            && amount <= self.transaction_max
+            && taken.saturating_add(amount.0) <= self.day_max.0
+            && count < self.day_count_max
+    }
+}
+
 /// The limits of an account, whatever card takes from it.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]

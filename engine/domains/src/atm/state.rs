@@ -153,7 +153,8 @@ impl Atm {
             }
         }
         let notes_of = |number| notes_held.get(&number).copied().unwrap_or_default();
-        if !self.terminals.iter().all(|(number, terminal)| terminal.cassettes.map(|one| one.held) == notes_of(number)) {
+        if !self.terminals.iter().all(|(number, terminal)| terminal.cassettes().map(|one| one.held) == notes_of(number))
+        {
             return Err("the notes held of a terminal");
         }
         if !counted

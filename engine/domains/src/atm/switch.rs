@@ -77,7 +77,7 @@ impl Atm {
         match self.prepare(context.now, &mut transaction) {
             Ok(()) => out.reply(Reply::Forwarded(&transaction.forwarded())),
             Err(code) => {
-                self.decline(&mut transaction, (code, NONE));
+                transaction = self.decline(transaction, (code, NONE));
                 self.decline_for_issuer(transaction.issuer());
                 out.reply(Reply::Authorized(&transaction.answer()));
             }

@@ -13,8 +13,7 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 pub(super) const CASSETTE_NOTES: u32 = u16::MAX as u32;
 
 /// One cassette. Nothing of it is set while its denomination is zero.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cassette {
     /// What a note is worth, in minor units.
     pub(super) denomination: u32,
@@ -32,7 +31,11 @@ pub(super) struct Terminal {
     /// The places of the account of its cash, or of what is owed to an acquirer; and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
-    pub(super) cassettes: [Cassette; CASSETTES],
+    /// Of each cassette what a note of it is worth, in minor units, how many are in it, and how many of them are authorized
+    /// and not yet completed.
+    pub(super) denominations: [u32; CASSETTES],
+    pub(super) notes: Notes,
+    held: Notes,
     pub(super) limits: Limits,
     /// What a withdrawal costs beside its amount.
     pub(super) surcharge: Amount,
@@ -54,7 +57,7 @@ pub(super) struct Terminal {
     pub(super) deposits: u32,
     /// Cards that it has kept since it was last balanced.
     pub(super) captured: u32,
-    reserved: [u64; 3],
+    reserved: [u64; 5],
 }
 
 /// What was done at a terminal since the business date began.
@@ -128,7 +131,24 @@ impl Terminal {
 
     /// Whether notes in it are authorized and not yet completed.
     pub(super) fn is_busy(&self) -> bool {
-        self.cassettes.iter().any(|cassette| cassette.held > 0)
+        self.held.0 > 0
+    }
+
+    /// Its cassettes.
+    pub(super) fn cassettes(&self) -> [Cassette; CASSETTES] {
+        let (notes, held) = (self.notes.counts(), self.held.counts());
+        core::array::from_fn(|at| Cassette {
+            denomination: self.denominations[at],
+            notes: notes[at].into(),
+            held: held[at].into(),
+        })
+    }
+
+    /// The notes in it that are not held.
+    #[inline]
+    fn free(&self) -> Notes {
+        // Of no cassette more are held than are in it.
+        Notes(self.notes.0 - self.held.0)
     }
 
     /// The notes that pay `amount`: of all ways with at most [`NOTES_MAX`] notes the one with most notes of the highest
@@ -139,16 +159,15 @@ impl Terminal {
             return Some(Notes(0));
         }
         // As many as there are of each, the highest first: when that pays it, no way has more of the highest.
-        let (mut rest, mut left, mut counts) = (amount.0, NOTES_MAX, [0; CASSETTES]);
-        for at in self.order.map(usize::from) {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
+        let (mut rest, mut left, mut paid) = (amount.0, u64::from(NOTES_MAX), 0);
+        for at in self.order {
             // Where there is no denomination there are no notes.
-            let denomination = u64::from(denomination.max(1));
-            let count = (rest / denomination).min((notes - held).min(left).into()) as u32;
-            (counts[at], left) = (count as u16, left - count);
-            rest -= denomination * u64::from(count);
+            let denomination = u64::from(self.denominations[usize::from(at) % CASSETTES].max(1));
+            let free = self.free().0 >> (16 * at) & 0xffff;
+            let count = (rest / denomination).min(free).min(left);
+            (rest, left, paid) = (rest - denomination * count, left - count, paid | count << (16 * at));
         }
-        if rest == 0 { Some(Notes::new(counts)) } else { self.search(amount) }
+        if rest == 0 { Some(Notes(paid)) } else { self.search(amount) }
     }
 
     /// Notes the order of its cassettes, which have other denominations now.
@@ -159,18 +178,18 @@ impl Terminal {
     /// The places of the cassettes, those of the highest denomination first, and of equal ones the first.
     fn by_denomination(&self) -> [u8; CASSETTES] {
         let mut order = core::array::from_fn(|at| at as u8);
-        order.sort_by_key(|at| core::cmp::Reverse(self.cassettes[usize::from(*at)].denomination));
+        order.sort_by_key(|at| core::cmp::Reverse(self.denominations[usize::from(*at)]));
         order
     }
 
     /// As [`Terminal::mix`], where not as many of the highest as there are will do.
     #[cold]
     fn search(&self, amount: Amount) -> Option<Notes> {
-        let order = self.order.map(usize::from);
+        let (order, cassettes) = (self.order.map(usize::from), self.cassettes());
         // Cassettes of one denomination are one pile: it is looked for how many notes of it, not from where.
         let (mut piles, mut count) = ([Pile { denomination: 0, notes: 0 }; CASSETTES], 0);
         for at in order {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
+            let Cassette { denomination, notes, held } = cassettes[at];
             let notes = notes - held;
             if denomination == 0 || notes == 0 {
                 continue;
@@ -186,7 +205,7 @@ impl Terminal {
         }
         let mut counts = [0; CASSETTES];
         for at in order {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
+            let Cassette { denomination, notes, held } = cassettes[at];
             if let Some(pile) = piles[..count].iter().position(|pile| pile.denomination == denomination) {
                 let given = paid[pile].min(notes - held);
                 (counts[at], paid[pile]) = (given as u16, paid[pile] - given);
@@ -197,42 +216,31 @@ impl Terminal {
 
     /// What notes are worth.
     pub(super) fn worth(&self, notes: Notes) -> Amount {
-        let worth = |(cassette, count): (&Cassette, u16)| u64::from(cassette.denomination) * u64::from(count);
-        Amount(self.cassettes.iter().zip(notes.counts()).map(worth).sum())
+        let worth = |(denomination, count): (&u32, u16)| u64::from(*denomination) * u64::from(count);
+        Amount(self.denominations.iter().zip(notes.counts()).map(worth).sum())
     }
 
     /// What all notes in it are worth, and what those that are held are.
     pub(super) fn sums(&self) -> (u64, u64) {
-        let worth = |sum: (u64, u64), cassette: &Cassette| {
-            let of = |notes: u32| u64::from(cassette.denomination) * u64::from(notes);
-            (sum.0 + of(cassette.notes), sum.1 + of(cassette.held))
-        };
-        self.cassettes.iter().fold((0, 0), worth)
+        (self.worth(self.notes).0, self.worth(self.held).0)
     }
 
     /// Whether so many notes are in it and not held.
+    #[inline]
     pub(super) fn has(&self, notes: Notes) -> bool {
-        let mut all = self.cassettes.iter().zip(notes.counts());
-        all.all(|(cassette, count)| u32::from(count) <= cassette.notes - cassette.held)
+        notes.are_of(self.free())
     }
 
     #[inline]
     pub(super) fn hold(&mut self, notes: Notes) {
-        for (cassette, count) in self.cassettes.iter_mut().zip(notes.counts()) {
-            cassette.held += u32::from(count);
-            assert!(cassette.held <= cassette.notes, "only notes that are in it are held");
-        }
+        assert!(self.has(notes), "only notes that are in it are held");
+        self.held.0 += notes.0;
     }
 
     /// Takes out what was dispensed of the notes that were held, and holds the rest no more.
     #[inline]
     pub(super) fn settle(&mut self, held: Notes, dispensed: Notes) {
-        for (cassette, (held, dispensed)) in
-            self.cassettes.iter_mut().zip(held.counts().into_iter().zip(dispensed.counts()))
-        {
-            cassette.held -= u32::from(held);
-            cassette.notes -= u32::from(dispensed);
-        }
+        (self.held.0, self.notes.0) = (self.held.0 - held.0, self.notes.0 - dispensed.0);
     }
 }
 
@@ -326,14 +334,13 @@ impl Terminals {
         for terminal in &mut loaded.terminals {
             *terminal = source.value()?;
             let sound = |cassette: &Cassette| {
-                cassette.notes <= CASSETTE_NOTES
-                    && cassette.held <= cassette.notes
+                cassette.held <= cassette.notes
                     && (cassette.notes == 0 || cassette.denomination != 0 && terminal.is_acquirer == 0)
             };
             let known = terminal.service.try_get().is_some()
-                && terminal.cassettes.iter().all(sound)
+                && terminal.cassettes().iter().all(sound)
                 && terminal.order == terminal.by_denomination();
-            let is_zero = terminal.reserved == [0; 3]
+            let is_zero = terminal.reserved == [0; 5]
                 && terminal.is_acquirer <= 1
                 && (terminal.totals.reserved, terminal.ended.reserved) == (0, 0);
             let is_rate = terminal.surcharge_rate <= 10_000 && terminal.surcharge_max.0 <= AMOUNT_MAX;

@@ -124,8 +124,8 @@ pub(super) struct Transaction {
     /// 1 while the issuer is to be told what was taken in the end.
     pub(super) advises: u8,
     /// 1 when there is more of it.
-    has_more: u8,
-    reserved: u8,
+    pub(super) has_more: u8,
+    pub(super) reserved: u8,
     /// The notes that were authorized.
     pub(super) notes: Notes,
     /// The notes that were dispensed, and what was posted for them.
@@ -136,7 +136,7 @@ pub(super) struct Transaction {
     /// The balances when it ended.
     pub(super) ended: [Balance; 2],
     pub(super) deadline: Timestamp,
-    more: More,
+    pub(super) more: More,
 }
 
 /// What a plain withdrawal has nothing of: then it is zero.
@@ -149,7 +149,7 @@ pub(super) struct More {
     pub(super) cashback: Amount,
     /// What was said of it last that became an exception and could be posted later: notes, another acquirer's amount, or zero
     /// for a reversal.
-    excepted: u64,
+    pub(super) excepted: u64,
     /// The place of the account that gets what is moved.
     pub(super) to: u32,
     /// The PIN version that a change of PIN brought.
@@ -159,7 +159,7 @@ pub(super) struct More {
     pub(super) issuer: IssuerId,
     /// The currency that it is converted into, or was asked to be; zero when it is not.
     pub(super) billed_in: Currency,
-    to_type: AccountTypeCode,
+    pub(super) to_type: AccountTypeCode,
     /// What was said to an offer.
     pub(super) choice: ConversionChoiceCode,
     /// 1 when it was approved in the issuer's stead.
@@ -169,8 +169,8 @@ pub(super) struct More {
     /// What it was before another acquirer said that money was taken all the same; nothing when it is as it was decided.
     pub(super) over: PostedOver,
     /// How what is an exception was answered.
-    excepted_code: ResponseByte,
-    reserved: [u8; 10],
+    pub(super) excepted_code: ResponseByte,
+    pub(super) reserved: [u8; 10],
 }
 
 /// Bytes of a transaction before there is more.
@@ -216,6 +216,7 @@ impl Transaction {
     }
 
     /// Whether it was approved, or is being asked for.
+    #[inline]
     pub(super) fn was_authorized(&self) -> bool {
         !matches!(self.state.get(), State::Tombstone | State::Declined)
     }
@@ -258,15 +259,17 @@ impl Transaction {
     }
 
     /// Whether amount and notes are held until somebody says what came out.
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Held.into() || self.state == State::Asked.into()
     }
 
     /// How what is said of it was answered when that was an exception: the operator settles it, whatever has changed since.
+    #[inline]
     pub(super) fn excepted(&self, what: u64) -> Option<ResponseCode> {
         let More { excepted, excepted_code, .. } = self.more();
-        let code = excepted_code.get();
-        (code != ResponseCode::Approved && excepted == what).then_some(code)
+        let is_excepted = excepted_code != ResponseCode::Approved.into() && excepted == what;
+        is_excepted.then(|| excepted_code.get())
     }
 
     /// What was said of it is an exception.
@@ -342,13 +345,15 @@ impl Transaction {
         if self.posted.0 == 0 { Amount(0) } else { Amount(self.posted.0 + surcharge.taken.0 + fee.taken.0) }
     }
 
+    #[inline]
     pub(super) fn is(&self, kind: TransactionType) -> bool {
         self.kind == kind.into()
     }
 
     /// Whether the terminal gives notes for it.
+    #[inline]
     pub(super) fn dispenses(&self) -> bool {
-        self.kind.try_get().is_some_and(TransactionType::dispenses)
+        self.is(TransactionType::Withdrawal) || self.is(TransactionType::FastCash)
     }
 
     /// What `command` asks for, not decided yet; there may be [`More::asked_by`] it.
@@ -433,7 +438,7 @@ impl Transaction {
     #[inline]
     pub(super) fn answer(&self) -> Authorized {
         let [balance, available] = self.balances;
-        let is_approved = self.code.get() == ResponseCode::Approved;
+        let is_approved = self.code == ResponseCode::Approved.into();
         let held = if is_approved && self.dispenses() { self.amount } else { Amount(0) };
         let More { charges, lines, billed_in, .. } = self.more();
         let [surcharge, fee] = charges.map(|charge| if is_approved { charge.asked } else { Amount(0) });
@@ -444,6 +449,7 @@ impl Transaction {
     }
 
     /// The answer to a completion or reversal.
+    #[inline]
     pub(super) fn ended(&self, code: ResponseCode) -> Ended {
         let ([balance, available], code) = (self.ended, code.into());
         let Self { authorization, posted, .. } = *self;
