@@ -16,6 +16,7 @@ mod decisions;
 mod endings;
 mod fees;
 mod operator;
+mod plain;
 mod settlement;
 mod switch;
 mod transfers;

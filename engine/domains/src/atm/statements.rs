@@ -130,8 +130,9 @@ impl Movements {
 impl Atm {
     /// Says the lines of a mini statement to whoever asks for it, the oldest first: as they were when it was asked for first,
     /// and of those that are kept no longer that they are not.
-    pub(super) fn say_lines(&self, session: SessionId, of: &Transaction, out: &mut Out<'_, Self>) {
-        let (Transaction { account, lines, .. }, moved) = (*of, of.moved());
+    pub(super) fn say_lines(&self, session: SessionId, index: u32, out: &mut Out<'_, Self>) {
+        let of = &self.transactions[index];
+        let (account, lines, moved) = (of.account, of.lines(), of.moved());
         for number in moved - u64::from(lines)..moved {
             let line = self.ledger.movements().line(account, number, self.ledger[account].moved());
             out.tell(session, Event::StatementLine(&line));
