@@ -407,6 +407,10 @@ macro_rules! messages {
             #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
             #[repr(C)]
             $vis struct $Msg { $( $(#[doc = $fdoc])* pub $f: $t, )* }
+            impl $Msg {
+                /// Its number in the schema.
+                pub const TEMPLATE: u16 = $id;
+            }
             const _: () = assert!(
                 core::mem::size_of::<$Msg>() == $size && $size % 8 == 0,
                 concat!("the wire size of ", stringify!($Msg), " changed or is not a whole number of words")

@@ -61,6 +61,7 @@ impl Atm {
     }
 
     /// Authorizes whatever is asked for.
+    #[inline(never)]
     pub(super) fn authorize_any(
         &mut self,
         context: Context,

@@ -28,6 +28,7 @@ impl Atm {
     }
 
     /// Completes whatever it is.
+    #[inline(never)]
     pub(super) fn complete_any(
         &mut self,
         context: Context,

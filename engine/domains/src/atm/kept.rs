@@ -64,6 +64,19 @@ impl<T: Keep> Kept<T> {
         self.by_key.get(T::hash(key), |index| self[index].key() == key)
     }
 
+    /// Which one may have `key`, without looking at it; see [`KeyIndex::guess`].
+    #[inline]
+    pub(super) fn guess(&self, key: T::Key) -> u32 {
+        self.by_key.guess(T::hash(key))
+    }
+
+    /// The one that goes when a full ring takes one in, `nth` after the next, if none of them is held.
+    #[inline]
+    pub(super) fn oldest(&self, nth: u64) -> Option<&T> {
+        let is_full = self.next - self.first == self.capacity;
+        is_full.then(|| &self.ring[((self.first + nth) % self.capacity) as usize])
+    }
+
     /// Whether `more` may come: there is room, or the oldest are of dates before `kept_from` and have ended. Those of them
     /// that have not are passed over.
     #[inline]

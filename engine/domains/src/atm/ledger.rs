@@ -179,6 +179,14 @@ impl Ledger {
         self.accounts[debit].bears_debit(amount)
     }
 
+    /// Reads the movement of an account that is written over next.
+    #[inline]
+    pub(super) fn touch_statement(&self, index: u32) {
+        if self.has_statement(index) {
+            self.movements.touch(index, self.accounts[index].moved);
+        }
+    }
+
     /// The place of the account's limits, if it has any.
     #[inline]
     pub(super) fn limits(&self, index: u32) -> Option<u32> {

@@ -28,7 +28,9 @@ impl Atm {
         out: &mut Out<'_, Self>,
     ) -> Option<()> {
         let Self { terminals, cards, ledger, transactions, fees, date, date_before, .. } = self;
-        // Card, account, terminal and name stand far apart in memory: the waits for them overlap when all are looked at first.
+        if !is_plain(command) {
+            return None;
+        }
         let place = cards.find(&command.token)?;
         let card = &mut cards[place];
         let account = card.account(command.account.get()).ok()?;
@@ -36,8 +38,7 @@ impl Atm {
         let asked = Transaction::asked_by(command, Authorization(context.sequence.0));
         let (amount, today) = (command.amount, *date);
         let is_new = (*date_before..=today).contains(&command.date) && transactions.find(asked.key()).is_none();
-        let is_plain = is_plain(command)
-            && is_new
+        let is_approved = is_new
             && may_take(command, card)
             && may_give(terminal)
             && ledger[account].currency == terminal.currency
@@ -47,7 +48,7 @@ impl Atm {
             && terminal.limits.admit(amount, today)
             && fees.on(ledger, TransactionType::Withdrawal, Network::Own, account, amount) == (Amount(0), 0)
             && transactions.has_room(1, *date_before);
-        if !is_plain {
+        if !is_approved {
             return None;
         }
         let notes = terminal.mix(amount)?;

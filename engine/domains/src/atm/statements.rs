@@ -8,6 +8,7 @@ use super::messages::{
 use super::transactions::Transaction;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
+use core::hint::black_box;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Corrupt, Out, SessionId, Sink, Source};
 
@@ -72,6 +73,13 @@ impl Movements {
 
     fn place(&self, account: u32, number: u64) -> usize {
         account as usize * self.each + (number % self.each as u64) as usize
+    }
+
+    /// Reads the movement of that number, from 0.
+    #[inline]
+    pub(super) fn touch(&self, account: u32, number: u64) {
+        let movement = &self.all[self.place(account, number)];
+        black_box((movement.amount, movement.reserved));
     }
 
     /// Writes the movement of that number, from 0, over the one before that is kept no longer.

@@ -159,13 +159,14 @@ impl Terminal {
             return Some(Notes(0));
         }
         // As many as there are of each, the highest first: when that pays it, no way has more of the highest.
-        let (mut rest, mut left, mut paid) = (amount.0, u64::from(NOTES_MAX), 0);
+        let Ok(mut rest) = u32::try_from(amount.0) else { return self.search(amount) };
+        let (mut left, mut paid) = (NOTES_MAX, 0);
         for at in self.order {
             // Where there is no denomination there are no notes.
-            let denomination = u64::from(self.denominations[usize::from(at) % CASSETTES].max(1));
-            let free = self.free().0 >> (16 * at) & 0xffff;
-            let count = (rest / denomination).min(free).min(left);
-            (rest, left, paid) = (rest - denomination * count, left - count, paid | count << (16 * at));
+            let denomination = self.denominations[usize::from(at) % CASSETTES].max(1);
+            let free = (self.free().0 >> (16 * at)) as u16;
+            let count = (rest / denomination).min(free.into()).min(left);
+            (rest, left, paid) = (rest - denomination * count, left - count, paid | u64::from(count) << (16 * at));
         }
         if rest == 0 { Some(Notes(paid)) } else { self.search(amount) }
     }

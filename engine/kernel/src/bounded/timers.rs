@@ -70,15 +70,13 @@ impl Timers {
     #[must_use]
     #[inline]
     pub fn first(&self) -> Option<(Timestamp, u32)> {
-        let in_heap = self.heap.first().copied();
-        if self.first == NONE {
-            return in_heap.map(|(deadline, _, index)| (deadline, index));
-        }
-        let Place { deadline, rank, .. } = self.places[self.first as usize];
-        match in_heap {
-            Some(first) if (first.0, first.1) < (deadline, rank) => Some((first.0, first.2)),
-            _ => Some((deadline, self.first)),
-        }
+        let listed = self.places.get(self.first as usize).map(|first| (first.deadline, first.rank, self.first));
+        let first = match (listed, self.heap.first()) {
+            (listed, None) => listed?,
+            (Some(listed), Some(in_heap)) => listed.min(*in_heap),
+            (None, Some(in_heap)) => *in_heap,
+        };
+        Some((first.0, first.2))
     }
 
     /// The deadline of `index`, when it has one.
