@@ -232,8 +232,10 @@ impl<R: Registry> Machine<R> {
     /// The command whose image begins with `image` is executed soon; see [`Registry::foresee`].
     #[inline]
     pub fn foresee(&mut self, image: &[u8]) {
-        let header = CommandHeader::read(image).expect("a frame has a header");
-        self.domains.foresee(header.message, &image[COMMAND_HEADER_BYTES..]);
+        let CommandHeader { session, message, .. } = CommandHeader::read(image).expect("a frame has a header");
+        if let Some(place) = self.sessions.place(session) {
+            self.domains.foresee(self.sessions.client(place).client, message, &image[COMMAND_HEADER_BYTES..]);
+        }
     }
 
     /// See [`Registry::bring_near`].

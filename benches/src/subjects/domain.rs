@@ -99,7 +99,9 @@ impl<R: Registry> Decisions<R> {
         for from in (0..self.images.len()).step_by(FORESEEN) {
             let some = from..self.images.len().min(from + FORESEEN);
             let Self { domains, images, .. } = self;
-            images[some.clone()].iter().for_each(|image| domains.foresee(image.header().message, image.body()));
+            for image in &images[some.clone()] {
+                domains.foresee(ClientId(image.client.0), image.header().message, image.body());
+            }
             domains.bring_near();
             self.decide_each(some, || 0, |_, _| {});
         }

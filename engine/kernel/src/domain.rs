@@ -44,9 +44,9 @@ pub trait Domain: Sized + Send + 'static {
     /// The roles that a command needs. The engine checks them before [`Domain::apply`].
     fn roles_needed(command: &Self::Command<'_>) -> Roles;
 
-    /// A command is decided soon, after those that were foreseen before it: notes what it needs. Nothing that is state
+    /// A command of a client is decided soon, after those that were foreseen before it: notes what it needs. Nothing that is state
     /// changes, and nothing comes of what is wrong: `body` was not looked at, and other commands may come between.
-    fn foresee(&mut self, _header: MessageHeader, _body: &[u8]) {}
+    fn foresee(&mut self, _client: ClientId, _header: MessageHeader, _body: &[u8]) {}
 
     /// Reads what the foreseen commands need, so that it is near in memory when they are decided: the waits for many commands
     /// pass together.

@@ -174,7 +174,7 @@ impl<D: Domain> Harness<D> {
             Step::Command(command) => {
                 let before = reject_hashes.then(|| self.domain.state_hash());
                 let (header, body) = (command.header().message, command.body());
-                self.domain.foresee(header, body);
+                self.domain.foresee(context.client, header, body);
                 if self.sequence.0.is_multiple_of(5) {
                     self.domain.bring_near();
                 }

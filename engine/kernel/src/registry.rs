@@ -1,7 +1,7 @@
 //! The registry: all domains of a build behind one readable match.
 
 use crate::domain::{Context, Cursor, Domain, Out, Progress};
-use crate::ids::{DomainId, Timestamp, Topic};
+use crate::ids::{ClientId, DomainId, Timestamp, Topic};
 use crate::image::MessageHeader;
 use crate::limits::{Limit, Limits};
 use crate::messages::{Malformed, Message, Part, Reserved, Then};
@@ -86,7 +86,7 @@ pub trait Registry: Sized + Send + 'static {
     fn index(&self, id: DomainId) -> Option<usize>;
 
     /// See [`Domain::foresee`]; nothing when the journal has no such domain.
-    fn foresee(&mut self, header: MessageHeader, body: &[u8]);
+    fn foresee(&mut self, client: ClientId, header: MessageHeader, body: &[u8]);
 
     /// See [`Domain::bring_near`]: of all domains.
     fn bring_near(&mut self);
@@ -276,10 +276,10 @@ macro_rules! registry {
             }
 
             #[inline]
-            fn foresee(&mut self, header: $crate::MessageHeader, body: &[u8]) {
+            fn foresee(&mut self, client: $crate::ClientId, header: $crate::MessageHeader, body: &[u8]) {
                 match $crate::DomainId(header.schema) {
                     $( <$D as $crate::Domain>::ID => if let Some(domain) = &mut self.$field {
-                        $crate::Domain::foresee(domain, header, body);
+                        $crate::Domain::foresee(domain, client, header, body);
                     }, )*
                     _ => {}
                 }

@@ -61,8 +61,8 @@ use ledger::Ledger;
 use limits::{AccountLimits, Windows};
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
 use ringfence_kernel::{
-    Context, Corrupt, Cursor, Domain, DomainId, MessageHeader, Out, Progress, Roles, SessionChange, Sink, Source,
-    Timestamp, Topic,
+    ClientId, Context, Corrupt, Cursor, Domain, DomainId, MessageHeader, Out, Progress, Roles, SessionChange, Sink,
+    Source, Timestamp, Topic,
 };
 use terminals::Terminals;
 use transactions::Transaction;
@@ -176,7 +176,7 @@ impl Domain for Atm {
     }
 
     #[inline]
-    fn foresee(&mut self, header: MessageHeader, body: &[u8]) {
+    fn foresee(&mut self, _client: ClientId, header: MessageHeader, body: &[u8]) {
         self.foresee_withdrawal(header, body);
     }
 
