@@ -108,7 +108,7 @@ impl<R: Registry> Decisions<R> {
     }
 
     /// Decides some of them, and says of each what `now` was before it and behind it.
-    #[inline]
+    #[inline(always)]
     fn decide_each(&mut self, some: Range<usize>, now: impl Fn() -> u64, mut took: impl FnMut(u64, u64)) {
         let Self { domains, index, images, outbox, sequence, outputs, refused, .. } = self;
         for image in &images[some] {
