@@ -5,6 +5,7 @@ use crate::machine::Machine;
 use crate::ring::{NextReader, Producer, Scratch};
 use ringfence_counters::ExecuteCounters;
 use ringfence_journal::ChainWriter;
+use ringfence_kernel::registry::FORESEEN;
 use ringfence_kernel::{Outbox, Progress, Registry, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,8 +81,50 @@ impl<R: Registry> ExecuteStage<R> {
     /// When a frame cannot be played or an invariant is broken: the process stops rather than diverge.
     #[inline]
     pub fn step(&mut self) -> usize {
+        let (begun, mut executed) = (self.position, 0);
+        while self.position - begun < BATCH_SLOTS as u64 && self.foresee() {
+            let read = self.execute();
+            executed += read;
+            if read < FORESEEN {
+                break;
+            }
+        }
+        self.exit.publish();
+        if executed > 0 {
+            self.deadline.set(self.machine.next_deadline());
+        }
+        if let Some(Counting { counters, .. }) = &mut self.exit.counting {
+            counters.position.set(self.position);
+            counters.executed.set(self.machine.sequence().0);
+            counters.published.set(self.exit.published);
+        }
+        executed
+    }
+
+    /// Looks at the commands that [`ExecuteStage::execute`] comes to next; gives whether there are any.
+    #[inline]
+    fn foresee(&mut self) -> bool {
+        let Self { commands, machine, .. } = self;
+        let mut left = FORESEEN;
+        commands.read(BATCH_SLOTS, |command| {
+            command.pieces().take(1).for_each(|image| machine.foresee(image));
+            left -= 1;
+            left > 0
+        });
+        machine.bring_near();
+        left < FORESEEN
+    }
+
+    /// Executes as many commands as are foreseen together, and releases them.
+    #[inline]
+    fn execute(&mut self) -> usize {
         let Self { commands, machine, exit, scratch, chain, .. } = self;
+        let mut left = FORESEEN;
         let read = commands.read(BATCH_SLOTS, |command| {
+            if left == 0 {
+                return false;
+            }
+            left -= 1;
             let image = command.image(scratch);
             loop {
                 // A decision that goes on needs all of the outbox; others are gathered in it.
@@ -99,17 +142,8 @@ impl<R: Registry> ExecuteStage<R> {
             chain.record(machine.sequence(), machine.chain());
             true
         });
-        exit.publish();
-        if read.commands > 0 {
-            self.commands.release(read.slots);
-            self.position += read.slots as u64;
-            self.deadline.set(self.machine.next_deadline());
-        }
-        if let Some(Counting { counters, .. }) = &mut self.exit.counting {
-            counters.position.set(self.position);
-            counters.executed.set(self.machine.sequence().0);
-            counters.published.set(self.exit.published);
-        }
+        self.commands.release(read.slots);
+        self.position += read.slots as u64;
         read.commands
     }
 

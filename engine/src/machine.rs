@@ -229,6 +229,21 @@ impl<R: Registry> Machine<R> {
         self.phase != Phase::Start
     }
 
+    /// The command whose image begins with `image` is executed soon; see [`Registry::foresee`].
+    #[inline]
+    pub fn foresee(&mut self, image: &[u8]) {
+        let CommandHeader { session, message, .. } = CommandHeader::read(image).expect("a frame has a header");
+        if let Some(place) = self.sessions.place(session) {
+            self.domains.foresee(self.sessions.client(place).client, message, &image[COMMAND_HEADER_BYTES..]);
+        }
+    }
+
+    /// See [`Registry::bring_near`].
+    #[inline]
+    pub fn bring_near(&mut self) {
+        self.domains.bring_near();
+    }
+
     /// Executes the frame `image`, which stands on an 8-byte boundary, or goes on with it. Called with the same image
     /// until it says [`Progress::Done`]. The outbox is flushed before a decision goes on, and before one begins when it
     /// has no room for it.

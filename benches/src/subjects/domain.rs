@@ -1,9 +1,10 @@
-//! A domain alone: commands made beforehand, decided one after another, outputs gathered in an outbox and dropped.
+//! A domain alone: commands made beforehand, foreseen and decided as the engine does it, outputs gathered in an outbox and
+//! dropped.
 //!
 //! Excluded: sessions, rings, journal, numbering and folding of outputs.
 //!
-//! Service times are from one reading of the clock before a command to one behind it: what a reading costs is part of each,
-//! and a command that waits for a slow one before it is not charged for that.
+//! Service times are of commands that were not foreseen, from one reading of the clock before a command to one behind it: what
+//! a reading costs is part of each, and a command that waits for a slow one before it is not charged for that.
 
 use crate::load::{Nanos, histogram};
 use hdrhistogram::Histogram;
@@ -11,9 +12,11 @@ use ringfence_domains::matching::workload::Size;
 use ringfence_engine::config::{GenesisConfig, LimitsConfig};
 use ringfence_kernel::messages::Message as _;
 use ringfence_kernel::outbox::Stamp;
+use ringfence_kernel::registry::FORESEEN;
 use ringfence_kernel::system::Frame;
 use ringfence_kernel::workload::{CommandImage, Workload, WorkloadKind};
 use ringfence_kernel::{ClientId, Context, Outbox, Progress, Registry, Roles, Sequence, SessionId, Timestamp};
+use std::ops::Range;
 use std::time::Instant;
 
 /// What a run of a domain gave.
@@ -93,14 +96,22 @@ impl<R: Registry> Decisions<R> {
     /// Decides them.
     #[inline(never)]
     pub fn decide(&mut self) {
-        self.decide_each(|| 0, |_, _| {});
+        for from in (0..self.images.len()).step_by(FORESEEN) {
+            let some = from..self.images.len().min(from + FORESEEN);
+            let Self { domains, images, .. } = self;
+            for image in &images[some.clone()] {
+                domains.foresee(ClientId(image.client.0), image.header().message, image.body());
+            }
+            domains.bring_near();
+            self.decide_each(some, || 0, |_, _| {});
+        }
     }
 
-    /// Decides them, and says of each what `now` was before it and behind it.
-    #[inline]
-    fn decide_each(&mut self, now: impl Fn() -> u64, mut took: impl FnMut(u64, u64)) {
+    /// Decides some of them, and says of each what `now` was before it and behind it.
+    #[inline(always)]
+    fn decide_each(&mut self, some: Range<usize>, now: impl Fn() -> u64, mut took: impl FnMut(u64, u64)) {
         let Self { domains, index, images, outbox, sequence, outputs, refused, .. } = self;
-        for image in images {
+        for image in &images[some] {
             let begun = now();
             *sequence += 1;
             let client = ClientId(image.client.0);
@@ -149,7 +160,7 @@ pub fn service_times<R: Registry>(domain: &str, kind: WorkloadKind, seed: u64, c
     decisions.skip(commands / 2);
     let (clock, mut times) = (Nanos::default(), histogram());
     while decisions.sequence < commands {
-        decisions.decide_each(|| clock.now(), |begun, ended| times.saturating_record(ended - begun));
+        decisions.decide_each(0..BATCH, || clock.now(), |begun, ended| times.saturating_record(ended - begun));
         decisions.refill();
     }
     times

@@ -1,7 +1,7 @@
 //! The contract of a domain.
 
 use crate::ids::{Account, ClientId, DomainId, Sequence, SessionId, Timestamp, Topic};
-use crate::image::{REPLY_BODY_BYTES_MAX, kind};
+use crate::image::{MessageHeader, REPLY_BODY_BYTES_MAX, kind};
 use crate::limits::Limits;
 use crate::messages::Message;
 use crate::outbox::Outbox;
@@ -43,6 +43,14 @@ pub trait Domain: Sized + Send + 'static {
 
     /// The roles that a command needs. The engine checks them before [`Domain::apply`].
     fn roles_needed(command: &Self::Command<'_>) -> Roles;
+
+    /// A command of a client is decided soon, after those that were foreseen before it: notes what it needs. Nothing that is state
+    /// changes, and nothing comes of what is wrong: `body` was not looked at, and other commands may come between.
+    fn foresee(&mut self, _client: ClientId, _header: MessageHeader, _body: &[u8]) {}
+
+    /// Reads what the foreseen commands need, so that it is near in memory when they are decided: the waits for many commands
+    /// pass together.
+    fn bring_near(&mut self) {}
 
     /// Decides one command. It answers once, here or in [`Domain::resume`].
     ///

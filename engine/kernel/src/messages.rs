@@ -325,11 +325,11 @@ fn padded(template: u16, body: &[u8], rest: &[u8]) -> Result<(), Malformed> {
 pub fn put<const WORDS: usize>(out: &mut [u8], block: [u64; WORDS]) {
     let out = &mut out.as_chunks_mut::<8>().0[..WORDS];
     macro_rules! words {
-        ($($at:literal)*) => { $( if $at < WORDS { out[$at] = block[$at].to_ne_bytes(); } )* };
+        ($($at:literal)*) => { $( if $at < WORDS { out[$at] = block[$at].to_le_bytes(); } )* };
     }
     words!(0 1 2 3 4 5 6 7 8 9 10 11);
     for at in 12..WORDS {
-        out[at] = block[at].to_ne_bytes();
+        out[at] = block[at].to_le_bytes();
     }
 }
 
@@ -407,6 +407,10 @@ macro_rules! messages {
             #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
             #[repr(C)]
             $vis struct $Msg { $( $(#[doc = $fdoc])* pub $f: $t, )* }
+            impl $Msg {
+                /// Its number in the schema.
+                pub const TEMPLATE: u16 = $id;
+            }
             const _: () = assert!(
                 core::mem::size_of::<$Msg>() == $size && $size % 8 == 0,
                 concat!("the wire size of ", stringify!($Msg), " changed or is not a whole number of words")

@@ -1,7 +1,7 @@
 //! The registry: all domains of a build behind one readable match.
 
 use crate::domain::{Context, Cursor, Domain, Out, Progress};
-use crate::ids::{DomainId, Timestamp, Topic};
+use crate::ids::{ClientId, DomainId, Timestamp, Topic};
 use crate::image::MessageHeader;
 use crate::limits::{Limit, Limits};
 use crate::messages::{Malformed, Message, Part, Reserved, Then};
@@ -62,6 +62,9 @@ impl DomainInfo {
     }
 }
 
+/// Commands that are foreseen together.
+pub const FORESEEN: usize = 64;
+
 /// All domains of a build. [`registry!`](crate::registry!) writes it.
 ///
 /// `index` is a domain's place in [`Registry::DOMAINS`]. A domain that the journal's Genesis does not name is absent:
@@ -81,6 +84,12 @@ pub trait Registry: Sized + Send + 'static {
 
     /// The place of the domain with `id`, when the journal has it.
     fn index(&self, id: DomainId) -> Option<usize>;
+
+    /// See [`Domain::foresee`]; nothing when the journal has no such domain.
+    fn foresee(&mut self, client: ClientId, header: MessageHeader, body: &[u8]);
+
+    /// See [`Domain::bring_near`]: of all domains.
+    fn bring_near(&mut self);
 
     /// Decodes and decides a command.
     ///
@@ -264,6 +273,23 @@ macro_rules! registry {
                     .iter()
                     .position(|info| info.id == id)
                     .filter(|index| self.is_present(*index))
+            }
+
+            #[inline]
+            fn foresee(&mut self, client: $crate::ClientId, header: $crate::MessageHeader, body: &[u8]) {
+                match $crate::DomainId(header.schema) {
+                    $( <$D as $crate::Domain>::ID => if let Some(domain) = &mut self.$field {
+                        $crate::Domain::foresee(domain, client, header, body);
+                    }, )*
+                    _ => {}
+                }
+            }
+
+            #[inline]
+            fn bring_near(&mut self) {
+                $( if let Some(domain) = &mut self.$field {
+                    $crate::Domain::bring_near(domain);
+                } )*
             }
 
             #[inline(always)]

@@ -13,21 +13,22 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 /// In place of an account or a card: none.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// One card.
+/// One card, in two lines of the cache: what lets a withdrawal be, and then what it is of.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Card {
     pub(super) token: [u8; 16],
-    pub(super) pin_reference: [u8; 16],
     pub(super) limits: Limits,
-    pub(super) fast_cash: Amount,
     pub(super) pin_version: PinVersion,
-    /// The places of its cheque, its savings and its credit account.
-    pub(super) accounts: [u32; 3],
-    pub(super) last_four: [u8; 4],
     pub(super) status: CardStatusCode,
     pub(super) pin_wrong: u8,
     reserved: [u8; 2],
+    /// The places of its cheque, its savings and its credit account.
+    pub(super) accounts: [u32; 3],
+    pub(super) last_four: [u8; 4],
+    pub(super) fast_cash: Amount,
+    pub(super) pin_reference: [u8; 16],
+    reserved_end: [u64; 3],
 }
 
 impl Card {
@@ -111,6 +112,12 @@ impl Cards {
         self.by_token.get(hash(token), |index| self.cards[index].token == *token)
     }
 
+    /// Which one may have `token`, without looking at it; [`NONE`] when none is seen.
+    #[inline]
+    pub(super) fn guess(&self, token: &[u8; 16]) -> u32 {
+        self.by_token.guess(hash(token))
+    }
+
     fn add(&mut self, card: Card) -> Result<u32, Full> {
         let index = self.cards.insert(card)?;
         self.by_token.insert(hash(&card.token), index).expect("as many keys as cards");
@@ -170,7 +177,9 @@ impl Cards {
         for index in 0..cards.len() as u32 {
             let card = cards.cards[index];
             let known = |place: &u32| *place == NONE || (*place as usize) < accounts;
-            let sound = card.status.try_get().is_some() && card.pin_wrong <= PIN_TRIES && card.reserved == [0; 2];
+            let sound = card.status.try_get().is_some()
+                && card.pin_wrong <= PIN_TRIES
+                && (card.reserved, card.reserved_end) == ([0; 2], [0; 3]);
             if !sound || !card.accounts.iter().all(known) || cards.find(&card.token).is_some() {
                 return Err(Corrupt("a card"));
             }

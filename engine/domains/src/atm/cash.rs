@@ -5,8 +5,8 @@ use super::ledger::Ledger;
 use super::messages::{
     AMOUNT_MAX, AccountNumber, Amount, Authorization, Balance, CASSETTES, CaptureCard, CardCaptured, CardStatus,
     CashDiffered, CashSet, CassetteCount, CassetteLoad, CassetteStands, Constraint, CountCash, Currency, Event,
-    LoadCash, MovementKind, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId, Trace,
-    UnloadCash,
+    LoadCash, MovementKind, Notes, Reject, Reply, SetAcquirer, SetService, SetTerminal, SetTerminalTerms, TerminalId,
+    Trace, UnloadCash,
 };
 use super::operator::check_window;
 use super::statements::Cause;
@@ -107,21 +107,24 @@ impl Atm {
             return Err(Reject::BadCassettes);
         }
         let before = terminal.sums().0;
-        for (cassette, load) in terminal.cassettes.iter_mut().zip(loads) {
-            let is_other = load.denomination != cassette.denomination;
+        let mut all = terminal.notes.counts();
+        for ((denomination, notes), load) in terminal.denominations.iter_mut().zip(&mut all).zip(loads) {
+            let is_other = load.denomination != *denomination;
             match load.denomination {
                 0 if load.notes == 0 => continue,
                 0 => return Err(Reject::BadCassettes),
-                _ if is_other && cassette.notes > 0 || load.notes > CASSETTE_NOTES - cassette.notes => {
+                _ if is_other && *notes > 0 || load.notes > CASSETTE_NOTES - u32::from(*notes) => {
                     return Err(Reject::BadCassettes);
                 }
-                denomination => cassette.denomination = denomination,
+                loaded => *denomination = loaded,
             }
-            cassette.notes += load.notes;
+            *notes += load.notes as u16;
             if is_other {
                 terminal.balanced = Authorization(context.sequence.0);
             }
         }
+        terminal.notes = Notes::new(all);
+        terminal.arrange();
         self.set_cash(command.terminal, terminal, vault, before, out)
     }
 
@@ -137,7 +140,7 @@ impl Atm {
             return Err(Reject::TerminalBusy);
         }
         let before = terminal.sums().0;
-        terminal.cassettes.iter_mut().for_each(|cassette| cassette.notes = 0);
+        terminal.notes = Notes(0);
         terminal.balanced = Authorization(context.sequence.0);
         self.set_cash(command.terminal, terminal, vault, before, out)
     }
@@ -154,16 +157,16 @@ impl Atm {
         if terminal.is_busy() {
             return Err(Reject::TerminalBusy);
         }
+        let (before, cassettes) = (terminal.sums().0, terminal.cassettes());
         let fits = |(cassette, count): (&Cassette, &CassetteCount)| {
             count.notes <= if cassette.denomination == 0 { 0 } else { CASSETTE_NOTES }
         };
-        if counts.is_empty() || counts.len() > CASSETTES || !terminal.cassettes.iter().zip(counts).all(fits) {
+        if counts.is_empty() || counts.len() > CASSETTES || !cassettes.iter().zip(counts).all(fits) {
             return Err(Reject::BadCassettes);
         }
-        let (before, cassettes) = (terminal.sums().0, terminal.cassettes);
-        for (cassette, count) in terminal.cassettes.iter_mut().zip(counts) {
-            cassette.notes = count.notes;
-        }
+        let mut all = terminal.notes.counts();
+        all.iter_mut().zip(counts).for_each(|(notes, count)| *notes = count.notes as u16);
+        terminal.notes = Notes::new(all);
         (terminal.balanced, terminal.captured) = (Authorization(context.sequence.0), 0);
         let progress = self.set_cash(command.terminal, terminal, difference, before, out)?;
         for ((number, was), count) in (1..).zip(&cassettes).zip(counts).filter(|((_, was), is)| was.notes != is.notes) {
@@ -223,8 +226,8 @@ impl Atm {
         if out.room() < CASSETTES {
             return Some(Progress::More);
         }
-        for (number, cassette) in (1..).zip(&terminal.cassettes) {
-            let Cassette { denomination, notes, held } = *cassette;
+        for (number, cassette) in (1..).zip(terminal.cassettes()) {
+            let Cassette { denomination, notes, held } = cassette;
             let (cassette, service, reserved) = (number, terminal.service, Reserved::default());
             let stands = CassetteStands { denomination, notes, held, cassette, service, reserved };
             out.part(Event::CassetteStands(&stands));

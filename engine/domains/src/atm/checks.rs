@@ -92,19 +92,19 @@ impl Atm {
             return Err("the terminal or the card of a transaction");
         };
         let tells = transaction.is_held() || transaction.was_authorized();
-        if transaction.issuer.0 > 0 && tells && self.issuers.find(transaction.issuer).is_none() {
+        if transaction.issuer().0 > 0 && tells && self.issuers.find(transaction.issuer()).is_none() {
             return Err("the issuer of a transaction");
         }
         let converted = transaction.conversion().map_or([0; 2], |one| [one.pays, one.receives]);
-        let charged = transaction.charges.iter().map(|charge| charge.to);
-        let mut named = charged.chain(converted).chain([transaction.account, transaction.to]);
+        let charged = transaction.charges().into_iter().map(|charge| charge.to);
+        let mut named = charged.chain(converted).chain([transaction.account, transaction.more().to]);
         if !named.all(|place| self.has_place(place))
             || !transaction.moves(terminal.cash).all(|pair| self.can_move(pair))
         {
             return Err("the account of a transaction");
         }
         let moved = self.ledger[transaction.account].moved();
-        let lines = usize::from(transaction.lines);
+        let lines = usize::from(transaction.lines());
         if lines > 0 && (lines > self.ledger.movements().each() || transaction.moved() > moved) {
             return Err("the lines of a mini statement");
         }
@@ -113,7 +113,7 @@ impl Atm {
 
     fn add_held(&self, of: &Transaction, held: &mut Held) -> Checked {
         if of.state.get() == State::Deposited {
-            held.money.push((of.to, of.account, of.amount));
+            held.money.push((of.more().to, of.account, of.amount));
             return Ok(());
         }
         let Some(terminal) = self.terminals.look(of.terminal) else { return Err("a hold without a terminal") };
@@ -140,7 +140,7 @@ impl Atm {
     fn check_notes(&self, held: &Held) -> Checked {
         let of = |number| held.notes.get(&number).copied().unwrap_or_default();
         let mut terminals = self.terminals.iter();
-        let are_held = terminals.all(|(number, terminal)| terminal.cassettes.map(|one| one.held) == of(number));
+        let are_held = terminals.all(|(number, terminal)| terminal.cassettes().map(|one| one.held) == of(number));
         if are_held { Ok(()) } else { Err("the notes held of a terminal") }
     }
 

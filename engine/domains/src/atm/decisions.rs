@@ -1,7 +1,7 @@
 //! Transactions authorized, in the order of precedence. `endings` has what follows.
 
 use super::Atm;
-use super::cards::NONE;
+use super::cards::{Card, NONE};
 use super::conversions::hold_converted;
 use super::kept::Keep;
 use super::ledger::{Ledger, Move, NotCovered};
@@ -10,7 +10,8 @@ use super::messages::{
     Network, Notes, PIN_TRIES, PinVerdict, PinVersion, Reject, Reply, ResponseCode, TerminalId, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{Charge, Conversion, PinReferences, State, Transaction};
+use super::terminals::Terminal;
+use super::transactions::{Charge, Conversion, More, PinReferences, State, Transaction};
 use ringfence_kernel::{Context, Out, Progress, SessionId, Timestamp};
 
 /// What was approved: the places of card and account, of the account that a transfer goes to, and the notes.
@@ -21,62 +22,104 @@ struct Approval {
     to: u32,
     amount: Amount,
     notes: Notes,
-    /// The surcharge and the fee.
-    charges: [Charge; 2],
+    /// The surcharge and the fee, and the places of the accounts that get them.
+    charges: [(Amount, u32); 2],
     /// How it is converted into the account's currency, when it is.
     conversion: Option<Conversion>,
     /// Whether the account's limits counted it.
     by_account: bool,
 }
 
+impl Approval {
+    /// Whether there is no more of it than every transaction has.
+    #[inline]
+    fn is_plain(&self, command: &Authorize) -> bool {
+        let Authorize { billed, rate_version, billed_in, conversion, .. } = *command;
+        let states_none = (billed, rate_version, billed_in) == Default::default();
+        let accepts_nothing = states_none && conversion == ConversionChoice::None.into();
+        command.transaction.get().dispenses()
+            && accepts_nothing
+            && self.charges == [(Amount(0), 0); 2]
+            && self.conversion.is_none()
+    }
+}
+
 /// Declined, and the account whose balances the answer says.
 type Decline = (ResponseCode, u32);
 
 impl Atm {
-    #[inline]
     pub(super) fn authorize(
         &mut self,
         context: Context,
         command: &Authorize,
         out: &mut Out<'_, Self>,
     ) -> Result<Progress, Reject> {
+        match self.authorize_plain(context, command, out) {
+            Some(()) => Ok(Progress::Done),
+            None => self.authorize_any(context, command, out),
+        }
+    }
+
+    /// Authorizes whatever is asked for.
+    #[inline(never)]
+    pub(super) fn authorize_any(
+        &mut self,
+        context: Context,
+        command: &Authorize,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
         let confirm_within_ns = self.terminals.get(command.terminal)?.confirm_within_ns;
-        let mut transaction = Transaction::asked_by(command, Authorization(context.sequence.0));
-        if self.is_repeated(context.session, &transaction, out) {
+        let asked = Transaction::asked_by(command, Authorization(context.sequence.0));
+        if let Some(index) = self.transactions.find(asked.key()) {
+            self.repeat(context.session, index, &asked.with(More::asked_by(command)), out);
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
-        match self.decide(context.now, command)? {
-            Ok(Approval { card, account, to, amount, notes, charges, conversion, by_account }) => {
-                transaction.charges = charges;
-                if let Some(conversion) = conversion {
-                    transaction.convert(conversion, self.ledger[account].currency);
-                }
-                (transaction.card, transaction.account, transaction.to) = (card, account, to);
-                (transaction.notes, transaction.balances) = (notes, self.ledger[account].balances().into());
-                (transaction.amount, transaction.counted) = (amount, self.date);
-                transaction.by_account = by_account.into();
-                let kind = command.transaction.get();
-                if kind.dispenses() {
-                    transaction.state = State::Held.into();
-                    transaction.deadline = context.now.saturating_add(confirm_within_ns);
-                } else if kind == TransactionType::Deposit {
-                    transaction.state = State::Deposited.into();
-                } else {
-                    (transaction.state, transaction.ended) = (State::Answered.into(), transaction.balances);
-                    transaction.posted = amount;
-                    if kind == TransactionType::MiniStatement {
-                        transaction.detail[0] = self.ledger[account].moved();
-                        transaction.lines = transaction.detail[0].min(self.ledger.movements().each() as u64) as u8;
-                    }
-                }
+        let approval = match self.decide(context.now, command)? {
+            Ok(approval) => approval,
+            Err(decline) => {
+                let declined = self.decline(asked.with(More::asked_by(command)), decline);
+                self.transactions.add(declined);
+                out.reply(Reply::Authorized(&declined.answer()));
+                return Ok(Progress::Done);
             }
-            Err(decline) => self.decline(&mut transaction, decline),
+        };
+        let Approval { card, account, amount, notes, by_account, .. } = approval;
+        let (balances, counted, by_account) = (self.ledger[account].balances().into(), self.date, by_account.into());
+        let approved = Transaction { card, account, amount, notes, balances, counted, by_account, ..asked };
+        let (state, nothing) = (|state: State| state.into(), Default::default());
+        let transaction = match command.transaction.get() {
+            kind if kind.dispenses() => {
+                let deadline = context.now.saturating_add(confirm_within_ns);
+                Transaction { state: state(State::Held), deadline, ..approved }
+            }
+            TransactionType::Deposit => Transaction { state: state(State::Deposited), ended: nothing, ..approved },
+            _ => Transaction { state: state(State::Answered), ended: balances, posted: amount, ..approved },
+        };
+        let index = self.transactions.add(transaction);
+        if approval.is_plain(command) {
+            out.reply(Reply::Authorized(&transaction.answer()));
+        } else {
+            self.keep_more(index, command, approval);
+            self.say_lines(context.session, index, out);
+            out.reply(Reply::Authorized(&self.transactions[index].answer()));
         }
-        self.transactions.add(transaction);
-        self.say_lines(context.session, &transaction, out);
-        out.reply(Reply::Authorized(&transaction.answer()));
         Ok(Progress::Done)
+    }
+
+    /// Keeps what there is more of the transaction at `index`, which `command` asked for.
+    fn keep_more(&mut self, index: u32, command: &Authorize, approval: Approval) {
+        let Approval { account, to, charges, conversion, .. } = approval;
+        let mut more = More { to, charges: charges.map(Charge::of), ..More::asked_by(command) };
+        let holder = &self.ledger[account];
+        if let Some(conversion) = conversion {
+            (more.detail, more.billed_in) = (bytemuck::cast(conversion), holder.currency);
+        }
+        if command.transaction == TransactionType::MiniStatement.into() {
+            more.detail[0] = holder.moved();
+            more.lines = holder.moved().min(self.ledger.movements().each() as u64) as u8;
+        }
+        self.transactions.change(index, |transaction| *transaction.more_mut() = more);
     }
 
     pub(super) fn change_pin(
@@ -87,7 +130,8 @@ impl Atm {
     ) -> Result<Progress, Reject> {
         self.terminals.get(command.terminal)?;
         let mut transaction = Transaction::changing_pin(command, Authorization(context.sequence.0));
-        if self.is_repeated(context.session, &transaction, out) {
+        if let Some(index) = self.transactions.find(transaction.key()) {
+            self.repeat(context.session, index, &transaction, out);
             return Ok(Progress::Done);
         }
         self.check_new(command.date)?;
@@ -96,10 +140,10 @@ impl Atm {
             Ok(place) => {
                 (transaction.state, transaction.card) = (State::Answered.into(), place);
                 let (new, before) = (new_pin_reference, self.cards[place].pin_reference);
-                transaction.detail = bytemuck::cast(PinReferences { new, before });
-                transaction.pin_version = self.set_pin_reference(place, new_pin_reference, out);
+                transaction.more_mut().detail = bytemuck::cast(PinReferences { new, before });
+                transaction.more_mut().pin_version = self.set_pin_reference(place, new_pin_reference, out);
             }
-            Err(code) => self.decline(&mut transaction, (code, NONE)),
+            Err(code) => transaction = self.decline(transaction, (code, NONE)),
         }
         self.transactions.add(transaction);
         out.reply(Reply::Authorized(&transaction.answer()));
@@ -114,30 +158,27 @@ impl Atm {
         self.cards[place].pin_version
     }
 
-    /// Answers `asked` when its key is known.
-    #[inline]
-    fn is_repeated(&self, session: SessionId, asked: &Transaction, out: &mut Out<'_, Self>) -> bool {
-        let known = self.transactions.find(asked.key());
-        if let Some(index) = known {
-            let answer = self.transactions[index].repeated(asked);
-            if answer.lines > 0 {
-                self.say_lines(session, &self.transactions[index], out);
-            }
-            out.reply(Reply::Authorized(&answer));
+    /// Answers `asked`, whose key the transaction at `index` has.
+    #[cold]
+    fn repeat(&self, session: SessionId, index: u32, asked: &Transaction, out: &mut Out<'_, Self>) {
+        let answer = self.transactions[index].repeated(asked);
+        if answer.lines > 0 {
+            self.say_lines(session, index, out);
         }
-        known.is_some()
+        out.reply(Reply::Authorized(&answer));
     }
 
-    pub(super) fn decline(&mut self, transaction: &mut Transaction, (code, account): Decline) {
-        self.terminals.get(transaction.terminal).expect("it was found").totals.declined += 1;
-        transaction.code = code.into();
-        if account != NONE {
-            transaction.balances = self.ledger[account].balances().into();
-        }
-        transaction.ended = transaction.balances;
+    /// Counts that what was asked was declined, and says so in it.
+    #[cold]
+    pub(super) fn decline(&mut self, asked: Transaction, (code, account): Decline) -> Transaction {
+        self.terminals.get(asked.terminal).expect("it was found").totals.declined += 1;
+        let known = if account == NONE { None } else { Some(&self.ledger[account]) };
+        let balances = known.map_or_else(Default::default, |account| account.balances().into());
+        Transaction { code: code.into(), balances, ended: balances, ..asked }
     }
 
     /// Whether a key of `date` that is not known may be taken in.
+    #[inline]
     pub(super) fn check_new(&self, date: BusinessDate) -> Result<(), Reject> {
         if date > self.date || date < self.date_before {
             return Err(Reject::BadDate);
@@ -193,7 +234,68 @@ impl Atm {
         use ResponseCode as Code;
         let Self { terminals, cards, ledger, account_limits, windows, fees, rates, date, .. } = self;
         let terminal = terminals.get(command.terminal).expect("it was found");
-        let (card, kind, date) = (&mut cards[place], command.transaction.get(), *date);
+        let (card, date) = (&mut cards[place], *date);
+        let asked = Asked::look(command, terminal, card, ledger)?;
+        let Asked { kind, amount, notes, account, to } = asked;
+        let no = |code: Code| (code, account);
+        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
+        let conversion = if ledger[account].currency == terminal.currency {
+            None
+        } else {
+            let all = Amount(amount.0 + surcharge.0.0);
+            Some(rates.convert(now, terminal, ledger, account, all, command).map_err(no)?)
+        };
+        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
+        let of_holder = |amount: Amount| conversion.map_or(amount, |conversion| conversion.rate.convert(amount));
+        let fee = fees.on(ledger, kind, network, account, of_holder(amount));
+        let cash = if kind.dispenses() { amount } else { command.cashback };
+        // Those of card and account are in the account's currency.
+        let of_holder = of_holder(cash);
+        let mut of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
+        let by_account = of_account.is_some();
+        let over = [
+            if cash.0 > 0 { windows.exceeds(&card.limits, of_holder, date, now) } else { [false; 2] },
+            of_account.as_ref().map_or([false; 2], |limits| windows.exceeds(limits, of_holder, date, now)),
+            // A till pays what is taken with a purchase: it is none of the terminal's notes.
+            if kind.dispenses() { windows.exceeds(&terminal.limits, cash, date, now) } else { [false; 2] },
+        ];
+        let [over_amount, over_count] = [0, 1].map(|of| over[0][of] | over[1][of] | over[2][of]);
+        if over_amount || over_count {
+            return Err(no(if over_amount { Code::ExceedsAmount } else { Code::ExceedsCount }));
+        }
+        asked.take(command, terminal.cash, [surcharge, fee], conversion, ledger, date).map_err(|not_covered| {
+            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
+        })?;
+        if cash.0 > 0 {
+            windows.count(&mut card.limits, of_holder, date, now);
+        }
+        if let Some(limits) = &mut of_account {
+            windows.count(limits, of_holder, date, now);
+        }
+        if kind.dispenses() {
+            windows.count(&mut terminal.limits, cash, date, now);
+            terminal.hold(notes);
+        }
+        let charges = [surcharge, fee];
+        Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
+    }
+}
+
+/// What is asked for, when it can be: how much, in which notes, from which account and to which.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    kind: TransactionType,
+    amount: Amount,
+    notes: Notes,
+    account: u32,
+    to: u32,
+}
+
+impl Asked {
+    #[inline]
+    fn look(command: &Authorize, terminal: &Terminal, card: &Card, ledger: &Ledger) -> Result<Self, Decline> {
+        use ResponseCode as Code;
+        let kind = command.transaction.get();
         let amount = amount_of(command, card.fast_cash)?;
         let other = match kind {
             TransactionType::Purchase => terminal.merchant,
@@ -217,70 +319,42 @@ impl Atm {
         let is_foreign = |place: u32| ledger[place].currency != terminal.currency;
         let is_its_own = if moves(kind) { account == to } else { kind.dispenses() && account == terminal.cash };
         let can_convert = kind.dispenses() && !terminal.is_acquirer();
-        if (is_foreign(account) || is_foreign(to)) && !can_convert || is_its_own {
+        let accepts = command.conversion == ConversionChoice::Accepted.into();
+        if (is_foreign(account) || is_foreign(to)) && !can_convert || is_its_own || accepts && !is_foreign(account) {
             return Err(no(Code::InvalidTransaction));
         }
-        let surcharge = if kind.dispenses() { terminal.surcharge_on(account, amount) } else { (Amount(0), 0) };
-        let conversion = match command.conversion.get() {
-            ConversionChoice::Accepted if !is_foreign(account) => return Err(no(Code::InvalidTransaction)),
-            _ if !is_foreign(account) => None,
-            _ => Some(
-                rates.convert(now, terminal, ledger, account, Amount(amount.0 + surcharge.0.0), command).map_err(no)?,
-            ),
-        };
-        let network = if terminal.is_acquirer() { Network::Acquirer } else { Network::Own };
-        let of_holder = |amount: Amount| conversion.map_or(amount, |conversion| conversion.rate.convert(amount));
-        let fee = fees.on(ledger, kind, network, account, of_holder(amount));
-        let charges = [surcharge, fee];
-        let cash = if kind.dispenses() { amount } else { command.cashback };
-        let of_account = if cash.0 > 0 { account_limits.at(ledger.limits(account)) } else { None };
-        let by_account = of_account.is_some();
-        // A till pays what is taken with a purchase: it is none of the terminal's notes.
-        let of_terminal = kind.dispenses().then_some(&mut terminal.limits);
-        let limits = [(cash.0 > 0).then_some(&mut card.limits), of_account, of_terminal];
-        // Those of card and account are in the account's currency.
-        let counted = [of_holder(cash), of_holder(cash), cash];
-        let mut looked = limits.iter().zip(counted).filter_map(|(limits, cash)| Some((limits.as_ref()?, cash)));
-        if looked.any(|(limits, cash)| windows.exceeds_amount(limits, cash, date, now)) {
-            return Err(no(Code::ExceedsAmount));
-        }
-        if limits.iter().flatten().any(|limits| windows.exceeds_count(limits, date, now)) {
-            return Err(no(Code::ExceedsCount));
-        }
+        Ok(Self { kind, amount, notes, account, to })
+    }
+
+    /// Holds the money, or moves it.
+    #[inline]
+    fn take(
+        self,
+        command: &Authorize,
+        cash: u32,
+        [surcharge, fee]: [(Amount, u32); 2],
+        conversion: Option<Conversion>,
+        ledger: &mut Ledger,
+        date: BusinessDate,
+    ) -> Result<(), NotCovered> {
+        let Self { kind, amount, account, to, .. } = self;
         match kind {
             // The account of uncounted cash is the bank's own.
             TransactionType::Deposit => ledger.hold(to, account, amount).map_err(|_| NotCovered::Credit),
             _ if kind.dispenses() => match conversion {
-                None => hold_all(ledger, account, [(amount, terminal.cash), surcharge, fee]),
-                Some(conversion) => {
-                    hold_converted(ledger, account, conversion, [(amount, terminal.cash), surcharge, fee])
-                }
+                None => hold_all(ledger, account, [(amount, cash), surcharge, fee]),
+                Some(conversion) => hold_converted(ledger, account, conversion, [(amount, cash), surcharge, fee]),
             },
+            _ if !ledger.bears(account, Amount(amount.0 + fee.0.0)) => Err(NotCovered::Debit),
             _ => {
                 let moved =
                     if kind == TransactionType::Purchase { MovementKind::Purchase } else { MovementKind::Transfer };
                 let moves = [(amount, to, moved), (fee.0, fee.1, MovementKind::Fee)];
                 let moves = moves.map(|(amount, credit, kind)| Move { debit: account, credit, amount, kind });
                 let Authorize { terminal, trace, .. } = *command;
-                match ledger.bears(account, Amount(amount.0 + fee.0.0)) {
-                    true => ledger.move_all(moves, Cause { kind: moved, terminal, trace, date }),
-                    false => Err(NotCovered::Debit),
-                }
+                ledger.move_all(moves, Cause { kind: moved, terminal, trace, date })
             }
         }
-        .map_err(|not_covered| {
-            no(if not_covered == NotCovered::Debit { Code::InsufficientFunds } else { Code::Malfunction })
-        })?;
-        for (limits, cash) in limits.into_iter().zip(counted) {
-            if let Some(limits) = limits {
-                windows.count(limits, cash, date, now);
-            }
-        }
-        if kind.dispenses() {
-            terminal.hold(notes);
-        }
-        let charges = charges.map(Charge::of);
-        Ok(Approval { card: place, account, to, amount, notes, charges, conversion, by_account })
     }
 }
 
@@ -290,6 +364,7 @@ const fn moves(kind: TransactionType) -> bool {
 }
 
 /// How much is asked for, when it can be.
+#[inline]
 pub(super) fn amount_of(command: &Authorize, fast_cash: Amount) -> Result<Amount, Decline> {
     let Authorize { amount, cashback, billed, rate_version, billed_in, .. } = *command;
     let states_none = (billed, rate_version, billed_in) == Default::default();

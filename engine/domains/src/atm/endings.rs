@@ -8,15 +8,28 @@ use super::messages::{
     MovementKind, Network, Notes, Reject, Reply, ResponseCode, Reverse, TimedOut, TransactionType,
 };
 use super::statements::Cause;
-use super::transactions::{Charge, Conversion, PinReferences, PostedOver, State, Transaction};
+use super::transactions::{Charge, Conversion, More, PinReferences, PostedOver, State, Transaction};
 use super::{Atm, topics};
 use bytemuck::Zeroable;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Out, Progress, Timestamp};
 
 impl Atm {
-    #[inline]
     pub(super) fn complete(
+        &mut self,
+        context: Context,
+        command: &Complete,
+        out: &mut Out<'_, Self>,
+    ) -> Result<Progress, Reject> {
+        match self.complete_plain(command, out) {
+            Some(()) => Ok(Progress::Done),
+            None => self.complete_any(context, command, out),
+        }
+    }
+
+    /// Completes whatever it is.
+    #[inline(never)]
+    pub(super) fn complete_any(
         &mut self,
         context: Context,
         command: &Complete,
@@ -33,12 +46,12 @@ impl Atm {
             out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
             return Ok(Progress::Done);
         };
-        let Transaction { state, notes: authorized, dispensed, authorization, .. } = self.transactions[index];
-        let within = |(said, authorized): (u16, u16)| said <= authorized;
-        let is_within = notes.counts().into_iter().zip(authorized.counts()).all(within);
-        let known = self.transactions[index].excepted(notes.0).filter(|_| is_within && notes.0 > 0);
+        let transaction = &self.transactions[index];
+        let Transaction { state, notes: authorized, dispensed, authorization, amount, .. } = *transaction;
+        let is_within = notes == authorized || notes.are_of(authorized);
+        let known = transaction.excepted(notes.0).filter(|_| is_within && notes.0 > 0);
         if let Some(code) = known {
-            out.reply(Reply::Ended(&self.transactions[index].ended(code)));
+            out.reply(Reply::Ended(&transaction.ended(code)));
             return Ok(Progress::Done);
         }
         let code = match state.get() {
@@ -47,8 +60,11 @@ impl Atm {
             State::Asked if notes.0 > 0 => ResponseCode::InvalidAmount,
             State::Asked => self.give_up_asking(context.now, index, out),
             State::Held => {
-                let state = if notes.0 == 0 { State::Voided } else { State::Dispensed };
-                let posted = terminal.worth(notes);
+                let (state, posted) = match notes.0 {
+                    0 => (State::Voided, Amount(0)),
+                    _ if notes == authorized => (State::Dispensed, amount),
+                    _ => (State::Dispensed, terminal.worth(notes)),
+                };
                 self.end(context.now, index, state, notes, posted, out);
                 ResponseCode::Approved
             }
@@ -129,6 +145,7 @@ impl Atm {
     }
 
     /// Ends what is held: posts the notes that were dispensed, lets the rest go. A remote issuer is told.
+    #[inline]
     fn end(
         &mut self,
         now: Timestamp,
@@ -138,21 +155,22 @@ impl Atm {
         posted: Amount,
         out: &mut Out<'_, Self>,
     ) {
-        let transaction = self.transactions[index];
-        let (charges, billed) = self.settle(&transaction, dispensed, posted);
+        let (charges, billed) = self.settle(index, dispensed, posted);
+        let transaction = &self.transactions[index];
+        let (issuer, ended) = (transaction.issuer(), self.stands(transaction));
         let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         match state {
             State::Dispensed => terminal.totals.dispense(posted, charges[0].taken),
             State::TimedOut => terminal.totals.timed_out += 1,
             _ => terminal.totals.voided += 1,
         }
-        let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed, transaction.posted) = (state.into(), dispensed, posted);
-            (transaction.charges, transaction.ended, transaction.deadline) = (charges, ended, Default::default());
+            (transaction.ended, transaction.deadline) = (ended, Default::default());
+            transaction.charge(charges);
             transaction.bill(billed);
         });
-        if transaction.issuer.0 > 0 {
+        if issuer.0 > 0 {
             self.count_for_issuer(index);
             self.advise_issuer(now, index, out);
         }
@@ -160,24 +178,23 @@ impl Atm {
 
     /// Posts what was taken of what is held, notes and money, and lets the rest go; gives the charges as they are then, and
     /// what the account is debited when that is converted.
-    pub(super) fn settle(
-        &mut self,
-        transaction: &Transaction,
-        dispensed: Notes,
-        posted: Amount,
-    ) -> ([Charge; 2], Amount) {
-        let Transaction { terminal, account, amount, notes, counted, mut charges, .. } = *transaction;
-        let (terminal, giver) = (self.terminals.get(terminal).expect("a terminal stays defined"), transaction.giver());
-        terminal.settle(notes, dispensed);
-        let (cause, mut billed) = (|kind: MovementKind| Cause::of(transaction, kind, self.date), Amount(0));
-        self.ledger.settle(giver, terminal.cash, amount, posted);
-        self.ledger.note(giver, terminal.cash, posted, cause(MovementKind::Withdrawal));
+    #[inline]
+    pub(super) fn settle(&mut self, index: u32, dispensed: Notes, posted: Amount) -> ([Charge; 2], Amount) {
+        let Self { transactions, terminals, ledger, date, .. } = self;
+        let transaction = &transactions[index];
+        let Transaction { account, amount, .. } = *transaction;
+        let terminal = terminals.get(transaction.terminal).expect("a terminal stays defined");
+        terminal.settle(transaction.notes, dispensed);
+        let (cause, mut billed) = (|kind: MovementKind| Cause::of(transaction, kind, *date), Amount(0));
+        let (mut charges, giver) = (transaction.charges(), transaction.giver());
+        ledger.settle(giver, terminal.cash, amount, posted);
+        ledger.note(giver, terminal.cash, posted, cause(MovementKind::Withdrawal));
         if let Some(conversion) = transaction.conversion() {
             if posted.0 > 0 {
                 billed = conversion.rate.convert(Amount(posted.0 + charges[0].taken.0));
             }
-            self.ledger.settle(account, conversion.receives, conversion.billed, billed);
-            self.ledger.note(account, conversion.receives, billed, cause(MovementKind::Withdrawal));
+            ledger.settle(account, conversion.receives, conversion.billed, billed);
+            ledger.note(account, conversion.receives, billed, cause(MovementKind::Withdrawal));
         }
         let givers = [giver, account];
         let all = charges.iter_mut().zip(givers).zip(Charge::KINDS);
@@ -186,26 +203,40 @@ impl Atm {
             if posted.0 == 0 {
                 *charge = charge.let_go();
             }
-            self.ledger.settle(giver, charge.to, held, charge.taken);
-            self.ledger.note(giver, charge.to, charge.taken, cause(kind));
+            ledger.settle(giver, charge.to, held, charge.taken);
+            ledger.note(giver, charge.to, charge.taken, cause(kind));
         }
-        let taken = (posted.0 > 0).then_some(posted);
-        for (day, of_holder) in self.days(transaction) {
-            let of = |amount: Amount| if of_holder { transaction.of_holder(amount) } else { amount };
-            day.give_back(of(amount), taken.map(of), counted);
+        if posted != amount {
+            self.give_back(index, posted);
         }
         (charges, billed)
     }
 
+    /// What was not taken does not count any more.
+    fn give_back(&mut self, index: u32, posted: Amount) {
+        let transaction = self.transactions[index];
+        let taken = (posted.0 > 0).then_some(posted);
+        for (day, of_holder) in self.days(&transaction) {
+            let of = |amount: Amount| if of_holder { transaction.of_holder(amount) } else { amount };
+            day.give_back(of(transaction.amount), taken.map(of), transaction.counted);
+        }
+    }
+
     /// The balances that the end of a transaction says: what a remote issuer says of its account is what it said first.
+    #[inline]
     fn stands(&self, transaction: &Transaction) -> [Balance; 2] {
-        if transaction.issuer.0 > 0 { transaction.balances } else { self.ledger[transaction.account].balances().into() }
+        if transaction.issuer().0 > 0 {
+            transaction.balances
+        } else {
+            self.ledger[transaction.account].balances().into()
+        }
     }
 
     /// Takes back what was moved at once, amount and fee, when the accounts that they went to cover it.
     fn move_back(&mut self, index: u32, out: &mut Out<'_, Self>) -> ResponseCode {
         let transaction = self.transactions[index];
-        let Transaction { account, to, amount, cashback, counted, charges: [surcharge, fee], .. } = transaction;
+        let Transaction { account, amount, counted, .. } = transaction;
+        let More { to, cashback, charges: [surcharge, fee], .. } = transaction.more();
         let moved = Amount(amount.0 + fee.taken.0);
         if moved.0 == 0 {
             return ResponseCode::Approved;
@@ -228,7 +259,7 @@ impl Atm {
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.posted, transaction.ended) = (State::Voided.into(), Amount(0), ended);
-            transaction.charges = [surcharge, fee.let_go()];
+            transaction.charge([surcharge, fee.let_go()]);
         });
         ResponseCode::Approved
     }
@@ -238,7 +269,7 @@ impl Atm {
         let transaction = self.transactions[index];
         let (place, PinReferences { new, before }) = (transaction.card, transaction.pin_references());
         let card = &self.cards[place];
-        if (card.pin_reference, card.pin_version) != (new, transaction.pin_version) {
+        if (card.pin_reference, card.pin_version) != (new, transaction.more().pin_version) {
             return ResponseCode::InvalidTransaction;
         }
         self.set_pin_reference(place, before, out);
@@ -266,10 +297,11 @@ impl Atm {
         let ended = self.stands(&transaction);
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.dispensed) = (State::Dispensed.into(), notes);
-            (transaction.posted, transaction.charges, transaction.ended) = (posted, charges, ended);
+            (transaction.posted, transaction.ended) = (posted, ended);
+            transaction.charge(charges);
             transaction.bill(billed);
         });
-        if transaction.issuer.0 > 0 {
+        if transaction.issuer().0 > 0 {
             self.count_for_issuer(index);
             self.advise_issuer(now, index, out);
         }
@@ -279,7 +311,8 @@ impl Atm {
     /// Moves what was taken late for notes, and each charge when the account covers it beside; gives the charges as they are
     /// then, and what the account is debited when that is converted.
     fn move_late(&mut self, of: &Transaction, posted: Amount) -> Option<([Charge; 2], Amount)> {
-        let Transaction { terminal, account, mut charges, .. } = *of;
+        let Transaction { terminal, account, .. } = *of;
+        let mut charges = of.charges();
         let cash = self.terminals.get(terminal).expect("a terminal stays defined").cash;
         let cause = |kind: MovementKind| Cause::of(of, kind, self.date);
         let mut billed = Amount(0);
@@ -330,7 +363,8 @@ impl Atm {
 
     /// Lets go what a deposit holds: the cash was given back.
     fn give_deposit_back(&mut self, index: u32) -> ResponseCode {
-        let Transaction { account, to, amount, .. } = self.transactions[index];
+        let Transaction { account, amount, .. } = self.transactions[index];
+        let to = self.transactions[index].more().to;
         self.ledger.settle(to, account, amount, Amount(0));
         let ended = self.ledger[account].balances().into();
         self.transactions.change(index, |transaction| {
@@ -351,7 +385,8 @@ impl Atm {
             out.reply(Reply::Ended(&Transaction::zeroed().ended(ResponseCode::UnknownOriginal)));
             return Ok(Progress::Done);
         };
-        let Transaction { authorization, account, to, amount, posted, .. } = self.transactions[index];
+        let Transaction { authorization, account, amount, posted, .. } = self.transactions[index];
+        let to = self.transactions[index].more().to;
         let code = match self.transactions[index].state.get() {
             _ if counted.0 > AMOUNT_MAX => ResponseCode::InvalidAmount,
             State::Deposited => {
@@ -432,7 +467,7 @@ impl Atm {
                 // It was declined, or reversed before it came, and yet the money is gone.
                 State::Declined | State::Tombstone => self.post_advised(asked, command, Some(index)),
                 _ if known.token != asked.token => ResponseCode::Duplicate,
-                _ if !known.dispenses() && known.over != PostedOver::DECLINED => ResponseCode::Duplicate,
+                _ if !known.dispenses() && known.more().over != PostedOver::DECLINED => ResponseCode::Duplicate,
                 State::Held if amount > known.amount => ResponseCode::InvalidAmount,
                 State::Held => {
                     self.end(context.now, index, State::Dispensed, Notes(0), amount, out);
@@ -494,8 +529,8 @@ impl Atm {
         } else {
             charge = charge.let_go();
         }
-        asked.charges[1] = charge;
-        (asked.card, asked.account, asked.to, asked.counted) = (card, account, to, self.date);
+        asked.charge([Charge::default(), charge]);
+        (asked.card, asked.account, asked.counted) = (card, account, self.date);
         (asked.state, asked.posted, asked.code) =
             (State::Dispensed.into(), asked.amount, ResponseCode::Approved.into());
         asked.ended = self.ledger[account].balances().into();
@@ -509,14 +544,15 @@ impl Atm {
         self.transactions.change(index, |known| {
             if known.state.get() == State::Tombstone {
                 *known = asked;
-                known.over = PostedOver::TOMBSTONE;
+                known.more_mut().over = PostedOver::TOMBSTONE;
                 return;
             }
             // What was asked and answered stays as it was, for its repeats.
-            let Transaction { state, posted, card, account, to, counted, charges, ended, by_account, .. } = asked;
-            (known.state, known.posted, known.over) = (state, posted, PostedOver::DECLINED);
-            (known.card, known.account, known.to, known.counted) = (card, account, to, counted);
-            (known.charges, known.ended, known.by_account) = (charges, ended, by_account);
+            let Transaction { state, posted, card, account, counted, ended, by_account, .. } = asked;
+            (known.state, known.posted, known.more_mut().over) = (state, posted, PostedOver::DECLINED);
+            (known.card, known.account, known.counted) = (card, account, counted);
+            (known.ended, known.by_account) = (ended, by_account);
+            known.charge(asked.charges());
         });
         ResponseCode::Approved
     }

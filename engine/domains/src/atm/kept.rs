@@ -19,12 +19,18 @@ pub(super) trait Keep: Pod {
     fn is_held(&self) -> bool;
     /// Whether its fields can be as they are.
     fn is_sound(&self) -> bool;
+    /// Takes the place of one that is forgotten, or a zero.
+    #[inline]
+    fn put(self, place: &mut Self) {
+        *place = self;
+    }
 }
 
 /// All that is kept of one kind.
 #[derive(Clone, Debug)]
 pub(super) struct Kept<T> {
-    ring: alloc::vec::Vec<T>,
+    /// Zero from the number of those that are kept on; touched when it is first used.
+    ring: alloc::boxed::Box<[T]>,
     capacity: u64,
     /// Numbers of the oldest that is kept and of the next one to come; a number's place is its rest by the capacity.
     first: u64,
@@ -44,7 +50,7 @@ impl<T> core::ops::Index<u32> for Kept<T> {
 impl<T: Keep> Kept<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            ring: alloc::vec::Vec::with_capacity(capacity),
+            ring: bytemuck::allocation::zeroed_slice_box(capacity),
             capacity: capacity as u64,
             first: 0,
             next: 0,
@@ -56,6 +62,19 @@ impl<T: Keep> Kept<T> {
     #[inline]
     pub(super) fn find(&self, key: T::Key) -> Option<u32> {
         self.by_key.get(T::hash(key), |index| self[index].key() == key)
+    }
+
+    /// Which one may have `key`, without looking at it; see [`KeyIndex::guess`].
+    #[inline]
+    pub(super) fn guess(&self, key: T::Key) -> u32 {
+        self.by_key.guess(T::hash(key))
+    }
+
+    /// The one that goes when a full ring takes one in, `nth` after the next, if none of them is held.
+    #[inline]
+    pub(super) fn oldest(&self, nth: u64) -> Option<&T> {
+        let is_full = self.next - self.first == self.capacity;
+        is_full.then(|| &self.ring[((self.first + nth) % self.capacity) as usize])
     }
 
     /// Whether `more` may come: there is room, or the oldest are of dates before `kept_from` and have ended. Those of them
@@ -83,24 +102,24 @@ impl<T: Keep> Kept<T> {
         false
     }
 
-    /// Keeps one more, for which there is room; the oldest that has ended goes when the ring is full.
+    /// Keeps one more, for which there is room, and gives its place; the oldest that has ended goes when the ring is full.
     #[inline]
-    pub(super) fn add(&mut self, value: T) {
-        if self.next - self.first == self.capacity {
+    pub(super) fn add(&mut self, value: T) -> u32 {
+        let index = if self.next - self.first == self.capacity {
             let oldest = self.pass_over_held();
             self.by_key.remove(T::hash(self[oldest].key()), oldest);
             self.first += 1;
-        }
-        let index = (self.next % self.capacity) as u32;
-        match self.ring.get_mut(index as usize) {
-            Some(place) => *place = value,
-            None => self.ring.push(value),
-        }
+            oldest
+        } else {
+            (self.next % self.capacity) as u32
+        };
+        value.put(&mut self.ring[index as usize]);
         self.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
         if value.deadline() != Timestamp(0) {
             self.timers.set(index, value.deadline(), self.next);
         }
         self.next += 1;
+        index
     }
 
     /// Makes those that are held and the oldest of a full ring the latest: each stays where it is, for the place of the
@@ -149,18 +168,19 @@ impl<T: Keep> Kept<T> {
 
     /// Those that are not forgotten, whatever their date.
     pub(super) fn held(&self) -> impl Iterator<Item = &T> {
-        self.ring.iter().filter(|value| value.is_held())
+        self.iter().filter(|value| value.is_held())
     }
 
     /// All that are kept, by place.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.ring.iter()
+    pub(super) fn iter(&self) -> core::slice::Iter<'_, T> {
+        // The ring fills once and stays full.
+        self.ring[..(self.next - self.first) as usize].iter()
     }
 
     pub(super) fn save(&self, sink: &mut impl Sink) {
         sink.value(&self.first);
         sink.value(&self.next);
-        sink.values(&self.ring);
+        sink.values(self.iter().as_slice());
     }
 
     pub(super) fn load(capacity: usize, source: &mut impl Source) -> Result<Self, Corrupt> {
@@ -177,7 +197,7 @@ impl<T: Keep> Kept<T> {
             if !value.is_sound() || kept.find(value.key()).is_some() {
                 return Err(Corrupt(T::WHAT));
             }
-            kept.ring.push(value);
+            kept.ring[index as usize] = value;
             kept.by_key.insert(T::hash(value.key()), index).expect("as many keys as places");
             if value.deadline() != Timestamp(0) {
                 kept.timers.set(index, value.deadline(), kept.number(index));

@@ -9,9 +9,9 @@ use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{Full, HashIndex, Slab};
 use ringfence_kernel::{Corrupt, Sink, Source};
 
-/// One account. What is posted and held of a side together never exceeds `i64::MAX`.
+/// One account, in one line of the cache. What is posted and held of a side together never exceeds `i64::MAX`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Account {
     pub(super) number: AccountNumber,
     debits: u64,
@@ -67,8 +67,21 @@ impl Account {
         self.constraint == Constraint::Cash as u16
     }
 
-    /// Whether all sums are in range and the constraint holds.
+    /// Whether it bears that so much more is debited, held or posted.
     #[inline]
+    fn bears_debit(&self, Amount(amount): Amount) -> bool {
+        let most = if self.is_covered() { self.credits + self.overdraft.0 } else { u64::MAX };
+        self.debits + self.debits_held + amount <= most.min(i64::MAX as u64)
+    }
+
+    /// Whether it bears that so much more is credited, held or posted.
+    #[inline]
+    fn bears_credit(&self, Amount(amount): Amount) -> bool {
+        let most = if self.is_cash() { self.debits } else { i64::MAX as u64 };
+        self.credits + self.credits_held + amount <= most
+    }
+
+    /// Whether all sums are in range and the constraint holds.
     fn is_sound(&self) -> bool {
         let side = |posted: u64, held: u64| posted.checked_add(held).filter(|sum| *sum <= i64::MAX as u64);
         let (Some(debits), Some(credits)) =
@@ -147,36 +160,31 @@ impl Ledger {
         Ok(index)
     }
 
-    /// Changes both sides, or neither.
+    /// Both sides, when each bears that `amount` more moves between them.
     #[inline]
-    fn both(
-        &mut self,
-        debit: u32,
-        credit: u32,
-        change_debit: impl FnOnce(&mut Account),
-        change_credit: impl FnOnce(&mut Account),
-    ) -> Result<(), NotCovered> {
-        debug_assert!(debit != credit, "money moves between two accounts");
-        let (mut giver, mut taker) = (self.accounts[debit], self.accounts[credit]);
+    fn both(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(&mut Account, &mut Account), NotCovered> {
+        let (giver, taker) = self.accounts.pair_mut(debit, credit);
         debug_assert!(giver.currency == taker.currency, "money moves within a currency");
-        change_debit(&mut giver);
-        change_credit(&mut taker);
-        if !giver.is_sound() {
-            return Err(NotCovered::Debit);
+        debug_assert!(giver.is_sound() && taker.is_sound(), "accounts are sound at every sequence");
+        match (giver.bears_debit(amount), taker.bears_credit(amount)) {
+            (false, _) => Err(NotCovered::Debit),
+            (true, false) => Err(NotCovered::Credit),
+            (true, true) => Ok((giver, taker)),
         }
-        if !taker.is_sound() {
-            return Err(NotCovered::Credit);
-        }
-        (self.accounts[debit], self.accounts[credit]) = (giver, taker);
-        Ok(())
     }
 
     /// Whether the account bears that `amount` more of it is held.
     #[inline]
     pub(super) fn bears(&self, debit: u32, amount: Amount) -> bool {
-        let mut account = self.accounts[debit];
-        account.debits_held += amount.0;
-        account.is_sound()
+        self.accounts[debit].bears_debit(amount)
+    }
+
+    /// Reads the movement of an account that is written over next.
+    #[inline]
+    pub(super) fn touch_statement(&self, index: u32) {
+        if self.has_statement(index) {
+            self.movements.touch(index, self.accounts[index].moved);
+        }
     }
 
     /// The place of the account's limits, if it has any.
@@ -193,19 +201,27 @@ impl Ledger {
     #[inline]
     pub(super) fn note(&mut self, debit: u32, credit: u32, Amount(amount): Amount, of: Cause) {
         for (account, other, amount) in [(debit, credit, -(amount as i64)), (credit, debit, amount as i64)] {
-            let stands = self.accounts[account].balances();
-            self.note_one(account, other, [Balance(amount), stands.0, stands.1], of);
+            if self.has_statement(account) {
+                let stands = self.accounts[account].balances();
+                self.note_one(account, other, [Balance(amount), stands.0, stands.1], of);
+            }
         }
     }
 
     /// Writes a movement against `other`, and the balances after it, into the statement of an account, if it has one.
     #[inline]
     pub(super) fn note_one(&mut self, account: u32, other: u32, moved: [Balance; 3], of: Cause) {
-        let (number, other) = (self.accounts[account].moved, self.accounts[other].number);
-        if moved[0] != Balance(0) && self.movements.each() > 0 && self.accounts[account].is_covered() {
+        if moved[0] != Balance(0) && self.has_statement(account) {
+            let (number, other) = (self.accounts[account].moved, self.accounts[other].number);
             self.movements.write(account, number, of, moved, other);
             self.accounts[account].moved = number + 1;
         }
+    }
+
+    /// Whether movements of an account are kept.
+    #[inline]
+    fn has_statement(&self, account: u32) -> bool {
+        self.movements.each() > 0 && self.accounts[account].is_covered()
     }
 
     /// Makes an account what it was before.
@@ -231,32 +247,27 @@ impl Ledger {
 
     /// Moves `amount`, which is at most [`AMOUNT_MAX`], at once.
     pub(super) fn move_now(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
-        self.both(debit, credit, |account| account.debits += amount.0, |account| account.credits += amount.0)
+        let (giver, taker) = self.both(debit, credit, amount)?;
+        (giver.debits, taker.credits) = (giver.debits + amount.0, taker.credits + amount.0);
+        Ok(())
     }
 
     /// Holds `amount` on both sides.
     #[inline]
     pub(super) fn hold(&mut self, debit: u32, credit: u32, amount: Amount) -> Result<(), NotCovered> {
-        self.both(debit, credit, |account| account.debits_held += amount.0, |account| account.credits_held += amount.0)
+        let (giver, taker) = self.both(debit, credit, amount)?;
+        (giver.debits_held, taker.credits_held) = (giver.debits_held + amount.0, taker.credits_held + amount.0);
+        Ok(())
     }
 
     /// Posts `posted` of what was held and lets the rest go. That never fails: the hold made sure.
     #[inline]
     pub(super) fn settle(&mut self, debit: u32, credit: u32, held: Amount, posted: Amount) {
         assert!(posted <= held, "no more is posted than was held");
-        let settled = self.both(
-            debit,
-            credit,
-            |account| {
-                account.debits_held -= held.0;
-                account.debits += posted.0;
-            },
-            |account| {
-                account.credits_held -= held.0;
-                account.credits += posted.0;
-            },
-        );
-        assert!(settled.is_ok(), "what was held is covered");
+        let less = |all: u64| all.checked_sub(held.0).expect("what ends was held");
+        let (giver, taker) = self.accounts.pair_mut(debit, credit);
+        (giver.debits_held, giver.debits) = (less(giver.debits_held), giver.debits + posted.0);
+        (taker.credits_held, taker.credits) = (less(taker.credits_held), taker.credits + posted.0);
     }
 
     /// Whether every account is sound and has its statement, each currency sums to zero, and holds are those that `held` lists: debit

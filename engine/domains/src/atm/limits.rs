@@ -27,6 +27,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Whether one more withdrawal of `amount` is within them, when they have no window.
+    #[inline]
+    pub(super) fn admit(&self, amount: Amount, date: BusinessDate) -> bool {
+        let (taken, count) = self.day.of(date);
+        self.window == 0
+            && amount <= self.transaction_max
+            && taken.saturating_add(amount.0) <= self.day_max.0
+            && count < self.day_count_max
+    }
+}
+
 /// The limits of an account, whatever card takes from it.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -128,18 +140,16 @@ impl Windows {
         Self(Slab::new(owners))
     }
 
-    /// Whether `amount` is more than the amounts of `limits`.
+    /// Whether a withdrawal of `amount` is more than the amounts of `limits`, and whether it is more than their numbers.
     #[inline]
-    pub(super) fn exceeds_amount(&self, limits: &Limits, amount: Amount, date: BusinessDate, now: Timestamp) -> bool {
-        amount > limits.transaction_max
-            || limits.day.of(date).0.saturating_add(amount.0) > limits.day_max.0
-            || self.of(limits).is_some_and(|window| window.exceeds(amount, now))
-    }
-
-    /// Whether one more is more than the numbers of `limits`.
-    #[inline]
-    pub(super) fn exceeds_count(&self, limits: &Limits, date: BusinessDate, now: Timestamp) -> bool {
-        limits.day.of(date).1 >= limits.day_count_max || self.of(limits).is_some_and(|window| window.is_full(now))
+    pub(super) fn exceeds(&self, limits: &Limits, amount: Amount, date: BusinessDate, now: Timestamp) -> [bool; 2] {
+        let (taken, count) = limits.day.of(date);
+        let exceeds_amount = amount > limits.transaction_max || taken.saturating_add(amount.0) > limits.day_max.0;
+        let exceeds_count = count >= limits.day_count_max;
+        match self.of(limits) {
+            None => [exceeds_amount, exceeds_count],
+            Some(window) => [exceeds_amount || window.exceeds(amount, now), exceeds_count || window.is_full(now)],
+        }
     }
 
     /// Counts a withdrawal that is authorized now.

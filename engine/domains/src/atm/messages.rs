@@ -101,6 +101,12 @@ impl Notes {
     pub const fn counts(self) -> [u16; CASSETTES] {
         [self.0 as u16, (self.0 >> 16) as u16, (self.0 >> 32) as u16, (self.0 >> 48) as u16]
     }
+
+    /// Whether `all` has as many of each cassette, or more.
+    #[must_use]
+    pub fn are_of(self, all: Self) -> bool {
+        self.counts().into_iter().zip(all.counts()).all(|(count, all)| count <= all)
+    }
 }
 
 impl Currency {

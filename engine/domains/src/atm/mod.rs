@@ -2,7 +2,8 @@
 //! `README.md` has the rules in plain words.
 //!
 //! [`Atm::apply`] is the table of contents. `decisions` has the order of precedence, `endings` the rest of a
-//! transaction's life, `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` and `settlement` the totals,
+//! transaction's life, `plain` both again for what is asked most, `foresight` what will be needed of memory,
+//! `switch` what is asked of remote issuers, `cash` what is done at a terminal, `day_end` and `settlement` the totals,
 //! `operator`, `fees`, `conversions` and `transfers` what the bank does; what they decide over stands in `ledger`, `cards`, `days`, `limits`,
 //! `terminals`, `issuers` and `transactions`.
 #![doc = include_str!("README.md")]
@@ -15,7 +16,9 @@ mod day_end;
 mod decisions;
 mod endings;
 mod fees;
+mod foresight;
 mod operator;
+mod plain;
 mod settlement;
 mod switch;
 mod transfers;
@@ -51,13 +54,15 @@ use cards::Cards;
 use conversions::Rates;
 use day_end::{Closing, Sums};
 use fees::Fees;
+use foresight::Foresight;
 use issuers::{Issuers, Routes, StoodIn};
 use kept::Kept;
 use ledger::Ledger;
 use limits::{AccountLimits, Windows};
 use messages::{AtmLimits, BusinessDate, Command, Event, Reject, Reply, TerminalId};
 use ringfence_kernel::{
-    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+    ClientId, Context, Corrupt, Cursor, Domain, DomainId, MessageHeader, Out, Progress, Roles, SessionChange, Sink,
+    Source, Timestamp, Topic,
 };
 use terminals::Terminals;
 use transactions::Transaction;
@@ -109,6 +114,8 @@ pub struct Atm {
     /// one.
     sums: Box<[Sums]>,
     closing: Option<Closing>,
+    /// Not state: what comes soon.
+    foresight: Foresight,
 }
 
 impl Domain for Atm {
@@ -146,6 +153,7 @@ impl Domain for Atm {
             rates: Rates::new(limits.rates as usize),
             sums: day_end::no_sums(),
             closing: None,
+            foresight: Foresight::default(),
         }
     }
 
@@ -165,6 +173,16 @@ impl Domain for Atm {
             | Command::Reconcile(_) => Roles::TRADE,
             _ => Roles::ADMINISTER,
         }
+    }
+
+    #[inline]
+    fn foresee(&mut self, _client: ClientId, header: MessageHeader, body: &[u8]) {
+        self.foresee_withdrawal(header, body);
+    }
+
+    #[inline]
+    fn bring_near(&mut self) {
+        self.bring_withdrawals_near();
     }
 
     #[inline]

@@ -338,7 +338,7 @@ fn prove_atm_network_agrees_to_the_note() {
     let mut notes = 0;
     for (place, terminal) in network.terminals.iter().enumerate() {
         let known = network.host.domain.terminals.look(TerminalId(place as u32 + 1)).expect("it was installed");
-        for (cassette, out) in known.cassettes.iter().zip(terminal.out) {
+        for (cassette, out) in known.cassettes().iter().zip(terminal.out) {
             assert_eq!((cassette.notes, cassette.held), (LOADED - out, 0), "terminal {}", place + 1);
             notes += out;
         }

@@ -70,7 +70,7 @@ impl Atm {
     /// Counts what cards of its issuer took, where it is a remote one's.
     pub(super) fn count_for_issuer(&mut self, index: u32) {
         let transaction = &self.transactions[index];
-        if let Some(place) = self.issuers.find(transaction.issuer).filter(|_| transaction.posted.0 > 0) {
+        if let Some(place) = self.issuers.find(transaction.issuer()).filter(|_| transaction.posted.0 > 0) {
             let day = &mut self.issuers[place].day;
             day.taken += transaction.taken().0;
             day.dispensed += transaction.posted.0;

@@ -4,6 +4,7 @@ use super::Atm;
 use super::cards::Cards;
 use super::conversions::Rates;
 use super::fees::Fees;
+use super::foresight::Foresight;
 use super::issuers::{Issuers, Routes};
 use super::kept::Kept;
 use super::ledger::Ledger;
@@ -65,6 +66,7 @@ impl Atm {
             rates,
             sums: super::day_end::no_sums(),
             closing: None,
+            foresight: Foresight::default(),
         };
         atm.check().map_err(Corrupt)?;
         Ok(atm)

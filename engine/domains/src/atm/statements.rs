@@ -8,6 +8,7 @@ use super::messages::{
 use super::transactions::Transaction;
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
+use core::hint::black_box;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Corrupt, Out, SessionId, Sink, Source};
 
@@ -74,6 +75,13 @@ impl Movements {
         account as usize * self.each + (number % self.each as u64) as usize
     }
 
+    /// Reads the movement of that number, from 0.
+    #[inline]
+    pub(super) fn touch(&self, account: u32, number: u64) {
+        let movement = &self.all[self.place(account, number)];
+        black_box((movement.amount, movement.reserved));
+    }
+
     /// Writes the movement of that number, from 0, over the one before that is kept no longer.
     #[inline]
     pub(super) fn write(
@@ -130,8 +138,9 @@ impl Movements {
 impl Atm {
     /// Says the lines of a mini statement to whoever asks for it, the oldest first: as they were when it was asked for first,
     /// and of those that are kept no longer that they are not.
-    pub(super) fn say_lines(&self, session: SessionId, of: &Transaction, out: &mut Out<'_, Self>) {
-        let (Transaction { account, lines, .. }, moved) = (*of, of.moved());
+    pub(super) fn say_lines(&self, session: SessionId, index: u32, out: &mut Out<'_, Self>) {
+        let of = &self.transactions[index];
+        let (account, lines, moved) = (of.account, of.lines(), of.moved());
         for number in moved - u64::from(lines)..moved {
             let line = self.ledger.movements().line(account, number, self.ledger[account].moved());
             out.tell(session, Event::StatementLine(&line));

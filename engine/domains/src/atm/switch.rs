@@ -9,7 +9,7 @@ use super::messages::{
     AMOUNT_MAX, Acknowledge, AdviceDone, AdviceDue, Amount, Answer, Authorization, Event, Forward, IssuerId,
     IssuerOutcome, Key, Network, Notes, Reject, Reply, ResponseCode, RouteSet, SetIssuer, SetRoute, TransactionType,
 };
-use super::transactions::{Charge, State, Transaction, refused};
+use super::transactions::{Charge, More, State, Transaction, refused};
 use super::{Atm, topics};
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Context, Cursor, Out, Progress, Timestamp};
@@ -77,8 +77,8 @@ impl Atm {
         match self.prepare(context.now, &mut transaction) {
             Ok(()) => out.reply(Reply::Forwarded(&transaction.forwarded())),
             Err(code) => {
-                self.decline(&mut transaction, (code, NONE));
-                self.decline_for_issuer(transaction.issuer);
+                transaction = self.decline(transaction, (code, NONE));
+                self.decline_for_issuer(transaction.issuer());
                 out.reply(Reply::Authorized(&transaction.answer()));
             }
         }
@@ -96,7 +96,7 @@ impl Atm {
         if !terminal.is_in_service() {
             return Err(Code::TerminalNotPermitted);
         }
-        let issuer = issuers.find(transaction.issuer).map(|place| &mut issuers[place]).ok_or(Code::NoRoute)?;
+        let issuer = issuers.find(transaction.issuer()).map(|place| &mut issuers[place]).ok_or(Code::NoRoute)?;
         if !matches!(kind, TransactionType::Withdrawal | TransactionType::BalanceInquiry) || terminal.is_acquirer() {
             return Err(Code::NotPermitted);
         }
@@ -108,11 +108,10 @@ impl Atm {
             return Err(Code::InvalidTransaction);
         }
         if kind.dispenses() {
-            if windows.exceeds_amount(&terminal.limits, amount, date, now) {
-                return Err(Code::ExceedsAmount);
-            }
-            if windows.exceeds_count(&terminal.limits, date, now) {
-                return Err(Code::ExceedsCount);
+            match windows.exceeds(&terminal.limits, amount, date, now) {
+                [true, _] => return Err(Code::ExceedsAmount),
+                [false, true] => return Err(Code::ExceedsCount),
+                [false, false] => {}
             }
         }
         // A number that is left when the account does not bear it is not used again.
@@ -122,14 +121,14 @@ impl Atm {
             let fee = fees.on(ledger, kind, Network::Issuer, account, amount);
             let parts = [(amount, terminal.cash), surcharge, fee];
             hold_all(ledger, account, parts).map_err(|_| Code::IssuerInoperative)?;
-            transaction.charges = [surcharge, fee].map(Charge::of);
+            transaction.charge([surcharge, fee].map(Charge::of));
             terminal.hold(notes);
             windows.count(&mut terminal.limits, amount, date, now);
         }
         transaction.code = Code::Approved.into();
         transaction.state = State::Asked.into();
-        (transaction.account, transaction.to) = (account, account);
-        (transaction.notes, transaction.counted, transaction.link_trace) = (notes, date, link_trace);
+        (transaction.account, transaction.notes, transaction.counted) = (account, notes, date);
+        transaction.more_mut().link_trace = link_trace;
         transaction.deadline = now.saturating_add(terminal.confirm_within_ns);
         Ok(())
     }
@@ -160,7 +159,7 @@ impl Atm {
             });
             if code == ResponseCode::Approved {
                 self.transactions.change(index, |transaction| {
-                    transaction.stood_in = is_silent.into();
+                    transaction.more_mut().stood_in = is_silent.into();
                     let (state, deadline) = match transaction.dispenses() {
                         true => (State::Held, context.now.saturating_add(confirm_within_ns)),
                         false => (State::Answered, Timestamp(0)),
@@ -189,15 +188,15 @@ impl Atm {
     ) {
         let transaction = self.transactions[index];
         if transaction.dispenses() {
-            self.settle(&transaction, Notes(0), Amount(0));
+            self.settle(index, Notes(0), Amount(0));
         }
         let terminal = self.terminals.get(transaction.terminal).expect("a terminal stays defined");
         terminal.totals.declined += 1;
-        self.decline_for_issuer(transaction.issuer);
+        self.decline_for_issuer(transaction.issuer());
         self.transactions.change(index, |transaction| {
             (transaction.state, transaction.code) = (State::Declined.into(), code.into());
             (transaction.notes, transaction.deadline) = (Notes(0), Timestamp(0));
-            transaction.charges = transaction.charges.map(Charge::let_go);
+            transaction.charge(transaction.charges().map(Charge::let_go));
         });
         if is_silent && transaction.dispenses() {
             self.advise_issuer(now, index, out);
@@ -218,8 +217,10 @@ impl Atm {
 
     /// Whether a withdrawal may be approved in its issuer's stead. If so, it counts.
     fn stands_in(&mut self, transaction: &Transaction) -> bool {
-        let Transaction { token, issuer, amount, counted: date, .. } = *transaction;
-        let Some(issuer) = self.issuers.find(issuer).map(|place| self.issuers[place]) else { return false };
+        let Transaction { token, amount, counted: date, .. } = *transaction;
+        let Some(issuer) = self.issuers.find(transaction.issuer()).map(|place| self.issuers[place]) else {
+            return false;
+        };
         let known = self.stood_in.find((token, date));
         let before = known.map_or((0, 0), |index| (self.stood_in[index].amount, self.stood_in[index].count));
         if !issuer.lets_stand_in(amount, before) {
@@ -239,7 +240,7 @@ impl Atm {
 
     /// The issuer of the transaction at `index` is to be told what was taken in the end.
     pub(super) fn advise_issuer(&mut self, now: Timestamp, index: u32, out: &mut Out<'_, Self>) {
-        let issuer = self.issuers.find(self.transactions[index].issuer).expect("an issuer stays defined");
+        let issuer = self.issuers.find(self.transactions[index].issuer()).expect("an issuer stays defined");
         let deadline = now.saturating_add(self.issuers[issuer].advice_lasts_ns);
         self.transactions.change(index, |transaction| (transaction.advises, transaction.deadline) = (1, deadline));
         let due = advice(&self.transactions[index]);
@@ -290,7 +291,8 @@ impl Atm {
 
 /// What an issuer is told of a transaction.
 fn advice(of: &Transaction) -> AdviceDue {
-    let Transaction { token, authorization, terminal, trace, date, link_trace, issuer, account_type, .. } = *of;
+    let Transaction { token, authorization, terminal, trace, date, account_type, .. } = *of;
+    let More { link_trace, issuer, stood_in, .. } = of.more();
     AdviceDue {
         token,
         authorization,
@@ -302,7 +304,7 @@ fn advice(of: &Transaction) -> AdviceDue {
         link_date: of.counted,
         issuer,
         account: account_type,
-        stood_in: of.stood_in,
+        stood_in,
         reserved: Reserved::default(),
     }
 }

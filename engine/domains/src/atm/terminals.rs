@@ -13,8 +13,7 @@ use ringfence_kernel::{Corrupt, Sink, Source};
 pub(super) const CASSETTE_NOTES: u32 = u16::MAX as u32;
 
 /// One cassette. Nothing of it is set while its denomination is zero.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cassette {
     /// What a note is worth, in minor units.
     pub(super) denomination: u32,
@@ -23,36 +22,42 @@ pub(super) struct Cassette {
     pub(super) held: u32,
 }
 
-/// One terminal.
+/// One terminal. What each withdrawal needs stands first, in three lines of the cache.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Terminal {
     /// Zero while it is not defined.
     pub(super) confirm_within_ns: u64,
-    /// What was authorized before this is not posted late: the notes were counted since, or are others.
-    pub(super) balanced: Authorization,
-    pub(super) cassettes: [Cassette; CASSETTES],
-    /// What a withdrawal costs beside its amount: a fixed part, and the most of all where there is a rate.
-    pub(super) surcharge: Amount,
-    pub(super) surcharge_max: Amount,
-    pub(super) limits: Limits,
     /// The places of the account of its cash, or of what is owed to an acquirer; and of that which gets the surcharge.
     pub(super) cash: u32,
     pub(super) fees: u32,
-    /// The places of the accounts of purchases and of deposits, when it takes any.
-    pub(super) merchant: u32,
-    pub(super) deposits: u32,
-    /// In 1/10,000 of the amount.
-    pub(super) surcharge_rate: u32,
-    /// Cards that it has kept since it was last balanced.
-    pub(super) captured: u32,
+    /// Of each cassette what a note of it is worth, in minor units, how many are in it, and how many of them are authorized
+    /// and not yet completed.
+    pub(super) denominations: [u32; CASSETTES],
+    pub(super) notes: Notes,
+    held: Notes,
+    pub(super) limits: Limits,
+    /// What a withdrawal costs beside its amount.
+    pub(super) surcharge: Amount,
     pub(super) currency: Currency,
     pub(super) service: ServiceCode,
     is_acquirer: u8,
-    reserved: [u8; 4],
+    /// The places of its cassettes, those of the highest denomination first, and of equal ones the first.
+    order: [u8; CASSETTES],
+    /// What was authorized before this is not posted late: the notes were counted since, or are others.
+    pub(super) balanced: Authorization,
     pub(super) totals: Totals,
     /// What was done on the date that ended last.
     pub(super) ended: Totals,
+    /// The most of a surcharge where there is a rate, and the rate in 1/10,000 of the amount.
+    pub(super) surcharge_max: Amount,
+    pub(super) surcharge_rate: u32,
+    /// The places of the accounts of purchases and of deposits, when it takes any.
+    pub(super) merchant: u32,
+    pub(super) deposits: u32,
+    /// Cards that it has kept since it was last balanced.
+    pub(super) captured: u32,
+    reserved: [u64; 5],
 }
 
 /// What was done at a terminal since the business date began.
@@ -82,8 +87,8 @@ impl Totals {
 impl Terminal {
     pub(super) fn new(cash: u32, currency: Currency, confirm_within_ns: u64) -> Self {
         let (service, limits, zero) = (Service::Out.into(), Limits::none(), Self::zeroed());
-        let (merchant, deposits) = (NONE, NONE);
-        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, ..zero }
+        let (merchant, deposits, order) = (NONE, NONE, zero.by_denomination());
+        Self { confirm_within_ns, cash, currency, service, limits, merchant, deposits, order, ..zero }
     }
 
     /// Another acquirer.
@@ -92,6 +97,7 @@ impl Terminal {
     }
 
     /// Whether it is another acquirer, and has no notes.
+    #[inline]
     pub(super) fn is_acquirer(&self) -> bool {
         self.is_acquirer == 1
     }
@@ -118,13 +124,31 @@ impl Terminal {
         self.confirm_within_ns != 0
     }
 
+    #[inline]
     pub(super) fn is_in_service(&self) -> bool {
         self.service.get() == Service::In
     }
 
     /// Whether notes in it are authorized and not yet completed.
     pub(super) fn is_busy(&self) -> bool {
-        self.cassettes.iter().any(|cassette| cassette.held > 0)
+        self.held.0 > 0
+    }
+
+    /// Its cassettes.
+    pub(super) fn cassettes(&self) -> [Cassette; CASSETTES] {
+        let (notes, held) = (self.notes.counts(), self.held.counts());
+        core::array::from_fn(|at| Cassette {
+            denomination: self.denominations[at],
+            notes: notes[at].into(),
+            held: held[at].into(),
+        })
+    }
+
+    /// The notes in it that are not held.
+    #[inline]
+    fn free(&self) -> Notes {
+        // Of no cassette more are held than are in it.
+        Notes(self.notes.0 - self.held.0)
     }
 
     /// The notes that pay `amount`: of all ways with at most [`NOTES_MAX`] notes the one with most notes of the highest
@@ -134,38 +158,39 @@ impl Terminal {
         if self.is_acquirer() {
             return Some(Notes(0));
         }
-        let order = self.by_denomination();
         // As many as there are of each, the highest first: when that pays it, no way has more of the highest.
-        let (mut rest, mut left, mut counts) = (amount.0, NOTES_MAX, [0; CASSETTES]);
-        for at in order {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
-            if rest >= u64::from(denomination) && denomination > 0 {
-                let count = (rest / u64::from(denomination)).min((notes - held).min(left).into()) as u32;
-                (counts[at], left) = (count as u16, left - count);
-                rest -= u64::from(denomination) * u64::from(count);
-            }
+        let Ok(mut rest) = u32::try_from(amount.0) else { return self.search(amount) };
+        let (mut left, mut paid) = (NOTES_MAX, 0);
+        for at in self.order {
+            // Where there is no denomination there are no notes.
+            let denomination = self.denominations[usize::from(at) % CASSETTES].max(1);
+            let free = (self.free().0 >> (16 * at)) as u16;
+            let count = (rest / denomination).min(free.into()).min(left);
+            (rest, left, paid) = (rest - denomination * count, left - count, paid | u64::from(count) << (16 * at));
         }
-        if rest == 0 { Some(Notes::new(counts)) } else { self.search(amount, order) }
+        if rest == 0 { Some(Notes(paid)) } else { self.search(amount) }
     }
 
-    /// The cassettes, those of the highest denomination first, and of equal ones the first.
-    #[inline]
-    fn by_denomination(&self) -> [usize; CASSETTES] {
-        let of = |at: usize| u64::from(self.cassettes[at].denomination) << 2 | (CASSETTES - 1 - at) as u64;
-        let mut keys: [u64; CASSETTES] = core::array::from_fn(of);
-        for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3), (1, 2)] {
-            (keys[one], keys[other]) = (keys[one].max(keys[other]), keys[one].min(keys[other]));
-        }
-        keys.map(|key| CASSETTES - 1 - (key & 3) as usize)
+    /// Notes the order of its cassettes, which have other denominations now.
+    pub(super) fn arrange(&mut self) {
+        self.order = self.by_denomination();
+    }
+
+    /// The places of the cassettes, those of the highest denomination first, and of equal ones the first.
+    fn by_denomination(&self) -> [u8; CASSETTES] {
+        let mut order = core::array::from_fn(|at| at as u8);
+        order.sort_by_key(|at| core::cmp::Reverse(self.denominations[usize::from(*at)]));
+        order
     }
 
     /// As [`Terminal::mix`], where not as many of the highest as there are will do.
     #[cold]
-    fn search(&self, amount: Amount, order: [usize; CASSETTES]) -> Option<Notes> {
+    fn search(&self, amount: Amount) -> Option<Notes> {
+        let (order, cassettes) = (self.order.map(usize::from), self.cassettes());
         // Cassettes of one denomination are one pile: it is looked for how many notes of it, not from where.
         let (mut piles, mut count) = ([Pile { denomination: 0, notes: 0 }; CASSETTES], 0);
         for at in order {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
+            let Cassette { denomination, notes, held } = cassettes[at];
             let notes = notes - held;
             if denomination == 0 || notes == 0 {
                 continue;
@@ -181,7 +206,7 @@ impl Terminal {
         }
         let mut counts = [0; CASSETTES];
         for at in order {
-            let Cassette { denomination, notes, held } = self.cassettes[at];
+            let Cassette { denomination, notes, held } = cassettes[at];
             if let Some(pile) = piles[..count].iter().position(|pile| pile.denomination == denomination) {
                 let given = paid[pile].min(notes - held);
                 (counts[at], paid[pile]) = (given as u16, paid[pile] - given);
@@ -192,42 +217,31 @@ impl Terminal {
 
     /// What notes are worth.
     pub(super) fn worth(&self, notes: Notes) -> Amount {
-        let worth = |(cassette, count): (&Cassette, u16)| u64::from(cassette.denomination) * u64::from(count);
-        Amount(self.cassettes.iter().zip(notes.counts()).map(worth).sum())
+        let worth = |(denomination, count): (&u32, u16)| u64::from(*denomination) * u64::from(count);
+        Amount(self.denominations.iter().zip(notes.counts()).map(worth).sum())
     }
 
     /// What all notes in it are worth, and what those that are held are.
     pub(super) fn sums(&self) -> (u64, u64) {
-        let worth = |sum: (u64, u64), cassette: &Cassette| {
-            let of = |notes: u32| u64::from(cassette.denomination) * u64::from(notes);
-            (sum.0 + of(cassette.notes), sum.1 + of(cassette.held))
-        };
-        self.cassettes.iter().fold((0, 0), worth)
+        (self.worth(self.notes).0, self.worth(self.held).0)
     }
 
     /// Whether so many notes are in it and not held.
+    #[inline]
     pub(super) fn has(&self, notes: Notes) -> bool {
-        let mut all = self.cassettes.iter().zip(notes.counts());
-        all.all(|(cassette, count)| u32::from(count) <= cassette.notes - cassette.held)
+        notes.are_of(self.free())
     }
 
     #[inline]
     pub(super) fn hold(&mut self, notes: Notes) {
-        for (cassette, count) in self.cassettes.iter_mut().zip(notes.counts()) {
-            cassette.held += u32::from(count);
-            assert!(cassette.held <= cassette.notes, "only notes that are in it are held");
-        }
+        assert!(self.has(notes), "only notes that are in it are held");
+        self.held.0 += notes.0;
     }
 
     /// Takes out what was dispensed of the notes that were held, and holds the rest no more.
     #[inline]
     pub(super) fn settle(&mut self, held: Notes, dispensed: Notes) {
-        for (cassette, (held, dispensed)) in
-            self.cassettes.iter_mut().zip(held.counts().into_iter().zip(dispensed.counts()))
-        {
-            cassette.held -= u32::from(held);
-            cassette.notes -= u32::from(dispensed);
-        }
+        (self.held.0, self.notes.0) = (self.held.0 - held.0, self.notes.0 - dispensed.0);
     }
 }
 
@@ -321,12 +335,13 @@ impl Terminals {
         for terminal in &mut loaded.terminals {
             *terminal = source.value()?;
             let sound = |cassette: &Cassette| {
-                cassette.notes <= CASSETTE_NOTES
-                    && cassette.held <= cassette.notes
+                cassette.held <= cassette.notes
                     && (cassette.notes == 0 || cassette.denomination != 0 && terminal.is_acquirer == 0)
             };
-            let known = terminal.service.try_get().is_some() && terminal.cassettes.iter().all(sound);
-            let is_zero = terminal.reserved == [0; 4]
+            let known = terminal.service.try_get().is_some()
+                && terminal.cassettes().iter().all(sound)
+                && terminal.order == terminal.by_denomination();
+            let is_zero = terminal.reserved == [0; 5]
                 && terminal.is_acquirer <= 1
                 && (terminal.totals.reserved, terminal.ended.reserved) == (0, 0);
             let is_rate = terminal.surcharge_rate <= 10_000

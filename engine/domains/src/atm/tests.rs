@@ -1,7 +1,7 @@
 //! The laws, on seeded workloads and against the slow twin. `RINGFENCE_PROVE=1` makes the same bodies long.
 
 use super::Atm;
-use super::messages::{AtmLimits, Event, Reply, ResponseCode};
+use super::messages::{AtmLimits, Command, Event, Reject, Reply, ResponseCode};
 use super::model::Model;
 use super::scenarios::{parse, say};
 use super::workload::{CUTOVER, KINDS};
@@ -10,12 +10,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ringfence_kernel::image::{OUTPUT_HEADER_BYTES, kind};
-use ringfence_kernel::laws::{Bytes, Harness, Often, Step};
+use ringfence_kernel::laws::{self, Bytes, Harness, Often, Step};
 use ringfence_kernel::limits::Limits;
 use ringfence_kernel::messages::Message;
 use ringfence_kernel::outbox::{image, message};
+use ringfence_kernel::session::SessionChange;
 use ringfence_kernel::workload::{CommandImage, Workload};
-use ringfence_kernel::{Domain, OutputHeader, Timestamp};
+use ringfence_kernel::{Context, Domain, Out, OutputHeader, Progress, Timestamp};
 
 /// So little room that commands run into every capacity.
 const TIGHT: AtmLimits = AtmLimits {
@@ -65,6 +66,49 @@ fn prove_mixed_atm_is_as_the_model() {
         crate::tests::check::<Model>(&SMALL, 5, || workload("mixed", seed), count, 1_000, often);
         std::println!("proved: seed {seed}: {count} commands");
     }
+}
+
+/// Decides without the straight way of plain withdrawals.
+struct General(Atm);
+
+impl laws::Model for General {
+    type Domain = Atm;
+
+    fn new(limits: &AtmLimits) -> Self {
+        Self(Atm::new(limits))
+    }
+
+    fn apply(&mut self, context: Context, command: Command<'_>, out: &mut Out<'_, Atm>) -> Result<(), Reject> {
+        let mut progress = match command {
+            Command::Authorize(command) => self.0.authorize_any(context, command, out)?,
+            Command::Complete(command) => self.0.complete_any(context, command, out)?,
+            command => self.0.apply(context, command, out)?,
+        };
+        while progress == Progress::More {
+            progress = self.0.resume(context, out);
+        }
+        Ok(())
+    }
+
+    fn on_time(&mut self, context: Context, out: &mut Out<'_, Atm>) {
+        while self.0.on_time(context, out) == Progress::More {}
+    }
+
+    fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Atm>) {
+        assert_eq!(self.0.on_session(context, change, out), Progress::Done);
+    }
+}
+
+/// Guards against a plain withdrawal that is decided otherwise than by the rules for all.
+#[test]
+fn prove_plain_withdrawals_are_as_all_others() {
+    let often = Often { rejects: 64, restores: 2_048 };
+    for seed in 30..32 {
+        let count = prove(20_000, 1_000_000);
+        crate::tests::check::<General>(&SMALL, 5, || workload("mixed", seed), count, 1_000, often);
+    }
+    let often = Often { rejects: 1_024, restores: 16_384 };
+    crate::tests::check::<General>(&AtmLimits::defaults(), 5, || workload("uniform", 1), 40_000, 1_000, often);
 }
 
 /// Guards against a capacity that is overstepped, or refused where there is room, and a repeat that is forgotten.

@@ -12,6 +12,7 @@ mod allocation;
 mod auctions;
 mod copies;
 mod entry;
+mod foresight;
 mod limits;
 mod mass_cancel;
 mod pegs;
@@ -53,6 +54,7 @@ mod tests;
 
 use alloc::vec::Vec;
 use allocation::Sharing;
+use foresight::Foresight;
 use instruments::Instruments;
 use ledger::Ledger;
 use levels::Levels;
@@ -66,7 +68,8 @@ use phases::PhaseChange;
 use removal::CancellingMany;
 use reports::Reporting;
 use ringfence_kernel::{
-    Context, Corrupt, Cursor, Domain, DomainId, Out, Progress, Roles, SessionChange, Sink, Source, Timestamp, Topic,
+    Account, ClientId, Context, Corrupt, Cursor, Domain, DomainId, MessageHeader, Out, Progress, Roles, SessionChange,
+    Sink, Source, Timestamp, Topic,
 };
 use stops::Triggered;
 use trading::Taker;
@@ -120,6 +123,8 @@ pub struct Matching {
     now: Timestamp,
     /// Where bids are summed up while the price of an auction is looked for.
     bids: Vec<(u64, u64)>,
+    /// Not state: what comes soon.
+    foresight: Foresight,
 }
 
 /// A decision that said [`Progress::More`].
@@ -186,6 +191,7 @@ impl Domain for Matching {
             sharing: None,
             now: Timestamp(0),
             bids: Vec::with_capacity(limits.levels as usize),
+            foresight: Foresight::default(),
         }
     }
 
@@ -205,6 +211,16 @@ impl Domain for Matching {
             Command::SetKillSwitch(command) if command.kill_switch.get() == KillSwitch::Off => Roles::ADMINISTER,
             _ => Roles::TRADE,
         }
+    }
+
+    #[inline]
+    fn foresee(&mut self, client: ClientId, header: MessageHeader, body: &[u8]) {
+        self.foresee_order(Account(client.0), header, body);
+    }
+
+    #[inline]
+    fn bring_near(&mut self) {
+        self.bring_orders_near();
     }
 
     // Inlined where commands are decoded: each goes its own way from there.

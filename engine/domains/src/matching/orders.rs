@@ -170,6 +170,18 @@ impl Orders {
         self.seek(account, client_order).ok()
     }
 
+    /// How many orders are live.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Where an order stands, probably, that hashes to `key`: see [`KeyIndex::guess`].
+    #[inline]
+    pub(super) fn guess(&self, key: u64) -> u32 {
+        self.by_client.guess(key)
+    }
+
     /// The live order that `account` calls `client_order`; if there is none, the account's place, if that is known.
     #[inline(always)]
     pub(super) fn seek(&self, account: Account, client_order: ClientOrderId) -> Result<u32, Option<u32>> {

@@ -77,6 +77,15 @@ impl KeyIndex {
         }
     }
 
+    /// The index at the first place where a key that hashes to `hash` can stand, if it may be its; else `u32::MAX`. The place is
+    /// near in memory after that. Nothing branches on it, so that one guess does not wait for another.
+    #[must_use]
+    #[inline]
+    pub fn guess(&self, hash: u64) -> u32 {
+        let place = self.places[hash as u32 as usize & (self.places.len() - 1)];
+        place.index.wrapping_sub(1) | u32::from(place.hash != hash as u32).wrapping_neg()
+    }
+
     /// Adds `index` under `hash`. Its key is not held yet: the caller has looked.
     ///
     /// # Errors

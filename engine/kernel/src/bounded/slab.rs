@@ -91,6 +91,17 @@ impl<T: Pod> Slab<T> {
         self.free.push(index);
     }
 
+    /// The values at two indices, to be changed together.
+    ///
+    /// # Panics
+    /// When they are one index.
+    #[inline]
+    pub fn pair_mut(&mut self, one: u32, other: u32) -> (&mut T, &mut T) {
+        let [one, other] =
+            self.entries.get_disjoint_mut([one as usize, other as usize]).expect("two indices of the slab");
+        (one, other)
+    }
+
     /// All entries up to the highest index ever used, freed ones zero, by index.
     #[must_use]
     pub fn entries(&self) -> &[T] {

@@ -1,0 +1,132 @@
+//! What orders need that come soon, or are changed. The index, the order, its level and the orders beside it in its queue and in its
+//! account stand far apart in memory, and each tells where the next one is: what many commands need of each is read in one go, so
+//! that they are waited for together.
+
+use super::Matching;
+use super::levels::{NONE, rank};
+use super::messages::{Cancel, ClientOrderId, NewOrder, Price, Reduce, Replace, Side};
+use super::orders::hash;
+use core::hint::black_box;
+use ringfence_kernel::messages::block;
+use ringfence_kernel::registry::FORESEEN;
+use ringfence_kernel::{Account, MessageHeader};
+
+/// With fewer orders all that they need is near anyway. Tests have few, and foresee all the same.
+const ORDERS_NEAR: usize = if cfg!(test) { 0 } else { 10_000 };
+
+/// The commands that come soon.
+#[derive(Debug, Default)]
+pub(super) struct Foresight {
+    changes: Soon<Change>,
+    orders: Soon<New>,
+}
+
+/// At most as many as are foreseen together.
+#[derive(Debug)]
+struct Soon<T> {
+    soon: [Option<T>; FORESEEN],
+    count: usize,
+}
+
+/// A live order that is changed, and the price that it gets.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    index: u32,
+    price: Option<Price>,
+}
+
+/// A new order: its instrument's place.
+#[derive(Clone, Copy, Debug)]
+struct New {
+    instrument: u32,
+    side: Side,
+    price: Price,
+}
+
+impl<T: Copy> Default for Soon<T> {
+    fn default() -> Self {
+        Self { soon: [None; FORESEEN], count: 0 }
+    }
+}
+
+impl<T: Copy> Soon<T> {
+    #[inline]
+    fn note(&mut self, one: T) {
+        if let Some(place) = self.soon.get_mut(self.count) {
+            (*place, self.count) = (Some(one), self.count + 1);
+        }
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = T> {
+        self.soon[..self.count].iter().copied().flatten()
+    }
+}
+
+impl Matching {
+    /// Reads where it stands in the index.
+    #[inline]
+    pub(super) fn foresee_order(&mut self, account: Account, header: MessageHeader, body: &[u8]) {
+        if self.orders.len() < ORDERS_NEAR {
+            return;
+        }
+        let (client_order, price) = match header.template {
+            NewOrder::TEMPLATE => match block::<NewOrder>(header, body) {
+                Ok((order, _)) => return self.foresee_new(account, order),
+                Err(_) => return,
+            },
+            Replace::TEMPLATE => match block::<Replace>(header, body) {
+                Ok((replace, _)) => (replace.client_order, Some(replace.price)),
+                Err(_) => return,
+            },
+            Cancel::TEMPLATE | Reduce::TEMPLATE => match body.first_chunk() {
+                Some(number) => (ClientOrderId(u64::from_le_bytes(*number)), None),
+                None => return,
+            },
+            _ => return,
+        };
+        let index = self.orders.guess(hash(account, client_order));
+        if index != NONE {
+            self.foresight.changes.note(Change { index, price });
+        }
+    }
+
+    #[inline]
+    fn foresee_new(&mut self, account: Account, order: &NewOrder) {
+        black_box(self.orders.guess(hash(account, order.client_order)));
+        let place = self.instruments.place(order.instrument);
+        if let (Some(instrument), Some(side)) = (place, order.side.try_get()) {
+            self.foresight.orders.note(New { instrument, side, price: order.price });
+        }
+    }
+
+    /// Reads orders that are changed, then what stands beside them, then the levels that orders come to.
+    #[inline]
+    pub(super) fn bring_orders_near(&mut self) {
+        let Self { foresight: Foresight { changes, orders: new }, orders, levels, .. } = self;
+        changes.iter().for_each(|change| {
+            black_box(orders[change.index].level);
+        });
+        for Change { index, price } in changes.iter() {
+            let order = &orders[index];
+            let level = &levels[order.level];
+            black_box(level.quantity);
+            for beside in [order.older, order.newer, order.before, order.after] {
+                if beside != NONE {
+                    black_box(orders[beside].level);
+                }
+            }
+            if let (Some(price), Some(side)) = (price, level.side.try_get()) {
+                new.note(New { instrument: level.instrument, side, price });
+            }
+        }
+        for New { instrument, side, price } in new.iter() {
+            let book = &self.instruments[instrument];
+            let Ok(ticks) = book.terms.ticks(price) else { continue };
+            if let Some(level) = levels.find(book.half(side), rank(side, ticks), ticks) {
+                black_box(orders[levels[level].tail].level);
+            }
+        }
+        (changes.count, new.count) = (0, 0);
+    }
+}
