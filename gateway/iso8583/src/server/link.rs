@@ -83,11 +83,11 @@ impl Link {
         }
     }
 
-    /// Connects when it is not connected, under a new name; whether it did, so that it must sign on.
-    pub(crate) fn connect(&mut self, registry: &Registry, name: usize) -> io::Result<bool> {
+    /// Connects when it is not connected at `now`, under a new name; whether it did, so that it must sign on.
+    pub(crate) fn connect(&mut self, registry: &Registry, name: usize, now: Instant) -> io::Result<bool> {
         // One on which nobody answers the sign-on, or an echo, is lost.
-        let is_waited_for = !self.signed_on || self.echoed.is_some_and(|since| since.elapsed() > self.timeout);
-        if is_waited_for && self.is_silent() {
+        let is_late = |since: Instant| now.duration_since(since) > self.timeout;
+        if (!self.signed_on || self.echoed.is_some_and(is_late)) && self.is_silent(now) {
             debug!(issuer = %self.address, "nobody answers on the connection to an issuer: it is lost");
             self.connection = None;
         }
@@ -102,18 +102,18 @@ impl Link {
         Ok(true)
     }
 
-    /// Whether nothing was heard for longer than an answer may take.
-    fn is_silent(&self) -> bool {
-        self.connection.as_ref().is_some_and(|made| made.heard.elapsed() > self.timeout)
+    /// Whether at `now` nothing was heard for longer than an answer may take.
+    fn is_silent(&self, now: Instant) -> bool {
+        self.connection.as_ref().is_some_and(|made| now.duration_since(made.heard) > self.timeout)
     }
 
-    /// Whether it is to be asked now whether it is there: a connection that the other side lost without a word is not noticed
+    /// Whether it is to be asked at `now` whether it is there: a connection that the other side lost without a word is not noticed
     /// before something is said on it.
-    pub(crate) fn must_echo(&mut self) -> bool {
-        if !self.is_silent() {
+    pub(crate) fn must_echo(&mut self, now: Instant) -> bool {
+        if !self.is_silent(now) {
             self.echoed = None;
         }
-        let must = self.signed_on && self.echoed.is_none() && self.is_silent();
+        let must = self.signed_on && self.echoed.is_none() && self.is_silent(now);
         if must {
             self.echoed = Some(Instant::now());
         }

@@ -226,6 +226,7 @@ impl<M: SecurityModule> Server<M> {
     pub fn step(&mut self, wait: Duration) -> Result<(), ServeError> {
         let must_wait = self.due.is_empty() && !self.switch.has_more || self.client.room() == 0;
         let wait = if must_wait { wait } else { Duration::ZERO };
+        let now = Instant::now();
         match self.poll.poll(&mut self.events, Some(wait.min(LOOK))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => done?,
@@ -251,13 +252,13 @@ impl<M: SecurityModule> Server<M> {
         self.take_answers()?;
         self.ask_again()?;
         self.serve_connections()?;
-        self.serve_links()?;
+        self.serve_links(now)?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             // Who could not be taken for want of descriptors is not said again to wait.
             self.accept()?;
             self.give_up();
-            self.look_at_links();
+            self.look_at_links(now);
             let idle = self.settings.idle_timeout();
             self.connections.retain(|_, connection| connection.heard.elapsed() < idle);
         }

@@ -14,11 +14,11 @@ use ringfence_domains::atm::messages::{
     Forwarded, IssuerId, IssuerOutcome, Key, PREFIX_MAX, ResponseByte, ResponseCode, RouteSet, Trace,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-/// Advices that an issuer is told at once.
+/// Advices that an issuer is told at once, and may acknowledge within its time.
 const TOLD_MAX: usize = 64;
 /// What is asked of the network, field 70.
 const SIGN_ON: &[u8] = b"001";
@@ -77,6 +77,19 @@ impl Switch {
     /// A snapshot that had not ended does not any more: the session is another one.
     pub(crate) fn reconnected(&mut self) {
         self.in_snapshot = false;
+    }
+
+    /// The advices that an issuer is told at `now`: as many as there is room for beside those that it may still acknowledge
+    /// in time. First come those that were never said, then those that were said longest ago, so that what is never
+    /// acknowledged keeps nothing else from being said.
+    fn next_told(&self, issuer: IssuerId, timeout: Duration, now: Instant) -> Vec<Key> {
+        let of_issuer = self.advices.iter().filter(|(_, (advice, _))| advice.issuer == issuer);
+        let (under_way, mut due): (Vec<_>, Vec<_>) = of_issuer
+            .map(|(key, (_, said))| (*said, *key))
+            .partition(|(said, _)| said.is_some_and(|said| now.duration_since(said) <= timeout));
+        due.sort_unstable();
+        due.truncate(TOLD_MAX.saturating_sub(under_way.len()));
+        due.into_iter().map(|(_, key)| key).collect()
     }
 
     /// The first eight digits of a card's number, and where they lead.
@@ -186,12 +199,12 @@ impl<M: SecurityModule> Server<M> {
         Ok(())
     }
 
-    /// Connects to issuers, hears them, and tells them what is due.
-    pub(super) fn serve_links(&mut self) -> Result<(), ServeError> {
+    /// Hears issuers, and connects to those that are lost. `now` is from before the poller was asked: whoever spoke until
+    /// then, if only during a pause of this process, is heard before it is taken for silent.
+    pub(super) fn serve_links(&mut self, now: Instant) -> Result<(), ServeError> {
         self.switch.has_more = false;
         let issuers: Vec<u16> = self.switch.links.keys().copied().collect();
         for issuer in issuers {
-            self.connect_link(issuer)?;
             let framing = self.settings.framing;
             let mut heard = 0;
             while heard < TURN
@@ -201,16 +214,17 @@ impl<M: SecurityModule> Server<M> {
                 heard += 1;
             }
             self.switch.has_more |= heard == TURN;
+            self.connect_link(issuer, now)?;
         }
         Ok(())
     }
 
-    fn connect_link(&mut self, issuer: u16) -> Result<(), ServeError> {
+    fn connect_link(&mut self, issuer: u16, now: Instant) -> Result<(), ServeError> {
         let Some(link) = self.switch.links.get_mut(&issuer) else { return Ok(()) };
-        let function = if link.connect(self.poll.registry(), self.next)? {
+        let function = if link.connect(self.poll.registry(), self.next, now)? {
             self.next += 1;
             SIGN_ON
-        } else if link.must_echo() {
+        } else if link.must_echo(now) {
             ECHO
         } else {
             return Ok(());
@@ -264,43 +278,41 @@ impl<M: SecurityModule> Server<M> {
         }
     }
 
-    /// Gives up on issuers that are silent, and tells them again what they have not acknowledged.
-    pub(super) fn look_at_links(&mut self) {
+    /// Gives up on issuers that are silent at `now`, and tells those that are there what is due.
+    pub(super) fn look_at_links(&mut self, now: Instant) {
         let mut silent = Vec::new();
         for link in self.switch.links.values_mut() {
             let timeout = link.timeout;
-            let late = link.asked.extract_if(|_, (_, since)| since.elapsed() > timeout);
+            let late = link.asked.extract_if(|_, (_, since)| now.duration_since(*since) > timeout);
             silent.extend(late.map(|(_, (pending, _))| pending));
         }
         silent.into_iter().for_each(|pending| self.silent(pending));
-        let Some(cover) = &self.keys.cover else { return };
-        let currency = self.settings.currency;
-        let Switch { links, advices, .. } = &mut self.switch;
-        for (key, (advice, said)) in advices {
-            let Some(link) = links.get_mut(&advice.issuer.0).filter(|link| link.is_up()) else { continue };
-            let is_late = said.is_none_or(|said| said.elapsed() > link.timeout);
-            if !is_late || said.is_none() && link.told.len() >= TOLD_MAX {
-                continue;
+        let up = self.switch.links.iter().filter(|(_, link)| link.is_up());
+        let due = up.flat_map(|(issuer, link)| self.switch.next_told(IssuerId(*issuer), link.timeout, now));
+        due.collect::<Vec<_>>().into_iter().for_each(|key| self.tell(key, now));
+    }
+
+    /// Tells an issuer what is due of a transaction.
+    fn tell(&mut self, key: Key, now: Instant) {
+        let (Some(cover), Switch { links, advices, .. }) = (&self.keys.cover, &mut self.switch) else { return };
+        let Some((advice, said)) = advices.get_mut(&key) else { return };
+        let Some(link) = links.get_mut(&advice.issuer.0) else { return };
+        let is_repeat = said.replace(now).is_some();
+        let Ok(pan) = self.module.uncover(cover, advice.token) else {
+            return warn!(trace = advice.trace.0, "the number of an advice's card cannot be told");
+        };
+        let mut message = advice_message(advice, is_repeat, &link.acquirer, self.settings.currency);
+        message.set(2, pan.digits());
+        let prefix = &self.settings.terminal_prefix;
+        let digits = NAME_BYTES.saturating_sub(prefix.len());
+        message.set(41, format!("{prefix}{:0digits$}", advice.terminal.0).as_bytes());
+        let name = Name::of(&message);
+        match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
+            Ok(bytes) => {
+                link.say(&bytes, self.settings.framing);
+                link.told.insert(name, (key, advice.amount));
             }
-            let Ok(pan) = self.module.uncover(cover, advice.token) else {
-                warn!(trace = advice.trace.0, "the number of an advice's card cannot be told");
-                *said = Some(Instant::now());
-                continue;
-            };
-            let mut message = advice_message(advice, said.is_some(), &link.acquirer, currency);
-            message.set(2, pan.digits());
-            let prefix = &self.settings.terminal_prefix;
-            let digits = NAME_BYTES.saturating_sub(prefix.len());
-            message.set(41, format!("{prefix}{:0digits$}", advice.terminal.0).as_bytes());
-            let name = Name::of(&message);
-            match authentic::write(&mut message, &self.layout, &self.module, Some(&link.keys.mac)) {
-                Ok(bytes) => {
-                    link.say(&bytes, self.settings.framing);
-                    link.told.insert(name, (*key, advice.amount));
-                }
-                Err(error) => warn!(%error, "an advice cannot be written in this layout"),
-            }
-            *said = Some(Instant::now());
+            Err(error) => warn!(%error, "an advice cannot be written in this layout"),
         }
     }
 }

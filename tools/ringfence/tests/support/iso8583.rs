@@ -1,7 +1,7 @@
 //! A gateway of ISO 8583 as a child process, the bank behind it, and a terminal that speaks to it.
 #![allow(dead_code, unreachable_pub, reason = "not every proof uses all of it")]
 
-use super::{GatewayProcess, Place};
+use super::{GatewayProcess, Place, begun};
 use base16ct::upper::encode_string as hex;
 use ringfence_client::Client;
 use ringfence_domains::atm::messages::{
@@ -19,7 +19,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 pub const PIN_KEY: [u8; 16] = *b"\x01#Eg\x89\xab\xcd\xef\xfe\xdc\xba\x98vT2\x10";
 pub const MAC_KEY: [u8; 16] = *b"a key of MACs...";
@@ -43,8 +43,7 @@ pub fn today() -> (BusinessDate, String) {
 
 /// The day so many days after today, likewise.
 pub fn day_after(days: u64) -> (BusinessDate, String) {
-    let today = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400;
-    let days = today + days;
+    let days = begun().as_secs() / 86_400 + days;
     let output = Command::new("date").args(["-u", "-d", &format!("@{}", days * 86_400), "+%m%d"]).output();
     let text = String::from_utf8(output.expect("date is there").stdout).expect("digits").trim().to_owned();
     (BusinessDate(days as u32), text)
@@ -218,6 +217,11 @@ impl Gateway {
         Self { process, config, address }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kills it and starts it again where it listened.
     pub fn kill_and_start_again(&mut self) {
         self.process.kill();
@@ -237,6 +241,17 @@ impl Gateway {
 /// A key under the master key, as settings have it.
 pub fn wrapped(purpose: Purpose, key: &[u8]) -> String {
     hex(&module().wrap(purpose, key).expect("a key").bytes)
+}
+
+/// A message with its code.
+pub fn authentic(message: &Message, mac_key: &[u8]) -> Vec<u8> {
+    let mut message = message.clone();
+    let field = if message.fields().any(|(field, _)| field > 64) { 128 } else { 64 };
+    message.set(field, &[0; 8]);
+    let bytes = message.encode(&Layout::iso87()).expect("a sound message");
+    let code = retail_mac(mac_key, &bytes[..bytes.len() - 16], Padding::Zeros).expect("a key");
+    message.set(field, &code);
+    message.encode(&Layout::iso87()).expect("a sound message")
 }
 
 /// A terminal: it speaks ASCII, behind two bytes of length.
@@ -290,13 +305,7 @@ impl Terminal {
 
     /// Says it with a code.
     pub fn say(&mut self, message: &Message) {
-        let mut message = message.clone();
-        let field = if message.fields().any(|(field, _)| field > 64) { 128 } else { 64 };
-        message.set(field, &[0; 8]);
-        let bytes = message.encode(&Layout::iso87()).expect("a sound message");
-        let code = retail_mac(&self.mac_key, &bytes[..bytes.len() - 16], Padding::Zeros).expect("a key");
-        message.set(field, &code);
-        self.say_bytes(&message.encode(&Layout::iso87()).expect("a sound message"));
+        self.say_bytes(&authentic(message, &self.mac_key));
     }
 
     pub fn say_bytes(&mut self, bytes: &[u8]) {
