@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use support::{Load, Place, program, send};
+use support::{Load, Place, program, send, wait_until};
 
 const QUIET: &str = "[snapshot]\ninterval_seconds = 0\n[counters]\nsample_every = 1\n";
 const WRITER: &str = "RINGFENCE_TEST_COUNTERS";
@@ -41,28 +41,32 @@ fn top_shows_what_the_engine_did() {
     let engine = place.engine();
     load(&place, 1, &engine, 500);
     load(&place, 2, &engine, 700);
-    let seen = json(&engine.journal());
+    // Clients do not wait until the engine has seen that they left.
+    let mut seen = Value::Null;
+    wait_until("both have left, and all is decided", || {
+        seen = json(&engine.journal());
+        let left = seen["rejects"].as_array().expect("a list").iter();
+        let left = left.filter(|reject| reject["name"] == "LoggedOff" || reject["name"] == "Disconnected");
+        left.filter_map(|reject| reject["total"].as_u64()).sum::<u64>() == 2 && seen["appended"] == seen["executed"]
+    });
     assert_eq!((&seen["life"], &seen["process"]), (&"alive".into(), &engine.id().into()));
     assert_eq!((&seen["commands"]["total"], &seen["replies"]["total"]), (&1200.into(), &1200.into()));
     assert_eq!((&seen["accepted"], &seen["logons_refused"]), (&2.into(), &0.into()));
     assert!(seen["bytes_read"]["total"].as_u64() > Some(1200 * 32), "{seen}");
     let rings = ["/ingress/used", "/egress/used", "/ingress/slots"].map(|at| seen.pointer(at).and_then(Value::as_u64));
     assert_eq!(rings, [Some(0), Some(0), Some(16_384)]);
-    // Every command was timed, and the frames of the engine itself: a stage is never done before the one ahead of it.
+    // Every command was timed, and the frames of the engine itself: a stage is never done before the one ahead of it. What is
+    // written answers commands alone.
     let stage = |name: &str| &seen["percentiles"][name]["all"];
     let executed = seen["executed"].as_u64().expect("a number");
-    assert_eq!(seen["appended"], seen["executed"]);
     for name in ["appended", "released", "decided"] {
         // Genesis is appended before there are counters.
         assert_eq!(stage(name)["count"].as_u64(), Some(executed - 1), "{name}: {seen}");
     }
     assert_eq!(stage("written")["count"], 1200, "{seen}");
-    for pair in ["appended", "released", "decided", "written"].windows(2) {
+    for pair in ["appended", "released", "decided"].windows(2) {
         assert!(stage(pair[0])["worst"].as_u64() <= stage(pair[1])["worst"].as_u64(), "{pair:?}: {seen}");
     }
-    let rejects = seen["rejects"].as_array().expect("a list");
-    let logged_off = rejects.iter().find(|reject| reject["name"] == "LoggedOff" || reject["name"] == "Disconnected");
-    assert!(logged_off.is_some(), "{seen}");
 
     let dir = engine.journal();
     let output = top(&[dir.to_str().expect("a path of text"), "--once"]);
