@@ -18,7 +18,7 @@ use ringfence_kernel::{ClientId, Domain as _, Topic};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Show the engine at work: an engine as a child process, clients over TCP, a seeded flow of orders. In the middle of
@@ -39,6 +39,15 @@ const OBSERVER: u32 = 99;
 /// Unanswered requests of a trader at most.
 const WINDOW: usize = 64;
 const INSTRUMENT: u32 = 1;
+
+/// What traders and the one who kills share.
+#[derive(Default)]
+struct Flow {
+    answered: AtomicU64,
+    /// Whether the engine was killed: before that a trader keeps a quarter of its commands back, so that there is something to
+    /// send after it, however late the kill comes.
+    killed: AtomicBool,
+}
 
 /// What a trader saw.
 struct Trader {
@@ -73,22 +82,22 @@ impl Demo {
             TRADERS as u64 * commands
         );
 
-        let answered = AtomicU64::new(0);
+        let flow = Flow::default();
         let address = engine.address();
         let begun = Instant::now();
         let (traders, killed_at) = std::thread::scope(|scope| -> anyhow::Result<_> {
-            let answered = &answered;
+            let flow = &flow;
             let threads = (1..=TRADERS).map(|client| {
                 let config = Config::new(address, ClientId(client), &keys[&client]);
                 let seed = self.seed * 1000 + u64::from(client);
-                scope.spawn(move || trade(config, seed, commands, answered))
+                scope.spawn(move || trade(config, seed, commands, flow))
             });
             let threads = threads.collect::<Vec<_>>();
             let half = u64::from(TRADERS) * commands / 2;
-            while answered.load(Ordering::Relaxed) < half && !threads.iter().any(|thread| thread.is_finished()) {
+            while flow.answered.load(Ordering::Relaxed) < half && !threads.iter().any(|thread| thread.is_finished()) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            let killed_at = kill_and_restart(&mut engine, answered)?;
+            let killed_at = kill_and_restart(&mut engine, flow)?;
             let traders = threads.into_iter().map(|thread| thread.join().expect("a trader does not panic"));
             Ok((traders.collect::<anyhow::Result<Vec<_>>>()?, killed_at))
         })?;
@@ -112,10 +121,12 @@ impl Demo {
 }
 
 /// Kills the engine with SIGKILL and starts it again; gives when it was killed.
-fn kill_and_restart(engine: &mut EngineProcess, answered: &AtomicU64) -> anyhow::Result<Instant> {
-    let answered = answered.load(Ordering::Relaxed);
+fn kill_and_restart(engine: &mut EngineProcess, flow: &Flow) -> anyhow::Result<Instant> {
+    let answered = flow.answered.load(Ordering::Relaxed);
     let killed_at = Instant::now();
-    engine.kill()?;
+    let is_killed = engine.kill();
+    flow.killed.store(true, Ordering::Relaxed);
+    is_killed?;
     say!("After {answered} answers it is killed with SIGKILL.");
     engine.start_again()?;
     say!("It is started again as process {}, recovers, and the traders send again what was not answered.", engine.id());
@@ -123,7 +134,7 @@ fn kill_and_restart(engine: &mut EngineProcess, answered: &AtomicU64) -> anyhow:
 }
 
 /// Sends one trader's commands, keeps what it was answered.
-fn trade(config: Config, seed: u64, commands: u64, answered: &AtomicU64) -> anyhow::Result<Trader> {
+fn trade(config: Config, seed: u64, commands: u64, flow: &Flow) -> anyhow::Result<Trader> {
     let mut client = Client::connect(config)?;
     let mut workload = (find("matching", "normal").expect("the workload exists").new)(seed, 1);
     let mut image = CommandImage::default();
@@ -140,7 +151,8 @@ fn trade(config: Config, seed: u64, commands: u64, answered: &AtomicU64) -> anyh
     let first_session = client.session().context("a connected client has a session")?.session;
     let mut sent = 0;
     while (trader.acknowledged.len() as u64) < commands {
-        while sent < commands && sent_at.len() < WINDOW && client.room() > 0 {
+        let allowed = if flow.killed.load(Ordering::Relaxed) { commands } else { commands - commands / 4 };
+        while sent < allowed && sent_at.len() < WINDOW && client.room() > 0 {
             workload.next(&mut image);
             let command = Command::decode(image.header().message, image.body())?;
             sent_at.insert(client.send(command)?, Instant::now());
@@ -161,7 +173,7 @@ fn trade(config: Config, seed: u64, commands: u64, answered: &AtomicU64) -> anyh
         trader.acknowledged.push(Acknowledged::of(&output));
         trader.repeated += u64::from(output.header.flags & flag::DUPLICATE != 0);
         trader.refused += u64::from(output.header.kind == kind::REJECT);
-        answered.fetch_add(1, Ordering::Relaxed);
+        flow.answered.fetch_add(1, Ordering::Relaxed);
     }
     client.close()?;
     Ok(trader)
