@@ -15,8 +15,9 @@ fn node() -> Result<PathBuf, String> {
     let folder = folder("clients-node");
     run(Command::new("node").arg("--version"))?;
     if !folder.join("node_modules/iso_8583/package.json").is_file() {
+        let bounds = ["--fetch-timeout=20000", "--fetch-retries=1"];
         let install = ["install", "--silent", "--no-fund", "--no-audit", "iso_8583@2.6.7"];
-        run(Command::new("npm").args(install).current_dir(&folder))?;
+        run(Command::new("npm").args(install).args(bounds).current_dir(&folder))?;
     }
     Ok(folder)
 }
@@ -35,7 +36,7 @@ fn python_day(python: &Path, gateway: &Gateway, layout: &str, framing: &str, ter
     let hex = base16ct::upper::encode_string;
     let mut command = Command::new(python);
     command.arg(script("terminal.py")).args([&gateway.address.port().to_string(), layout, framing]);
-    command.args([&hex(&PIN_KEY), &hex(&MAC_KEY), PAN, &format!("ATM{terminal:05}"), &today().1, "100"]);
+    command.args([&hex(&PIN_KEY), &hex(&MAC_KEY), PAN, &format!("ATM{terminal:05}"), &today().1, "500000"]);
     run(&mut command).unwrap_or_else(|error| panic!("the client of pyiso8583, {layout}: {error}"))
 }
 
@@ -106,8 +107,8 @@ fn wireshark_reads_what_was_said() {
     let said: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
     let of_day = |text: &str| -> Vec<Vec<String>> {
         let lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
-        // The day's trace numbers begin at 100, those of the echoes do not come so far.
-        lines.filter(|line| line.get(1).is_some_and(|trace| &trace[..] >= "000100")).collect()
+        // The day's trace numbers begin at 500,000; those of the echoes do not come so far.
+        lines.filter(|line| line.get(1).is_some_and(|trace| &trace[..] >= "500000")).collect()
     };
     let seen = of_day(&capture.read_until(&asked, |text| of_day(text).len() >= said.len()));
     assert_eq!(seen.len(), said.len(), "messages that were dissected: {seen:?}");

@@ -109,6 +109,9 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
             let before = newest_snapshot(&place.journal(), "");
             let most = if snapshots { ANSWERS_BETWEEN_SNAPSHOTS } else { ANSWERS };
             let target = load.answered.load(Ordering::Relaxed) + random.below(most);
+            // However long this thread is kept from looking, clients send no more than so much, or segments would go unseen.
+            let full = target / u64::from(CLIENTS) + most;
+            load.allowed.store(full, Ordering::Relaxed);
             // Waiting for a snapshot takes a second or two: meanwhile the load is a trickle.
             let late = snapshots && (killed == 0 || random.below(3) == 0);
             // Kill while one is written, or when it is done and what it made needless is being deleted.
@@ -117,14 +120,14 @@ fn body(kills: u64, level: &str, snapshots: bool, seed: u64) {
                 archive.look();
                 let answered = load.answered.load(Ordering::Relaxed);
                 let enough = answered >= target;
-                let allowed = if enough { answered / u64::from(CLIENTS) + 50 } else { u64::MAX };
+                let allowed = if enough { answered / u64::from(CLIENTS) + 50 } else { full };
                 load.allowed.store(allowed, Ordering::Relaxed);
                 failed() || enough && (!late || newest_snapshot(&place.journal(), end) > before)
             });
             if failed() {
                 break;
             }
-            load.allowed.store(u64::MAX, Ordering::Relaxed);
+            load.allowed.store(full, Ordering::Relaxed);
             engine.kill().expect("it is killed");
             killed += 1;
             archive.look();

@@ -305,7 +305,7 @@ fn prove_a_thousand_terminals_agree_to_the_note() {
         let (terminal, service, reserved) = (TerminalId(number), Service::In.into(), Reserved::default());
         accept(&mut operator, Atm::SetService(&SetService { terminal, service, reserved }));
     }
-    let gateway = Gateway::start(&place, engine.address(), 2, "answer_timeout_ms = 2000");
+    let gateway = Gateway::start(&place, engine.address(), 2, "answer_timeout_ms = 60000");
     let block = |card| {
         let (pan, pin) = (Pan::new(pan(card).as_bytes()).expect("a number"), Pin::new(PIN.as_bytes()).expect("a PIN"));
         encipher(PinBlockFormat::Iso0, &PIN_KEY, &pin, &pan, &[0; 16]).expect("sound")

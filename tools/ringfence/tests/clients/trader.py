@@ -92,9 +92,11 @@ class Stream:
         assert len(self.heard) == count, f"{self.name} heard more: {self.heard[count:]}"
         return self.heard[count - 1]
 
-    def drop(self):
-        """Loses the connection, without a word."""
+    async def drop(self):
+        """Loses the connection, without a word; in the end it is lost."""
         self.soup._transport.abort()
+        while not self.soup.is_closed():
+            await asyncio.sleep(0.001)
 
     async def close(self):
         self.soup.logout()
@@ -160,7 +162,7 @@ async def day(asked):
     a.ask(Cancel, token=f"A{tag}2", shares=70)
     await a.expect(heard_a + 4, "C", token=f"A{tag}2", decrement=20, reason="U")
     # Its owner loses the connection; it trades meanwhile; what was said is heard when the owner is back.
-    a.drop()
+    await a.drop()
     b.enter(f"B{tag}2", "B", 10, 1020000, tif=60)
     await b.expect(heard_b + 4, "E", token=f"B{tag}2", shares=10, price=1020000, liquidity="R")
     await a.open(asked.session)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Tests that run at once install one after another.
 static INSTALLING: Mutex<()> = Mutex::new(());
@@ -40,7 +41,9 @@ pub fn python(venv: &str, modules: &str, packages: &[&str]) -> Result<PathBuf, S
     let python = venv.join("bin/python");
     if run(Command::new(&python).args(["-c", &format!("import {modules}")])).is_err() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--timeout", "20", "--retries", "1"])
+            .args(packages))?;
     }
     Ok(python)
 }
@@ -48,24 +51,28 @@ pub fn python(venv: &str, modules: &str, packages: &[&str]) -> Result<PathBuf, S
 /// tshark at work; it is stopped when it is dropped.
 pub struct Capture {
     child: Child,
-    file: PathBuf,
+    folder: TempDir,
 }
 
 impl Capture {
     /// Captures what goes to these ports and comes from them.
     pub fn start(ports: &[u16]) -> Result<Self, String> {
         run(Command::new("tshark").arg("--version"))?;
-        let file = folder("clients-capture").join(format!("{}.pcap", ports[0]));
+        let folder = tempfile::tempdir().expect("a folder");
         let filter = ports.iter().map(|port| format!("tcp port {port}")).collect::<Vec<_>>().join(" or ");
         let mut command = Command::new("tshark");
-        command.args(["-q", "-i", "lo", "-f", &filter, "-w"]).arg(&file);
+        command.args(["-q", "-i", "lo", "-f", &filter, "-w"]).arg(Self::file(&folder));
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
-        Ok(Self { child, file })
+        Ok(Self { child, folder })
+    }
+
+    fn file(folder: &TempDir) -> PathBuf {
+        folder.path().join("capture.pcap")
     }
 
     /// What tshark says of the packets so far, asked so.
     pub fn read(&self, arguments: &[&str]) -> Result<String, String> {
-        run(Command::new("tshark").arg("-r").arg(&self.file).args(arguments))
+        run(Command::new("tshark").arg("-r").arg(Self::file(&self.folder)).args(arguments))
     }
 
     /// What tshark says, asked so, as soon as it is `enough`, or after a minute. Packets come to the file late, and so the last

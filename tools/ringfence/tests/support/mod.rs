@@ -20,8 +20,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The command under test.
 pub fn program() -> &'static Path {
@@ -66,6 +67,12 @@ sessions_max = 16
 retransmission_slots = 4096
 topics_max = 8192
 ";
+
+/// The time since 1970 when this process first asked: one for all that it does, also when a day ends meanwhile.
+pub fn begun() -> Duration {
+    static BEGUN: OnceLock<Duration> = OnceLock::new();
+    *BEGUN.get_or_init(|| SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970"))
+}
 
 /// A directory to serve from: keys, configuration, journal.
 pub struct Place {

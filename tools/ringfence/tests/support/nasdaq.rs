@@ -1,6 +1,6 @@
 //! A gateway of SoupBinTCP as a child process, and the market behind it.
 
-use super::{GatewayProcess, Place};
+use super::{GatewayProcess, Place, begun};
 use ringfence_client::Client;
 use ringfence_domains::matching::messages::{
     Command, DefineInstrument, InstrumentId, PhaseCode, Price, Quantity, Reply, SetPhase,
@@ -26,6 +26,8 @@ pub fn accept(client: &mut Client, command: Command<'_>) {
     assert!(!matches!(reply, Reply::Declined(_)), "{reply:?}");
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Defines instrument 1, ACME, with prices from 1 to 100,000 cents.
 pub fn list(operator: &mut Client) {
     let define = DefineInstrument {
@@ -34,7 +36,8 @@ pub fn list(operator: &mut Client) {
         tick: Price(1),
         lot: Quantity(1),
         protection: Price(0),
-        day_end: 0,
+        // Half a day away.
+        day_end: ((begun() + DAY / 2).as_nanos() % DAY.as_nanos()) as u64,
         instrument: InstrumentId(1),
         price_decimals: 2,
         reserved: Reserved::default(),
