@@ -3,7 +3,7 @@
 //! that they are waited for together.
 
 use super::Matching;
-use super::levels::{NONE, rank};
+use super::levels::{Level, NONE, rank};
 use super::messages::{Cancel, ClientOrderId, NewOrder, Price, Reduce, Replace, Side};
 use super::orders::hash;
 use core::hint::black_box;
@@ -100,32 +100,43 @@ impl Matching {
         }
     }
 
-    /// Reads orders that are changed, then what stands beside them, then the levels that orders come to.
+    /// Reads orders that are changed, and what stands beside them; then instruments, levels that orders come to, and the last
+    /// orders there.
     #[inline]
     pub(super) fn bring_orders_near(&mut self) {
-        let Self { foresight: Foresight { changes, orders: new }, orders, levels, .. } = self;
-        changes.iter().for_each(|change| {
-            black_box(orders[change.index].level);
-        });
-        for Change { index, price } in changes.iter() {
+        let Self { foresight: Foresight { changes, orders: new }, orders, levels, instruments, .. } = self;
+        for Change { index, .. } in changes.iter() {
+            black_box(orders[index].level);
+        }
+        for Change { index, .. } in changes.iter() {
             let order = &orders[index];
-            let level = &levels[order.level];
-            black_box(level.quantity);
+            levels.bring_near(order.level);
             for beside in [order.older, order.newer, order.before, order.after] {
                 if beside != NONE {
                     black_box(orders[beside].level);
                 }
             }
-            if let (Some(price), Some(side)) = (price, level.side.try_get()) {
-                new.note(New { instrument: level.instrument, side, price });
+        }
+        for Change { index, price } in changes.iter() {
+            let Level { instrument, side, .. } = levels[orders[index].level];
+            let Some(side) = side.try_get() else { continue };
+            match price {
+                Some(price) => new.note(New { instrument, side, price }),
+                None => instruments[instrument].bring_near(side),
             }
         }
-        for New { instrument, side, price } in new.iter() {
-            let book = &self.instruments[instrument];
-            let Ok(ticks) = book.terms.ticks(price) else { continue };
-            if let Some(level) = levels.find(book.half(side), rank(side, ticks), ticks) {
-                black_box(orders[levels[level].tail].level);
-            }
+        for New { instrument, side, .. } in new.iter() {
+            instruments[instrument].bring_near(side);
+        }
+        let found = new.soon[..new.count].iter().flatten().map(|New { instrument, side, price }| {
+            let book = &instruments[*instrument];
+            let ticks = book.terms.ticks(*price).ok()?;
+            levels.find(book.half(*side), rank(*side, ticks), ticks)
+        });
+        let mut at = [None; FORESEEN];
+        at.iter_mut().zip(found).for_each(|(at, found)| *at = found);
+        for level in at.into_iter().flatten() {
+            black_box(orders[levels[level].tail].level);
         }
         (changes.count, new.count) = (0, 0);
     }

@@ -11,6 +11,7 @@ use super::settlement::Settlement;
 use super::ticks::TickTable;
 use alloc::boxed::Box;
 use bytemuck::{Pod, Zeroable};
+use core::hint::black_box;
 use ringfence_kernel::bounded::Timers;
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{Corrupt, Sink, Source, Timestamp};
@@ -370,6 +371,12 @@ impl Instrument {
         (self.top_orders, self.ticks, self.settlement) = (market.top_orders, market.ticks, settlement);
         self.set_phase(phase, market.volatility_ends);
         Ok(())
+    }
+
+    /// Reads what most orders of a side look at.
+    #[inline]
+    pub(super) fn bring_near(&self, side: Side) {
+        black_box((self.is_plain, self.half(side).best));
     }
 
     #[inline]

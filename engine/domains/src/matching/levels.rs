@@ -17,6 +17,7 @@ use super::instruments::Instruments;
 use super::messages::{Price, Side, SideCode};
 use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
+use core::hint::black_box;
 use ringfence_kernel::bounded::Slab;
 use ringfence_kernel::{Corrupt, Sink, Source};
 
@@ -191,6 +192,12 @@ impl Levels {
             nodes: Vec::with_capacity(capacity),
             free: Vec::with_capacity(capacity),
         }
+    }
+
+    /// Reads what a level has, and where it hangs.
+    #[inline]
+    pub(super) fn bring_near(&self, index: u32) {
+        black_box((self.levels[index].quantity, self.above[index as usize]));
     }
 
     /// Levels that still fit.

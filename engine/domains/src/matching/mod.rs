@@ -3,7 +3,7 @@
 //! [`Matching::apply`] is the table of contents: each command is one function of `entry`, `stops`, `reserve`, `pegs`, `replacing`, `removal`,
 //! `mass_cancel`, `self_trade`, `limits`, `phases`, `allocation`, `ticks`, `settlement`,
 //! `transfers`, `copies` or `reports`. What comes in is priced in `pricing` and trades in `trading`; what rests stands in `orders`, grouped
-//! into `levels`, found from `instruments`. What holds for an account stands in `accounts`.
+//! into `levels`, found from `instruments`; `foresight` says what will be needed of them. What holds for an account stands in `accounts`.
 #![doc = include_str!("README.md")]
 
 pub mod messages;
