@@ -118,11 +118,9 @@ impl Matching {
             }
         }
         for Change { index, price } in changes.iter() {
-            let Level { instrument, side, .. } = levels[orders[index].level];
-            let Some(side) = side.try_get() else { continue };
-            match price {
-                Some(price) => new.note(New { instrument, side, price }),
-                None => instruments[instrument].bring_near(side),
+            let Level { instrument, side, price: now, .. } = levels[orders[index].level];
+            if let Some(side) = side.try_get() {
+                new.note(New { instrument, side, price: price.unwrap_or(now) });
             }
         }
         for New { instrument, side, .. } in new.iter() {
