@@ -12,7 +12,7 @@ use ringfence_kernel::messages::block;
 use ringfence_kernel::registry::FORESEEN;
 
 /// With fewer cards all that they need is near anyway. Tests have few, and foresee all the same.
-const CARDS_NEAR: usize = if cfg!(test) { 0 } else { 1_000 };
+const CARDS_NEAR: usize = if cfg!(test) { 1 } else { 1_000 };
 
 /// The withdrawals that come soon.
 #[derive(Debug)]

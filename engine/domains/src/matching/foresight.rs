@@ -12,7 +12,7 @@ use ringfence_kernel::registry::FORESEEN;
 use ringfence_kernel::{Account, MessageHeader};
 
 /// With fewer orders all that they need is near anyway. Tests have few, and foresee all the same.
-const ORDERS_NEAR: usize = if cfg!(test) { 0 } else { 10_000 };
+const ORDERS_NEAR: usize = if cfg!(test) { 1 } else { 10_000 };
 
 /// The commands that come soon.
 #[derive(Debug, Default)]
