@@ -82,7 +82,10 @@ impl<R: Registry> ExecuteStage<R> {
     #[inline]
     pub fn step(&mut self) -> usize {
         let (begun, mut executed) = (self.position, 0);
-        while self.position - begun < BATCH_SLOTS as u64 && self.foresee() {
+        while self.position - begun < BATCH_SLOTS as u64 {
+            if self.machine.foresees() {
+                self.foresee();
+            }
             let read = self.execute();
             executed += read;
             if read < FORESEEN {
@@ -101,9 +104,9 @@ impl<R: Registry> ExecuteStage<R> {
         executed
     }
 
-    /// Looks at the commands that [`ExecuteStage::execute`] comes to next; gives whether there are any.
+    /// Looks at the commands that [`ExecuteStage::execute`] comes to next.
     #[inline]
-    fn foresee(&mut self) -> bool {
+    fn foresee(&mut self) {
         let Self { commands, machine, .. } = self;
         let mut left = FORESEEN;
         commands.read(BATCH_SLOTS, |command| {
@@ -112,7 +115,6 @@ impl<R: Registry> ExecuteStage<R> {
             left > 0
         });
         machine.bring_near();
-        left < FORESEEN
     }
 
     /// Executes as many commands as are foreseen together, and releases them.
@@ -142,8 +144,10 @@ impl<R: Registry> ExecuteStage<R> {
             chain.record(machine.sequence(), machine.chain());
             true
         });
-        self.commands.release(read.slots);
-        self.position += read.slots as u64;
+        if read.commands > 0 {
+            self.commands.release(read.slots);
+            self.position += read.slots as u64;
+        }
         read.commands
     }
 

@@ -229,6 +229,12 @@ impl<R: Registry> Machine<R> {
         self.phase != Phase::Start
     }
 
+    /// See [`Registry::foresees`].
+    #[inline]
+    pub fn foresees(&self) -> bool {
+        self.domains.foresees()
+    }
+
     /// The command whose image begins with `image` is executed soon; see [`Registry::foresee`].
     #[inline]
     pub fn foresee(&mut self, image: &[u8]) {

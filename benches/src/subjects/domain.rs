@@ -99,10 +99,12 @@ impl<R: Registry> Decisions<R> {
         for from in (0..self.images.len()).step_by(FORESEEN) {
             let some = from..self.images.len().min(from + FORESEEN);
             let Self { domains, images, .. } = self;
-            for image in &images[some.clone()] {
-                domains.foresee(ClientId(image.client.0), image.header().message, image.body());
+            if domains.foresees() {
+                for image in &images[some.clone()] {
+                    domains.foresee(ClientId(image.client.0), image.header().message, image.body());
+                }
+                domains.bring_near();
             }
-            domains.bring_near();
             self.decide_each(some, || 0, |_, _| {});
         }
     }

@@ -44,6 +44,11 @@ pub trait Domain: Sized + Send + 'static {
     /// The roles that a command needs. The engine checks them before [`Domain::apply`].
     fn roles_needed(command: &Self::Command<'_>) -> Roles;
 
+    /// Whether it is worth the while to foresee commands now: whether what they need is far in memory.
+    fn foresees(&self) -> bool {
+        false
+    }
+
     /// A command of a client is decided soon, after those that were foreseen before it: notes what it needs. Nothing that is state
     /// changes, and nothing comes of what is wrong: `body` was not looked at, and other commands may come between.
     fn foresee(&mut self, _client: ClientId, _header: MessageHeader, _body: &[u8]) {}

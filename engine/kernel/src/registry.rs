@@ -85,6 +85,9 @@ pub trait Registry: Sized + Send + 'static {
     /// The place of the domain with `id`, when the journal has it.
     fn index(&self, id: DomainId) -> Option<usize>;
 
+    /// See [`Domain::foresees`]: whether any domain does.
+    fn foresees(&self) -> bool;
+
     /// See [`Domain::foresee`]; nothing when the journal has no such domain.
     fn foresee(&mut self, client: ClientId, header: MessageHeader, body: &[u8]);
 
@@ -273,6 +276,11 @@ macro_rules! registry {
                     .iter()
                     .position(|info| info.id == id)
                     .filter(|index| self.is_present(*index))
+            }
+
+            #[inline]
+            fn foresees(&self) -> bool {
+                false $( || self.$field.as_ref().is_some_and($crate::Domain::foresees) )*
             }
 
             #[inline]

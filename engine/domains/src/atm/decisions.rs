@@ -34,14 +34,18 @@ impl Approval {
     /// Whether there is no more of it than every transaction has.
     #[inline]
     fn is_plain(&self, command: &Authorize) -> bool {
-        let Authorize { billed, rate_version, billed_in, conversion, .. } = *command;
-        let states_none = (billed, rate_version, billed_in) == Default::default();
-        let accepts_nothing = states_none && conversion == ConversionChoice::None.into();
         command.transaction.get().dispenses()
-            && accepts_nothing
+            && states_nothing(command)
             && self.charges == [(Amount(0), 0); 2]
             && self.conversion.is_none()
     }
+}
+
+/// Whether a command says nothing of an offer to convert.
+#[inline]
+pub(super) fn states_nothing(command: &Authorize) -> bool {
+    let Authorize { billed, rate_version, billed_in, conversion, .. } = *command;
+    conversion == ConversionChoice::None.into() && (billed, rate_version, billed_in) == Default::default()
 }
 
 /// Declined, and the account whose balances the answer says.

@@ -11,8 +11,8 @@ use ringfence_kernel::MessageHeader;
 use ringfence_kernel::messages::block;
 use ringfence_kernel::registry::FORESEEN;
 
-/// With fewer cards all that they need is near anyway. Tests have few, and foresee all the same.
-const CARDS_NEAR: usize = if cfg!(test) { 1 } else { 1_000 };
+/// With fewer cards all that they need is near anyway.
+const CARDS_NEAR: usize = 1_000;
 
 /// The withdrawals that come soon.
 #[derive(Debug)]
@@ -41,13 +41,15 @@ impl Default for Foresight {
 }
 
 impl Atm {
+    #[inline]
+    pub(super) fn foresees_withdrawals(&self) -> bool {
+        self.cards.len() >= CARDS_NEAR
+    }
+
     /// Reads where it stands in an index.
     #[inline]
     pub(super) fn foresee_withdrawal(&mut self, header: MessageHeader, body: &[u8]) {
         let Self { foresight, cards, transactions, .. } = self;
-        if cards.len() < CARDS_NEAR {
-            return;
-        }
         let Some(soon) = foresight.soon.get_mut(foresight.count) else { return };
         *soon = match header.template {
             Authorize::TEMPLATE => {

@@ -176,6 +176,11 @@ impl Domain for Atm {
     }
 
     #[inline]
+    fn foresees(&self) -> bool {
+        self.foresees_withdrawals()
+    }
+
+    #[inline]
     fn foresee(&mut self, _client: ClientId, header: MessageHeader, body: &[u8]) {
         self.foresee_withdrawal(header, body);
     }

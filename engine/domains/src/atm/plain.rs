@@ -7,10 +7,11 @@
 
 use super::Atm;
 use super::cards::Card;
+use super::decisions::states_nothing;
 use super::kept::Keep as _;
 use super::messages::{
-    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, CardStatus, Complete, ConversionChoice,
-    Ended, Key, MovementKind, Network, PIN_TRIES, PinVerdict, Reply, TransactionType,
+    AMOUNT_MAX, AccountType, Amount, Authorization, Authorize, Authorized, CardStatus, Complete, Ended, Key,
+    MovementKind, Network, PIN_TRIES, PinVerdict, Reply, TransactionType,
 };
 use super::statements::Cause;
 use super::terminals::Terminal;
@@ -115,8 +116,7 @@ fn is_plain(command: &Authorize) -> bool {
         && (1..=AMOUNT_MAX).contains(&command.amount.0)
         && command.cashback.0 == 0
         && command.to == AccountType::Default.into()
-        && command.conversion == ConversionChoice::None.into()
-        && (command.billed, command.rate_version, command.billed_in) == Default::default()
+        && states_nothing(command)
 }
 
 /// Whether the holder of the card may take anything.

@@ -58,8 +58,7 @@ impl Matching {
             self.rest_plain(command, entering, key, out);
             return Ok(Progress::Done);
         }
-        let Entering { holder, instrument, ticks, .. } = entering;
-        Ok(self.trade_plain(holder, instrument, ticks, command, out))
+        Ok(self.trade_plain(command, entering, out))
     }
 
     /// Where a plain order goes that has its places beforehand, and at which key it will be looked for: nothing else is to
@@ -106,16 +105,8 @@ impl Matching {
     }
 
     #[inline(never)]
-    fn trade_plain(
-        &mut self,
-        holder: u32,
-        instrument: u32,
-        ticks: u64,
-        command: &NewOrder,
-        out: &mut Out<'_, Self>,
-    ) -> Progress {
-        let then = command.plain().expect("it is plain");
-        let mut taker = self.taker(command, Entering { holder, instrument, price: command.price, ticks, then });
+    fn trade_plain(&mut self, command: &NewOrder, entering: Entering, out: &mut Out<'_, Self>) -> Progress {
+        let mut taker = self.taker(command, entering);
         self.take(&mut taker, out)
     }
 

@@ -11,8 +11,8 @@ use ringfence_kernel::messages::block;
 use ringfence_kernel::registry::FORESEEN;
 use ringfence_kernel::{Account, MessageHeader};
 
-/// With fewer orders all that they need is near anyway. Tests have few, and foresee all the same.
-const ORDERS_NEAR: usize = if cfg!(test) { 1 } else { 10_000 };
+/// With fewer orders all that they need is near anyway.
+const ORDERS_NEAR: usize = 10_000;
 
 /// The commands that come soon.
 #[derive(Debug, Default)]
@@ -64,12 +64,14 @@ impl<T: Copy> Soon<T> {
 }
 
 impl Matching {
+    #[inline]
+    pub(super) fn foresees_orders(&self) -> bool {
+        self.orders.len() >= ORDERS_NEAR
+    }
+
     /// Reads where it stands in the index.
     #[inline]
     pub(super) fn foresee_order(&mut self, account: Account, header: MessageHeader, body: &[u8]) {
-        if self.orders.len() < ORDERS_NEAR {
-            return;
-        }
         let (client_order, price) = match header.template {
             NewOrder::TEMPLATE => match block::<NewOrder>(header, body) {
                 Ok((order, _)) => return self.foresee_new(account, order),

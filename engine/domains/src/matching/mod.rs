@@ -214,6 +214,11 @@ impl Domain for Matching {
     }
 
     #[inline]
+    fn foresees(&self) -> bool {
+        self.foresees_orders()
+    }
+
+    #[inline]
     fn foresee(&mut self, client: ClientId, header: MessageHeader, body: &[u8]) {
         self.foresee_order(Account(client.0), header, body);
     }
