@@ -95,7 +95,7 @@ fn matching_matured() -> Decisions<Domains> {
     decisions
 }
 
-#[library_benchmark(config = limit(855_000))]
+#[library_benchmark(config = limit(820_000))]
 #[bench::matching_normal(setup = matching)]
 #[bench::matching_normal_matured(setup = matching_matured)]
 fn apply(mut decisions: Decisions<Domains>) -> Decisions<Domains> {
