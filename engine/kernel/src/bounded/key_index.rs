@@ -11,41 +11,35 @@ struct Place {
     index: u32,
 }
 
-/// Finds a slab index by a key of any width that the slab's value itself carries: the caller hashes the key and says
-/// whether a candidate is it. Open addressing, linear probes, no tombstones, 8 bytes a place; who is farther behind its
-/// home stands first, so that a key that is not held is soon missed and a removal moves few.
-///
-/// It is looked up and never iterated; where its entries stand is not state. Loading rebuilds it from what it indexes.
+/// Places of the smallest table, or less where the capacity is less.
+const SMALLEST: usize = 256;
+/// Places for each key before the table grows, but where it is largest: the fewer of them are used, the fewer branches go wrong.
+const PLACES_EACH: usize = 8;
+/// Places that an insertion empties while the table grows; more where entries stand close together.
+const STEP: usize = 128;
+
+/// Places of a power of two, at most half of them used: open addressing, linear probes, no tombstones.
+/// Who is farther behind its home stands first, so that a key that is not held is soon missed and a removal moves few.
 #[derive(Clone, Debug)]
-pub struct KeyIndex {
-    /// A power of two of places, at most half of them used.
+struct Table {
+    /// The memory, of which the first `size` places are in use.
     places: Box<[Place]>,
-    len: usize,
-    capacity: usize,
+    size: usize,
 }
 
-impl KeyIndex {
-    /// Room for `capacity` keys.
-    ///
-    /// # Panics
-    /// When `capacity` is not below 2³¹.
-    #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        assert!(capacity < 1 << 31, "half a hash tells the place");
-        let places = (capacity.max(4) * 2).next_power_of_two();
-        Self { places: bytemuck::allocation::zeroed_slice_box(places), len: 0, capacity }
+impl Table {
+    fn new(most: usize, size: usize) -> Self {
+        Self { places: bytemuck::allocation::zeroed_slice_box(most), size }
     }
 
-    /// Keys held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
+    #[inline(always)]
+    fn places(&self) -> &[Place] {
+        &self.places[..self.size]
     }
 
-    /// Whether it holds none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    #[inline(always)]
+    fn places_mut(&mut self) -> &mut [Place] {
+        &mut self.places[..self.size]
     }
 
     /// How far behind its home stands whoever is at `at`.
@@ -54,15 +48,14 @@ impl KeyIndex {
         at.wrapping_sub(place.hash as usize) & mask
     }
 
-    /// The index whose key hashes to `hash` and which `is_it`.
-    #[must_use]
     #[inline(always)]
-    pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let (hash, mask) = (hash as u32, self.places.len() - 1);
+    fn get(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let places = self.places();
+        let mask = places.len() - 1;
         let home = hash as usize & mask;
         let mut at = home;
         loop {
-            let place = self.places[at];
+            let place = places[at];
             if place.index == 0 {
                 return None;
             }
@@ -77,66 +70,53 @@ impl KeyIndex {
         }
     }
 
-    /// The index at the first place where a key that hashes to `hash` can stand, if it may be its; else `u32::MAX`. The place is
-    /// near in memory after that. Nothing branches on it, so that one guess does not wait for another.
-    #[must_use]
-    #[inline]
-    pub fn guess(&self, hash: u64) -> u32 {
-        let place = self.places[hash as u32 as usize & (self.places.len() - 1)];
-        place.index.wrapping_sub(1) | u32::from(place.hash != hash as u32).wrapping_neg()
+    #[inline(always)]
+    fn guess(&self, hash: u32) -> u32 {
+        let places = self.places();
+        let place = places[hash as usize & (places.len() - 1)];
+        place.index.wrapping_sub(1) | u32::from(place.hash != hash).wrapping_neg()
     }
 
-    /// Adds `index` under `hash`. Its key is not held yet: the caller has looked.
-    ///
-    /// # Errors
-    /// [`Full`] at capacity.
     #[inline(always)]
-    pub fn insert(&mut self, hash: u64, index: u32) -> Result<(), Full> {
-        if self.len == self.capacity {
-            return Err(Full);
-        }
-        let mask = self.places.len() - 1;
-        let at = hash as u32 as usize & mask;
-        let place = Place { hash: hash as u32, index: index + 1 };
-        if self.places[at].index == 0 {
-            self.places[at] = place;
+    fn insert(&mut self, place: Place) {
+        let places = self.places_mut();
+        let at = place.hash as usize & (places.len() - 1);
+        if places[at].index == 0 {
+            places[at] = place;
         } else {
             self.push_in(place, at);
         }
-        self.len += 1;
-        Ok(())
     }
 
     /// Places `place` behind its home at `home`: before all that are nearer to theirs, which move one on.
     #[inline(never)]
     fn push_in(&mut self, mut place: Place, home: usize) {
-        let mask = self.places.len() - 1;
+        let places = self.places_mut();
+        let mask = places.len() - 1;
         let (mut at, mut distance) = (home, 0);
-        while self.places[at].index != 0 {
-            let theirs = Self::distance(self.places[at], at, mask);
+        while places[at].index != 0 {
+            let theirs = Self::distance(places[at], at, mask);
             if theirs < distance {
-                core::mem::swap(&mut self.places[at], &mut place);
+                core::mem::swap(&mut places[at], &mut place);
                 distance = theirs;
             }
             (at, distance) = ((at + 1) & mask, distance + 1);
         }
-        self.places[at] = place;
+        places[at] = place;
     }
 
-    /// Takes out `index`, which stands under `hash`.
-    ///
-    /// # Panics
-    /// When it does not.
+    /// Takes out `index`, which hashes to `hash`; says whether it was here.
     #[inline(always)]
-    pub fn remove(&mut self, hash: u64, index: u32) {
-        let mask = self.places.len() - 1;
-        let places = &mut self.places[..];
-        let mut hole = hash as u32 as usize & mask;
+    fn remove(&mut self, hash: u32, index: u32) -> bool {
+        let places = self.places_mut();
+        let mask = places.len() - 1;
+        let mut hole = hash as usize & mask;
         while places[hole].index != index + 1 {
-            assert!(places[hole].index != 0, "what is taken out was put in");
+            if places[hole].index == 0 {
+                return false;
+            }
             hole = (hole + 1) & mask;
         }
-        self.len -= 1;
         // Whoever was pushed behind its home moves back by one. The first who was not ends it: nobody behind that one
         // belongs before it.
         loop {
@@ -149,6 +129,144 @@ impl KeyIndex {
             hole = at;
         }
         places[hole] = Place::zeroed();
+        true
+    }
+}
+
+/// Finds a slab index by a key of any width that the slab's value itself carries: the caller hashes the key and says
+/// whether a candidate is it. 8 bytes a place, open addressing.
+///
+/// Memory for its capacity is claimed once, but no more of it is touched than what is held needs: few keys stand close
+/// together, and near in the caches. When an eighth of its table is used, one of twice the size is filled beside it, a few
+/// places with each insertion: no insertion waits for all. The largest table gets half full.
+///
+/// ```text
+/// now   [···k····k···kk··]    grows: next [································]
+///        0 ─► moved                       every insertion goes there, and takes 128 places of `now` along
+/// ```
+///
+/// It is looked up and never iterated; where its entries stand is not state. Loading rebuilds it from what it indexes.
+#[derive(Clone, Debug)]
+pub struct KeyIndex {
+    now: Table,
+    /// Where everything goes while the table grows. Where it does not, all its places are empty.
+    next: Table,
+    is_growing: bool,
+    /// How many places of `now` have been emptied, from its first.
+    moved: usize,
+    /// With how many keys an insertion has more to do.
+    grows_at: usize,
+    len: usize,
+    capacity: usize,
+}
+
+impl KeyIndex {
+    /// Room for `capacity` keys.
+    ///
+    /// # Panics
+    /// When `capacity` is not below 2³¹.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity < 1 << 31, "half a hash tells the place");
+        let most = (capacity.max(4) * 2).next_power_of_two();
+        // The tables take turns, and the largest is the first's: by twos of doublings.
+        let mut size = most;
+        while size >= 4 * SMALLEST {
+            size /= 4;
+        }
+        let half = if size < most { most / 2 } else { 0 };
+        let (now, next) = (Table::new(most, size), Table::new(half, 0));
+        let mut index = Self { now, next, is_growing: false, moved: 0, grows_at: 0, len: 0, capacity };
+        index.settle();
+        index
+    }
+
+    /// Keys held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The index whose key hashes to `hash` and which `is_it`.
+    #[must_use]
+    #[inline(always)]
+    pub fn get(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let found = self.now.get(hash as u32, &mut is_it);
+        if self.is_growing && found.is_none() { self.next.get(hash as u32, is_it) } else { found }
+    }
+
+    /// The index at the first place where a key that hashes to `hash` can stand, if it may be its; else `u32::MAX`. The place is
+    /// near in memory after that. Nothing branches on it, so that one guess does not wait for another.
+    #[must_use]
+    #[inline]
+    pub fn guess(&self, hash: u64) -> u32 {
+        let guess = self.now.guess(hash as u32);
+        if self.is_growing { guess.min(self.next.guess(hash as u32)) } else { guess }
+    }
+
+    /// Adds `index` under `hash`. Its key is not held yet: the caller has looked.
+    ///
+    /// # Errors
+    /// [`Full`] at capacity.
+    #[inline(always)]
+    pub fn insert(&mut self, hash: u64, index: u32) -> Result<(), Full> {
+        if self.len >= self.grows_at {
+            self.grow()?;
+        }
+        let table = if self.is_growing { &mut self.next } else { &mut self.now };
+        table.insert(Place { hash: hash as u32, index: index + 1 });
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes out `index`, which stands under `hash`.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[inline(always)]
+    pub fn remove(&mut self, hash: u64, index: u32) {
+        let was_here = self.now.remove(hash as u32, index) || self.is_growing && self.next.remove(hash as u32, index);
+        assert!(was_here, "what is taken out was put in");
+        self.len -= 1;
+    }
+
+    /// Begins to grow, or goes on with it.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> Result<(), Full> {
+        if self.len == self.capacity {
+            return Err(Full);
+        }
+        if !self.is_growing {
+            (self.next.size, self.is_growing, self.moved, self.grows_at) = (self.now.size * 2, true, 0, 0);
+        }
+        // Entries that stand together go together: none is looked for behind a place that was emptied.
+        let end = self.moved + STEP;
+        while self.moved < self.now.size && (self.moved < end || self.now.places[self.moved].index != 0) {
+            let place = core::mem::replace(&mut self.now.places[self.moved], Place::zeroed());
+            if place.index != 0 {
+                self.next.insert(place);
+            }
+            self.moved += 1;
+        }
+        if self.moved == self.now.size {
+            core::mem::swap(&mut self.now, &mut self.next);
+            (self.next.size, self.is_growing) = (0, false);
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Says when it has more to do next: when it grows, or is full.
+    fn settle(&mut self) {
+        let is_largest = self.now.size >= self.capacity * 2;
+        self.grows_at = if is_largest { self.capacity } else { self.capacity.min(self.now.size / PLACES_EACH) };
     }
 }
 
@@ -156,7 +274,44 @@ impl KeyIndex {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use crate::state::fold;
     use std::collections::BTreeMap;
+
+    /// Guards against a key that is lost while the table grows, and against a table that grows beyond its memory.
+    #[test]
+    fn grows_without_losing_a_key() {
+        for capacity in [1, 5, 128, 129, 1_000, 5_000] {
+            let (mut index, mut plain) = (KeyIndex::new(capacity), BTreeMap::new());
+            let mut random = Random::new(13);
+            let hash = |key: u32| fold(u64::from(key / 16) ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) + u64::from(key % 16);
+            // Fills up, with removals between, and empties again.
+            for inserts in [70, 30] {
+                for _ in 0..capacity * 12 {
+                    let key = random.below(capacity as u64 * 2) as u32;
+                    let found = index.get(hash(key), |candidate| candidate == key);
+                    assert_eq!(found, plain.get(&key).copied());
+                    match (random.below(100) < inserts, found) {
+                        (true, None) if plain.len() == capacity => assert_eq!(index.insert(hash(key), key), Err(Full)),
+                        (true, None) => {
+                            index.insert(hash(key), key).expect("there is room");
+                            plain.insert(key, key);
+                        }
+                        (false, Some(_)) => {
+                            index.remove(hash(key), key);
+                            plain.remove(&key);
+                        }
+                        _ => {}
+                    }
+                    assert_eq!(index.len(), plain.len());
+                    let places = index.now.size.max(index.next.size);
+                    assert!(index.len() <= places / 2, "{} keys in {places} places", index.len());
+                }
+                for key in plain.keys() {
+                    assert_eq!(index.get(hash(*key), |candidate| candidate == *key), Some(*key));
+                }
+            }
+        }
+    }
 
     /// Guards against keys that are confused because they share a hash, and against a removal that hides one.
     #[test]
