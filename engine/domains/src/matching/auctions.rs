@@ -174,7 +174,7 @@ impl Matching {
             };
             let mut quantity = 0;
             if let Some(at) = depth.shown.filter(|at| self.levels[*at].ticks == ticks) {
-                quantity += self.levels[at].total();
+                quantity += self.displayed_in_auction(at);
                 depth.shown = self.levels.worse(at);
             }
             if let Some(at) = depth.hidden.filter(|at| self.levels[*at].ticks == ticks) {
@@ -186,6 +186,16 @@ impl Matching {
                 return Some(AtPrice { ticks, quantity });
             }
         }
+    }
+
+    /// How much takes part at a level of the book: all, but for pegged orders that are to be parked and still stand there.
+    fn displayed_in_auction(&self, at: u32) -> u64 {
+        let level = &self.levels[at];
+        if level.pegged == 0 {
+            return level.total();
+        }
+        let pegged = self.orders.queue_of(level).filter(|index| self.orders.is_pegged(*index));
+        level.total() - pegged.map(|index| self.orders[index].remaining).sum::<u64>()
     }
 
     /// Whether the order at `index`, which displays nothing, takes part in auctions.

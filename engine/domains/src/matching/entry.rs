@@ -163,7 +163,7 @@ impl Matching {
         let price = self.instruments[instrument].terms.price(ticks);
         let rests = matches!(then, Then::Rest(_));
         let (reach, quantity) = (self.reach(instrument, side, ticks), command.quantity.0);
-        let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: false };
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
         if let Some(reason) = self.falls_short(&wanted, price, rests) {
             return Ok(decline(command.client_order, reason, out));
         }

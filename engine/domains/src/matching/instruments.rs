@@ -205,7 +205,7 @@ pub(super) struct Instrument {
     unpriced: [Half; 2],
     /// Pegged bids and asks that have no price.
     parked: [Half; 2],
-    /// Which best prices, in ticks, pegged orders follow.
+    /// Which best prices, in ticks, pegged orders follow; nothing while there are none.
     quote: [Option<u64>; 2],
     /// What was last said of the auction.
     pub(super) indication: AuctionIndication,
@@ -436,26 +436,43 @@ impl Instrument {
         self.parked[side as usize - 1]
     }
 
-    /// Whether there may be pegged orders: if there are, the best prices are looked at.
+    /// Whether there may be pegged orders: if there are, what they follow is looked at.
     pub(super) fn has_pegs(&self) -> bool {
         self.has_pegs
     }
 
-    /// From now on pegged orders, if there are any, follow the best prices from what they are.
+    /// From now on pegged orders, if there are any, follow what they are to from what it is.
     pub(super) fn set_pegs(&mut self, has_pegs: bool, levels: &Levels) {
-        (self.has_pegs, self.quote) = (has_pegs, self.best_ticks(levels));
+        (self.has_pegs, self.quote) = (has_pegs, self.find_quote(levels));
         self.see_plain();
     }
 
-    /// Whether the best prices are other than when this was last asked.
+    /// Whether what pegged orders follow is other than when this was last asked.
     pub(super) fn moves_quote(&mut self, levels: &Levels) -> bool {
-        let quote = self.best_ticks(levels);
+        let quote = self.find_quote(levels);
         core::mem::replace(&mut self.quote, quote) != quote
     }
 
-    /// The best displayed prices, in ticks.
-    pub(super) fn best_ticks(&self, levels: &Levels) -> [Option<u64>; 2] {
-        self.book.map(|half| (half.best != NONE).then(|| levels[half.best].ticks))
+    /// What pegged orders follow: the best displayed prices of orders that are not pegged, in ticks.
+    pub(super) fn quote(&self, levels: &Levels) -> [Option<u64>; 2] {
+        if self.has_pegs { self.quote } else { self.find_quote(levels) }
+    }
+
+    /// The same, looked for: levels of pegged orders alone are passed over.
+    fn find_quote(&self, levels: &Levels) -> [Option<u64>; 2] {
+        self.book.map(|half| {
+            let mut at = Some(half.best).filter(|at| *at != NONE);
+            while let Some(alone) = at.filter(|at| levels[*at].pegged == levels[*at].orders) {
+                at = levels.worse(alone);
+            }
+            at.map(|at| levels[at].ticks)
+        })
+    }
+
+    /// Whether what pegged orders follow is what it is kept as.
+    #[cfg(any(test, feature = "models"))]
+    pub(super) fn keeps_quote(&self, levels: &Levels) -> bool {
+        self.quote(levels) == self.find_quote(levels)
     }
 
     /// Whether any stop waits.
@@ -648,7 +665,9 @@ impl Instruments {
             UNPRICED => level.ticks == instrument.terms.worst(side) && instrument.phase.get().collects(),
             _ => false,
         };
-        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks) && level.reserved == [0; 14];
+        let sound = instrument.terms.ticks(level.price) == Ok(level.ticks)
+            && level.reserved == [0; 2]
+            && level.reserved_behind == [0; 8];
         (placed && sound).then(|| instrument.half_of(level))
     }
 

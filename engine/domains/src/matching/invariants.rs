@@ -54,6 +54,7 @@ impl Matching {
                     }
                 }
             }
+            assert!(instrument.keeps_quote(&self.levels), "what pegged orders follow is kept");
             let continuous = instrument.phase.get() == Phase::Continuous;
             if continuous && let [Some(bid), Some(ask), ..] = bests {
                 assert!(bid < ask, "a book is crossed");

@@ -52,7 +52,11 @@ pub(super) struct Level {
     /// What stands here: [`BOOK`], [`WAITS`], [`HIDDEN`], [`UNPRICED`] or [`PARKED`].
     pub(super) waits: u8,
     /// Zero.
-    pub(super) reserved: [u8; 14],
+    pub(super) reserved: [u8; 2],
+    /// How many of its orders are pegged, where they are displayed: what they follow stands at the best level that has others.
+    pub(super) pegged: u32,
+    /// Zero.
+    pub(super) reserved_behind: [u8; 8],
 }
 
 impl Level {
@@ -70,7 +74,9 @@ impl Level {
             instrument,
             side,
             waits: BOOK,
-            reserved: [0; 14],
+            reserved: [0; 2],
+            pegged: 0,
+            reserved_behind: [0; 8],
         }
     }
 

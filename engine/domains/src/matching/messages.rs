@@ -278,14 +278,18 @@ choice! {
     }
 }
 choice! {
-    /// Which displayed price an order follows.
+    /// Which displayed price an order follows, of orders that are not pegged, and whether it is displayed itself.
     pub enum Peg as PegCode {
-        /// The best of its own side.
+        /// The best of its own side; it is not displayed.
         Primary = 1,
-        /// The best of the other side.
+        /// The best of the other side; it is not displayed.
         Market = 2,
-        /// The middle between both.
+        /// The middle between both; it is not displayed.
         Midpoint = 3,
+        /// The best of its own side; it is displayed.
+        PrimaryDisplayed = 4,
+        /// The best of the other side; it is displayed, at least a tick away from that.
+        MarketDisplayed = 5,
     }
 }
 choice! {
@@ -447,7 +451,8 @@ rejects! {
         BadPhase = 1029,
         /// As many clients as may have got drop copies.
         ReadersFull = 1030,
-        /// The offset of a pegged order is not a multiple of the tick; or it follows the middle, and has one.
+        /// The offset of a pegged order is not a multiple of the tick; or it follows the middle, and has one; or it is displayed,
+        /// follows the other side and is to stand no tick away from that.
         BadPeg = 1031,
     }
 }

@@ -60,10 +60,10 @@ use ledger::Ledger;
 use levels::Levels;
 use mass_cancel::MassCancelling;
 use messages::{
-    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, OrderId, Reject, Reply,
-    Scope,
+    CANCEL_MANY_MAX, ClientOrderId, Command, Event, KillSwitch, MatchingLimits, ORDERS_MAX, Reject, Reply, Scope,
 };
 use orders::Orders;
+use pegs::Moving;
 use phases::PhaseChange;
 use removal::CancellingMany;
 use reports::Reporting;
@@ -113,9 +113,11 @@ pub struct Matching {
     came_in: usize,
     /// Whether anything follows from this decision: stops come in, or pegged orders move.
     follows: bool,
-    /// Instruments whose pegged orders are to be looked at, and those orders of one of them, of which so many were.
+    /// Instruments whose pegged orders are to be looked at, and those orders of one of them that go elsewhere, of which so
+    /// many have left where they stood, and so many have come in again.
     due: Vec<u32>,
-    moving: Vec<(u32, OrderId)>,
+    moving: Vec<Moving>,
+    left: usize,
     moved: usize,
     /// The price at which a taker that goes on is shared out.
     sharing: Option<Sharing>,
@@ -187,6 +189,7 @@ impl Domain for Matching {
             follows: false,
             due: Vec::with_capacity(limits.instruments as usize),
             moving: Vec::with_capacity(limits.specials as usize),
+            left: 0,
             moved: 0,
             sharing: None,
             now: Timestamp(0),

@@ -80,7 +80,7 @@ pub struct Order {
 /// What a pegged order follows.
 #[derive(Clone, Copy, Debug)]
 pub struct Pegged {
-    /// Which displayed price.
+    /// Which displayed price, and whether it is displayed itself.
     pub peg: Peg,
     /// How far from it towards the other side.
     pub offset: i64,

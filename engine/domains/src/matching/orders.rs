@@ -7,7 +7,7 @@ use super::messages::{
     ClientOrderId, DeclineReason, MatchingLimits, OnDisconnectCode, OrderId, OrderType, OrderTypeCode, Phase,
     QUANTITY_MAX,
 };
-use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, IN_AUCTIONS, Special, Specials};
+use super::specials::{AT_CLOSE, AT_OPEN, ForAuction, IN_AUCTIONS, PEG, Special, Specials};
 use bytemuck::{Pod, Zeroable};
 use ringfence_kernel::bounded::{KeyIndex, Slab, Timers};
 use ringfence_kernel::state::fold;
@@ -311,7 +311,9 @@ impl Orders {
         let orders = self.orders.places_mut();
         let Order { remaining, older, newer, special, .. } = orders[index as usize];
         if special != NONE {
-            level.hidden -= self.specials[special].hidden;
+            let special = &self.specials[special];
+            level.hidden -= special.hidden;
+            level.pegged -= u32::from(special.kind == PEG && level.waits == BOOK);
         }
         debug_assert!(level.orders > 0 && level.quantity >= remaining, "a level is the sum of its orders");
         level.quantity -= remaining;
@@ -365,6 +367,13 @@ impl Orders {
             self.leave(level, index);
             self.remove(index, DeclineReason::Filled);
         }
+    }
+
+    /// Whether the order at `index` is pegged.
+    #[cold]
+    pub(super) fn is_pegged(&self, index: u32) -> bool {
+        let special = self.orders[index].special;
+        special != NONE && self.specials[special].kind == PEG
     }
 
     /// The orders of a level, oldest first.
@@ -444,7 +453,7 @@ impl Orders {
         }
         let mut walk = Walk { left: orders.orders.len(), seen: alloc::vec![0; orders.orders.entries().len()] };
         for (index, level) in (0..).zip(levels.entries()).filter(|(_, level)| level.orders > 0) {
-            let (mut sum, mut hidden) = (0_u64, 0_u128);
+            let (mut sum, mut hidden, mut pegged) = (0_u64, 0_u128, 0);
             let (mut at, mut older) = (level.head, NONE);
             for _ in 0..level.orders {
                 let order = walk.see(&orders.orders, at, 1)?;
@@ -457,14 +466,17 @@ impl Orders {
                 }
                 if order.special != NONE {
                     let terms = &instruments[level.instrument].terms;
-                    hidden += u128::from(orders.specials.check(&order, level, terms)?.hidden);
+                    let special = orders.specials.check(&order, level, terms)?;
+                    hidden += u128::from(special.hidden);
+                    pegged += u32::from(special.kind == PEG && level.waits == BOOK);
                     beside += 1;
                 }
                 entered.push((order.order, at));
                 sum = sum.checked_add(order.remaining).ok_or(Corrupt("the quantity of a level"))?;
                 (older, at) = (at, order.newer);
             }
-            if (at, older, sum, hidden) != (NONE, level.tail, level.quantity, level.hidden.into()) {
+            let summed = (at, older, sum, hidden, pegged);
+            if summed != (NONE, level.tail, level.quantity, level.hidden.into(), level.pegged) {
                 return Err(Corrupt("the sum of a level"));
             }
         }

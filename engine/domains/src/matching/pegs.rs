@@ -1,8 +1,11 @@
-//! Pegged orders: they display nothing, stand where a displayed price says, and go with it.
+//! Pegged orders: they stand where the displayed price of an order says that is not pegged, and go with it.
 
+use super::copies::Happened;
 use super::instruments::Terms;
 use super::levels::{Level, NONE};
-use super::messages::{CloseReason, NewPeg, NewReserve, Peg, Phase, Price, Quantity, Reject, Side};
+use super::messages::{
+    CloseReason, DeclineReason, Execution, NewPeg, NewReserve, Peg, Phase, Price, Quantity, Reject, Side,
+};
 use super::orders::Order;
 use super::removal::OUTPUTS_EACH;
 use super::reserve::Reserve;
@@ -24,10 +27,30 @@ pub(super) struct Pegged {
     pub(super) parked: bool,
 }
 
+/// A pegged order that has left, or is to leave, where it stood, and comes in elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moving {
+    index: u32,
+    instrument: u32,
+    side: Side,
+}
+
+impl Peg {
+    /// Whether who follows it is displayed.
+    pub(super) const fn is_displayed(self) -> bool {
+        matches!(self, Self::PrimaryDisplayed | Self::MarketDisplayed)
+    }
+}
+
 impl Terms {
-    /// Whether an order that follows `peg` may stand so far from it.
+    /// Whether an order that follows `peg` may stand so far from it. What is displayed never stands at the other side's price.
     pub(super) fn is_offset(&self, peg: Peg, offset: Price) -> bool {
-        self.is_multiple(offset) && (peg != Peg::Midpoint || offset == Price(0))
+        self.is_multiple(offset)
+            && match peg {
+                Peg::Midpoint => offset == Price(0),
+                Peg::MarketDisplayed => offset < Price(0),
+                Peg::Primary | Peg::Market | Peg::PrimaryDisplayed => true,
+            }
     }
 }
 
@@ -44,7 +67,10 @@ impl Matching {
         if !self.instruments[place].terms.is_offset(peg, offset) {
             return Err(Reject::BadPeg);
         }
-        let hidden = NewReserve {
+        if peg.is_displayed() && minimum != Quantity(0) {
+            return Err(Reject::BadMinimum);
+        }
+        let entered = NewReserve {
             client_order,
             price,
             quantity,
@@ -57,7 +83,7 @@ impl Matching {
             on_disconnect: command.on_disconnect,
             reserved: Reserved::default(),
         };
-        self.enter_reserve(context, &hidden, Some(Pegged { peg, offset, worst: price, parked: false }), out)
+        self.enter_reserve(context, &entered, Some(Pegged { peg, offset, worst: price, parked: false }), out)
     }
 
     /// Whether a pegged order is parked now, and where it stands, in ticks.
@@ -74,11 +100,11 @@ impl Matching {
         if book.phase.get() != Phase::Continuous {
             return None;
         }
-        let [bid, ask] = book.best_ticks(&self.levels);
+        let [bid, ask] = book.quote(&self.levels);
         let (own, other) = if side == Side::Buy { (bid, ask) } else { (ask, bid) };
         let from = match pegged.peg {
-            Peg::Primary => own?,
-            Peg::Market => other?,
+            Peg::Primary | Peg::PrimaryDisplayed => own?,
+            Peg::Market | Peg::MarketDisplayed => other?,
             // Away from the other side where there is no price in the middle.
             Peg::Midpoint if side == Side::Buy => bid?.midpoint(ask?),
             Peg::Midpoint => ask? - (ask? - bid?) / 2,
@@ -113,7 +139,7 @@ impl Matching {
         }
     }
 
-    /// The best prices of an instrument may be other: if they are, its pegged orders are looked at.
+    /// What the pegged orders of an instrument follow may be other: if it is, they are looked at.
     #[cold]
     pub(super) fn note_quote(&mut self, instrument: u32) {
         let book = &mut self.instruments[instrument];
@@ -131,22 +157,37 @@ impl Matching {
         }
     }
 
-    /// Moves the pegged orders that stand where they do not belong, lower instruments first, each as it was entered.
+    /// Moves the pegged orders that stand where they do not belong, lower instruments first: all leave where they stood, then
+    /// each comes in, as it was entered.
     pub(super) fn move_pegs(&mut self, out: &mut Out<'_, Self>) -> Progress {
         loop {
-            while let Some((index, order)) = self.moving.get(self.moved).copied() {
+            while let Some(moving) = self.moving.get(self.left).copied() {
+                if out.room() < OUTPUTS_EACH {
+                    self.pending = Pending::Following;
+                    return Progress::More;
+                }
+                self.left += 1;
+                self.leave_book(moving.index, out);
+            }
+            while let Some(moving) = self.moving.get(self.moved).copied() {
                 if out.room() < OUTPUTS_EACH {
                     self.pending = Pending::Following;
                     return Progress::More;
                 }
                 self.moved += 1;
-                // Those before it may have traded with it.
-                if self.orders[index].order == order && self.move_peg(index, out) == Progress::More {
+                if self.move_peg(moving, out) == Progress::More {
                     return Progress::More;
                 }
             }
+            if let Some(Moving { instrument, .. }) = self.moving.first().copied() {
+                if out.room() < OUTPUTS_EACH {
+                    self.pending = Pending::Following;
+                    return Progress::More;
+                }
+                self.say_top(instrument, out);
+            }
             self.moving.clear();
-            self.moved = 0;
+            (self.left, self.moved) = (0, 0);
             let Some(instrument) = self.due.iter().copied().min() else { return Progress::Done };
             self.due.retain(|due| *due != instrument);
             self.collect_pegs(instrument);
@@ -154,52 +195,53 @@ impl Matching {
     }
 
     fn collect_pegs(&mut self, instrument: u32) {
-        let mut next = self.orders.specials.pegged().first(instrument);
+        let first = self.orders.specials.pegged().first(instrument);
+        let mut next = first;
         while let Some(index) = next {
-            self.moving.push((index, self.orders[index].order));
+            if self.is_astray(index) {
+                let side = self.levels[self.orders[index].level].side.get();
+                self.moving.push(Moving { index, instrument, side });
+            }
             next = self.orders.specials.pegged().next(index);
         }
-        if self.moving.is_empty() {
+        if first.is_none() {
             self.instruments[instrument].set_pegs(false, &self.levels);
         }
     }
 
-    /// Lets the pegged order at `index` come in where it belongs, when it stands elsewhere.
-    fn move_peg(&mut self, index: u32, out: &mut Out<'_, Self>) -> Progress {
-        let Order { level: at, remaining, .. } = self.orders[index];
-        let Level { ticks: known, instrument, side, waits, orders, .. } = self.levels[at];
-        let (reserve, ticks) = self.belongs(index);
-        if (reserve.part(), ticks) == (waits, known) {
-            return Progress::Done;
+    /// Lets a pegged order that has left where it stood come in where it belongs.
+    fn move_peg(&mut self, moving: Moving, out: &mut Out<'_, Self>) -> Progress {
+        let Moving { index, instrument, side } = moving;
+        let Order { special, remaining, .. } = self.orders[index];
+        let (reserve, ticks) = self.belongs(instrument, side, special);
+        let price = self.orders.specials[special].price;
+        let taker = self.enter_again(index, (instrument, side), (price, ticks), remaining, reserve);
+        let mut taker = Taker { origin: Origin::Moved, ..taker };
+        if self.has_room_for(&self.stands_at(instrument, side, ticks, reserve.part())) {
+            return self.take(&mut taker, out);
         }
-        // One that stood alone gives its level back first.
-        if orders > 1 && !self.has_room_for(&self.stands_at(instrument, side.get(), ticks, reserve.part())) {
-            self.close(index, CloseReason::LevelsFull, out);
-            return Progress::Done;
-        }
-        let price = self.limit_of(index);
-        let taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
-        self.take(&mut Taker { origin: Origin::Moved, ..taker }, out)
+        self.release_taker(&taker, remaining, 0);
+        self.orders.remove(index, DeclineReason::Cancelled);
+        taker.end(CloseReason::LevelsFull, remaining, out);
+        let happened = Happened::out(Execution::Cancelled, remaining);
+        self.copy_taker(&Taker { remaining: 0, ..taker }, happened, out);
+        Progress::Done
     }
 
-    /// How and where, in ticks, the pegged order at `index` stands by what is displayed now.
-    fn belongs(&self, index: u32) -> (Reserve, u64) {
-        let Order { level, special, .. } = self.orders[index];
-        let Level { instrument, side, .. } = self.levels[level];
+    /// How and where, in ticks, a pegged order stands by what it follows now.
+    fn belongs(&self, instrument: u32, side: Side, special: u32) -> (Reserve, u64) {
         let Special { price: worst, peg, offset, minimum, .. } = self.orders.specials[special];
         let pegged = Pegged { peg: peg.get(), offset, worst, parked: false };
-        let (pegged, ticks) = self.place_pegged(instrument, side.get(), pegged);
+        let (pegged, ticks) = self.place_pegged(instrument, side, pegged);
         (Reserve { display: 0, minimum, pegged: Some(pegged) }, ticks)
     }
 
-    /// Whether the order at `index`, which displays nothing, is pegged and stands where it does not belong any more.
-    pub(super) fn is_astray(&self, index: u32) -> bool {
+    /// Whether the pegged order at `index` stands where it does not belong any more.
+    fn is_astray(&self, index: u32) -> bool {
         let Order { special, level, .. } = self.orders[index];
-        let Level { waits, ticks, .. } = self.levels[level];
-        self.orders.specials[special].kind == PEG && {
-            let (reserve, belongs) = self.belongs(index);
-            (reserve.part(), belongs) != (waits, ticks)
-        }
+        let Level { waits, ticks, instrument, side, .. } = self.levels[level];
+        let (reserve, belongs) = self.belongs(instrument, side.get(), special);
+        (reserve.part(), belongs) != (waits, ticks)
     }
 
     /// After loading: every pegged order stands where it belongs.

@@ -123,34 +123,35 @@ impl Matching {
             self.answer_kept(index, Priority::Kept, out);
             return Ok(Progress::Done);
         }
-        let mut taker = self.take_to_enter(index, price, ticks, remaining, reserve, out);
+        self.leave_book(index, out);
+        let mut taker = self.enter_again(index, (instrument, side), (price, ticks), remaining, reserve);
         self.copy_taker(&taker, Happened::to(Execution::Replaced), out);
         Ok(self.take(&mut taker, out))
     }
 
-    /// Takes the order at `index` out of its queue, to come in again as `reserve` and the rest say.
-    pub(super) fn take_to_enter(
-        &mut self,
+    /// Takes the order at `index` out of its queue, to come in again.
+    pub(super) fn leave_book(&mut self, index: u32, out: &mut Out<'_, Self>) {
+        let Order { order, level: at, .. } = self.orders[index];
+        self.orders.leave(&mut self.levels[at], index);
+        self.say_order(at, order, 0, Priority::Kept, out);
+        self.say_level(at, out);
+        self.close_if_empty(at);
+    }
+
+    /// The order at `index`, which stands in no queue, as it comes in again on a side of a book as `reserve` and the rest say.
+    pub(super) fn enter_again(
+        &self,
         index: u32,
-        price: Price,
-        ticks: u64,
+        (instrument, side): (u32, Side),
+        (price, ticks): (Price, u64),
         remaining: u64,
         reserve: Reserve,
-        out: &mut Out<'_, Self>,
     ) -> Taker {
-        let order = self.orders[index];
-        let Level { instrument, side, .. } = self.levels[order.level];
-        let (account, side) = (self.orders.account(index), side.get());
-        self.orders.leave(&mut self.levels[order.level], index);
-        self.say_order(order.level, order.order, 0, Priority::Kept, out);
-        self.say_level(order.level, out);
-        self.close_if_empty(order.level);
-        let (parked, minimum) = (reserve.part() == PARKED, reserve.minimum);
+        let (account, parked, minimum) = (self.orders.account(index), reserve.part() == PARKED, reserve.minimum);
         let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
         // Of one that has less left than its minimum all is wanted.
         let minimum = minimum.min(remaining);
-        let pegged = reserve.pegged.is_some();
-        let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining, pegged };
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity: remaining };
         Taker {
             reach,
             remaining,
@@ -198,6 +199,7 @@ impl Matching {
         let hidden = taker.remaining - displayed;
         self.orders.specials.set_reserve(self.orders[index].special, hidden, display, minimum);
         self.levels[at].hidden += hidden;
+        self.levels[at].pegged += u32::from(reserve.is_pegged_in_book());
         (at, displayed)
     }
 

@@ -19,7 +19,7 @@ use ringfence_kernel::{Account, Context, Out, Progress};
 /// How an order with a reserve rests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reserve {
-    /// How much it displays at a time; zero when nothing.
+    /// How much it displays at a time; zero when nothing, or all because it is pegged and displayed.
     pub(super) display: u64,
     pub(super) minimum: u64,
     /// What it follows, when it is pegged.
@@ -31,9 +31,15 @@ impl Reserve {
     pub(super) fn part(&self) -> u8 {
         match self.pegged {
             Some(Pegged { parked: true, .. }) => PARKED,
+            Some(Pegged { peg, .. }) if peg.is_displayed() => BOOK,
             _ if self.display == 0 => HIDDEN,
             _ => BOOK,
         }
+    }
+
+    /// Whether it is pegged and stands where it is displayed.
+    pub(super) fn is_pegged_in_book(&self) -> bool {
+        self.pegged.is_some() && self.part() == BOOK
     }
 
     /// How much is displayed, or stands where nothing is, of an order that has that much open.
@@ -53,8 +59,6 @@ pub(super) struct Wanted {
     pub(super) minimum: u64,
     /// How much it is in all: what asks for a minimum of its own looks at that.
     pub(super) quantity: u64,
-    /// Whether it is pegged: then it passes by those that have not gone yet where they belong.
-    pub(super) pegged: bool,
 }
 
 impl Matching {
@@ -68,7 +72,7 @@ impl Matching {
         self.enter_reserve(context, command, None, out)
     }
 
-    /// Enters an order that displays a part of itself, or nothing, and then may be pegged.
+    /// Enters an order that displays a part of itself, or nothing, or is pegged.
     pub(super) fn enter_reserve(
         &mut self,
         context: Context,
@@ -123,7 +127,7 @@ impl Matching {
         let parked = level.waits == PARKED;
         let reach = if parked { ticks } else { self.reach(instrument, side, ticks) };
         let minimum = reserve.minimum;
-        let wanted = Wanted { account, instrument, side, reach, minimum, quantity, pegged: reserve.pegged.is_some() };
+        let wanted = Wanted { account, instrument, side, reach, minimum, quantity };
         let mut taker = Taker {
             order: OrderId(self.last_order),
             client_order: command.client_order,
@@ -223,6 +227,7 @@ impl Matching {
         };
         self.orders[index].special = self.orders.specials.insert(special, index);
         self.levels[at].hidden += hidden;
+        self.levels[at].pegged += u32::from(reserve.is_pegged_in_book());
         if pegged.is_some() && !self.instruments[taker.instrument].has_pegs() {
             self.instruments[taker.instrument].set_pegs(true, &self.levels);
         }
@@ -245,8 +250,7 @@ impl Matching {
         true
     }
 
-    /// What the taker passes by asks for more than there is, and there is never more again, or is to go elsewhere first: it is
-    /// not looked at twice.
+    /// What the taker passes by asks for more than there is, and there is never more again: it is not looked at twice.
     fn next_hidden(&self, taker: &mut Taker, shown: Option<u32>) -> Option<(u32, u32)> {
         let half = self.instruments[taker.instrument].hidden(taker.side.opposite());
         let (mut at, mut index) = match taker.passed {
@@ -255,7 +259,7 @@ impl Matching {
         };
         while self.comes_before(at, taker.side, taker.reach, shown) {
             while index != NONE {
-                if self.asks_at_most(index, taker.remaining) && !(taker.is_pegged() && self.is_astray(index)) {
+                if self.asks_at_most(index, taker.remaining) {
                     return Some((index, at));
                 }
                 taker.passed = index;
@@ -312,7 +316,7 @@ impl Matching {
         let mut index = self.levels[at].head;
         while index != NONE && *sum < wanted.quantity {
             let Order { account, remaining, newer, .. } = self.orders[index];
-            if self.asks_at_most(index, wanted.quantity - *sum) && !(wanted.pegged && self.is_astray(index)) {
+            if self.asks_at_most(index, wanted.quantity - *sum) {
                 match self.prevents(wanted.account, account) {
                     Some(true) => return true,
                     Some(false) => {}

@@ -10,7 +10,8 @@
 //!
 //! `stop buy|sell I Q at T @ P as N` enters a stop with the trigger T; behind it may stand `trail D` as well.
 //!
-//! `peg buy|sell I Q primary|market|midpoint offset D @ P as N` enters an order that follows the best prices, up to P.
+//! `peg buy|sell I Q primary|market|midpoint offset D @ P as N` enters an order that follows the best prices, up to P; it is
+//! displayed if the last word is `displayed`.
 //!
 //! An order whose last words are `hidden`, `hidden minimum M` or `display D` has a reserve.
 //!
@@ -144,8 +145,12 @@ fn parse(client: ClientId, request: &str) -> Option<CommandImage> {
         }
         ["peg", side, instrument, quantity, to, "offset", offset, "@", at, "as", number, ref rest @ ..] => {
             let mut order = new_order(side, instrument, quantity, at, number)?;
+            let (is_displayed, rest) = match rest {
+                [rest @ .., "displayed"] => (true, rest),
+                _ => (false, rest),
+            };
             terms(rest, &mut order)?;
-            image.set(client, Command::NewPeg(&peg(to, price(offset)?, &order)?));
+            image.set(client, Command::NewPeg(&peg(to, is_displayed, price(offset)?, &order)?));
         }
         ["limits", of, "quantity", quantity, "value", value, "orders", orders] => {
             let (order_quantity, order_value) = (Quantity(quantity.parse().ok()?), value.parse().ok()?);
@@ -376,11 +381,13 @@ fn with_reserve(order: &NewOrder, [display, minimum]: [Quantity; 2]) -> NewReser
 }
 
 /// An order like `order` that follows what `to` says, at that distance.
-fn peg(to: &str, offset: Price, order: &NewOrder) -> Option<NewPeg> {
-    let peg = match to {
-        "primary" => Peg::Primary,
-        "market" => Peg::Market,
-        "midpoint" => Peg::Midpoint,
+fn peg(to: &str, is_displayed: bool, offset: Price, order: &NewOrder) -> Option<NewPeg> {
+    let peg = match (to, is_displayed) {
+        ("primary", false) => Peg::Primary,
+        ("market", false) => Peg::Market,
+        ("midpoint", false) => Peg::Midpoint,
+        ("primary", true) => Peg::PrimaryDisplayed,
+        ("market", true) => Peg::MarketDisplayed,
         _ => return None,
     };
     let NewOrder { client_order, price, quantity, minimum, expires, instrument, side, time_in_force, .. } = *order;

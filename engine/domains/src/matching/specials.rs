@@ -25,7 +25,7 @@ pub(super) struct Special {
     /// How long it then stays.
     pub(super) time_in_force: TimeInForceCode,
     pub(super) kind: u8,
-    /// What a pegged order follows; none of any other.
+    /// What a pegged order follows, and whether it is displayed; none of any other.
     pub(super) peg: PegCode,
     pub(super) reserved: u8,
     /// How far a pegged order stands from that.
@@ -143,7 +143,7 @@ impl Specials {
         let placed = match (level.waits, special.kind) {
             (WAITS, STOP) => special.is_stop(order, terms),
             (BOOK, RESERVE) => special.is_reserve(order) && special.display > 0 && special.minimum == 0,
-            (HIDDEN | PARKED, PEG) => special.is_peg(order, terms),
+            (BOOK | HIDDEN | PARKED, PEG) => special.is_peg(order, terms),
             (HIDDEN, RESERVE) => special.is_reserve(order) && special.display == 0 && special.hidden == 0,
             _ => false,
         };
@@ -190,7 +190,10 @@ impl Special {
             && order.order_type == OrderType::Limit.into()
             && (self.hidden, self.display) == (0, 0)
             && self.minimum <= QUANTITY_MAX
-            && self.peg.try_get().is_some_and(|peg| terms.is_offset(peg, self.offset))
+            && self
+                .peg
+                .try_get()
+                .is_some_and(|peg| terms.is_offset(peg, self.offset) && (self.minimum == 0 || !peg.is_displayed()))
     }
 
     fn follows_nothing(&self) -> bool {

@@ -267,15 +267,7 @@ impl Matching {
             return Err(CloseReason::PhaseForbids);
         }
         if time_in_force == TimeInForce::FillOrKill
-            && !self.offers(&Wanted {
-                account,
-                instrument,
-                side,
-                reach,
-                minimum: remaining,
-                quantity: remaining,
-                pegged: false,
-            })
+            && !self.offers(&Wanted { account, instrument, side, reach, minimum: remaining, quantity: remaining })
         {
             return Err(CloseReason::BelowMinimum);
         }

@@ -3,8 +3,8 @@
 
 use super::messages::{
     CancelMany, CancelManyOrder, ClientOrderId, Command, Event, Execution, InstrumentId, KillSwitch, MassCancel,
-    MatchingLimits, NewOrder, NewStop, OnDisconnect, OrderStatus, OrderType, Price, Quantity, Reply, Scope,
-    SetDropCopy, SetKillSwitch, Side, Sides, TimeInForce,
+    MatchingLimits, NewOrder, NewPeg, NewStop, OnDisconnect, OrderStatus, OrderType, Peg, Price, Quantity, Reply,
+    Scope, SetDropCopy, SetKillSwitch, Side, Sides, TimeInForce,
 };
 use super::model::Model;
 use super::workload::{Flow, KINDS, Mix, NORMAL, limit_order};
@@ -702,6 +702,50 @@ fn a_stop_with_a_damaged_price_is_refused() {
         saved.0[at..at + 8].copy_from_slice(&damaged.to_le_bytes());
         let refused = Matching::load(&TIGHT, &mut Reader(&saved.0));
         assert_eq!(refused.err(), Some(ringfence_kernel::Corrupt("what stands beside an order")), "{damaged}");
+    }
+}
+
+/// Guards against a pegged order that is loaded as what it is not, or is not counted among those that are displayed: then others
+/// would follow it.
+#[test]
+fn a_displayed_pegged_order_that_is_damaged_is_refused() {
+    let peg = NewPeg {
+        client_order: ClientOrderId(1),
+        price: Price(777_777),
+        offset: Price(1),
+        quantity: Quantity(1),
+        minimum: Quantity(0),
+        expires: Timestamp(0),
+        instrument: InstrumentId(1),
+        side: Side::Buy.into(),
+        time_in_force: TimeInForce::GoodTillCancelled.into(),
+        peg: Peg::PrimaryDisplayed.into(),
+        on_disconnect: OnDisconnect::Keep.into(),
+    };
+    let matching = after(&TIGHT, |send| {
+        send(1, Command::NewOrder(&order(1, Side::Buy, 555_555, 1, TimeInForce::GoodTillCancelled)));
+        send(2, Command::NewPeg(&peg));
+    });
+    let mut saved = Collected::default();
+    matching.save(&mut saved);
+    let find = |price: i64| saved.0.windows(8).position(|bytes| bytes == price.to_le_bytes()).expect("it is saved");
+    let (special, level) = (find(777_777), find(555_556));
+    let (code, minimum) = (special + 22, special + 48);
+    let pegged = level + 44;
+    assert_eq!((saved.0[code], saved.0[minimum], saved.0[pegged]), (4, 0, 1), "where they stand");
+    for (at, damage, refused) in [
+        (code, 1, "a pegged order that stands elsewhere"),
+        (code, 3, "what stands beside an order"),
+        (code, 5, "what stands beside an order"),
+        (code, 6, "what stands beside an order"),
+        (minimum, 1, "what stands beside an order"),
+        (pegged, 0, "the sum of a level"),
+        (pegged, 2, "the sum of a level"),
+    ] {
+        let mut damaged = saved.0.clone();
+        damaged[at] = damage;
+        let loaded = Matching::load(&TIGHT, &mut Reader(&damaged));
+        assert_eq!(loaded.err(), Some(ringfence_kernel::Corrupt(refused)), "{damage} at {at}");
     }
 }
 

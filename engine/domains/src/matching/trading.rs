@@ -319,7 +319,10 @@ impl Matching {
             let dropped = if let Then::Drop(quantity) = taker.then { quantity } else { taker.remaining };
             self.copy_taker(&Taker { remaining: 0, ..*taker }, Happened::out(Execution::Cancelled, dropped), out);
         }
-        self.say_top(taker.instrument, out);
+        // The best prices are said once all that moves has moved.
+        if taker.origin != Origin::Moved {
+            self.say_top(taker.instrument, out);
+        }
         match taker.origin {
             Origin::Entered => accept(taker, status, out),
             Origin::Replaced => answer_replaced(taker, status, out),
@@ -387,11 +390,6 @@ fn answer_replaced(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matchin
 }
 
 impl Taker {
-    /// Whether it follows displayed prices.
-    pub(super) fn is_pegged(&self) -> bool {
-        self.reserve.is_some_and(|reserve| reserve.pegged.is_some())
-    }
-
     /// Tells its account that it ended without resting, with `quantity` of it cancelled.
     pub(super) fn end(&self, reason: CloseReason, quantity: u64, out: &mut Out<'_, Matching>) {
         let Self { account, order, client_order, filled, .. } = *self;

@@ -566,11 +566,17 @@ fn draw_display(random: &mut Random, quantity: u64) -> (Quantity, Quantity) {
 
 /// An order like `order` that follows a displayed price, up to `price` or farther.
 fn draw_peg(random: &mut Random, order: &NewOrder, price: Price, spread: u64) -> NewPeg {
-    let peg = [Peg::Primary, Peg::Market, Peg::Midpoint][random.below(3) as usize];
-    let offset = if peg == Peg::Midpoint && random.percent(98) { 0 } else { random.below(7) as i64 - 3 };
+    let kinds = [Peg::Primary, Peg::Market, Peg::Midpoint, Peg::PrimaryDisplayed, Peg::MarketDisplayed];
+    let peg = kinds[random.below(5) as usize];
+    let offset = match peg {
+        Peg::Midpoint if random.percent(98) => 0,
+        Peg::MarketDisplayed if random.percent(98) => -1 - random.below(3) as i64,
+        _ => random.below(7) as i64 - 3,
+    };
     let farther = random.below(spread * 3) as i64;
     let rests = matches!(order.time_in_force.get(), TimeInForce::GoodTillDate | TimeInForce::Day);
-    let minimum = if random.percent(20) { 1 + random.below(order.quantity.0) } else { 0 };
+    let has_minimum = random.percent(if peg.is_displayed() { 2 } else { 20 });
+    let minimum = if has_minimum { 1 + random.below(order.quantity.0) } else { 0 };
     NewPeg {
         client_order: order.client_order,
         price: Price(if order.side.get() == Side::Buy { price.0 + farther } else { price.0 - farther }),

@@ -53,9 +53,17 @@ pub(in crate::fuzz) fn matching(name: &str, body: &mut [u8]) {
             }
             keep(48, 4, 3, body);
             body[32] = body[32].min(body[24]);
-            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1 + peg % 3, 1);
-            if body[54] == 3 {
-                body[16] = 0;
+            (body[52], body[53], body[54], body[55]) = (1 + side % 2, 1 + 4 * (time_in_force % 2), 1 + peg % 5, 1);
+            match body[54] {
+                3 => body[16] = 0,
+                // Displayed: without a minimum, and below zero of the other side's best.
+                4 => body[32] = 0,
+                5 => {
+                    body[32] = 0;
+                    let offset = -1 - i64::from(body[16]);
+                    body[16..24].copy_from_slice(&offset.to_le_bytes());
+                }
+                _ => {}
             }
         }
         "GetOrder" => keep(0, 8, 15, body),

@@ -385,18 +385,19 @@ messages! {
             /// nothing.
             minimum: Quantity,
         },
-        /// Enters an order that displays nothing and follows a displayed price. Answered by [`super::OrderAccepted`].
+        /// Enters an order that follows a displayed price. Answered by [`super::OrderAccepted`].
         33 => NewPeg: 56 {
             /// The client's number for it, unique in its account while the order is live.
             client_order: ClientOrderId,
             /// The worst price at which it may trade.
             price: Price,
             /// How far from what it follows it stands: towards the other side, away from it when below zero. Zero of one
-            /// that follows the middle.
+            /// that follows the middle, below zero of one that is displayed and follows the other side.
             offset: Price,
             /// How much.
             quantity: Quantity,
-            /// How much it trades with one order at least; all of it for all or none, zero when there is no such minimum.
+            /// How much it trades with one order at least; all of it for all or none, zero when there is no such minimum, and
+            /// when it is displayed.
             minimum: Quantity,
             /// When a good-till-date order ends, in nanoseconds since 1970; zero for any other.
             expires: Timestamp,
@@ -406,7 +407,7 @@ messages! {
             side: SideCode,
             /// How long it stays.
             time_in_force: TimeInForceCode,
-            /// What it follows.
+            /// What it follows, and whether it is displayed.
             peg: PegCode,
             /// What becomes of it when the session of its account closes.
             on_disconnect: OnDisconnectCode,

@@ -40,7 +40,7 @@ impl Model {
             Side::Sell => other.price <= order.price,
         };
         let alone = self.book(order.instrument, order.side).filter(as_good).count() == 1;
-        if alone && !order.hides && self.markets[&order.instrument].phase == Phase::Continuous {
+        if alone && order.is_displayed() && self.markets[&order.instrument].phase == Phase::Continuous {
             self.tops.insert((order.instrument, order.side), order.order);
         }
     }

@@ -1,7 +1,7 @@
 //! The twin: pegged orders.
 
 use super::{Model, Order, Pegged, Says};
-use crate::matching::messages::{CloseReason, NewPeg, NewReserve, Peg, Phase, Quantity, Reject, Side};
+use crate::matching::messages::{CloseReason, NewPeg, NewReserve, Peg, Phase, Priority, Quantity, Reject, Side};
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
 use ringfence_kernel::messages::Reserved;
@@ -11,13 +11,17 @@ impl Model {
         let NewPeg { client_order, price, offset, quantity, minimum, expires, instrument, side, .. } = *command;
         let tick = self.instruments.get(&instrument.0).ok_or(Reject::UnknownInstrument)?.tick.0;
         let peg = command.peg.get();
-        if offset.0 % tick != 0 || peg == Peg::Midpoint && offset.0 != 0 {
+        let locks = peg == Peg::MarketDisplayed && offset.0 >= 0;
+        if offset.0 % tick != 0 || peg == Peg::Midpoint && offset.0 != 0 || locks {
             return Err(Reject::BadPeg);
+        }
+        if matches!(peg, Peg::PrimaryDisplayed | Peg::MarketDisplayed) && minimum.0 != 0 {
+            return Err(Reject::BadMinimum);
         }
         let (time_in_force, on_disconnect) = (command.time_in_force, command.on_disconnect);
         let display = Quantity(0);
         let reserved = Reserved::default();
-        let hidden = NewReserve {
+        let entered = NewReserve {
             client_order,
             price,
             quantity,
@@ -30,7 +34,13 @@ impl Model {
             on_disconnect,
             reserved,
         };
-        self.enter_reserve(context, &hidden, Some(Pegged { peg, offset: offset.0, worst: price.0 }), out)
+        self.enter_reserve(context, &entered, Some(Pegged { peg, offset: offset.0, worst: price.0 }), out)
+    }
+
+    /// The best displayed price of orders that are not pegged.
+    fn followed(&self, instrument: u32, side: Side) -> Option<i64> {
+        let prices = self.book(instrument, side).filter(|order| order.pegged.is_none()).map(|order| order.price);
+        if side == Side::Buy { prices.max() } else { prices.min() }
     }
 
     /// Whether an order is parked, and its price, by what is displayed now.
@@ -49,13 +59,13 @@ impl Model {
         }
         let terms = &self.instruments[&instrument];
         let (tick, range) = (i128::from(terms.tick.0), i128::from(terms.price_min.0)..=i128::from(terms.price_max.0));
-        let best = |side| self.prices(instrument, side).first().map(|price| i128::from(*price));
+        let best = |side| self.followed(instrument, side).map(i128::from);
         let (own, other) = (best(side), best(side.opposite()));
         // Towards the other side.
         let up = if side == Side::Buy { 1 } else { -1 };
         let from = match pegged.peg {
-            Peg::Primary => own?,
-            Peg::Market => other?,
+            Peg::Primary | Peg::PrimaryDisplayed => own?,
+            Peg::Market | Peg::MarketDisplayed => other?,
             Peg::Midpoint => up * (up * (own? + other?)).div_euclid(2 * tick) * tick,
         };
         let wanted = (from + up * i128::from(pegged.offset)).clamp(*range.start(), *range.end());
@@ -72,26 +82,34 @@ impl Model {
         range.contains(&price).then_some(price as i64)
     }
 
-    /// Lets the pegged orders of an instrument come in where they belong, when they stand elsewhere, as they were entered.
+    /// Lets the pegged orders of an instrument that stand elsewhere leave, and then come in where they belong, as they were
+    /// entered; until none does.
     pub(super) fn move_pegs(&mut self, instrument: u32, out: Says<'_, '_>) {
-        let pegged = self.orders.iter().filter(|order| order.instrument == instrument && order.pegged.is_some());
-        let mut numbers: Vec<u64> = pegged.map(|order| order.order).collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            let Some(index) = self.orders.iter().position(|order| order.order == number) else { continue };
-            let mut order = self.orders[index];
-            let known = order.level();
-            (order.parked, order.price) = self.belongs(&order);
-            if order.level() == known {
-                continue;
+        loop {
+            let before = self.top(instrument);
+            let pegged = self.orders.iter().filter(|order| order.instrument == instrument && order.pegged.is_some());
+            let astray = pegged.filter(|order| self.belongs(order) != (order.parked, order.price));
+            let mut moving: Vec<Order> = astray.copied().collect();
+            if moving.is_empty() {
+                return;
             }
-            let alone = self.orders.iter().filter(|other| other.level() == known).count() == 1;
-            if !alone && !self.has_room_at(order.level()) {
-                self.close(index, CloseReason::LevelsFull, out);
-                continue;
+            moving.sort_by_key(|order| order.order);
+            for order in &moving {
+                self.orders.retain(|other| other.order != order.order);
+                self.say_order(order, 0, Priority::Kept, out);
+                self.say_level(order, out);
             }
-            self.orders.remove(index);
-            self.come_in_with_reserve(&mut order, false, out);
+            for mut order in moving {
+                (order.parked, order.price) = self.belongs(&order);
+                if !self.has_room_at(order.level()) {
+                    self.end(&order, order.remaining, CloseReason::LevelsFull, out);
+                    continue;
+                }
+                let reach = self.reach(&order);
+                self.come_in_with_reserve(&mut order, false, out);
+                self.interrupt(&order, reach, order.remaining, out);
+            }
+            self.say_top(instrument, &before, out);
         }
     }
 }

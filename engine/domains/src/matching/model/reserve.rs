@@ -2,8 +2,8 @@
 
 use super::{Model, Order, Pegged, Says, decline};
 use crate::matching::messages::{
-    CloseReason, DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Phase, Price,
-    Quantity, Reject, Reply, SelfTrade, Side, TimeInForce,
+    CloseReason, DeclineReason, Execution, NewReserve, OrderAccepted, OrderId, OrderStatus, OrderType, Peg, Phase,
+    Price, Quantity, Reject, Reply, SelfTrade, Side, TimeInForce,
 };
 use alloc::vec::Vec;
 use ringfence_kernel::Context;
@@ -64,7 +64,8 @@ impl Model {
         if self.specials() as u64 == self.limits.specials {
             return Err(Reject::SpecialsFull);
         }
-        let hides = display == 0;
+        let displayed = pegged.is_some_and(|pegged| matches!(pegged.peg, Peg::PrimaryDisplayed | Peg::MarketDisplayed));
+        let hides = display == 0 && !displayed;
         let mut order = Order {
             order: self.last_order + 1,
             client_order: command.client_order.0,
@@ -81,7 +82,7 @@ impl Model {
             stop: None,
             only: None,
             hidden: 0,
-            display,
+            display: if displayed { quantity } else { display },
             hides,
             minimum,
             unpriced: false,
@@ -199,15 +200,13 @@ impl Model {
     }
 
     /// Whom an order that trades to `reach` meets next: the best price, what is displayed first, the oldest; of those that
-    /// display nothing only one that does not ask for more than there is, and of pegged ones, if it is pegged itself, only one
-    /// that stands where it belongs.
+    /// display nothing only one that does not ask for more than there is.
     pub(super) fn next_maker(&self, orders: &[Order], taker: &Order, reach: i64) -> Option<usize> {
         let rank = |order: &Order| match taker.side {
             Side::Buy => i128::from(order.price),
             Side::Sell => -i128::from(order.price),
         };
         let worst = if taker.side == Side::Buy { i128::from(reach) } else { -i128::from(reach) };
-        let astray = |order: &Order| order.pegged.is_some() && self.belongs(order) != (order.parked, order.price);
         let met = |(_, order): &(usize, &Order)| {
             order.instrument == taker.instrument
                 && order.side != taker.side
@@ -215,7 +214,6 @@ impl Model {
                 && !order.parked
                 && rank(order) <= worst
                 && (!order.hides || order.minimum.min(order.remaining) <= taker.remaining)
-                && !(taker.pegged.is_some() && astray(order))
         };
         let first =
             orders.iter().enumerate().filter(met).min_by_key(|(_, order)| (rank(order), order.hides, order.place));

@@ -179,6 +179,7 @@ impl Hostile {
 
     fn peg(&mut self, client: ClientId, client_order: ClientOrderId, image: &mut CommandImage) {
         let times = [TimeInForce::GoodTillCancelled, TimeInForce::Day, TimeInForce::FillOrKill];
+        let pegs = [Peg::Primary, Peg::Market, Peg::Midpoint, Peg::PrimaryDisplayed, Peg::MarketDisplayed];
         let peg = NewPeg {
             client_order,
             price: Price(self.signed()),
@@ -189,7 +190,7 @@ impl Hostile {
             instrument: InstrumentId(self.random.below(6) as u32),
             side: if self.random.below(2) == 0 { Side::Buy } else { Side::Sell }.into(),
             time_in_force: times[(self.random.below(7) as usize).saturating_sub(4)].into(),
-            peg: [Peg::Primary, Peg::Market, Peg::Midpoint][self.random.below(3) as usize].into(),
+            peg: pegs[self.random.below(5) as usize].into(),
             on_disconnect: OnDisconnect::Keep.into(),
         };
         image.set(client, Command::NewPeg(&peg));
