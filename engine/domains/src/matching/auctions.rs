@@ -74,7 +74,7 @@ impl Matching {
             // More is bid than asked at all of them: the highest. More is asked: the lowest.
             (true, true) => highest.ticks,
             (false, false) => lowest.ticks,
-            _ => self.last_ticks(instrument).unwrap_or(lowest.ticks).clamp(lowest.ticks, highest.ticks),
+            _ => self.reference_ticks(instrument).unwrap_or(lowest.ticks).clamp(lowest.ticks, highest.ticks),
         };
         let (bid, asked) = (self.sum_to(instrument, Side::Buy, chosen), self.sum_to(instrument, Side::Sell, chosen));
         let volume = bid.min(asked);
@@ -93,7 +93,16 @@ impl Matching {
         }
     }
 
-    /// Of all prices of orders, and the last trade's where market orders stand on both sides, the lowest and the highest
+    /// The price, in ticks, that an auction keeps near to: the last trade's, or before any what the operator says. Where a table
+    /// of ticks has come between, the next lower that an order may have.
+    fn reference_ticks(&self, instrument: u32) -> Option<u64> {
+        let book = &self.instruments[instrument];
+        let said = || Some(book.bands.reference).filter(|price| *price != Price(0));
+        let ticks = self.last_ticks(instrument).or_else(|| book.terms.ticks(said()?).ok())?;
+        Some(book.on_tick(Side::Buy, ticks).unwrap_or(ticks))
+    }
+
+    /// Of all prices of orders, and the reference where market orders stand on both sides, the lowest and the highest
     /// of those at which most trades and least is left over.
     fn best_candidates(&mut self, instrument: u32) -> Option<(Candidate, Candidate)> {
         let [market_bids, market_asks] = [Side::Buy, Side::Sell].map(|side| self.unpriced(instrument, side));
@@ -130,7 +139,7 @@ impl Matching {
                 self.bids.pop();
             }
         }
-        match self.last_ticks(instrument) {
+        match self.reference_ticks(instrument) {
             Some(ticks) if market_bids > 0 && market_asks > 0 => {
                 let [bid, asked] = [Side::Buy, Side::Sell].map(|side| self.sum_to(instrument, side, ticks));
                 Some(Candidate { ticks, bid, asked }.among(best))

@@ -225,7 +225,7 @@ impl Matching {
     fn falls_short(&self, wanted: &Wanted, price: Price, rests: bool) -> Option<DeclineReason> {
         let Wanted { account, minimum, quantity, .. } = *wanted;
         let breaks = self.breaks_limit(account, price, Quantity(quantity), rests);
-        breaks.or_else(|| (minimum > 0 && !self.offers(wanted)).then_some(DeclineReason::BelowMinimum))
+        breaks.or_else(|| (minimum > 0 && !self.finds(wanted)).then_some(DeclineReason::BelowMinimum))
     }
 
     /// Whether there is room for an order for an auction alone.

@@ -1,6 +1,6 @@
 //! Instruments: their terms, and the two sides of their books.
 
-use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, PARKED, UNPRICED, WAITS};
+use super::levels::{BOOK, HIDDEN, Half, Level, Levels, NONE, PARKED, UNPRICED, WAITS, better};
 use super::market::{Bands, Market, Schedule, Statistics};
 use super::messages::{
     Allocation, AllocationCode, AuctionIndication, DefineInstrument, InstrumentId, MatchingLimits, OrderFeed,
@@ -309,6 +309,17 @@ impl Instrument {
     pub(super) fn is_in_band(&self, price: Price) -> bool {
         let band = self.bands.static_band.0 as u64;
         band == 0 || price.0.abs_diff(self.bands.reference.0) <= band
+    }
+
+    /// `ticks`, or where the static band ends for one of `side` when that is nearer.
+    pub(super) fn in_band(&self, side: Side, ticks: u64) -> u64 {
+        let Bands { reference: Price(reference), static_band: Price(band), .. } = self.bands;
+        let end = match side {
+            Side::Buy => reference.checked_add(band),
+            Side::Sell => reference.checked_sub(band),
+        };
+        let end = end.filter(|_| band != 0).and_then(|end| self.terms.ticks(Price(end)).ok());
+        end.filter(|end| better(side.opposite(), *end, ticks)).unwrap_or(ticks)
     }
 
     /// When its phase next changes by itself.

@@ -297,6 +297,7 @@ impl Domain for Matching {
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: &mut Out<'_, Self>) -> Progress {
+        self.now = context.now;
         match change {
             SessionChange::Opened => Progress::Done,
             SessionChange::Closed => {

@@ -388,6 +388,7 @@ impl laws::Model for Model {
     }
 
     fn on_session(&mut self, context: Context, change: SessionChange, out: Says<'_, '_>) {
+        self.now = context.now;
         if change == SessionChange::Closed {
             self.disconnect(context.account(), out);
             self.follow(out);

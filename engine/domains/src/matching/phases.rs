@@ -7,6 +7,7 @@ use super::messages::{
     AuctionIndication, BandsSet, CloseReason, Event, OrderType, Phase, PhaseChanged, PhaseSet, Price, Quantity, Reject,
     Reply, ScheduleEntry, ScheduleSet, SetBands, SetPhase, SetSchedule, TimeInForce,
 };
+use super::reserve::Wanted;
 use super::trading::Taker;
 use super::{Matching, Pending, topics};
 use ringfence_kernel::messages::Reserved;
@@ -83,8 +84,8 @@ impl Matching {
 
     #[cold]
     pub(super) fn set_bands(&mut self, command: &SetBands, out: &mut Out<'_, Self>) -> Result<Progress, Reject> {
-        let instrument = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
-        let instrument = &mut self.instruments[instrument];
+        let place = self.instruments.place(command.instrument).ok_or(Reject::UnknownInstrument)?;
+        let instrument = &mut self.instruments[place];
         let bands = Bands {
             reference: command.reference,
             static_band: command.static_band,
@@ -95,6 +96,7 @@ impl Matching {
             return Err(Reject::BadBands);
         }
         instrument.set_bands(bands);
+        self.say_indication(place, out);
         let (instrument, reserved) = (command.instrument, Reserved::default());
         out.reply(Reply::BandsSet(&BandsSet { instrument, reserved }));
         Ok(Progress::Done)
@@ -200,7 +202,14 @@ impl Matching {
     #[cold]
     pub(super) fn interrupt_if_beyond(&mut self, taker: &Taker, left: u64, out: &mut Out<'_, Self>) {
         let place = taker.instrument;
-        if left == 0 || !self.crosses(taker) || self.instruments[place].phase.get() != Phase::Continuous {
+        let is_continuous = self.instruments[place].phase.get() == Phase::Continuous;
+        if left == 0 || !is_continuous || taker.order_type.get().is_post_only() {
+            return;
+        }
+        // One that asks for a minimum would not have traded further without it.
+        let minimum = taker.reserve.map_or(0, |reserve| reserve.minimum.min(left));
+        let wanted = Wanted { reach: taker.ticks, minimum: minimum.max(1), ..taker.wants() };
+        if !(minimum == 0 && self.crosses(taker) || self.offers(&wanted)) {
             return;
         }
         let ends = self.now.0.saturating_add(self.instruments[place].bands.volatility_length);

@@ -2,8 +2,9 @@
 
 use super::Matching;
 use super::instruments::{Instrument, Terms};
-use super::levels::{NONE, better};
+use super::levels::{NONE, PARKED, better};
 use super::messages::{DeclineReason, NewOrder, OrderType, Price, Reject, Side, TimeInForce};
+use super::reserve::Wanted;
 use super::trading::{Taker, Then};
 use ringfence_kernel::Timestamp;
 
@@ -118,11 +119,36 @@ impl Matching {
         best != NONE && !better(other, ticks, self.levels[best].ticks) || book.hidden(other).best != NONE
     }
 
-    /// Whether the other side has something at the taker's limit or better.
+    /// Whether the other side displays something at the taker's limit or better.
     pub(super) fn crosses(&self, taker: &Taker) -> bool {
         let other = taker.side.opposite();
         let best = self.instruments[taker.instrument].half(other).best;
         best != NONE && !better(other, taker.ticks, self.levels[best].ticks)
+    }
+
+    /// Whether the first that one would trade with is farther from the last trade's price than the dynamic band, in its favour.
+    #[cold]
+    pub(super) fn opens_beyond(&self, wanted: &Wanted) -> bool {
+        let Wanted { instrument, side, reach, .. } = *wanted;
+        let (terms, band) = (&self.instruments[instrument].terms, self.instruments[instrument].bands.dynamic_band);
+        let Some(last) = self.last_ticks(instrument).filter(|_| band != Price(0)) else { return false };
+        let Some(end) = terms.away(side.opposite(), last, band) else { return false };
+        let beyond = if side == Side::Buy { end.checked_sub(1) } else { end.checked_add(1) };
+        let Some(beyond) = beyond else { return false };
+        let reach = if better(side, reach, beyond) { beyond } else { reach };
+        self.offers(&Wanted { reach, minimum: 1, ..*wanted })
+    }
+
+    /// Whether a taker would so trade too far in its favour.
+    #[cold]
+    pub(super) fn begins_beyond(&self, taker: &Taker) -> bool {
+        let is_parked = taker.reserve.is_some_and(|reserve| reserve.part() == PARKED);
+        !is_parked && self.opens_beyond(&taker.wants())
+    }
+
+    /// Whether the other side offers what is wanted, within the dynamic band.
+    pub(super) fn finds(&self, wanted: &Wanted) -> bool {
+        self.offers(wanted) && !self.opens_beyond(wanted)
     }
 }
 
@@ -172,7 +198,7 @@ impl Matching {
             OrderType::Market => best
                 .map(|best| {
                     let worst = terms.yielding(side, best, terms.in_ticks(terms.protection));
-                    let worst = book.on_tick(side, worst).unwrap_or(best);
+                    let worst = book.on_tick(side, book.in_band(side, worst)).unwrap_or(best);
                     if better(side, best, worst) { best } else { worst }
                 })
                 .ok_or(DeclineReason::NoLiquidity),

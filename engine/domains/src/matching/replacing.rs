@@ -156,7 +156,7 @@ impl Matching {
             reach,
             remaining,
             reserve: Some(reserve),
-            stands: parked || minimum > 0 && !self.offers(&wanted),
+            stands: parked || minimum > 0 && !self.finds(&wanted),
             ..self.again(index, instrument, side, price, ticks)
         }
     }

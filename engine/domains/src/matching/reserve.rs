@@ -149,7 +149,7 @@ impl Matching {
             reserve: Some(reserve),
             passed: NONE,
             // One with a minimum trades at once what it finds of it, or stands.
-            stands: parked || minimum > 0 && !self.offers(&wanted),
+            stands: parked || minimum > 0 && !self.finds(&wanted),
         };
         self.copy_taker(&taker, Happened::to(Execution::Entered), out);
         Ok(self.take(&mut taker, out))

@@ -261,14 +261,12 @@ impl Matching {
     }
 
     fn may_come_in(&mut self, taker: &Taker, time_in_force: TimeInForce) -> Result<(), CloseReason> {
-        let Taker { account, instrument, side, ticks, reach, remaining, .. } = *taker;
+        let Taker { account, instrument, side, ticks, remaining, .. } = *taker;
         let (phase, order_type) = (self.instruments[instrument].phase.get(), taker.order_type.get());
         if !phase.takes(order_type, time_in_force) || phase != Phase::Continuous && order_type != OrderType::Limit {
             return Err(CloseReason::PhaseForbids);
         }
-        if time_in_force == TimeInForce::FillOrKill
-            && !self.offers(&Wanted { account, instrument, side, reach, minimum: remaining, quantity: remaining })
-        {
+        if time_in_force == TimeInForce::FillOrKill && !self.finds(&Wanted { minimum: remaining, ..taker.wants() }) {
             return Err(CloseReason::BelowMinimum);
         }
         if let Then::Rest(_) = taker.then {

@@ -96,6 +96,7 @@ impl Matching {
         instrument.set_ticks(TickTable::of(bands, &instrument.terms).ok_or(Reject::BadTicks)?);
         let (instrument, bands) = (command.instrument, bands.len() as u32);
         self.look_at_pegs(place);
+        self.say_indication(place, out);
         out.reply(Reply::TicksSet(&TicksSet { instrument, bands }));
         Ok(Progress::Done)
     }

@@ -10,7 +10,7 @@ use super::messages::{
     Reply, Side, Trade, TradeId,
 };
 use super::orders::Order;
-use super::reserve::Reserve;
+use super::reserve::{Reserve, Wanted};
 use super::settlement::{Open, Party};
 use super::views::Before;
 use super::{Matching, Pending, topics};
@@ -94,7 +94,8 @@ const OUTPUTS_AT_REST: usize = 7;
 impl Matching {
     /// Trades while the other side has a price as good as the taker's, then lets the rest go where it goes.
     pub(super) fn take(&mut self, taker: &mut Taker, out: &mut Out<'_, Self>) -> Progress {
-        let trades = self.trades(taker);
+        let beyond = !self.instruments[taker.instrument].is_plain && self.begins_beyond(taker);
+        let trades = !beyond && self.trades(taker);
         while trades && taker.remaining > 0 {
             let other = taker.side.opposite();
             let best = self.instruments[taker.instrument].half(other).best;
@@ -121,7 +122,7 @@ impl Matching {
             return Progress::More;
         }
         self.settle(taker, out);
-        if taker.reach != taker.ticks {
+        if taker.reach != taker.ticks || beyond {
             self.interrupt_if_beyond(taker, taker.remaining, out);
         }
         Progress::Done
@@ -390,6 +391,12 @@ fn answer_replaced(taker: &Taker, status: OrderStatus, out: &mut Out<'_, Matchin
 }
 
 impl Taker {
+    /// What it wants of the other side now: at least anything.
+    pub(super) fn wants(&self) -> Wanted {
+        let Self { account, instrument, side, reach, remaining, .. } = *self;
+        Wanted { account, instrument, side, reach, minimum: 1, quantity: remaining }
+    }
+
     /// Tells its account that it ended without resting, with `quantity` of it cancelled.
     pub(super) fn end(&self, reason: CloseReason, quantity: u64, out: &mut Out<'_, Matching>) {
         let Self { account, order, client_order, filled, .. } = *self;

@@ -283,7 +283,9 @@ mod tests {
         for capacity in [1, 5, 128, 129, 1_000, 5_000] {
             let (mut index, mut plain) = (KeyIndex::new(capacity), BTreeMap::new());
             let mut random = Random::new(13);
-            let hash = |key: u32| fold(u64::from(key / 16) ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) + u64::from(key % 16);
+            let hash = |key: u32| {
+                fold(u64::from(key / 16) ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) + u64::from(key % 16)
+            };
             // Fills up, with removals between, and empties again.
             for inserts in [70, 30] {
                 for _ in 0..capacity * 12 {

@@ -104,6 +104,7 @@ impl Model {
         }
         self.ticks.insert(command.instrument.0, bands.to_vec());
         let (instrument, bands) = (command.instrument, bands.len() as u32);
+        self.say_indication(instrument.0, out);
         out.reply(Reply::TicksSet(&TicksSet { instrument, bands }));
         Ok(())
     }

@@ -226,6 +226,15 @@ impl Model {
             (OrderType::Market | OrderType::MarketToLimit, None) => return Err(DeclineReason::NoLiquidity),
             (OrderType::Market, Some(best)) => {
                 let worst = (best + up * i128::from(terms.protection.0)).clamp(lowest, highest);
+                let market = &self.markets[&instrument];
+                let band = i128::from(market.reference) + up * i128::from(market.static_band);
+                let bounds = market.static_band != 0 && (lowest..=highest).contains(&band);
+                let bounds = bounds && band % i128::from(terms.tick.0) == 0;
+                let worst = match side {
+                    Side::Buy if bounds => worst.min(band),
+                    Side::Sell if bounds => worst.max(band),
+                    _ => worst,
+                };
                 let worst = self.on_tick(instrument, worst, side == Side::Sell);
                 if side == Side::Buy { worst.max(best) } else { worst.min(best) }
             }

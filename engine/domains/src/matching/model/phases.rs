@@ -121,6 +121,7 @@ impl Model {
         market.reference = command.reference.0;
         (market.static_band, market.dynamic_band) = (bands[0], bands[1]);
         market.volatility_length = command.volatility_length;
+        self.say_indication(command.instrument.0, out);
         let (instrument, reserved) = (command.instrument, Reserved::default());
         out.reply(Reply::BandsSet(&BandsSet { instrument, reserved }));
         Ok(())
@@ -242,12 +243,23 @@ impl Model {
     }
 
     /// By rule 25, step by step.
+    /// The last trade's price, or what the operator says while there is none; on the table of ticks.
+    fn auction_reference(&self, instrument: u32) -> Option<i64> {
+        let terms = &self.instruments[&instrument];
+        let (lowest, highest, tick) = (terms.price_min.0, terms.price_max.0, terms.tick.0);
+        let said = self.markets[&instrument].reference;
+        let said = (said != 0 && (lowest..=highest).contains(&said) && said % tick == 0).then_some(said);
+        let price = self.last_prices.get(&instrument).copied().or(said)?;
+        let on_tick = self.on_tick(instrument, price.into(), false) as i64;
+        Some(if on_tick < lowest { price } else { on_tick })
+    }
+
     fn indication(&self, instrument: u32) -> AuctionIndication {
         let sides = [Side::Buy, Side::Sell];
         let priced = sides.iter().flat_map(|side| self.part_takers(instrument, *side)).filter(|order| !order.unpriced);
         let mut prices: BTreeSet<i64> = priced.map(|order| order.price).collect();
         if sides.iter().all(|side| self.part_takers(instrument, *side).any(|order| order.unpriced)) {
-            prices.extend(self.last_prices.get(&instrument));
+            prices.extend(self.auction_reference(instrument));
         }
         let mut prices: Vec<i64> = prices.into_iter().collect();
         let volume = |price: &i64| {
@@ -271,7 +283,7 @@ impl Model {
         } else if prices.iter().all(|price| surplus(price) < 0) {
             lowest
         } else {
-            self.last_prices.get(&instrument).map_or(lowest, |last| (*last).clamp(lowest, highest))
+            self.auction_reference(instrument).map_or(lowest, |near| near.clamp(lowest, highest))
         };
         let (bid, asked) = self.interest(instrument, price);
         let quantity = bid.min(asked);
@@ -370,15 +382,28 @@ impl Model {
         let trades = band != 0 && !order.parked;
         let Some(last) = self.last_prices.get(&order.instrument).filter(|_| trades) else { return order.price };
         let (last, price) = (i128::from(*last), i128::from(order.price));
+        // The first that it would trade with may be too far in its favour: then it trades with none.
+        let tick = i128::from(self.instruments[&order.instrument].tick.0);
+        let beyond =
+            if order.side == Side::Buy { price.min(last - band - tick) } else { price.max(last + band + tick) };
+        if i64::try_from(beyond).is_ok_and(|beyond| self.finds(order, beyond) > 0) {
+            return if order.side == Side::Buy { i64::MIN } else { i64::MAX };
+        }
         let end = if order.side == Side::Buy { price.min(last + band) } else { price.max(last - band) };
         end as i64
     }
 
     /// After an order traded as far as it reached: the instrument goes to auction if it would have traded further.
     pub(super) fn interrupt(&mut self, order: &Order, reach: i64, left: u64, out: Says<'_, '_>) {
-        let crosses = !self.makers(order.instrument, order.side, order.price).is_empty();
+        // One that asks for a minimum would not have traded further without it.
+        let finds = self.finds(order, order.price);
+        let crosses = match order.minimum.min(left) {
+            0 => left > 0 && (finds > 0 || !self.makers(order.instrument, order.side, order.price).is_empty()),
+            minimum => finds >= minimum,
+        };
         let market = &self.markets[&order.instrument];
-        if reach != order.price && left > 0 && crosses && market.phase == Phase::Continuous {
+        let may_trade = !matches!(order.order_type, OrderType::PostOnly | OrderType::PostOnlySlide);
+        if reach != order.price && crosses && may_trade && market.phase == Phase::Continuous {
             let ends = Timestamp(self.now.0.saturating_add(market.volatility_length));
             self.enter(order.instrument, Phase::VolatilityAuction, Some(ends), out);
         }
