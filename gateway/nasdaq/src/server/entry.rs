@@ -6,7 +6,7 @@ use ringfence_client::kernel::reject::Code;
 use ringfence_client::{Client, Error};
 use ringfence_domains::matching::messages::{
     Cancel, ClientOrderId, Command, DeclineReason, InstrumentId, NewOrder, NewReserve, OnDisconnect, OrderType, Price,
-    Quantity, Reduce, Reject, Replace, Side, TimeInForce,
+    Quantity, Reduce, Reject, Replace, ReplaceReserve, Side, TimeInForce,
 };
 use ringfence_kernel::messages::Reserved;
 use ringfence_kernel::{RequestId, Timestamp};
@@ -17,6 +17,7 @@ pub(crate) enum Wanted {
     New(NewOrder),
     Hidden(NewReserve),
     Replace(Replace),
+    ReplaceHidden(ReplaceReserve),
     Reduce(Reduce),
     Cancel(Cancel),
 }
@@ -28,6 +29,7 @@ impl Wanted {
             Self::New(order) => Command::NewOrder(order),
             Self::Hidden(order) => Command::NewReserve(order),
             Self::Replace(replace) => Command::Replace(replace),
+            Self::ReplaceHidden(replace) => Command::ReplaceReserve(replace),
             Self::Reduce(reduce) => Command::Reduce(reduce),
             Self::Cancel(cancel) => Command::Cancel(cancel),
         };

@@ -19,7 +19,7 @@ use crate::ouch::{self, Inbound, Outbound, Token, code};
 use crate::store::Batch;
 use ringfence_domains::matching::messages::{
     Cancel, ClientOrderId, CloseReason, DeclineReason, Event, Fill, Liquidity, OrderAccepted, OrderClosed,
-    OrderReplaced, OrderStatus, Quantity, Reduce, Replace, Reply,
+    OrderReplaced, OrderStatus, Quantity, Reduce, Replace, ReplaceReserve, Reply,
 };
 use ringfence_kernel::Sequence;
 use ringfence_kernel::image::kind;
@@ -244,7 +244,13 @@ impl Orders {
         self.tokens.insert(replace.token, Some(place));
         let (client_order, quantity) = (ClientOrderId(self.first + place as u64), Quantity(replace.shares.into()));
         let purpose = Purpose::Replace { token: replace.token, shares: replace.shares };
-        let wanted = Wanted::Replace(Replace { client_order, price, quantity });
+        let wanted = match order.entered.display {
+            code::NON_DISPLAY => {
+                let (display, minimum) = (Quantity(0), Quantity(order.entered.minimum.into()));
+                Wanted::ReplaceHidden(ReplaceReserve { client_order, price, quantity, display, minimum })
+            }
+            _ => Wanted::Replace(Replace { client_order, price, quantity }),
+        };
         self.pending.insert(request, Pending { order: place, purpose, wanted });
         true
     }

@@ -1,5 +1,6 @@
 //! Streams made of what an engine would say.
 
+use super::entry::Wanted;
 use super::gathering::Frame;
 use super::orders::Orders;
 use super::settings::Settings;
@@ -268,6 +269,18 @@ fn what_is_not_offered_is_rejected_by_its_reason() {
 fn replace(existing: &str, name: &str, shares: u32, price: u32) -> ouch::ReplaceOrder {
     let (existing, token, time_in_force) = (token(existing), token(name), ouch::code::SYSTEM_HOURS);
     ouch::ReplaceOrder { existing, token, shares, price, time_in_force, display: b'Y', sweep: b'N', minimum: 0 }
+}
+
+/// Guards against the loss of what is not displayed when it is replaced, or against its display.
+#[test]
+fn an_order_that_is_not_displayed_is_replaced() {
+    let mut desk = Desk::new();
+    desk.stand(ouch::EnterOrder { display: b'N', minimum: 20, ..enter("A") }, 1);
+    let (display, minimum) = (b'N', 20);
+    assert_eq!(desk.ask(ouch::ReplaceOrder { display, minimum, ..replace("A", "B", 90, 1_010_000) }), []);
+    let wanted = desk.stream.maker.wanted(desk.request);
+    let Some(Wanted::ReplaceHidden(replace)) = wanted else { panic!("{wanted:?}") };
+    assert_eq!((replace.quantity, replace.display, replace.minimum), (Quantity(90), Quantity(0), Quantity(20)));
 }
 
 /// Guards against a replacement that keeps the old name, trades under the wrong one, or leaves the old order when it fails.
