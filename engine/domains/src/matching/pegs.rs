@@ -1,15 +1,12 @@
 //! Pegged orders: they stand where the displayed price of an order says that is not pegged, and go with it.
 
-use super::copies::Happened;
 use super::instruments::Terms;
-use super::levels::{Level, NONE};
-use super::messages::{
-    CloseReason, DeclineReason, Execution, NewPeg, NewReserve, Peg, Phase, Price, Quantity, Reject, Side,
-};
+use super::levels::Level;
+use super::messages::{CloseReason, NewPeg, NewReserve, Peg, Phase, Price, Quantity, Reject, Side};
 use super::orders::Order;
 use super::removal::OUTPUTS_EACH;
 use super::reserve::Reserve;
-use super::specials::{PEG, Special};
+use super::specials::Special;
 use super::trading::{Origin, Taker};
 use super::{Matching, Pending};
 use ringfence_kernel::messages::Reserved;
@@ -132,11 +129,7 @@ impl Matching {
     #[cold]
     pub(super) fn limit_of(&self, index: u32) -> Price {
         let Order { special, level, .. } = self.orders[index];
-        match special {
-            NONE => self.levels[level].price,
-            special if self.orders.specials[special].kind == PEG => self.orders.specials[special].price,
-            _ => self.levels[level].price,
-        }
+        if self.orders.is_pegged(index) { self.orders.specials[special].price } else { self.levels[level].price }
     }
 
     /// What the pegged orders of an instrument follow may be other: if it is, they are looked at.
@@ -221,10 +214,7 @@ impl Matching {
             return self.take(&mut taker, out);
         }
         self.release_taker(&taker, remaining, 0);
-        self.orders.remove(index, DeclineReason::Cancelled);
-        taker.end(CloseReason::LevelsFull, remaining, out);
-        let happened = Happened::out(Execution::Cancelled, remaining);
-        self.copy_taker(&Taker { remaining: 0, ..taker }, happened, out);
+        self.turn_away(&taker, CloseReason::LevelsFull, out);
         Progress::Done
     }
 

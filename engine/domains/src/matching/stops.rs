@@ -253,10 +253,7 @@ impl Matching {
         else {
             return Some(taker);
         };
-        self.orders.remove(index, DeclineReason::Cancelled);
-        taker.end(reason, taker.remaining, out);
-        let happened = Happened::out(Execution::Cancelled, taker.remaining);
-        self.copy_taker(&Taker { remaining: 0, ..taker }, happened, out);
+        self.turn_away(&taker, reason, out);
         None
     }
 

@@ -331,6 +331,15 @@ impl Matching {
         }
     }
 
+    /// Ends an order that had its place before and does not come in.
+    #[cold]
+    pub(super) fn turn_away(&mut self, taker: &Taker, reason: CloseReason, out: &mut Out<'_, Self>) {
+        self.orders.remove(taker.place, DeclineReason::Cancelled);
+        taker.end(reason, taker.remaining, out);
+        let happened = Happened::out(Execution::Cancelled, taker.remaining);
+        self.copy_taker(&Taker { remaining: 0, ..*taker }, happened, out);
+    }
+
     /// Puts an order that was replaced or triggered last into the queue at its new price.
     fn rest_again(&mut self, taker: &Taker, index: u32, out: &mut Out<'_, Self>) {
         let (at, displayed) = match taker.reserve {
